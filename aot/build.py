@@ -1,0 +1,458 @@
+"""The driver: from inputs to an image, one named step after the other."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from nativecache.aot import clang, llvm
+from nativecache.aot.emit import Image, write_output
+from nativecache.aot.errors import BuildError, UsageError
+from nativecache.aot.extract import UnitText, extract
+from nativecache.aot.index import Module, symbol_name
+from nativecache.aot.key import Compiler, Options, compute_key
+from nativecache.aot.load import FrontEnd, Loaded, is_native, is_source, load
+from nativecache.aot.partition import Unit, partition
+from nativecache.aot.pool import Done, Job, Pool, WorkerDied
+from nativecache.aot.program import Program, resolve_symbols
+from nativecache.aot.roots import find_roots, index_symbols
+from nativecache.cache.entry import Entry
+from nativecache.cache.lookup import EntryStore
+from nativecache.linker.elf import linkage
+from nativecache.linker.errors import BadObject
+from nativecache.linker.native import scan_native
+
+#: Keys go before compilations: they show what is missing, and the biggest of that is compiled first.
+_KEYS_FIRST: Final = 1e12
+
+EMIT_KINDS: Final = ("exe", "shared", "object", "archive", "asm", "bitcode")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the user asked for. `linker` and `driver` are names or paths; None lets us choose."""
+
+    inputs: tuple[Path, ...]
+    output: Path
+    store: EntryStore
+    emit: str = "exe"
+    level: int = 2
+    optimize: bool = True
+    target: str | None = None
+    cpu: str | None = None
+    features: str = ""
+    threads: int = 1
+    clang: str | None = None
+    clang_flags: tuple[str, ...] = ()
+    linker: str = "auto"
+    driver: str | None = None
+    link_options: tuple[str, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Seconds of wall time and of processor time, workers' and children's included."""
+
+    wall: float
+    cpu: float
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A unit that the cache did not hold."""
+
+    name: str
+    kind: str
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a build did. `units` counts those the image needs; functions are the units with code."""
+
+    output: str
+    units: int
+    functions: int
+    function_hits: int
+    hits: int
+    shared: int
+    grouped: int
+    unreached: int
+    compiled: tuple[Compiled, ...]
+    corrupt: int
+    saved_seconds: float
+    whole: tuple[str, ...]
+    warnings: tuple[str, ...]
+    phases: dict[str, Phase]
+    wall_seconds: float
+    image_bytes: int
+
+    @property
+    def misses(self) -> int:
+        return len(self.compiled)
+
+
+class Clock:
+    """Adds up wall and processor time per phase."""
+
+    def __init__(self) -> None:
+        self.phases: dict[str, Phase] = {}
+
+    def add(self, name: str, wall: float, cpu: float) -> None:
+        old = self.phases.get(name, Phase(0.0, 0.0))
+        self.phases[name] = Phase(old.wall + wall, old.cpu + cpu)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        wall, cpu = time.perf_counter(), _cpu()
+        try:
+            yield
+        finally:
+            self.add(name, time.perf_counter() - wall, _cpu() - cpu)
+
+
+def _cpu() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def build(request: Request, *, progress: Callable[[int, int], None] | None = None) -> Report:
+    """Builds the image.
+
+    `progress(compiled, missing)` is called as units are compiled. Raises BuildError (with what was
+    compiled so far kept in the cache), UsageError, and LinkError.
+    """
+    start, clock = time.perf_counter(), Clock()
+    _check(request)
+    final = request.emit in ("exe", "shared", "asm", "bitcode")
+    with tempfile.TemporaryDirectory(prefix="nativecache-") as scratch:
+        # Load the inputs; LLVM reads them in worker processes, for it may not survive them.
+        with clock.phase("load"), Pool(request.threads, {"read": llvm.read_module}) as pool:
+            loaded = load(request.inputs, _front_end(request), pool, threads=request.threads, scratch=Path(scratch))
+        # Agree on one target for all of them.
+        options, modules = _choose_target(request, loaded)
+        # Resolve symbols over the whole program.
+        with clock.phase("resolve"):
+            program = resolve_symbols(modules)
+        # Cut it into units.
+        with clock.phase("partition"):
+            units = partition(program, final=final)
+            defined_in = index_symbols(program, units)
+            roots = _roots(request, loaded, program, units, defined_in)
+        # Key, look up and compile what the roots reach.
+        compiler = llvm.compiler()
+        work = _Work(request, compiler, options, program, units, defined_in, final, clock, progress)
+        objects = work.run(roots)
+        # Rename, archive and link.
+        image = Image(
+            program=program,
+            units=units,
+            objects=objects,
+            native=loaded.native,
+            cplusplus=loaded.cplusplus or "__gxx_personality_v0" in _mentioned(modules),
+            target=request.target,
+        )
+        warnings = write_output(
+            image,
+            emit=request.emit,
+            output=request.output,
+            linker=request.linker,
+            driver=request.driver or (request.clang if request.target else None),
+            options=(*_link_flags(request.clang_flags), *request.link_options),
+            environ=request.environ,
+            phase=clock.phase,
+        )
+    done = [units[i] for i in objects]
+    functions = [u for u in done if u.is_function]
+    compiled_functions = {i for i in work.compiled_units if units[i].is_function}
+    return Report(
+        output=request.output.name,
+        units=len(done),
+        functions=len(functions),
+        function_hits=len(functions) - len(compiled_functions),
+        hits=len(done) - len(work.compiled),
+        shared=work.shared,
+        grouped=sum(u.kind == "group" for u in done),
+        unreached=len(units) - len(done),
+        compiled=tuple(work.compiled),
+        corrupt=request.store.corrupt.total(),
+        saved_seconds=work.saved / 1000,
+        whole=loaded.whole,
+        warnings=(*loaded.warnings, *warnings),
+        phases=clock.phases,
+        wall_seconds=time.perf_counter() - start,
+        image_bytes=request.output.stat().st_size,
+    )
+
+
+def _check(request: Request) -> None:
+    if request.output.is_dir():
+        raise BuildError(f"{request.output}: is a directory; name a file with -o")
+    if not request.output.absolute().parent.is_dir():
+        raise BuildError(f"{request.output}: its folder does not exist")
+    for path in request.inputs:
+        if path.exists() and request.output.exists() and path.samefile(request.output):
+            raise UsageError(f"{path}: is an input and the output; name another file with -o")
+
+
+def _front_end(request: Request) -> FrontEnd:
+    if not any(is_source(path) for path in request.inputs):
+        return FrontEnd(None, request.level, ())
+    found = clang.find_clang(request.clang, request.environ)
+    flags = list(request.clang_flags)
+    if request.target:
+        flags.insert(0, f"--target={request.target}")
+    if request.emit == "shared":
+        flags.insert(0, "-fPIC")
+    if request.cpu:
+        x86 = (request.target or llvm.host()[0]).startswith(("x86_64", "i386", "i686"))
+        flags.append(f"-march={request.cpu}" if x86 else f"-mcpu={request.cpu}")
+    return FrontEnd(found, request.level, tuple(flags))
+
+
+def _platform(triple: str) -> tuple[str, ...]:
+    """The parts of a triple that objects must share: the vendor says nothing."""
+    arch, *rest = triple.split("-")
+    return ("x86_64" if arch == "amd64" else arch, *[part for part in rest if part not in ("pc", "unknown")])
+
+
+def _choose_target(request: Request, loaded: Loaded) -> tuple[Options, tuple[Module, ...]]:
+    modules = loaded.modules
+    host_triple, host_cpu, host_features = llvm.host()
+    triple = request.target or next((m.triple for m in modules if m.triple), host_triple)
+    problems = [
+        f"{m.label}: is for {m.triple}, but the build is for {triple}; build one target at a time"
+        for m in modules
+        if m.triple and _platform(m.triple) != _platform(triple)
+    ]
+    cpu, features = request.cpu or "", request.features
+    if cpu == "native":
+        cpu, features = host_cpu, ",".join(part for part in (host_features, features) if part)
+    models = {_code_model(m) for m in modules} - {"default"}
+    options = Options(
+        triple=triple,
+        cpu=cpu,
+        features=features,
+        level=request.level,
+        optimize=request.optimize,
+        relocation="pic",
+        code_model=models.pop() if len(models) == 1 else "default",
+        output={"asm": "assembly", "bitcode": "bitcode"}.get(request.emit, "object"),
+    )
+    layout = llvm.data_layout(options)
+    problems += [
+        f"{m.label}: its data layout is not that of {triple}; compile it for this target"
+        for m in modules
+        if m.datalayout and m.datalayout != layout
+    ]
+    if problems:
+        raise BuildError(*problems)
+    for module in modules:
+        module.datalayout = layout
+    return options, modules
+
+
+def _code_model(module: Module) -> str:
+    """The code model that the module's flags ask for (llvm/Support/CodeGen.h numbers them)."""
+    flags = module.named_metadata.get("llvm.module.flags", "")
+    for token in flags.split(", "):
+        text = module.metadata.get(token, "")
+        if '"Code Model"' in text:
+            number = int(text.rstrip("}").rsplit(" ", 1)[1])
+            return ("tiny", "small", "kernel", "medium", "large")[number]
+    return "default"
+
+
+def _mentioned(modules: tuple[Module, ...]) -> set[str]:
+    return {symbol_name(token) for module in modules for token in module.entities}
+
+
+def _link_flags(flags: tuple[str, ...]) -> tuple[str, ...]:
+    """The compiler flags that a link driver needs as well."""
+    wanted = ("-fsanitize", "-fprofile", "-fcoverage", "--coverage", "-pthread", "-fopenmp", "-pg", "-m32")
+    return tuple(flag for flag in flags if flag.startswith(wanted))
+
+
+def _roots(
+    request: Request, loaded: Loaded, program: Program, units: tuple[Unit, ...], defined_in: Mapping[str, int]
+) -> list[int]:
+    outside: set[str] = set()
+    for path in loaded.native:
+        try:
+            symbols = scan_native(path)
+        except (BadObject, OSError) as error:
+            raise BuildError(f"{path}: cannot be linked: {error}") from None
+        outside |= symbols.undefined | symbols.defined
+    if request.emit == "exe":
+        from nativecache.linker.libraries import library_symbols
+
+        outside |= library_symbols(request.link_options, request.driver, request.environ)
+    return find_roots(
+        program,
+        units,
+        defined_in,
+        executable=request.emit == "exe",
+        options=request.link_options,
+        outside=frozenset(outside),
+        everything=request.emit in ("asm", "bitcode"),
+    )
+
+
+class _Work:
+    """Follows the program from its roots: keys units, looks them up, compiles what is missing."""
+
+    def __init__(
+        self,
+        request: Request,
+        compiler: Compiler,
+        options: Options,
+        program: Program,
+        units: tuple[Unit, ...],
+        defined_in: Mapping[str, int],
+        final: bool,
+        clock: Clock,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self.store, self.compiler, self.options = request.store, compiler, options
+        self.program, self.units, self.defined_in, self.final = program, units, defined_in, final
+        self.clock, self.progress, self.threads = clock, progress, request.threads
+        self.objects: dict[int, tuple[bytes, Mapping[str, str]]] = {}
+        self.seen: set[int] = set()
+        self.waiting: dict[str, list[tuple[int, Mapping[str, str]]]] = defaultdict(list)  # by key
+        self.ready: dict[str, Entry] = {}  # compiled by this build, by key
+        self.compiled: list[Compiled] = []
+        self.compiled_units: list[int] = []
+        self.problems: list[str] = []
+        self.shared = 0
+        self.saved = 0.0
+        self.missing = 0
+
+    def run(self, roots: list[int]) -> dict[int, tuple[bytes, Mapping[str, str]]]:
+        """Objects and bindings of all reached units by unit index, in unit order."""
+        spans: dict[str, list[float]] = {}
+        with Pool(self.threads, {"key": self._key, "compile": self._compile}) as self.pool:
+            for root in roots:
+                self._need(root)
+            last = time.perf_counter()
+            for done in self.pool.results():
+                now = time.perf_counter()
+                phase = "compile" if done.job.task == "compile" else "key"
+                spans.setdefault(phase, []).append(now - last)
+                (self._keyed if phase == "key" else self._made)(done)
+                last = time.perf_counter()
+                if phase == "compile":
+                    self.clock.add("compile", 0.0, done.cpu_seconds)
+        for phase, waits in spans.items():
+            self.clock.add(phase, sum(waits), 0.0)
+        if self.problems:
+            raise BuildError(*self.problems)
+        return dict(sorted(self.objects.items()))
+
+    # In the workers: these see only what is passed to them and the program as it was when forked.
+
+    def _key(self, index: int) -> tuple[str, bytes, UnitText, tuple[float, float]]:
+        start = time.process_time()
+        options = self.options_of(self.units[index])
+        layout = self.program.modules[self.units[index].module].datalayout
+        text = extract(self.program, self.units[index], triple=options.triple, datalayout=layout, final=self.final)
+        middle = time.process_time()
+        bitcode = llvm.unit_bitcode(text.text)
+        key = compute_key(self.compiler, options, bitcode)
+        return key, bitcode, replace(text, text=""), (middle - start, time.process_time() - middle)
+
+    @staticmethod
+    def _compile(bitcode: bytes, options: Options) -> tuple[bytes, list[str], list[str], float]:
+        start = time.process_time()
+        output = llvm.emit(bitcode, options)
+        defined, undefined = linkage(output) if options.output == "object" else ([], [])
+        return output, defined, undefined, (time.process_time() - start) * 1000
+
+    # In the driver.
+
+    def options_of(self, unit: Unit) -> Options:
+        """Data has nothing to optimise, and a pass might drop what other units need."""
+        return self.options if unit.is_function else replace(self.options, optimize=False)
+
+    def _need(self, index: int) -> None:
+        if index not in self.seen:
+            self.seen.add(index)
+            self.pool.submit(Job("key", index, (index,)), priority=_KEYS_FIRST)
+
+    def _keyed(self, done: Done) -> None:
+        index: int = done.job.tag
+        if done.error is not None:
+            self._fail(index, done.error)
+            return
+        key, bitcode, text, (extract_cpu, key_cpu) = done.result
+        self.clock.add("extract", 0.0, extract_cpu)
+        self.clock.add("key", 0.0, key_cpu)
+        if key in self.waiting:
+            self.waiting[key].append((index, text.bindings))
+            self.shared += 1
+            return
+        if key in self.ready:
+            self.shared += 1
+            self._take(index, self.ready[key], text.bindings)
+            return
+        with self.clock.phase("look-up"):
+            entry = self.store.load(key)
+        if entry is not None:
+            self.saved += float(entry.meta.get("milliseconds", 0))  # type: ignore[arg-type]
+            self._take(index, entry, text.bindings)
+            return
+        self.waiting[key].append((index, text.bindings))
+        self.missing += 1
+        job = Job("compile", (index, key), (bitcode, self.options_of(self.units[index])))
+        self.pool.submit(job, priority=len(bitcode))
+
+    def _made(self, done: Done) -> None:
+        index, key = done.job.tag
+        waiting = self.waiting.pop(key)
+        if done.error is not None:
+            for waiter, _ in waiting:
+                self._fail(waiter, done.error)
+            return
+        output, defined, undefined, milliseconds = done.result
+        meta = {"defined": defined, "undefined": undefined, "milliseconds": round(milliseconds, 3)}
+        entry = Entry(key, output, meta)
+        with self.clock.phase("store"):
+            self.store.save(entry)
+        self.ready[key] = entry
+        unit = self.units[index]
+        self.compiled.append(Compiled(self._display(unit), unit.kind, milliseconds))
+        self.compiled_units.append(index)
+        for waiter, bindings in waiting:
+            self._take(waiter, entry, bindings)
+        if self.progress:
+            self.progress(len(self.compiled), self.missing)
+
+    def _take(self, index: int, entry: Entry, bindings: Mapping[str, str]) -> None:
+        """Keeps a unit's object and follows what it leaves undefined."""
+        self.objects[index] = (entry.payload, bindings)
+        for name in entry.meta["undefined"]:  # type: ignore[union-attr]
+            target = self.defined_in.get(bindings.get(name, name))  # type: ignore[call-overload]
+            if target is not None:
+                self._need(target)
+
+    def _display(self, unit: Unit) -> str:
+        """The name by which the source knows the unit."""
+        return symbol_name(unit.tokens[0]) if unit.kind == "function" else unit.name
+
+    def _fail(self, index: int, error: Exception) -> None:
+        unit = self.units[index]
+        where = f"{self.program.modules[unit.module].label}: {unit.kind} '{self._display(unit)}'"
+        if isinstance(error, WorkerDied):
+            reason = f"LLVM stopped while compiling it: {error}"
+        elif isinstance(error, (BuildError, RuntimeError)):
+            reason = llvm.first_line(str(error))
+        else:
+            raise error
+        self.problems.append(f"{where}: {reason}")

@@ -1,0 +1,125 @@
+"""Runs clang as a front end (C and C++ to LLVM IR, its passes off) or, where that cannot be split, whole."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from nativecache.aot.errors import BuildError, UsageError
+
+#: The LLVM that llvmlite 0.50 is built on: it reads what this and earlier clangs write.
+NEWEST: Final = 22
+OLDEST: Final = 14
+
+CPLUSPLUS: Final = frozenset((".cc", ".cpp", ".cxx", ".c++", ".C"))
+C_LIKE: Final = frozenset((".c", ".i")) | CPLUSPLUS | {".ii"}
+
+#: Flags whose work is done by passes that only clang's own pipeline runs, or that change its back end
+#: in ways out of reach from here. Inputs compiled with them are compiled whole.
+_WHOLE_FILE: Final = re.compile(
+    r"-fsanitize(?!-(?:recover|trap|ignorelist|undefined-ignore))|-fprofile-|-fcs-profile|-fcoverage|--coverage"
+    r"|-ftest-coverage|-fauto-profile|-fxray|-pg\b|-finstrument|-fmemory-profile|-mllvm|-Xclang|-fplugin|-fpass-plugin"
+    r"|-gsplit-dwarf|-fbasic-block|-fsplit-machine|-fthin-link|-fembed-bitcode|-femulated-tls|-fsplit-stack"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Clang:
+    """A clang command and its major version."""
+
+    command: tuple[str, ...]
+    version: int
+
+    @property
+    def is_zig(self) -> bool:
+        return "ziglang" in self.command
+
+
+def find_clang(explicit: str | None, environ: Mapping[str, str]) -> Clang:
+    """The clang asked for, else the newest on PATH that llvmlite can read, else the `ziglang` package's.
+
+    Raises BuildError where there is none.
+    """
+    from shutil import which
+
+    path = environ.get("PATH", os.defpath)
+    if explicit:
+        if not which(explicit, path=path):
+            raise UsageError(f"clang not found: {explicit}")
+        return Clang((explicit,), _version((explicit,)))
+    for version in range(NEWEST, OLDEST - 1, -1):
+        if found := which(f"clang-{version}", path=path):
+            return Clang((found,), version)
+    if found := which("clang", path=path):
+        version = _version((found,))
+        if version <= NEWEST:
+            return Clang((found,), version)
+    from importlib.util import find_spec
+
+    if find_spec("ziglang"):
+        command = (sys.executable, "-m", "ziglang", "cc")
+        return Clang(command, _version(command))
+    raise BuildError(
+        f"no clang between {OLDEST} and {NEWEST} for C and C++ inputs: install clang-{NEWEST}, name one with --clang, "
+        "or `pip install nativecache[zig]`"
+    )
+
+
+@cache
+def _version(command: tuple[str, ...]) -> int:
+    try:
+        text = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False).stdout
+    except OSError as error:
+        raise UsageError(f"cannot run {command[0]}: {error.strerror}") from None
+    match = re.search(r"clang version (\d+)", text)
+    if not match:
+        raise UsageError(f"{' '.join(command)} is not clang")
+    return int(match[1])
+
+
+def compiles_whole(flags: Sequence[str]) -> bool:
+    """Whether these flags ask for passes that cannot run on split functions."""
+    return any(_WHOLE_FILE.match(flag) for flag in flags)
+
+
+def _base(clang: Clang, source: Path) -> list[str]:
+    command = list(clang.command)
+    if clang.is_zig:
+        if source.suffix in CPLUSPLUS:
+            command[-1] = "c++"
+        # Its defaults bake in UBSan, debug information, the host's CPU and kernel version.
+        command += ["-target", "x86_64-linux-gnu", "-g0", "-fno-sanitize=undefined", "-mcpu=x86_64"]
+    return command
+
+
+def emit_ir(clang: Clang, source: Path, level: int, flags: Sequence[str]) -> tuple[bytes, str]:
+    """Printed IR of a source file as the front end makes it for -O`level`, and clang's warnings.
+
+    Raises BuildError with clang's own messages.
+    """
+    command = [*_base(clang, source), f"-O{level}", *flags, "-Xclang", "-disable-llvm-passes"]
+    return _run([*command, "-S", "-emit-llvm", "-o", "-", os.fspath(source)], source)
+
+
+def compile_whole(clang: Clang, source: Path, level: int, flags: Sequence[str], output: Path) -> str:
+    """Compiles a file to a native object with clang alone; returns clang's warnings."""
+    command = [*_base(clang, source), f"-O{level}", *flags, "-c", "-o", os.fspath(output), os.fspath(source)]
+    return _run(command, source)[1]
+
+
+def _run(command: list[str], source: Path) -> tuple[bytes, str]:
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    except OSError as error:
+        raise BuildError(f"{source}: cannot run {command[0]}: {error.strerror}") from None
+    messages = done.stderr.decode("utf-8", "replace")
+    if done.returncode:
+        raise BuildError(f"{messages.rstrip()}\n{source}: clang ended with status {done.returncode}".lstrip())
+    return done.stdout, messages

@@ -1,0 +1,178 @@
+"""Writes the build's output from the units' objects: an image, a relocatable object, asm or bitcode."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import Final
+
+from nativecache.aot import llvm
+from nativecache.aot.errors import BuildError
+from nativecache.aot.extract import FILE_PLACEHOLDER
+from nativecache.aot.partition import Unit
+from nativecache.aot.pool import Job, Pool
+from nativecache.aot.program import Program
+from nativecache.linker.archive import write_archive
+from nativecache.linker.driver import LinkJob, find_driver, find_linker, link_image
+from nativecache.linker.elf import localize, rename_symbols
+from nativecache.linker.errors import BadObject
+
+PhaseTimer = Callable[[str], AbstractContextManager[None]]
+
+_PLAIN_NAME: Final = re.compile(r"[-a-zA-Z$._][-\w$.]*", re.ASCII)
+_ASM_NAME: Final = re.compile(r'(?<![\w.$])[A-Za-z_$][\w.$]*|"(?:[^"\\]|\\.)*"', re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """All that goes into the output. `objects`: by unit index, the unit's output and its bindings."""
+
+    program: Program
+    units: tuple[Unit, ...]
+    objects: Mapping[int, tuple[bytes, Mapping[str, str]]]
+    native: tuple[Path, ...]
+    cplusplus: bool
+    target: str | None
+
+
+def write_output(
+    image: Image,
+    *,
+    emit: str,
+    output: Path,
+    linker: str,
+    driver: str | None,
+    options: tuple[str, ...],
+    environ: Mapping[str, str],
+    phase: PhaseTimer,
+) -> tuple[str, ...]:
+    """Writes the output file, beside its target and then moved into place; returns warnings.
+
+    Raises LinkError where the linker fails, BuildError where an object cannot be renamed or written.
+    """
+    if emit == "asm":
+        with phase("rename"):
+            text = _assembly(image)
+        write_file(output, text.encode("utf-8", "surrogateescape"))
+        return ()
+    if emit == "bitcode":
+        with phase("link"):
+            write_file(output, _bitcode(image))
+        return ()
+    with phase("rename"):
+        members = list(_members(image))
+    with phase("link"):
+        job = LinkJob(
+            output=output,
+            kind="object" if emit in ("object", "archive") else "shared" if emit == "shared" else "exe",
+            archive=b"",
+            driver=find_driver(driver, cplusplus=image.cplusplus, environ=environ),
+            linker=find_linker(linker, environ),
+            after=image.native,
+            options=options,
+            target=image.target,
+        )
+        if emit in ("exe", "shared"):
+            archive = write_archive([(name, data) for _, name, data in members], symbol_index=False)
+            return link_image(replace(job, archive=archive), environ).warnings
+        if emit == "object":
+            data = _relocatable(image, job, [(name, data) for _, name, data in members], environ)
+            write_file(output, data)
+            return ()
+        by_module: dict[int, list[tuple[str, bytes]]] = defaultdict(list)
+        for module, name, data in members:
+            by_module[module].append((name, data))
+        merged = [
+            (PurePath(image.program.modules[m].label).stem + ".o", _relocatable(image, job, items, environ))
+            for m, items in by_module.items()
+        ]
+        native = [(path.name, path.read_bytes()) for path in image.native]
+        write_file(output, write_archive([*merged, *native], symbol_index=True))
+        return ()
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Writes a file beside its target and moves it into place. Raises BuildError."""
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:200]}.", dir=path.absolute().parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+            mask = os.umask(0)
+            os.umask(mask)
+            os.chmod(name, 0o666 & ~mask)
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as error:
+        raise BuildError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _names(image: Image, index: int) -> dict[str, str]:
+    module = image.program.modules[image.units[index].module]
+    return {**image.objects[index][1], FILE_PLACEHOLDER: os.path.basename(module.source_file)}
+
+
+def _members(image: Image) -> Iterator[tuple[int, str, bytes]]:
+    """(module, member name, object under its real symbol names) per unit."""
+    for index, (payload, _) in image.objects.items():
+        unit = image.units[index]
+        try:
+            yield unit.module, f"{unit.name}.o", rename_symbols(payload, _names(image, index))
+        except BadObject as error:
+            raise BuildError(f"{unit.name}: this target's objects cannot be renamed: {error}") from None
+
+
+def _relocatable(image: Image, job: LinkJob, members: list[tuple[str, bytes]], environ: Mapping[str, str]) -> bytes:
+    """One object of many, with the symbols that we promoted made local again."""
+    program = image.program
+    promoted = {
+        program.names[i][token]
+        for i, module in enumerate(program.modules)
+        for token, entity in module.entities.items()
+        if entity.local
+    }
+    with tempfile.TemporaryDirectory(prefix="nativecache-") as folder:
+        path = Path(folder) / "merged.o"
+        link_image(
+            replace(job, output=path, archive=write_archive(members, symbol_index=False), options=()), environ
+        )
+        return localize(path.read_bytes(), promoted)
+
+
+def _assembly(image: Image) -> str:
+    """The units' assembly one after the other, each with its own prefix for assembler-local labels."""
+    parts = []
+    for index, (payload, _) in image.objects.items():
+        names = _names(image, index)
+
+        def spell(match: re.Match[str], names: Mapping[str, str] = names) -> str:
+            word = match[0]
+            quoted = word[0] == '"'
+            new = names.get(word[1:-1] if quoted else word)
+            if new is None:
+                return word
+            return f'"{new}"' if quoted or not _PLAIN_NAME.fullmatch(new) else new
+
+        text = _ASM_NAME.sub(spell, payload.decode("latin-1"))
+        parts.append(f"# {image.units[index].name}\n" + re.sub(r"(?<![\w$])\.L(?=\w)", f".Lu{index}_", text))
+    return "".join(parts)
+
+
+def _bitcode(image: Image) -> bytes:
+    """One optimised module of all units, linked by LLVM in a worker."""
+    jobs = [(payload, _names(image, index)) for index, (payload, _) in image.objects.items()]
+    with Pool(1, {"merge": llvm.merge}) as pool:
+        pool.submit(Job("merge", None, (jobs,)))
+        for done in pool.results():
+            if done.error:
+                raise BuildError(f"the units' bitcode cannot be merged: {done.error}")
+            return bytes(done.result)
+    raise AssertionError("no result")

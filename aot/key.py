@@ -1,0 +1,63 @@
+"""The recipe of a key: what an object depends on, written to a digest or, in the same words, to a text."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+#: Raised whenever the way from bitcode to entry changes.
+SCHEMA: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Compiler:
+    """Which LLVM makes the objects. The library's size tells apart builds of one version."""
+
+    llvm: str
+    llvmlite: str
+    library_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """All that code generation sees besides the unit's bitcode."""
+
+    triple: str
+    cpu: str
+    features: str
+    level: int  # 0..3, of optimisation and code generation
+    optimize: bool  # False: code generation only
+    relocation: str  # static, pic, dynamicnopic
+    code_model: str  # default, tiny, small, kernel, medium, large
+    output: str = "object"  # object, assembly, bitcode
+
+
+def fields(compiler: Compiler, options: Options, bitcode: bytes) -> Iterable[tuple[str, bytes]]:
+    """The recipe, compiler first, each field tagged."""
+    yield "schema", str(SCHEMA).encode()
+    yield "llvm", compiler.llvm.encode()
+    yield "llvmlite", compiler.llvmlite.encode()
+    yield "library", str(compiler.library_bytes).encode()
+    for name in Options.__slots__:
+        yield name, str(getattr(options, name)).encode()
+    yield "bitcode", bitcode
+
+
+def compute_key(compiler: Compiler, options: Options, bitcode: bytes) -> str:
+    """The SHA-256 of the recipe in hexadecimal; each field is delimited by its length."""
+    digest = hashlib.sha256()
+    for name, value in fields(compiler, options, bitcode):
+        digest.update(b"%s %d\0" % (name.encode(), len(value)))
+        digest.update(value)
+    return digest.hexdigest()
+
+
+def explain_key(compiler: Compiler, options: Options, bitcode: bytes) -> str:
+    """The same recipe for people: one line per field, the bitcode by its digest."""
+    lines = []
+    for name, value in fields(compiler, options, bitcode):
+        shown = f"sha256 {hashlib.sha256(value).hexdigest()}" if name == "bitcode" else value.decode()
+        lines.append(f"{name}: {shown}\n")
+    return "".join(lines)

@@ -1,0 +1,147 @@
+"""Every call into LLVM. LLVM may end its process on bad input, so this runs in worker processes."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache, lru_cache
+from typing import Any, Final
+
+import llvmlite
+import llvmlite.binding as llvm
+
+from nativecache.aot.errors import BuildError
+from nativecache.aot.index import TOKEN, quote, symbol_name
+from nativecache.aot.key import Compiler, Options
+
+
+@cache
+def initialize() -> None:
+    """Sets up all targets, their printers and their asm parsers (without those, inline asm aborts)."""
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    llvm.initialize_native_asmparser()
+
+
+def compiler() -> Compiler:
+    """The identity of the LLVM in use."""
+    library = os.path.join(os.path.dirname(llvm.__file__), "libllvmlite.so")
+    size = os.path.getsize(library) if os.path.exists(library) else 0
+    version = ".".join(map(str, llvm.llvm_version_info))
+    return Compiler(llvm=version, llvmlite=str(llvmlite.__version__), library_bytes=size)
+
+
+def host() -> tuple[str, str, str]:
+    """Triple, CPU name and features of this machine, for `--cpu native`."""
+    return llvm.get_default_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+
+
+def read_module(data: bytes, *, clear_names: bool = False) -> str:
+    """Parses bitcode or text, verifies it and prints it, one character per byte.
+
+    `clear_names` takes the names off all values and blocks. Raises BuildError with LLVM's reason.
+    """
+    context = llvm.create_context()
+    try:
+        if data[:4] in (b"BC\xc0\xde", b"\xde\xc0\x17\x0b"):
+            module = llvm.parse_bitcode(data, context)
+        else:
+            module = llvm.parse_assembly(data.decode("latin-1"), context)
+        with module:
+            module.verify()
+            if clear_names:
+                for function in module.functions:
+                    for value in function.arguments:
+                        value.name = ""
+                    for block in function.blocks:
+                        block.name = ""
+                        for instruction in block.instructions:
+                            instruction.name = ""
+            return str(module)
+    except RuntimeError as error:
+        raise BuildError(first_line(str(error))) from None
+
+
+def first_line(message: str) -> str:
+    """LLVM's message without the source excerpt under it."""
+    lines = [line.strip() for line in message.strip().splitlines() if line.strip()]
+    while lines and lines[0] in ("LLVM IR parsing error", "LLVM bitcode parsing error"):
+        lines = lines[1:]
+    return lines[0].removeprefix("<string>:").strip() if lines else "no reason given"
+
+
+def unit_bitcode(text: str) -> bytes:
+    """A unit's bitcode, parsed in a fresh context (another module's leavings would change it)."""
+    with llvm.parse_assembly(text, llvm.create_context()) as module:
+        return bytes(module.as_bitcode())
+
+
+#: Clang vectorises from -O2 on and unrolls likewise (clang/lib/Driver/ToolChains/Clang.cpp).
+_VECTORIZE_FROM: Final = 2
+
+
+@lru_cache(maxsize=8)
+def _machine(options: Options) -> tuple[Any, Any]:
+    """Target machine and pass builder for some options, made once per process."""
+    initialize()
+    target = llvm.Target.from_triple(options.triple)
+    machine = target.create_target_machine(
+        cpu=options.cpu,
+        features=options.features,
+        opt=options.level,
+        reloc=options.relocation,
+        codemodel=options.code_model,
+    )
+    tuning = llvm.create_pipeline_tuning_options(options.level)
+    tuning.loop_vectorization = tuning.slp_vectorization = options.level >= _VECTORIZE_FROM
+    tuning.loop_unrolling = tuning.loop_interleaving = options.level >= _VECTORIZE_FROM
+    return machine, llvm.create_pass_builder(machine, tuning)
+
+
+def data_layout(options: Options) -> str:
+    """The data layout of a target. Raises BuildError for one that this LLVM does not know."""
+    try:
+        return str(_machine(options)[0].target_data)
+    except RuntimeError as error:
+        raise BuildError(f"unknown target '{options.triple}': {first_line(str(error))}") from None
+
+
+def emit(bitcode: bytes, options: Options) -> bytes:
+    """Optimises and generates code. Sees nothing but what is in the key."""
+    machine, builder = _machine(options)
+    with llvm.parse_bitcode(bitcode, llvm.create_context()) as module:
+        module.verify()
+        if options.optimize:
+            # A run uses the pass manager up: a second one would assert.
+            builder.getModulePassManager().run(module, builder)
+        if options.output == "bitcode":
+            return bytes(module.as_bitcode())
+        if options.output == "assembly":
+            return str(machine.emit_assembly(module)).encode("latin-1")
+        return bytes(machine.emit_object(module))
+
+
+def merge(units: Iterable[tuple[bytes, Mapping[str, str]]]) -> bytes:
+    """One module of many bitcode units, each with its symbols renamed. Raises BuildError."""
+    context = llvm.create_context()
+    merged = llvm.parse_assembly("", context)
+    try:
+        for bitcode, names in units:
+            with llvm.parse_bitcode(bitcode, context) as module:
+                text = rename_globals(str(module), names)
+            merged.link_in(llvm.parse_assembly(text, context))
+        return bytes(merged.as_bitcode())
+    except RuntimeError as error:
+        raise BuildError(first_line(str(error))) from None
+
+
+def rename_globals(text: str, names: Mapping[str, str]) -> str:
+    """Printed IR with its symbols renamed."""
+
+    def spell(match: re.Match[str]) -> str:
+        token = match[0]
+        new = names.get(symbol_name(token)) if token[0] == "@" else None
+        return token if new is None else "@" + quote(new)
+
+    return TOKEN.sub(spell, text)

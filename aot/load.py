@@ -1,0 +1,172 @@
+"""Turns a build's inputs into indexed modules and a list of native files for the link."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from nativecache.aot import clang
+from nativecache.aot.errors import BuildError
+from nativecache.aot.extract import local_names
+from nativecache.aot.index import Module, index_module
+from nativecache.aot.pool import Job, Pool, WorkerDied
+
+_IR: Final = frozenset((".ll", ".bc"))
+_ASSEMBLY: Final = frozenset((".s", ".S"))
+_NATIVE_NAME: Final = re.compile(r"\.(?:o|obj|lo|a|so(?:\.[\d.]+)?)$")
+_TYPE_NAME: Final = re.compile(r'^(%(?:"[^"]*"|[-\w$.]+)) = type ', re.MULTILINE | re.ASCII)
+_MAGIC: Final = (b"\x7fELF", b"!<arch>", b"!<thin>")
+
+
+@dataclass(frozen=True, slots=True)
+class FrontEnd:
+    """How C and C++ inputs are compiled to IR. `clang` is None where no input needs it."""
+
+    clang: clang.Clang | None
+    level: int
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the inputs hold: modules in input order, files for the linker, C++ or not, warnings."""
+
+    modules: tuple[Module, ...]
+    native: tuple[Path, ...]
+    whole: tuple[str, ...]  # inputs that clang compiled whole
+    cplusplus: bool
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """An input's IR: printed already, or to be read by LLVM first."""
+
+    data: bytes
+    printed: bool
+
+
+def is_source(path: Path) -> bool:
+    """Whether an input goes through clang."""
+    return path.suffix in clang.C_LIKE or path.suffix in _ASSEMBLY
+
+
+def is_native(path: Path) -> bool:
+    """Whether an input goes straight to the linker."""
+    return _NATIVE_NAME.search(path.name) is not None
+
+
+def load(inputs: Sequence[Path], front: FrontEnd, pool: Pool, *, threads: int, scratch: Path) -> Loaded:
+    """Reads all inputs, clang's in parallel. `scratch` takes objects that clang compiles whole.
+
+    Raises BuildError with every input that cannot be read, each on a line of its own.
+    """
+    problems: list[str] = []
+    warnings: list[str] = []
+    native: list[Path] = []
+    whole: list[str] = []
+    texts: dict[int, _Text] = {}
+    with ThreadPoolExecutor(threads) as executor:
+        futures = {}
+        for n, path in enumerate(inputs):
+            if problem := _unreadable(path):
+                problems.append(problem)
+            elif is_source(path):
+                futures[n] = executor.submit(_compile, path, front, scratch / f"{n}-{path.stem}.o")
+            elif is_native(path) or _starts(path, _MAGIC):
+                native.append(path)
+            elif path.suffix in _IR or _starts(path, (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")):
+                texts[n] = _Text(path.read_bytes(), printed=False)
+            else:
+                problems.append(f"{path}: unknown kind of input; known are .ll .bc .c .cc .cpp .cxx .s .o .a .so")
+        for n, future in futures.items():
+            try:
+                result, messages = future.result()
+            except BuildError as error:
+                problems += error.problems
+                continue
+            if messages:
+                warnings.append(messages.rstrip())
+            if isinstance(result, Path):
+                native.insert(0, result)
+                whole.append(str(inputs[n]))
+            else:
+                texts[n] = result
+    printed = _print_all(inputs, texts, pool, problems)
+    modules = []
+    for n, text in sorted(printed.items()):
+        try:
+            modules.append(index_module(text, str(inputs[n])))
+        except ValueError as error:
+            problems.append(f"{inputs[n]}: unreadable IR: {error}")
+    if problems:
+        raise BuildError(*problems)
+    cplusplus = any(path.suffix in clang.CPLUSPLUS for path in inputs)
+    return Loaded(tuple(modules), tuple(native), tuple(whole), cplusplus, tuple(warnings))
+
+
+def _unreadable(path: Path) -> str | None:
+    try:
+        if path.is_dir():
+            return f"{path}: is a directory; name the files in it"
+        if path.stat().st_size == 0:
+            return f"{path}: the file is empty"
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+    return None
+
+
+def _starts(path: Path, magic: tuple[bytes, ...]) -> bool:
+    with path.open("rb") as file:
+        return file.read(8).startswith(magic)
+
+
+def _compile(path: Path, front: FrontEnd, output: Path) -> tuple[_Text | Path, str]:
+    assert front.clang is not None
+    if path.suffix in _ASSEMBLY or clang.compiles_whole(front.flags):
+        return output, clang.compile_whole(front.clang, path, front.level, front.flags, output)
+    text, messages = clang.emit_ir(front.clang, path, front.level, front.flags)
+    # A clang of llvmlite's own version prints what llvmlite would print; older IR is upgraded first.
+    printed = front.clang.version == clang.NEWEST and not front.clang.is_zig
+    return _Text(text, printed), messages
+
+
+def _print_all(
+    inputs: Sequence[Path], texts: dict[int, _Text], pool: Pool, problems: list[str]
+) -> dict[int, str]:
+    """Every text as LLVM prints it, in forms that the index can read without ambiguity."""
+    ready: dict[int, str] = {}
+    for n, text in texts.items():
+        if text.printed:
+            ready[n] = text.data.decode("latin-1")
+        else:
+            pool.submit(Job("read", n, (text.data,)))
+    _collect(inputs, pool, ready, problems)
+    for n, printed in ready.items():
+        if _ambiguous(printed):
+            pool.submit(Job("read", n, (printed.encode("latin-1"), True)))
+    _collect(inputs, pool, ready, problems)
+    return ready
+
+
+def _collect(inputs: Sequence[Path], pool: Pool, ready: dict[int, str], problems: list[str]) -> None:
+    for done in pool.results():
+        n = done.job.tag
+        if done.error is None:
+            ready[n] = done.result
+        elif isinstance(done.error, WorkerDied):
+            problems.append(f"{inputs[n]}: LLVM cannot read it ({done.error}); is the file damaged?")
+        else:
+            problems.append(f"{inputs[n]}: {done.error}")
+
+
+def _ambiguous(text: str) -> bool:
+    """Whether local names would be taken for others: for types, or from outside their function."""
+    names = local_names(text)
+    if not names:
+        return False
+    return "blockaddress(" in text or not names.isdisjoint(_TYPE_NAME.findall(text))

@@ -1,0 +1,198 @@
+"""Cuts a program into units: one function each, except where entities cannot be told apart safely.
+
+What is kept together (DESIGN section 5), found by union-find over the tokens of one module:
+aliases and ifuncs with what they name; functions with everything that holds their block addresses;
+pinned locals (named by asm or `llvm.used`) with their users and the module asm; comdat members when
+the output is linked again; `!associated` sections. Variables whose initialisers hold no address share
+their module's data unit; the others (vtables, dispatch tables) are units of their own, so that what
+only they reach is compiled only if they are reached.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from nativecache.aot.index import Module, aliasee, asm_words, inline_asm, references
+from nativecache.aot.program import Program, copyable
+
+_ASM: Final = ""  # the module asm, as a member of the union-find
+_BLOCKADDRESS: Final = re.compile(r'blockaddress\((@(?:"[^"]*"|[-\w$.]+))')
+_ASSOCIATED: Final = re.compile(r", !associated (!\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The smallest set of entities compiled alone; all of one module, in the module's order."""
+
+    index: int
+    module: int
+    kind: str  # function, data, group (several kept together), asm, structors
+    tokens: tuple[str, ...]
+    name: str
+    has_asm: bool = False
+
+    @property
+    def is_function(self) -> bool:
+        return self.kind in ("function", "group")
+
+
+def partition(program: Program, *, final: bool) -> tuple[Unit, ...]:
+    """All units of the program in input order. `final`: the output is an image, not linked again."""
+    units: list[Unit] = []
+    for i, module in enumerate(program.modules):
+        for kind, tokens, name in _module_units(program, i, module, final=final):
+            has_asm = _ASM in tokens
+            members = tuple(token for token in tokens if token != _ASM)
+            units.append(Unit(len(units), i, kind, members, name, has_asm))
+    return tuple(units)
+
+
+def _module_units(
+    program: Program, i: int, module: Module, *, final: bool
+) -> Iterable[tuple[str, tuple[str, ...], str]]:
+    dropped, copies = program.dropped[i], set()
+    used = {token for tokens in module.used.values() for token in tokens}
+    members = []
+    for token, entity in module.entities.items():
+        if entity.defined and entity.linkage != "available_externally" and token not in dropped:
+            if copyable(entity) and token not in program.pinned[i]:
+                copies.add(token)
+            else:
+                members.append(token)
+    joined = _join(program, i, module, members, final=final)
+    groups: dict[str, list[str]] = defaultdict(list)
+    for token in members:
+        groups[joined.find(token)].append(token)
+    if module.asm:
+        groups[joined.find(_ASM)].append(_ASM)
+
+    data: list[str] = []
+    for group in groups.values():
+        real = [token for token in group if token != _ASM]
+        functions = [t for t in real if module.entities[t].kind == "function"]
+        if _ASM in group:
+            yield "group" if functions else "asm", tuple(group), f"asm:{module.label}"
+        elif functions:
+            kind = "function" if len(real) == 1 else "group"
+            yield kind, tuple(group), program.names[i][functions[0]]
+        elif (
+            any(t in used for t in real)
+            or (not final and any(module.entities[t].comdat for t in real))
+            or _addresses(module, real) - copies
+        ):
+            yield "data", tuple(group), program.names[i][real[0]]
+        else:
+            data += real
+    if data:
+        order = {token: n for n, token in enumerate(members)}
+        yield "data", tuple(sorted(data, key=order.__getitem__)), f"data:{module.label}"
+    if any(_structors(program, i)):
+        yield "structors", (), f"structors:{module.label}"
+
+
+def structors(program: Program, i: int) -> list[tuple[str, int, str]]:
+    """The constructors and destructors of a module that survive: (section stem, priority, token).
+
+    An entry goes with its associated global when that does not prevail here.
+    """
+    return list(_structors(program, i))
+
+
+def _structors(program: Program, i: int) -> Iterable[tuple[str, int, str]]:
+    module = program.modules[i]
+    for kind, section in (("ctors", ".init_array"), ("dtors", ".fini_array")):
+        for entry in module.structors[kind]:
+            if entry.associated in program.dropped[i] or entry.function in program.dropped[i]:
+                continue
+            yield section, entry.priority, entry.function
+
+
+class _Join:
+    """Union-find over tokens."""
+
+    def __init__(self) -> None:
+        self._parent: dict[str, str] = {}
+
+    def find(self, token: str) -> str:
+        root = token
+        while (above := self._parent.get(root, root)) != root:
+            root = above
+        if root != token:
+            self._parent[token] = root
+        return root
+
+    def union(self, one: str, other: str) -> None:
+        a, b = self.find(one), self.find(other)
+        if a != b:
+            self._parent[b] = a
+
+
+def _join(program: Program, i: int, module: Module, members: list[str], *, final: bool) -> _Join:
+    joined = _Join()
+    entities = module.entities
+    present = set(members)
+    comdats: dict[str, str] = {}
+    for token in members:
+        entity = entities[token]
+        if entity.kind in ("alias", "ifunc"):
+            joined.union(aliasee(entity), token)
+        if entity.comdat:
+            moot = final and not module.comdats.get(entity.comdat, "any").startswith("nodeduplicate")
+            if not moot:
+                joined.union(comdats.setdefault(entity.comdat, token), token)
+        if "blockaddress(" in entity.text:
+            for function in _BLOCKADDRESS.findall(entity.text):
+                joined.union(function, token)
+        if match := _ASSOCIATED.search(entity.text) if entity.kind == "variable" else None:
+            for other in references(module.metadata.get(match[1], "")):
+                if other in present:
+                    joined.union(other, token)
+    for token in present & program.pinned[i]:
+        if program.names[i][token] in module.asm_words:
+            joined.union(_ASM, token)
+    _join_users(program, i, module, members, joined)
+    return joined
+
+
+def _join_users(program: Program, i: int, module: Module, members: list[str], joined: _Join) -> None:
+    """Unites what cannot be referred to from another unit with everything that refers to it.
+
+    That is pinned locals, and `alwaysinline` bodies that mention those or take block addresses: such
+    a body cannot be carried into another unit, so its callers come to it. Repeated until none is new.
+    """
+    stuck = program.pinned[i] - program.dropped[i]
+    inlined = {t for t in members if is_always_inline(module.entities[t].text, module)}
+    stuck |= {t for t in inlined if "blockaddress(" in module.entities[t].text}
+    fresh = stuck
+    while fresh:
+        names = {program.names[i][token]: token for token in fresh}
+        mention = re.compile("(?:%s)(?![-\\w$.])" % "|".join(re.escape(token) for token in fresh))
+        touched = set()
+        for token in members:
+            entity = module.entities[token]
+            found = set(mention.findall(entity.text))
+            if entity.kind == "function" and " asm " in entity.text:
+                # Inline asm names a symbol in words rather than by reference.
+                found |= {names[word] for word in asm_words(inline_asm(entity.text)) & names.keys()}
+            for other in found:
+                joined.union(other if module.entities[other].defined else _ASM, token)
+            if found:
+                touched.add(token)
+        fresh = (inlined & touched) - stuck
+        stuck |= fresh
+
+
+def _addresses(module: Module, tokens: list[str]) -> set[str]:
+    """What the initialisers of some variables refer to outside themselves."""
+    found = {t for token in tokens for t in references(module.entities[token].text)}
+    return found - set(tokens)
+
+
+def is_always_inline(text: str, module: Module) -> bool:
+    """Whether a function, given by its text, must be inlined."""
+    head = text.partition("\n")[0]
+    return any(group in module.always_inline for group in re.findall(r"#\d+", head))

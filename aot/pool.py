@@ -1,0 +1,176 @@
+"""Worker processes for everything that may crash LLVM, fed one job at a time through pipes.
+
+Workers are forked, so they share the program's text with the driver instead of being sent it. Each
+has two jobs at hand: one at work, one waiting in its pipe, which hides the round trip. A worker that
+dies costs the job it was at; what waited behind it is given to another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+#: Jobs at a worker, at work and waiting.
+DEPTH: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to call (`task`, a name the pool was made with), with what, on whose behalf (`tag`)."""
+
+    task: str
+    tag: Any
+    arguments: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A job's end: its result, or why there is none."""
+
+    job: Job
+    result: Any
+    error: Exception | None
+    cpu_seconds: float
+
+
+class WorkerDied(Exception):
+    """A worker process ended at a job. The message is what LLVM printed, or the signal."""
+
+
+class _Worker:
+    def __init__(self, context: Any, tasks: Mapping[str, Callable[..., Any]], others: list[_Worker]) -> None:
+        self.stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
+        self.connection, theirs = multiprocessing.Pipe()
+        inherited = [other.connection for other in others]
+        self.process = context.Process(
+            target=_work, args=(theirs, self.connection, inherited, tasks, self.stderr.fileno()), daemon=True
+        )
+        self.process.start()
+        theirs.close()
+        self.jobs: deque[Job] = deque()
+
+    def last_words(self) -> str:
+        self.stderr.seek(0)
+        lines = self.stderr.read().decode("utf-8", "replace").strip().splitlines()
+        for line in lines:
+            if "LLVM ERROR" in line or "error:" in line or "Assertion" in line:
+                return line.strip()
+        self.process.join(1)
+        code = self.process.exitcode
+        if code is not None and code < 0:
+            return f"killed by signal {signal.Signals(-code).name}"
+        return lines[-1].strip() if lines else f"ended with status {code}"
+
+    def stop(self) -> None:
+        self.connection.close()
+        self.process.kill()
+        self.process.join()
+        self.stderr.close()
+
+
+def _work(
+    connection: Any, drivers_end: Any, others: list[Any], tasks: Mapping[str, Callable[..., Any]], stderr: int
+) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver ends its workers
+    os.dup2(stderr, 2)
+    # Copies of the driver's ends would keep other workers from seeing that the driver is gone.
+    drivers_end.close()
+    for other in others:
+        with contextlib.suppress(OSError):
+            other.close()
+    while True:
+        try:
+            task, arguments = connection.recv()
+        except (EOFError, OSError):
+            os._exit(0)
+        start = time.process_time()
+        error: Exception | None = None
+        result = None
+        try:
+            result = tasks[task](*arguments)
+        except Exception as caught:
+            error = caught
+        try:
+            connection.send((result, error, time.process_time() - start))
+        except (BrokenPipeError, ConnectionResetError):
+            os._exit(0)
+
+
+class Pool:
+    """At most `size` workers, started when there is work. Use as a context manager.
+
+    `tasks` must not depend on state that changes after the pool was made: workers are forked.
+    """
+
+    def __init__(self, size: int, tasks: Mapping[str, Callable[..., Any]]) -> None:
+        self._size = max(1, size)
+        self._tasks = tasks
+        self._context = multiprocessing.get_context("fork")
+        self._workers: list[_Worker] = []
+        self._waiting: list[tuple[float, int, Job]] = []
+        self._count = 0
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers:
+            worker.stop()
+        self._workers.clear()
+
+    def submit(self, job: Job, *, priority: float = 0.0) -> None:
+        """Queues a job. Higher priorities go first, equal ones in the order they came."""
+        self._count += 1
+        heapq.heappush(self._waiting, (-priority, self._count, job))
+
+    def results(self) -> Iterator[Done]:
+        """Yields ends of jobs as they come until no job is left; more may be submitted meanwhile."""
+        while self._waiting or any(worker.jobs for worker in self._workers):
+            self._feed()
+            busy = {worker.connection: worker for worker in self._workers if worker.jobs}
+            for ready in multiprocessing.connection.wait(list(busy)):
+                yield from self._receive(busy[ready])
+
+    def _feed(self) -> None:
+        for depth in range(1, DEPTH + 1):
+            for worker in self._workers:
+                if self._waiting and len(worker.jobs) < depth:
+                    self._send(worker)
+            while depth == 1 and self._waiting and len(self._workers) < self._size:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                worker = _Worker(self._context, self._tasks, self._workers)
+                self._workers.append(worker)
+                self._send(worker)
+
+    def _send(self, worker: _Worker) -> None:
+        job = heapq.heappop(self._waiting)[2]
+        worker.jobs.append(job)
+        # A dead worker is found out when its connection is read.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            worker.connection.send((job.task, job.arguments))
+
+    def _receive(self, worker: _Worker) -> Iterator[Done]:
+        try:
+            result, error, seconds = worker.connection.recv()
+        except (EOFError, ConnectionResetError):
+            job = worker.jobs.popleft()
+            for waiting in worker.jobs:
+                self.submit(waiting, priority=float("inf"))
+            self._workers.remove(worker)
+            words = worker.last_words()
+            worker.stop()
+            yield Done(job, None, WorkerDied(words), 0.0)
+            return
+        yield Done(worker.jobs.popleft(), result, error, seconds)

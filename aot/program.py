@@ -1,0 +1,190 @@
+"""Resolves symbols over all modules of a build: what prevails, what is promoted, what clashes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Final
+
+from nativecache.aot.errors import BuildError
+from nativecache.aot.index import Entity, Module, asm_words, inline_asm, symbol_name
+
+#: A private constant is copied into each unit that uses it up to this many characters of IR; larger
+#: ones live once in the data unit. Strings are merged again by the linker, other constants are not.
+COPIED_STRING: Final = 8192
+COPIED_CONSTANT: Final = 512
+
+_DIMENSION: Final = re.compile(r"\[(\d+) x ")
+_LABEL: Final = re.compile(r"^\s*([\w.$]+):", re.MULTILINE)
+_GLOBAL_DIRECTIVE: Final = re.compile(r"\.(?:globa?l|weak|comm|hidden|protected)\s+([^\n;]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """Where the prevailing definition of a symbol is."""
+
+    module: int
+    token: str
+
+
+@dataclass
+class Program:
+    """All modules of a build with their symbols resolved.
+
+    `names[i][token]` is the final symbol name of a global of module i, unique in the program;
+    `dropped[i]` holds the tokens of definitions that do not prevail; `pinned[i]` those of locals
+    whose name asm or `llvm.used` fixes: they keep name and linkage and share a unit with their users.
+    """
+
+    modules: tuple[Module, ...]
+    names: tuple[dict[str, str], ...]
+    dropped: tuple[frozenset[str], ...]
+    pinned: tuple[frozenset[str], ...]
+    definitions: dict[str, Definition]
+    #: Every word of every asm string in the program: symbols that asm may name.
+    asm_words: frozenset[str]
+
+    def entity(self, name: str) -> Entity | None:
+        """The prevailing definition of a final symbol name."""
+        found = self.definitions.get(name)
+        return self.modules[found.module].entities[found.token] if found else None
+
+
+def copyable(entity: Entity) -> bool:
+    """Whether each unit may hold its own copy: a constant whose address means nothing."""
+    if entity.kind != "variable" or not (entity.local and entity.constant and entity.unnamed_addr):
+        return False
+    text = entity.text
+    if entity.thread_local or ", section " in text or entity.comdat or "blockaddress(" in text:
+        return False
+    if ' c"' in text and " [" in text and "{" not in text:
+        return len(text) <= COPIED_STRING
+    size = 1
+    for dimension in _DIMENSION.findall(text):
+        size *= int(dimension)
+    return len(text) <= COPIED_CONSTANT and size <= COPIED_CONSTANT
+
+
+def resolve_symbols(modules: Sequence[Module]) -> Program:
+    """Resolves the program.
+
+    Raises BuildError with every duplicate strong definition, each with both files.
+    """
+    dropped = _comdat_losers(modules)
+    candidates: dict[str, list[Definition]] = defaultdict(list)
+    taken: set[str] = set()
+    for i, module in enumerate(modules):
+        for token, entity in module.entities.items():
+            if entity.local:
+                continue
+            name = symbol_name(token)
+            taken.add(name)
+            if entity.defined and entity.linkage != "available_externally" and token not in dropped[i]:
+                candidates[name].append(Definition(i, token))
+
+    definitions: dict[str, Definition] = {}
+    problems = []
+    for name, found in candidates.items():
+        if len(found) == 1:
+            definitions[name] = found[0]
+            continue
+        linkages = [modules[d.module].entities[d.token].linkage for d in found]
+        strong = [d for d, linkage in zip(found, linkages, strict=True) if linkage in ("", "external")]
+        common = [d for d, linkage in zip(found, linkages, strict=True) if linkage == "common"]
+        if len(strong) > 1:
+            files = " and in ".join(modules[d.module].label for d in strong)
+            problems.append(f"{files}: symbol '{name}' is defined more than once; rename one or make it static")
+        prevailing = (strong or common or found)[0]
+        definitions[name] = prevailing
+        # Common symbols all stay: the linker merges them and keeps the largest.
+        kept = (prevailing, *common) if not strong else (prevailing,)
+        for loser in found:
+            if loser not in kept:
+                dropped[loser.module].add(loser.token)
+    if problems:
+        raise BuildError(*problems)
+
+    names, pinned, words = [], [], set()
+    for i, (module, identifier) in enumerate(zip(modules, _module_ids(modules), strict=True)):
+        inline = _inline_asm_words(module)
+        words |= inline | module.asm_words
+        fixed = _pinned(module, inline | module.asm_words)
+        pinned.append(fixed)
+        table = {}
+        for token, entity in module.entities.items():
+            if not entity.local:
+                table[token] = symbol_name(token)
+                continue
+            name = symbol_name(token) if not token[1].isdigit() else f"__unnamed_{token[1:]}"
+            if token not in fixed:
+                name = f"{name}.{identifier}"
+                while name in taken:
+                    name += "_"
+                taken.add(name)
+                if entity.defined and token not in dropped[i]:
+                    definitions[name] = Definition(i, token)
+            table[token] = name
+        names.append(table)
+    return Program(
+        modules=tuple(modules),
+        names=tuple(names),
+        dropped=tuple(frozenset(d) for d in dropped),
+        pinned=tuple(pinned),
+        definitions=definitions,
+        asm_words=frozenset(words),
+    )
+
+
+def _comdat_losers(modules: Sequence[Module]) -> list[set[str]]:
+    """Per module, the members of comdats that an earlier module already provides."""
+    owner: dict[str, int] = {}
+    losers: list[set[str]] = []
+    for i, module in enumerate(modules):
+        lost = set()
+        for token, entity in module.entities.items():
+            if entity.comdat and entity.defined and entity.linkage != "available_externally":
+                if module.comdats.get(entity.comdat, "any").startswith("nodeduplicate"):
+                    continue
+                if owner.setdefault(entity.comdat, i) != i:
+                    lost.add(token)
+        losers.append(lost)
+    return losers
+
+
+def _module_ids(modules: Sequence[Module]) -> list[str]:
+    """A name per module for its promoted locals: the file's stem, numbered where two are the same.
+
+    Never a content hash: that would rename every local, and miss every caller, at each edit.
+    """
+    seen: Counter[str] = Counter()
+    ids = []
+    for module in modules:
+        stem = re.sub(r"[^\w]", "_", PurePath(module.label).stem) or "module"
+        seen[stem] += 1
+        ids.append(stem if seen[stem] == 1 else f"{stem}.{seen[stem]}")
+    return ids
+
+
+def _inline_asm_words(module: Module) -> frozenset[str]:
+    return asm_words(text for function in module.functions() for text in inline_asm(function.text))
+
+
+def _pinned(module: Module, words: frozenset[str]) -> frozenset[str]:
+    """Locals that cannot be renamed, and declarations that only the module's own asm defines."""
+    used = {token for tokens in module.used.values() for token in tokens}
+    fixed = {
+        token
+        for token, entity in module.entities.items()
+        if entity.local and entity.defined and (token in used or symbol_name(token) in words)
+    }
+    asm = "\n".join(module.asm).replace("\\09", "\t").replace("\\0A", "\n")
+    if asm:
+        exported = {word for line in _GLOBAL_DIRECTIVE.findall(asm) for word in re.split(r"[\s,]+", line)}
+        for label in _LABEL.findall(asm):
+            token = f"@{label}"
+            if label not in exported and token in module.entities and not module.entities[token].defined:
+                fixed.add(token)
+    return frozenset(fixed)

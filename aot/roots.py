@@ -1,0 +1,63 @@
+"""Decides what a build must contain whoever refers to it; the rest is compiled only when reached."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from nativecache.aot.index import symbol_name
+from nativecache.aot.library_names import has_meaning
+from nativecache.aot.partition import Unit
+from nativecache.aot.program import Program
+
+_DISCARDABLE: Final = frozenset(("linkonce", "linkonce_odr", "private", "internal"))
+#: Linker options that make symbols visible to, or name them from, outside of the program.
+_EXPORTS: Final = re.compile(
+    r"-rdynamic|.*--export-dynamic|.*(?<![\w-])-E(?![\w-])|.*--dynamic-list|.*--version-script|.*-T|-shared|.*--retain-symbols"
+)
+
+
+def index_symbols(program: Program, units: Iterable[Unit]) -> dict[str, int]:
+    """Final symbol name -> index of the unit that defines it."""
+    return {program.names[u.module][token]: u.index for u in units for token in u.tokens}
+
+
+def find_roots(
+    program: Program,
+    units: tuple[Unit, ...],
+    defined_in: Mapping[str, int],
+    *,
+    executable: bool,
+    options: tuple[str, ...],
+    outside: frozenset[str],
+    everything: bool,
+) -> list[int]:
+    """Indices of the units that the image needs in any case, in unit order.
+
+    `options`: the linker's. `outside`: symbols that native inputs and system libraries mention.
+    """
+    roots = {u.index for u in units if u.kind in ("structors", "asm") or u.has_asm}
+    if everything:
+        return [u.index for u in units]
+    everything = not executable or any(_EXPORTS.match(option) for option in options)
+    words = {word for option in options for word in re.split(r"[,=\s]", option)}
+    entry = {"main", "_start"} | words
+    if executable and not (entry | outside) & defined_in.keys():
+        everything = True  # the entry point is something that we do not know
+    for unit in units:
+        module = program.modules[unit.module]
+        used = {token for tokens in module.used.values() for token in tokens}
+        for token in unit.tokens:
+            entity = module.entities[token]
+            name = program.names[unit.module][token]
+            exported = not entity.local and entity.linkage not in _DISCARDABLE
+            if (
+                token in used
+                or (everything and exported)
+                or name in entry
+                or (not entity.local and (name in outside or has_meaning(symbol_name(token))))
+                or ' section "' in entity.text.partition("\n")[0]
+            ):
+                roots.add(unit.index)
+    return sorted(roots)

@@ -1,0 +1,119 @@
+"""The entry: what one key stands for, as bytes that can be checked in full before they are used.
+
+    entry    = payload metadata footer
+    payload  = the caller's bytes, verbatim
+    metadata = a JSON object: keys sorted, no blanks, ASCII (other characters escaped), so valid UTF-8
+    footer   = key              32 bytes
+               payload length   u64, in bytes
+               metadata length  u32, in bytes
+               version          u32
+               checksum         32 bytes, SHA-256 over every byte before it
+               magic            8 bytes
+    Integers are little-endian, without padding. Every version ends in version, checksum, magic.
+
+The payload comes first so that a tool for the payload's own format opens an entry as if it were the
+payload: readers of object files, such as objdump, ignore what follows the last section.
+The key is in the entry so that a file renamed or copied to another key is not taken for it.
+
+The checksum finds accidents, not attacks: who can write to a store can forge an entry.
+
+Versions:
+    1  the first
+"""
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+VERSION = 1
+
+_MAGIC = b"ncentry\n"
+_FOOTER = struct.Struct("<32sQII32s8s")
+_FOOTER_HEAD = struct.Struct("<32sQII")  # the footer as far as the checksum covers it
+_CHECKSUM_AND_MAGIC = _FOOTER.size - _FOOTER_HEAD.size
+
+JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
+
+
+class Reason(StrEnum):
+    """What is wrong with an entry, in the order it is checked."""
+
+    SHORT = "short"
+    MAGIC = "magic"
+    VERSION = "version"
+    LENGTH = "length"
+    CHECKSUM = "checksum"
+    KEY = "key"
+    METADATA = "metadata"
+
+
+class BadEntry(Exception):
+    """These bytes are not the entry of that key; `reason` says why."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A payload and what is to be known about it. `key` is 64 lowercase hex digits, else ValueError."""
+
+    key: str
+    payload: bytes
+    meta: Mapping[str, JSON]
+
+    def __post_init__(self) -> None:
+        check_key(self.key)
+
+
+def check_key(key: str) -> None:
+    """Raise ValueError unless `key` is 64 lowercase hex digits; such a key is also a safe file name."""
+    if len(key) != 64 or key.strip("0123456789abcdef"):
+        raise ValueError(f"a cache key is 64 lowercase hex digits, not {key!r}")
+
+
+def pack(entry: Entry) -> bytes:
+    """The bytes of `entry`, the same for equal entries. TypeError or ValueError if `meta` is not JSON."""
+    meta = json.dumps(entry.meta, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    head = _FOOTER_HEAD.pack(bytes.fromhex(entry.key), len(entry.payload), len(meta), VERSION)
+    checksum = hashlib.sha256(entry.payload)
+    checksum.update(meta)
+    checksum.update(head)
+    return b"".join((entry.payload, meta, head, checksum.digest(), _MAGIC))
+
+
+def unpack(key: str, data: bytes) -> Entry:
+    """The entry packed in `data`, checked in full; BadEntry if it is not the undamaged entry of `key`.
+
+    Sequences in the metadata come back as lists.
+    """
+    if len(data) < _FOOTER.size:
+        raise BadEntry(Reason.SHORT)
+    start = len(data) - _FOOTER.size
+    stored_key, payload_length, meta_length, version, checksum, magic = _FOOTER.unpack_from(data, start)
+    if magic != _MAGIC:
+        raise BadEntry(Reason.MAGIC)
+    if version != VERSION:
+        raise BadEntry(Reason.VERSION)
+    if payload_length + meta_length != start:
+        raise BadEntry(Reason.LENGTH)
+    if hashlib.sha256(memoryview(data)[:-_CHECKSUM_AND_MAGIC]).digest() != checksum:
+        raise BadEntry(Reason.CHECKSUM)
+    if stored_key.hex() != key:
+        raise BadEntry(Reason.KEY)
+    return Entry(key, data[:payload_length], _read_meta(data[payload_length:start]))
+
+
+def _read_meta(text: bytes) -> dict[str, JSON]:
+    try:
+        meta = json.loads(text.decode())
+    except (ValueError, RecursionError):
+        raise BadEntry(Reason.METADATA) from None
+    if not isinstance(meta, dict):
+        raise BadEntry(Reason.METADATA)
+    return meta

@@ -1,0 +1,195 @@
+"""Stores: where bytes are kept under a key, in a folder, in memory, or nowhere.
+
+A store holds opaque values. It may lose or damage them, and it never raises because of it: a value that
+cannot be read is not there, a value that cannot be written is not kept. Only a malformed key is an
+error, ValueError, since it is the caller's.
+"""
+
+import itertools
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from nativecache.cache.entry import check_key
+
+LAYOUT = "v1"  # of the folder; another layout gets another name, so that both can share one root
+TEMPORARY_SUFFIX = ".tmp"  # what a killed writer leaves behind ends in this
+
+# Pruning looks at the time of last use in days, so an hour is exact enough and saves
+# a write to disk for nearly every hit.
+_TOUCH_SECONDS = 3600
+
+_README = b"""\
+This folder is the cache of nativecache. It holds only what can be made again:
+it is safe to delete, as a whole or in part, at any time.
+"""
+_CACHEDIR_TAG = b"""\
+Signature: 8a477f597d28d172789f06886806bc55
+# This file marks a cache folder, made by nativecache, for backup tools to leave out.
+# For information see https://bford.info/cachedir/
+"""
+
+_O_BINARY: int = getattr(os, "O_BINARY", 0)  # Windows only
+
+
+class Store(Protocol):
+    """Bytes under keys of 64 lowercase hex digits; any other key raises ValueError."""
+
+    def get(self, key: str) -> bytes | None:
+        """The value last put under `key`, or None."""
+
+    def put(self, key: str, value: bytes) -> None:
+        """Keep `value` under `key`, in place of what was there, if that can be done."""
+
+
+class NullStore:
+    """Keeps nothing."""
+
+    def get(self, key: str) -> bytes | None:
+        check_key(key)
+        return None
+
+    def put(self, key: str, value: bytes) -> None:
+        check_key(key)
+
+
+class MemoryStore:
+    """Keeps values as long as itself."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, bytes] = {}
+
+    def get(self, key: str) -> bytes | None:
+        check_key(key)
+        return self._values.get(key)
+
+    def put(self, key: str, value: bytes) -> None:
+        check_key(key)
+        self._values[key] = value
+
+
+def _print_warning(message: str) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+
+class FileStore:
+    """One file per key, ROOT/v1/ab/cdef….o, in folders that are made when first needed, mode 0700.
+
+    Safe without a lock on a local filesystem: any number of readers and writers, in any number of threads
+    and processes, also while files or whole folders are being deleted. A value is written to a temporary
+    name and renamed into place, so a reader gets all of one value or nothing; of two writers the last wins.
+
+    Not safe: network filesystems. There a rename may be reported as failed although it was done, or the
+    other way round, and a reader may see an old or a half-written file. Only a checksum inside the value
+    tells then.
+
+    Nothing is synced to the disk. That would cost milliseconds per value, and all it would save is what
+    was written just before a power cut: such a value may come back torn or empty, which the checksum
+    inside it shows, and is then made again.
+
+    The first failure of a store to read or write is given to `warn`, the following are not; they rarely
+    have another cause. It goes on trying all the same: a full disk may be cleared in the meantime.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        warn: Callable[[str], None] = _print_warning,
+    ) -> None:
+        self.root = root
+        self._clock = clock
+        self._warn = warn
+        self._failures = itertools.count()
+
+    def get(self, key: str) -> bytes | None:
+        path = self._path(key)
+        try:
+            value, modified = _read_file(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._failed("read", error, "building without what is in it")
+            return None
+        now = self._clock()
+        if abs(now - modified) >= _TOUCH_SECONDS:  # a time in the future is wrong: set it right
+            with suppress(OSError):  # a folder that can only be read is still of use
+                os.utime(path, (now, now))
+        return value
+
+    def put(self, key: str, value: bytes) -> None:
+        path = self._path(key)
+        try:
+            try:
+                _write_file(path, value)
+            except FileNotFoundError:  # the first value in this folder, or the folder has vanished
+                self._make_folders(os.path.dirname(path))
+                _write_file(path, value)
+        except OSError as error:
+            self._failed("written", error, "building without storing")
+
+    def _path(self, key: str) -> str:
+        check_key(key)
+        return os.path.join(self.root, LAYOUT, key[:2], key[2:] + ".o")
+
+    def _make_folders(self, folder: str) -> None:
+        # A root that someone else made is not marked: it may hold more than a cache,
+        # and the tag would keep all of it out of backups.
+        if _make_folder(str(self.root)):
+            _write_file(os.path.join(self.root, "README.txt"), _README)
+            _write_file(os.path.join(self.root, "CACHEDIR.TAG"), _CACHEDIR_TAG)
+        _make_folder(folder)
+
+    def _failed(self, done: str, error: OSError, consequence: str) -> None:
+        if next(self._failures) == 0:
+            reason = error.strerror or error
+            self._warn(f"cache folder {self.root} cannot be {done}: {reason}; {consequence}")
+
+
+def _read_file(path: str) -> tuple[bytes, float]:
+    """The content of a file and its modification time, in seconds since the epoch."""
+    with open(path, "rb", buffering=0) as file:
+        return file.readall(), os.fstat(file.fileno()).st_mtime
+
+
+_temporary_numbers = itertools.count()
+
+
+def _write_file(path: str, data: bytes) -> None:
+    """Make `path` a file of `data` in one step, or raise OSError and leave no trace."""
+    name = f"{os.getpid()}-{next(_temporary_numbers)}-{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
+    temporary = os.path.join(os.path.dirname(path), name)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o600)
+    try:
+        try:
+            _write_all(descriptor, data)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _make_folder(path: str) -> bool:
+    """Make a folder and what is missing above it, mode 0700; False if the name was there already."""
+    parent = os.path.dirname(path)
+    if parent not in ("", path) and not os.path.isdir(parent):
+        _make_folder(parent)
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        return False
+    return True

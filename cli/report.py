@@ -1,0 +1,148 @@
+"""Tells the user what a build did: a progress bar, one line of truth, a table, a JSON file."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from nativecache.aot.build import Report
+
+_SLOWEST = 10
+_ORDER = ("load", "resolve", "partition", "extract", "key", "look-up", "compile", "store", "rename", "link")
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar while units are compiled, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    bar = Progress(
+        TextColumn("compiling"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    task = bar.add_task("compiling", total=None)
+    started = False
+
+    def advance(compiled: int, missing: int) -> None:
+        nonlocal started
+        if not started:
+            started = True
+            bar.start()
+        bar.update(task, completed=compiled, total=missing)
+
+    try:
+        yield advance
+    finally:
+        if started:
+            bar.stop()
+
+
+def summary(report: Report) -> str:
+    """The one line, e.g. `app: 2602 of 2603 functions from cache (99.96 %), 1 compiled in 14 ms, …`."""
+    total, hits = report.functions, report.function_hits
+    share = f"{100 * hits / total:.2f}".rstrip("0").rstrip(".") if total else "100"
+    if hits < total and share == "100":
+        share = "99.99"
+    spent = sum(unit.milliseconds for unit in report.compiled)
+    compiled = f"{report.misses} compiled" if report.misses == 0 else f"{report.misses} compiled in {_time(spent)}"
+    if report.misses != total - hits:
+        compiled = compiled.replace("compiled", "units compiled", 1)
+    link = report.phases.get("link")
+    parts = [
+        f"{report.output}: {hits} of {total} functions from cache ({share} %)",
+        compiled,
+        f"saved {_time(report.saved_seconds * 1000)}",
+    ]
+    if link:
+        parts.append(f"linked in {_time(link.wall * 1000)}")
+    return ", ".join(parts)
+
+
+def _time(milliseconds: float) -> str:
+    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
+
+
+def show(report: Report, *, timings: bool, verbose: bool) -> None:
+    """Prints the table where asked for, then the line."""
+    if timings:
+        _show_timings(report)
+    notes = []
+    if report.corrupt:
+        notes.append(f"{report.corrupt} damaged cache entries replaced")
+    if report.whole:
+        notes.append(f"compiled whole by clang, for its passes cannot be split: {', '.join(report.whole)}")
+    if verbose:
+        notes.append(
+            f"{report.units} units, {report.grouped} of several functions that must stay together, "
+            f"{report.shared} equal to another, {report.unreached} never reached"
+        )
+        notes += [f"compiled {unit.name} in {_time(unit.milliseconds)}" for unit in report.compiled]
+    for note in notes:
+        click.echo(f"{report.output}: {note}")
+    click.echo(summary(report))
+
+
+def _show_timings(report: Report) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table("phase", title=None)
+    table.add_column("wall", justify="right")
+    table.add_column("CPU", justify="right")
+    names = [name for name in _ORDER if name in report.phases]
+    for name in [*names, *(n for n in report.phases if n not in names)]:
+        phase = report.phases[name]
+        table.add_row(name, f"{phase.wall * 1000:.0f} ms", f"{phase.cpu * 1000:.0f} ms")
+    table.add_row("all", f"{report.wall_seconds * 1000:.0f} ms", "")
+    console.print(table)
+    slowest = sorted(report.compiled, key=lambda unit: -unit.milliseconds)[:_SLOWEST]
+    if slowest:
+        table = Table("slowest misses")
+        table.add_column("time", justify="right")
+        for unit in slowest:
+            table.add_row(unit.name, f"{unit.milliseconds:.0f} ms")
+        console.print(table)
+
+
+def write_stats(report: Report, path: Path) -> None:
+    """Writes the figures as JSON. Raises click.ClickException where the file cannot be written."""
+    figures = {
+        "units": report.units,
+        "functions": report.functions,
+        "function_hits": report.function_hits,
+        "hits": report.hits,
+        "misses": report.misses,
+        "shared": report.shared,
+        "grouped": report.grouped,
+        "unreached": report.unreached,
+        "corrupt": report.corrupt,
+        "compiled": [unit.name for unit in report.compiled],
+        "compiled_milliseconds": round(sum(unit.milliseconds for unit in report.compiled), 3),
+        "saved_seconds": round(report.saved_seconds, 6),
+        "whole": list(report.whole),
+        "wall_seconds": round(report.wall_seconds, 6),
+        "image_bytes": report.image_bytes,
+        "phases": {
+            name: {"wall": round(phase.wall, 6), "cpu": round(phase.cpu, 6)} for name, phase in report.phases.items()
+        },
+    }
+    try:
+        path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,332 @@
+"""Images linked by every driver and linker present: they run, they are repeatable, failures are clean."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nativecache.linker.archive import write_archive
+from nativecache.linker.diagnostics import condense
+from nativecache.linker.driver import Driver, Linker, LinkJob, find_driver, find_linker, link_image
+from nativecache.linker.errors import LinkError
+
+pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is missing")
+DRIVERS = ["gcc", "clang-22"]
+LINKERS = ["mold", "lld", "gold", "bfd"]
+SIGNS = {"mold": "mold ", "lld": "LLD "}
+each_linker = pytest.mark.parametrize("linker", LINKERS)
+each_driver = pytest.mark.parametrize("driver", DRIVERS)
+
+
+def object_of(folder: Path, source: str) -> bytes:
+    folder.mkdir(exist_ok=True)
+    (folder / "unit.c").write_text(source)
+    subprocess.run(["gcc", "-O1", "-c", "-fPIC", "unit.c"], cwd=folder, check=True)
+    return (folder / "unit.o").read_bytes()
+
+
+def archive_of(folder: Path, *sources: str) -> bytes:
+    objects = [object_of(folder, source) for source in sources]
+    return write_archive(((f"m{i}.o", obj) for i, obj in enumerate(objects)), symbol_index=False)
+
+
+def driver_called(name: str, *, cplusplus: bool = False) -> Driver:
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is missing")
+    return find_driver(name, cplusplus=cplusplus, environ=os.environ)
+
+
+def linker_called(name: str) -> Linker:
+    try:
+        found = find_linker(name, os.environ)
+    except LinkError as error:
+        pytest.skip(str(error))
+    assert found is not None
+    return found
+
+
+def link(
+    folder: Path, archive: bytes, driver: str = "gcc", linker: str | None = None, **options: Any
+) -> Path:
+    output = options.pop("output", folder / "app")
+    job = LinkJob(
+        output=output,
+        kind=options.pop("kind", "exe"),
+        archive=archive,
+        driver=driver_called(driver),
+        linker=linker_called(linker) if linker else None,
+        **options,
+    )
+    link_image(job, os.environ)
+    assert isinstance(output, Path)
+    return output
+
+
+def status_of(program: Path) -> int:
+    return subprocess.run([program]).returncode
+
+
+MAIN = "int f(void); int main(void) { return f(); }"
+F = "int f(void) { return 42; }"
+
+
+@each_driver
+@each_linker
+def test_the_linker_asked_for_makes_the_program(tmp_path: Path, driver: str, linker: str) -> None:
+    app = link(tmp_path, archive_of(tmp_path / "src", MAIN, F), driver, linker)
+    assert status_of(app) == 42
+    image = app.read_bytes()
+    assert {name for name, sign in SIGNS.items() if sign.encode() in image} == {linker} & SIGNS.keys()
+
+
+@each_driver
+@each_linker
+@pytest.mark.parametrize("kind", ["exe", "shared", "object"])
+def test_the_image_does_not_depend_on_the_folder(tmp_path: Path, driver: str, linker: str, kind: str) -> None:
+    archive = archive_of(tmp_path / "src", MAIN, F, "static int s; int *g(void) { return &s; }")
+    (tmp_path / "v.map").write_text("V1 { *; };")
+    options = (f"-Wl,--version-script={tmp_path / 'v.map'}",) if kind == "shared" else ()
+    images = []
+    for name in ("here", "somewhere_else"):
+        (tmp_path / name).mkdir()
+        output = tmp_path / name / "image"
+        images.append(
+            link(tmp_path, archive, driver, linker, kind=kind, output=output, options=options).read_bytes()
+        )
+    assert images[0] == images[1]
+    assert os.fsencode(tmp_path) not in images[0] and b"ours.a" not in images[0]
+
+
+@each_linker
+def test_an_object_can_be_linked_further(tmp_path: Path, linker: str) -> None:
+    obj = link(
+        tmp_path, archive_of(tmp_path / "src", MAIN, F), linker=linker, kind="object", gc_sections=True
+    )
+    assert (
+        status_of(link(tmp_path, write_archive([], symbol_index=True), before=(obj,), output=tmp_path / "x"))
+        == 42
+    )
+
+
+def test_native_inputs_come_before_and_after(tmp_path: Path) -> None:
+    object_of(tmp_path / "main", MAIN)
+    (tmp_path / "lib.a").write_bytes(
+        write_archive([("f.o", object_of(tmp_path / "f", F))], symbol_index=True)
+    )
+    archive = archive_of(tmp_path / "src", "int ours;")
+    app = link(tmp_path, archive, before=(tmp_path / "main/unit.o",), after=(tmp_path / "lib.a",))
+    assert status_of(app) == 42
+
+
+@each_linker
+def test_unused_sections_go_when_asked(tmp_path: Path, linker: str) -> None:
+    unused = '__attribute__((section(".text.unused"))) int unused_function(void) { return 1; }'
+    archive = archive_of(tmp_path / "src", MAIN, F, unused)
+    assert b"unused_function" in link(tmp_path, archive, linker=linker).read_bytes()
+    assert b"unused_function" not in link(tmp_path, archive, linker=linker, gc_sections=True).read_bytes()
+
+
+@pytest.mark.parametrize(("pie", "elf_type"), [(False, 2), (True, 3)])
+def test_position_independence_can_be_chosen(tmp_path: Path, pie: bool, elf_type: int) -> None:
+    assert link(tmp_path, archive_of(tmp_path / "src", MAIN, F), pie=pie).read_bytes()[16] == elf_type
+
+
+def test_the_mode_is_the_linkers(tmp_path: Path) -> None:
+    old = os.umask(0o027)
+    try:
+        app = link(tmp_path, archive_of(tmp_path / "src", MAIN, F))
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(app.stat().st_mode) == 0o750
+
+
+BROKEN = (
+    "int far(void); int far2(void); int main(void) { return far() + far() + far2(); }",
+    "int far(void); int other(void) { return far(); }",
+)
+
+
+@each_driver
+@each_linker
+def test_undefined_symbols_are_listed_once(tmp_path: Path, driver: str, linker: str) -> None:
+    with pytest.raises(LinkError) as caught:
+        link(tmp_path, archive_of(tmp_path / "src", *BROKEN), driver, linker)
+    lines = sorted(str(caught.value).splitlines())
+    assert lines == [
+        "undefined symbol: far (referenced by main, other)",
+        "undefined symbol: far2 (referenced by main)",
+    ]
+
+
+@each_linker
+def test_duplicate_symbols_name_the_members(tmp_path: Path, linker: str) -> None:
+    with pytest.raises(LinkError, match=r"m2\.o") as caught:
+        link(tmp_path, archive_of(tmp_path / "src", MAIN, F, F), linker=linker)
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_long_list_of_problems_is_cut(tmp_path: Path) -> None:
+    calls = "+".join(f"u{i}()" for i in range(50))
+    source = "".join(f"int u{i}(void);" for i in range(50)) + f"int main(void) {{ return {calls}; }}"
+    archive = archive_of(tmp_path / "src", source)
+    for linker in LINKERS:
+        with pytest.raises(LinkError, match=r"and 30 more$") as caught:
+            link(tmp_path, archive, linker=linker)
+        assert len(str(caught.value).splitlines()) == 21
+
+
+def test_a_failed_link_leaves_the_old_output_and_nothing_else(tmp_path: Path) -> None:
+    archive = archive_of(tmp_path / "src", *BROKEN)
+    (tmp_path / "app").write_text("old")
+    with pytest.raises(LinkError):
+        link(tmp_path, archive)
+    assert (tmp_path / "app").read_text() == "old"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["app", "src"]
+
+
+def test_a_good_link_leaves_only_the_output(tmp_path: Path) -> None:
+    link(tmp_path, archive_of(tmp_path / "src", MAIN, F), linker="bfd")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["app", "src"]
+
+
+def test_a_folder_is_not_overwritten(tmp_path: Path) -> None:
+    with pytest.raises(LinkError, match="it is a directory"):
+        link(tmp_path, b"", output=tmp_path)
+
+
+def test_a_device_is_not_replaced(tmp_path: Path) -> None:
+    with pytest.raises(LinkError, match="not a regular file"):
+        link(tmp_path, b"", output=Path("/dev/null"))
+
+
+def test_a_missing_output_folder_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(LinkError, match=r"cannot write .*nowhere.*: No such file or directory"):
+        link(tmp_path, b"", output=tmp_path / "nowhere" / "app")
+
+
+def test_ctrl_c_ends_the_linker_and_removes_its_files(tmp_path: Path) -> None:
+    fake = tmp_path / "slow-gcc"
+    fake.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {tmp_path}/pid\nwait\n")
+    fake.chmod(0o755)
+    script = (
+        "import os, sys; from pathlib import Path\n"
+        "from nativecache.linker.driver import *\n"
+        "driver = find_driver(sys.argv[1], cplusplus=False, environ=os.environ)\n"
+        "job = LinkJob(output=Path(sys.argv[2]), kind='exe', archive=b'', driver=driver)\n"
+        "link_image(job, os.environ)\n"
+    )
+    (tmp_path / "out").mkdir()
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", script, str(fake), str(tmp_path / "out" / "app")]
+    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE) as parent:
+        pid = wait_for(tmp_path / "pid")
+        parent.send_signal(signal.SIGINT)
+        assert b"KeyboardInterrupt" in parent.communicate(timeout=20)[1]
+    assert list((tmp_path / "out").iterdir()) == []
+    assert not is_running(pid)
+
+
+def wait_for(file: Path) -> int:
+    for _ in range(1000):
+        if file.exists() and file.read_text().strip():
+            return int(file.read_text())
+        time.sleep(0.01)
+    raise AssertionError("the child did not start")
+
+
+def is_running(pid: int) -> bool:
+    for _ in range(200):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return False
+        if state == "Z":
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def fake_tools(folder: Path, *names: str) -> dict[str, str]:
+    for name in names:
+        (folder / name).write_text("#!/bin/sh\necho fake clang version\n")
+        (folder / name).chmod(0o755)
+    return {"PATH": str(folder)}
+
+
+def test_the_first_driver_on_the_path_is_taken(tmp_path: Path) -> None:
+    environ = fake_tools(tmp_path, "clang-19", "clang-21", "clang++-19")
+    assert find_driver(None, cplusplus=False, environ=environ) == Driver(
+        (str(tmp_path / "clang-21"),), "clang"
+    )
+    assert find_driver(None, cplusplus=True, environ=environ) == Driver(
+        (str(tmp_path / "clang++-19"),), "clang"
+    )
+
+
+def test_a_driver_whose_name_says_nothing_is_asked(tmp_path: Path) -> None:
+    assert find_driver(None, cplusplus=False, environ=fake_tools(tmp_path, "cc")).family == "clang"
+
+
+def test_an_explicit_driver_may_have_arguments_and_a_sibling(tmp_path: Path) -> None:
+    environ = fake_tools(tmp_path, "wrap", "gcc-12", "g++-12")
+    found = find_driver("wrap gcc-12", cplusplus=True, environ=environ)
+    assert found == Driver((str(tmp_path / "wrap"), str(tmp_path / "g++-12")), "gcc")
+
+
+def test_zig_is_the_last_resort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ziglang").mkdir()
+    (tmp_path / "ziglang" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    found = find_driver(None, cplusplus=True, environ={"PATH": ""})
+    assert found == Driver((sys.executable, "-m", "ziglang", "c++"), "zig")
+
+
+def test_no_driver_at_all_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(LinkError, match="no C compiler to link with"):
+        find_driver(None, cplusplus=False, environ={"PATH": ""})
+
+
+def test_a_linker_that_is_not_there_is_named() -> None:
+    with pytest.raises(LinkError, match="linker not found: mold"):
+        find_linker("mold", {"PATH": ""})
+
+
+def test_auto_prefers_the_fastest_linker_that_does_the_job_right(tmp_path: Path) -> None:
+    environ = fake_tools(tmp_path, "ld.bfd", "mold", "ld.lld")
+    assert find_linker("auto", environ) == Linker(str(tmp_path / "mold"), "mold")
+    assert find_linker("auto", environ, relocatable=True) == Linker(str(tmp_path / "ld.lld"), "lld")
+
+
+@each_driver
+def test_a_linker_at_a_path_is_used(tmp_path: Path, driver: str) -> None:
+    lld = linker_called("lld")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "ld.lld").symlink_to(lld.path)
+    app = link(tmp_path, archive_of(tmp_path / "src", MAIN, F), driver, str(tmp_path / "bin" / "ld.lld"))
+    assert b"LLD " in app.read_bytes()
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is missing")
+def test_a_cplusplus_program_gets_its_library(tmp_path: Path) -> None:
+    source = "int main() { return std::string(42, 'x').append(1, 'y').find('y'); }"
+    (tmp_path / "a.cc").write_text("#include <string>\n" + source)
+    subprocess.run(["g++", "-c", "-fPIC", tmp_path / "a.cc", "-o", tmp_path / "a.o"], check=True)
+    archive = write_archive([("a.o", (tmp_path / "a.o").read_bytes())], symbol_index=False)
+    driver = driver_called("gcc", cplusplus=True)
+    link_image(LinkJob(output=tmp_path / "app", kind="exe", archive=archive, driver=driver), os.environ)
+    assert status_of(tmp_path / "app") == 42
+
+
+def test_messages_that_are_not_about_symbols_are_kept() -> None:
+    text = "/usr/bin/ld: cannot find -lnope: No such file\ncollect2: error: ld returned 1 exit status\n"
+    assert condense(text, "ours.a") == ["cannot find -lnope: No such file"]
