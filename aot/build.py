@@ -18,7 +18,7 @@ from nativecache.aot.errors import BuildError, UsageError
 from nativecache.aot.extract import UnitText, extract
 from nativecache.aot.index import Module, symbol_name
 from nativecache.aot.key import Compiler, Options, compute_key
-from nativecache.aot.load import FrontEnd, Loaded, is_native, is_source, load
+from nativecache.aot.load import FrontEnd, Loaded, index, is_source, load
 from nativecache.aot.partition import Unit, partition
 from nativecache.aot.pool import Done, Job, Pool, WorkerDied
 from nativecache.aot.program import Program, resolve_symbols
@@ -137,8 +137,11 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
         # Load the inputs; LLVM reads them in worker processes, for it may not survive them.
         with clock.phase("load"), Pool(request.threads, {"read": llvm.read_module}) as pool:
             loaded = load(request.inputs, _front_end(request), pool, threads=request.threads, scratch=Path(scratch))
+        # Find the entities in the printed text.
+        with clock.phase("index"):
+            modules = index(loaded.texts)
         # Agree on one target for all of them.
-        options, modules = _choose_target(request, loaded)
+        options = _choose_target(request, modules)
         # Resolve symbols over the whole program.
         with clock.phase("resolve"):
             program = resolve_symbols(modules)
@@ -158,14 +161,14 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
             objects=objects,
             native=loaded.native,
             cplusplus=loaded.cplusplus or "__gxx_personality_v0" in _mentioned(modules),
-            target=request.target,
+            target=options.triple if _driver(request, options) != request.driver else request.target,
         )
         warnings = write_output(
             image,
             emit=request.emit,
             output=request.output,
             linker=request.linker,
-            driver=request.driver or (request.clang if request.target else None),
+            driver=_driver(request, options),
             options=(*_link_flags(request.clang_flags), *request.link_options),
             environ=request.environ,
             phase=clock.phase,
@@ -224,8 +227,7 @@ def _platform(triple: str) -> tuple[str, ...]:
     return ("x86_64" if arch == "amd64" else arch, *[part for part in rest if part not in ("pc", "unknown")])
 
 
-def _choose_target(request: Request, loaded: Loaded) -> tuple[Options, tuple[Module, ...]]:
-    modules = loaded.modules
+def _choose_target(request: Request, modules: tuple[Module, ...]) -> Options:
     host_triple, host_cpu, host_features = llvm.host()
     triple = request.target or next((m.triple for m in modules if m.triple), host_triple)
     problems = [
@@ -247,7 +249,7 @@ def _choose_target(request: Request, loaded: Loaded) -> tuple[Options, tuple[Mod
         code_model=models.pop() if len(models) == 1 else "default",
         output={"asm": "assembly", "bitcode": "bitcode"}.get(request.emit, "object"),
     )
-    layout = llvm.data_layout(options)
+    layout = _layout(options)
     problems += [
         f"{m.label}: its data layout is not that of {triple}; compile it for this target"
         for m in modules
@@ -257,7 +259,25 @@ def _choose_target(request: Request, loaded: Loaded) -> tuple[Options, tuple[Mod
         raise BuildError(*problems)
     for module in modules:
         module.datalayout = layout
-    return options, modules
+    return options
+
+
+def _layout(options: Options) -> str:
+    """The target's data layout. LLVM only prints what it thinks of an unknown CPU or feature."""
+    if options.cpu or options.features:
+        with Pool(1, {"check": llvm.check_target}) as pool:
+            pool.submit(Job("check", None, (options,)))
+            for done in pool.results():
+                if done.error:
+                    raise done.error if isinstance(done.error, BuildError) else BuildError(str(done.error))
+    return llvm.data_layout(options)
+
+
+def _driver(request: Request, options: Options) -> str | None:
+    """The link driver asked for; for another machine's image clang, the one that has all targets."""
+    if request.driver or _platform(options.triple)[0] == _platform(llvm.host()[0])[0]:
+        return request.driver
+    return " ".join(clang.find_clang(request.clang, request.environ).command)
 
 
 def _code_model(module: Module) -> str:

@@ -73,7 +73,7 @@ def write_output(
             kind="object" if emit in ("object", "archive") else "shared" if emit == "shared" else "exe",
             archive=b"",
             driver=find_driver(driver, cplusplus=image.cplusplus, environ=environ),
-            linker=find_linker(linker, environ),
+            linker=find_linker(linker, environ, relocatable=emit in ("object", "archive")),
             after=image.native,
             options=options,
             target=image.target,

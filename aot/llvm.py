@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from typing import Any, Final
@@ -105,6 +106,24 @@ def data_layout(options: Options) -> str:
         return str(_machine(options)[0].target_data)
     except RuntimeError as error:
         raise BuildError(f"unknown target '{options.triple}': {first_line(str(error))}") from None
+
+
+def check_target(options: Options) -> None:
+    """Raises BuildError if LLVM does not know the CPU or a feature; it says so only on stderr."""
+    with tempfile.TemporaryFile() as capture:
+        saved = os.dup(2)
+        os.dup2(capture.fileno(), 2)
+        try:
+            data_layout(options)
+            with llvm.parse_assembly(f'target triple = "{options.triple}"\ndefine void @f() {{ ret void }}') as module:
+                _machine(options)[0].emit_object(module)
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+        capture.seek(0)
+        words = capture.read().decode("utf-8", "replace").strip()
+    if "is not a recognized" in words:
+        raise BuildError(f"target {options.triple}: {words.splitlines()[0].replace(' (ignoring', '; (ignoring').partition(';')[0]}")
 
 
 def emit(bitcode: bytes, options: Options) -> bytes:

@@ -1,4 +1,4 @@
-"""Turns a build's inputs into indexed modules and a list of native files for the link."""
+"""Turns a build's inputs into printed IR and a list of native files for the link."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class FrontEnd:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What the inputs hold: modules in input order, files for the linker, C++ or not, warnings."""
+    """What the inputs hold: (label, printed IR) in input order, files for the linker, C++ or not, warnings."""
 
-    modules: tuple[Module, ...]
+    texts: tuple[tuple[str, str], ...]
     native: tuple[Path, ...]
     whole: tuple[str, ...]  # inputs that clang compiled whole
     cplusplus: bool
@@ -97,16 +97,24 @@ def load(inputs: Sequence[Path], front: FrontEnd, pool: Pool, *, threads: int, s
             else:
                 texts[n] = result
     printed = _print_all(inputs, texts, pool, problems)
-    modules = []
-    for n, text in sorted(printed.items()):
-        try:
-            modules.append(index_module(text, str(inputs[n])))
-        except ValueError as error:
-            problems.append(f"{inputs[n]}: unreadable IR: {error}")
     if problems:
         raise BuildError(*problems)
     cplusplus = any(path.suffix in clang.CPLUSPLUS for path in inputs)
-    return Loaded(tuple(modules), tuple(native), tuple(whole), cplusplus, tuple(warnings))
+    texts_in_order = tuple((str(inputs[n]), text) for n, text in sorted(printed.items()))
+    return Loaded(texts_in_order, tuple(native), tuple(whole), cplusplus, tuple(warnings))
+
+
+def index(texts: Sequence[tuple[str, str]]) -> tuple[Module, ...]:
+    """Indexes all printed modules. Raises BuildError with each that cannot be understood."""
+    modules, problems = [], []
+    for label, text in texts:
+        try:
+            modules.append(index_module(text, label))
+        except ValueError as error:
+            problems.append(f"{label}: IR of an unknown form: {error}")
+    if problems:
+        raise BuildError(*problems)
+    return tuple(modules)
 
 
 def _unreadable(path: Path) -> str | None:

@@ -130,7 +130,7 @@ def main(arguments: list[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if "--" in words:
         cut = words.index("--")
-        words[cut:] = ["--", *[w for w in ()], _SEPARATOR, *words[cut + 1 :]]
+        words[cut:] = ["--", _SEPARATOR, *words[cut + 1 :]]
     sys.exit(_run(_spread(words)))
 
 
@@ -156,21 +156,26 @@ def _run(words: list[str]) -> int:
         click.echo("nativecache: interrupted; what was compiled is kept", err=True)
         return 130
     except LinkError as error:
-        _complain(str(error))
+        for line in str(error).splitlines():
+            _complain(line)
         return 3
     except Exception as error:
         from nativecache.aot.errors import BuildError, UsageError
 
         if not isinstance(error, BuildError):
             raise
-        _complain(str(error))
+        for problem in error.problems:
+            _complain(problem)
         return 2 if isinstance(error, UsageError) else 1
     return 0
 
 
-def _complain(text: str) -> None:
-    for line in text.splitlines():
-        click.echo(f"nativecache: {line}" if line.strip() else line, err=True)
+def _complain(problem: str) -> None:
+    """One line from us, behind whatever another tool said about it."""
+    *said, line = problem.splitlines() or [""]
+    for words in said:
+        click.echo(words, err=True)
+    click.echo(f"nativecache: {line}", err=True)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nativecache.aot.build import Report
 
 _SLOWEST = 10
-_ORDER = ("load", "resolve", "partition", "extract", "key", "look-up", "compile", "store", "rename", "link")
+_ORDER = ("load", "index", "resolve", "partition", "extract", "key", "look-up", "compile", "store", "rename", "link")
 
 
 @contextmanager
