@@ -15,13 +15,23 @@ from typing import Any, Final
 from nativecache.aot import clang, llvm
 from nativecache.aot.emit import Image, write_output
 from nativecache.aot.errors import BuildError, UsageError
-from nativecache.aot.extract import UnitText, extract
+from nativecache.aot.extract import (
+    IMPORT_LEVELS,
+    IMPORT_LINES,
+    IMPORT_TOTAL,
+    NO_IMPORTS,
+    ImportLimits,
+    UnitText,
+    extract,
+    importable,
+    number_module,
+)
 from nativecache.aot.index import Module, symbol_name
-from nativecache.aot.key import Compiler, Options, compute_key
+from nativecache.aot.key import Compiler, Options, compute_key, compute_text_key
 from nativecache.aot.load import FrontEnd, Loaded, index, is_source, load
-from nativecache.aot.partition import Unit, partition
+from nativecache.aot.partition import Unit, attribute_groups, partition
 from nativecache.aot.pool import Done, Job, Pool, WorkerDied
-from nativecache.aot.program import Program, resolve_symbols
+from nativecache.aot.program import Body, Program, resolve_symbols
 from nativecache.aot.roots import find_roots, index_symbols
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
@@ -54,6 +64,7 @@ class Request:
     linker: str = "auto"
     driver: str | None = None
     link_options: tuple[str, ...] = ()
+    import_lines: int = IMPORT_LINES
     environ: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -150,9 +161,14 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
             units = partition(program, final=final)
             defined_in = index_symbols(program, units)
             roots = _roots(request, loaded, program, units, defined_in)
-        # Key, look up and compile what the roots reach.
         compiler = llvm.compiler()
-        work = _Work(request, compiler, options, program, units, defined_in, final, clock, progress)
+        # Clean each function up alone, so that callees worth inlining can be told and carried.
+        limits = _limits(request)
+        if limits.lines:
+            with clock.phase("simplify"):
+                simplify_bodies(request, compiler, options, program, units, final, clock)
+        # Key, look up and compile what the roots reach.
+        work = _Work(request, compiler, options, program, units, defined_in, final, limits, clock, progress)
         objects = work.run(roots)
         # Rename, archive and link.
         image = Image(
@@ -194,6 +210,60 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
         wall_seconds=time.perf_counter() - start,
         image_bytes=request.output.stat().st_size,
     )
+
+
+def _limits(request: Request) -> ImportLimits:
+    """No imports where nothing is inlined: at -O0, and in IR that is optimised already."""
+    if request.level == 0 or not request.optimize or request.import_lines == 0:
+        return NO_IMPORTS
+    return ImportLimits(request.import_lines, IMPORT_LEVELS, IMPORT_TOTAL)
+
+
+def simplify_bodies(
+    request: Request,
+    compiler: Compiler,
+    options: Options,
+    program: Program,
+    units: tuple[Unit, ...],
+    final: bool,
+    clock: Clock,
+) -> None:
+    """Fills `program.bodies`: every function that stands alone, cleaned up, from the cache or anew."""
+    # Workers have the store to themselves: what they say of its folder, the driver says as well.
+    store = request.store
+
+    def simplified(index: int) -> tuple[str, Body, bool]:
+        unit = units[index]
+        source = program.source(unit.module)
+        entity = source.module.entities[unit.tokens[0]]
+        text = extract(program, unit, triple=options.triple, datalayout=source.module.datalayout, final=final)
+        key = compute_text_key(compiler, options, text.text)
+        entry = store.load(key)
+        if entry is not None:
+            result = entry.payload.decode("latin-1")
+        else:
+            result = number_module(llvm.simplify(text.text, options))
+            store.save(Entry(key, result.encode("latin-1"), {}))
+        start = result.index("\ndefine ")
+        lines = result.count("\n", start, result.index("\n}\n", start))
+        return unit.name, Body(result, text.bindings, lines, importable(program, source, entity)), entry is None
+
+    with Pool(request.threads, {"simplify": simplified}) as pool:
+        for unit in units:
+            if unit.kind == "function" and not _optnone(program, unit):
+                pool.submit(Job("simplify", unit.index, (unit.index,)))
+        for done in pool.results():
+            # What cannot be cleaned up is compiled as it is, and complained about there.
+            if done.error is None:
+                name, body, _ = done.result
+                program.bodies[name] = body
+            clock.add("simplify", 0.0, done.cpu_seconds)
+
+
+def _optnone(program: Program, unit: Unit) -> bool:
+    module = program.modules[unit.module]
+    text = module.entities[unit.tokens[0]].text
+    return any(" optnone " in module.attributes.get(group, "") for group in attribute_groups(text))
 
 
 def _check(request: Request) -> None:
@@ -268,8 +338,10 @@ def _layout(options: Options) -> str:
         with Pool(1, {"check": llvm.check_target}) as pool:
             pool.submit(Job("check", None, (options,)))
             for done in pool.results():
+                if isinstance(done.error, WorkerDied):
+                    raise BuildError(f"target {options.triple}: LLVM cannot use CPU '{options.cpu}' for it")
                 if done.error:
-                    raise done.error if isinstance(done.error, BuildError) else BuildError(str(done.error))
+                    raise done.error
     return llvm.data_layout(options)
 
 
@@ -338,11 +410,13 @@ class _Work:
         units: tuple[Unit, ...],
         defined_in: Mapping[str, int],
         final: bool,
+        limits: ImportLimits,
         clock: Clock,
         progress: Callable[[int, int], None] | None,
     ) -> None:
         self.store, self.compiler, self.options = request.store, compiler, options
         self.program, self.units, self.defined_in, self.final = program, units, defined_in, final
+        self.limits = limits
         self.clock, self.progress, self.threads = clock, progress, request.threads
         self.objects: dict[int, tuple[bytes, Mapping[str, str]]] = {}
         self.seen: set[int] = set()
@@ -382,7 +456,14 @@ class _Work:
         start = time.process_time()
         options = self.options_of(self.units[index])
         layout = self.program.modules[self.units[index].module].datalayout
-        text = extract(self.program, self.units[index], triple=options.triple, datalayout=layout, final=self.final)
+        text = extract(
+            self.program,
+            self.units[index],
+            triple=options.triple,
+            datalayout=layout,
+            final=self.final,
+            limits=self.limits,
+        )
         middle = time.process_time()
         bitcode = llvm.unit_bitcode(text.text)
         key = compute_key(self.compiler, options, bitcode)

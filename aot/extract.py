@@ -26,13 +26,14 @@ from nativecache.aot.index import (
     asm_words,
     declaration,
     definition,
+    index_module,
     inline_asm,
     references,
     symbol_name,
 )
 from nativecache.aot.library_names import has_meaning
-from nativecache.aot.partition import Unit, is_always_inline, structors
-from nativecache.aot.program import Program, copyable
+from nativecache.aot.partition import Unit, attribute_groups, is_always_inline, structors
+from nativecache.aot.program import Program, Source, copyable
 
 #: The one name a unit's file symbol has until it is renamed to the source file's.
 FILE_PLACEHOLDER: Final = "nc.file"
@@ -87,49 +88,90 @@ class _Clash(Exception):
     """Two symbols of the program want the same name in one unit."""
 
 
-def extract(program: Program, unit: Unit, *, triple: str, datalayout: str, final: bool) -> UnitText:
-    """The unit's IR. Pure: the same program and unit give the same text in any process."""
-    return _Writer(program, unit, final=final).write(triple, datalayout)
+@dataclass(frozen=True, slots=True)
+class ImportLimits:
+    """How much is brought into a unit to be inlined. `lines` 0: only what must be inlined."""
+
+    lines: int = 0
+    levels: int = 0
+    total: int = 0
+
+    def at(self, level: int) -> int:
+        """The longest body, in simplified lines, worth importing at this distance from the unit."""
+        return self.lines if level <= self.levels else 0
+
+
+NO_IMPORTS: Final = ImportLimits()
+#: The default for `lines`, and how far and how much. Measured on sqlite3 and Lua, see the changelog.
+IMPORT_LINES: Final = 25
+IMPORT_LEVELS: Final = 2
+IMPORT_TOTAL: Final = 1000
+
+
+def extract(
+    program: Program,
+    unit: Unit,
+    *,
+    triple: str,
+    datalayout: str,
+    final: bool,
+    limits: ImportLimits = NO_IMPORTS,
+) -> UnitText:
+    """The unit's IR. Pure: the same program, unit and limits give the same text in any process."""
+    try:
+        return _Writer(program, unit, final=final, limits=limits).write(triple, datalayout)
+    except _Clash:
+        # Bodies of other files bring a name that means something else here: do without them.
+        return _Writer(program, unit, final=final, limits=NO_IMPORTS).write(triple, datalayout)
 
 
 class _Writer:
-    def __init__(self, program: Program, unit: Unit, *, final: bool) -> None:
+    def __init__(self, program: Program, unit: Unit, *, final: bool, limits: ImportLimits) -> None:
         self.program = program
         self.unit = unit
         self.final = final
-        self.members = frozenset(unit.tokens)
+        self.limits = limits
+        self.budget = limits.total
         module = program.modules[unit.module]
         strings = [s for t in unit.tokens for s in inline_asm(module.entities[t].text)]
         #: Symbols that asm in this unit names: they keep their names.
         self.kept = asm_words(strings) | (module.asm_words if unit.has_asm else frozenset())
+        self.members = frozenset(
+            program.names[unit.module][t] for t in unit.tokens if t not in program.pinned[unit.module]
+        )
         self.maps: dict[int, dict[str, str]] = {}
         self.symbols: dict[str, str] = {}  # final name -> token in the unit
         self.claimed: dict[str, str] = {}  # token in the unit -> final name
         self.bindings: dict[str, str] = {}
         self.imported: list[str] = []
         self.queue: deque[Callable[[], None]] = deque()
-        self.counts = dict.fromkeys(("symbol", "copy", "type", "comdat", "attribute", "metadata"), 0)
-        self.types: list[str] = []
+        self.counts = dict.fromkeys(("symbol", "copy", "type", "attribute", "metadata"), 0)
+        self.numbered_types = ""
+        self.types: dict[str, str] = {}  # body -> name
+        self.groups: dict[str, str] = {}  # text -> name
+        self.nodes: dict[str, str] = {}  # text of a uniqued node -> number
+        self.pending: set[str] = set()
         self.comdats: list[str] = []
         self.variables: list[str] = []
         self.functions: list[str] = []
-        self.attributes: list[str] = []
         self.metadata: list[str] = []
         self.compile_units: list[str] = []
 
     def write(self, triple: str, datalayout: str) -> UnitText:
-        i, unit = self.unit.module, self.unit
-        module = self.program.modules[i]
-        for token in unit.tokens:
-            entity = module.entities[token]
-            pinned = token in self.program.pinned[i]
-            text = definition(self._normalized(i, entity), keep_comdat=not self.final, pinned=pinned)
-            self._emit(entity, self._rewrite(i, text))
+        unit, program = self.unit, self.program
+        source = program.source(unit.module)
+        module = source.module
+        body = program.bodies.get(unit.name) if unit.kind == "function" else None
+        if body is not None:
+            self._define(body.source, body.entity, body.calls)
+        else:
+            for token in unit.tokens:
+                self._define(source, module.entities[token], frozenset())
         if unit.kind == "structors":
-            self._write_structors(i)
+            self._write_structors(source)
         self._drain()
-        self._write_used(i, module)
-        flags = self._write_flags(i, module)
+        self._write_used(source)
+        flags = self._write_flags(source)
         named = [f"!llvm.dbg.cu = !{{{', '.join(self.compile_units)}}}\n"] if self.compile_units else []
         if flags:
             named.append(f"!llvm.module.flags = !{{{', '.join(flags)}}}\n")
@@ -140,22 +182,23 @@ class _Writer:
                 f'target datalayout = "{datalayout}"\n' if datalayout else "",
                 f'target triple = "{triple}"\n',
                 *asm,
-                module.numbered_types,
-                *self.types,
+                self.numbered_types,
+                *[f"{name} = type {body}\n" for body, name in self.types.items()],
                 *self.comdats,
                 *self.variables,
                 *self.functions,
-                *self.attributes,
+                *[f"attributes {name} = {group}\n" for group, name in self.groups.items()],
                 *named,
                 *self.metadata,
             ]
         )
         return UnitText(text, self.bindings, tuple(self.imported))
 
-    def _normalized(self, i: int, entity: Entity) -> Entity:
-        if entity.kind != "function" or not has_named_locals(entity.text):
-            return entity
-        return number_locals(entity, self.program.modules[i].types)
+    def _define(self, source: Source, entity: Entity, calls: frozenset[str]) -> None:
+        pinned = entity.token in source.pinned
+        self.numbered_types = source.module.numbered_types
+        text = definition(normalized(entity, source.module), keep_comdat=not self.final, pinned=pinned)
+        self._emit(entity, self._rewrite(source, text, calls, 1))
 
     def _emit(self, entity: Entity, text: str) -> None:
         (self.functions if entity.kind == "function" else self.variables).append(text)
@@ -164,28 +207,29 @@ class _Writer:
         while self.queue:
             self.queue.popleft()()
 
-    def _rewrite(self, i: int, text: str) -> str:
-        known = self.maps.setdefault(i, {})
+    def _rewrite(self, source: Source, text: str, calls: frozenset[str] = frozenset(), level: int = 0) -> str:
+        """The text with canonical tokens. What it calls may be imported if `level` is near enough."""
+        known = self.maps.setdefault(id(source.module), {})
         pieces = _split_shared(text) if len(text) < SHARED_TEXT else _split(text)
         for token in pieces.different:
             if token not in known:
-                known[token] = self._resolve(i, token)
+                known[token] = self._resolve(source, token, level if token in calls else 0)
         parts = pieces.parts.copy()
         parts[1::2] = map(known.__getitem__, pieces.tokens)
         return "".join(parts)
 
-    def _resolve(self, i: int, token: str) -> str:
+    def _resolve(self, source: Source, token: str, level: int) -> str:
         match token[0]:
             case "@":
-                return self._symbol(i, token)
+                return self._symbol(source, token, level)
             case "%":
-                return self._type(i, token)
+                return self._type(source, token)
             case "#":
-                return self._attribute(i, token)
+                return self._attribute(source, token)
             case "!":
-                return self._node(i, token)
+                return self._node(source, token)
             case "$":
-                return self._comdat(i, token)
+                return self._comdat(source, token)
         return token  # a string
 
     def _number(self, kind: str) -> int:
@@ -195,15 +239,14 @@ class _Writer:
 
     # Symbols
 
-    def _symbol(self, i: int, token: str) -> str:
-        module = self.program.modules[i]
-        entity = module.entities.get(token)
+    def _symbol(self, source: Source, token: str, level: int = 0) -> str:
+        entity = source.module.entities.get(token)
         if entity is None:  # a special variable such as llvm.used; nothing in a unit refers to those
             return token
-        pinned = token in self.program.pinned[i]
-        if copyable(entity) and entity.defined and not pinned:
-            return self._copy(i, entity)
-        final = self.program.names[i][token]
+        pinned = token in source.pinned
+        if entity.defined and not pinned and (token.startswith("@c.") or copyable(entity)):
+            return self._copy(source, entity)
+        final = source.names[token]
         if final in self.symbols:
             return self.symbols[final]
         name = symbol_name(token)
@@ -216,94 +259,108 @@ class _Writer:
             self.bindings[name] = final
         elif not keep:
             self.bindings[new[1:]] = final
-        if not (i == self.unit.module and token in self.members):
-            self.queue.append(lambda: self._refer(i, entity))
+        if final not in self.members and not (pinned and entity.defined):
+            self.queue.append(lambda: self._refer(source, entity, final, level))
         return new
 
-    def _copy(self, i: int, entity: Entity) -> str:
+    def _copy(self, source: Source, entity: Entity) -> str:
         new = f"@c.{self._number('copy')}"
 
         def emit() -> None:
             text = entity.text.replace(" = internal ", " = private ", 1)
-            self.variables.append(self._rewrite(i, text))
+            self.variables.append(self._rewrite(source, text))
 
         self.queue.append(emit)
         return new
 
-    def _refer(self, i: int, entity: Entity) -> None:
+    def _refer(self, source: Source, entity: Entity, final: str, level: int) -> None:
         """Writes what this unit needs to know of a symbol that it does not define."""
-        module = self.program.modules[i]
-        if must_import(self.program, i, entity):
-            self.imported.append(self.program.names[i][entity.token])
-            text = definition(self._normalized(i, entity), keep_comdat=False, available_externally=True)
+        body = self.program.bodies.get(final) if self.limits.lines else None
+        if must_import(self.program, source, entity):
+            self._import(source, entity, final, frozenset(), level)
+        elif body is not None and body.importable and level and body.lines <= min(self.limits.at(level), self.budget):
+            self.budget -= body.lines
+            self._import(body.source, body.entity, final, body.calls, level + 1)
         else:
-            text = declaration(entity, module)
-        self._emit(entity, self._rewrite(i, text))
+            self._emit(entity, self._rewrite(source, declaration(entity, source.module)))
+
+    def _import(self, source: Source, entity: Entity, final: str, calls: frozenset[str], level: int) -> None:
+        self.imported.append(final)
+        known = self.maps.setdefault(id(source.module), {})
+        known[entity.token] = self.symbols[final]
+        text = definition(normalized(entity, source.module), keep_comdat=False, available_externally=True)
+        self._emit(entity, self._rewrite(source, text, calls, level))
 
     # Types, attribute groups, metadata, comdats
 
-    def _type(self, i: int, token: str) -> str:
-        body = self.program.modules[i].types.get(token)
+    def _type(self, source: Source, token: str) -> str:
+        body = source.module.types.get(token)
         if body is None:  # a local value
             return token
-        new = f"%t.{self._number('type')}"
-        self.queue.append(lambda: self.types.append(f"{new} = type {self._rewrite(i, body)}\n"))
-        return new
+        # Types hold no reference to themselves since pointers are opaque. Equal ones become one, so
+        # that bodies from several files agree and a type's name does not matter.
+        text = self._rewrite(source, body)
+        return self.types.get(text) or self.types.setdefault(text, f"%t.{self._number('type')}")
 
-    def _attribute(self, i: int, token: str) -> str:
-        body = self.program.modules[i].attributes.get(token)
+    def _attribute(self, source: Source, token: str) -> str:
+        body = source.module.attributes.get(token)
         if body is None:
             return token
-        new = f"#{self._number('attribute')}"
-        self.attributes.append(f"attributes {new} = {body}\n")
-        return new
+        return self.groups.get(body) or self.groups.setdefault(body, f"#{self._number('attribute')}")
 
-    def _node(self, i: int, token: str) -> str:
-        body = self.program.modules[i].metadata.get(token)
+    def _node(self, source: Source, token: str) -> str:
+        body = source.module.metadata.get(token)
         if body is None:
             return token
+        if body.startswith("!{") and token not in self.pending:
+            # A uniqued tuple: equal ones are one node.
+            self.pending.add(token)
+            text = self._rewrite(source, body)
+            self.pending.discard(token)
+            if text not in self.nodes:
+                self.nodes[text] = f"!{self._number('metadata')}"
+                self.metadata.append(f"{self.nodes[text]} = {text}\n")
+            return self.nodes[text]
         new = f"!{self._number('metadata')}"
         if "!DICompileUnit(" in body:
             self.compile_units.append(new)
             if self.unit.kind != "data":
                 # The lists name every type and global of the file.
                 body = _UNIT_LISTS.sub("", body)
-        self.queue.append(lambda: self.metadata.append(f"{new} = {self._rewrite(i, body)}\n"))
+        self.queue.append(lambda: self.metadata.append(f"{new} = {self._rewrite(source, body)}\n"))
         return new
 
-    def _comdat(self, i: int, token: str) -> str:
-        body = self.program.modules[i].comdats.get(token)
+    def _comdat(self, source: Source, token: str) -> str:
+        """A comdat is spelled as the symbol that gives it its name, if the program has that symbol."""
+        body = source.module.comdats.get(token)
         if body is None:
             return token
-        new = "$" + self._symbol_named(i, token)
+        symbol = "@" + token[1:]
+        known = self.maps[id(source.module)]
+        if symbol in source.module.entities and symbol not in known:
+            known[symbol] = self._symbol(source, symbol)
+        new = "$" + known.get(symbol, symbol)[1:]
         self.comdats.append(f"{new} = comdat {body}\n")
         return new
 
-    def _symbol_named(self, i: int, comdat: str) -> str:
-        """A comdat is spelled as the symbol that gives it its name, if the program has that symbol."""
-        if "@" + comdat[1:] in self.program.modules[i].entities:
-            new = self._symbol(i, "@" + comdat[1:])
-            self.maps[i].setdefault("@" + comdat[1:], new)
-            return new[1:]
-        return comdat[1:]
-
     # The module's own lists
 
-    def _write_structors(self, i: int) -> None:
+    def _write_structors(self, source: Source) -> None:
         slots = []
-        for n, (section, priority, token) in enumerate(structors(self.program, i)):
+        for n, (section, priority, token) in enumerate(structors(self.program, self.unit.module)):
             # emit_object writes .ctors, which lld and mold link and never run, so the arrays that
             # clang would have written are written as plain pointers. 65535 is the default priority.
             suffix = "" if priority == 65535 else f".{priority:05}"
-            target = self._rewrite(i, f"ptr {token}")
-            slots.append(f"@s.{n} = private global {target}, section \"{section}{suffix}\"\n")
+            target = self._rewrite(source, f"ptr {token}")
+            slots.append(f'@s.{n} = private global {target}, section "{section}{suffix}"\n')
         self.variables += slots
         self._keep("llvm.compiler.used", [f"@s.{n}" for n in range(len(slots))])
 
-    def _write_used(self, i: int, module: Module) -> None:
-        for name, tokens in module.used.items():
-            mine = [self.maps[i][token] for token in tokens if token in self.members]
-            self._keep(name, mine)
+    def _write_used(self, source: Source) -> None:
+        mine = frozenset(self.unit.tokens)
+        for name, tokens in source.module.used.items():
+            found = [token for token in tokens if token in mine]
+            self._keep(name, [self._rewrite(source, token) for token in found])
 
     def _keep(self, name: str, tokens: list[str]) -> None:
         if tokens:
@@ -312,36 +369,52 @@ class _Writer:
                 f'@{name} = appending global [{len(tokens)} x ptr] [{items}], section "llvm.metadata"\n'
             )
 
-    def _write_flags(self, i: int, module: Module) -> list[str]:
+    def _write_flags(self, source: Source) -> list[str]:
         flags = []
-        for token in re.findall(r"!\d+", module.named_metadata.get("llvm.module.flags", "")):
+        for token in re.findall(r"!\d+", source.module.named_metadata.get("llvm.module.flags", "")):
             # The call-graph profile names every function of the module.
-            if '"CG Profile"' not in module.metadata[token]:
-                flags.append(self.maps.setdefault(i, {}).get(token) or self._node(i, token))
-                self.maps[i][token] = flags[-1]
+            if '"CG Profile"' not in source.module.metadata[token]:
+                flags.append(self._rewrite(source, token))
         self._drain()
         return flags
 
 
-def must_import(program: Program, i: int, entity: Entity) -> bool:
+def normalized(entity: Entity, module: Module) -> Entity:
+    """The entity with numbers for local names, if it is a function that has any."""
+    if entity.kind != "function" or not has_named_locals(entity.text):
+        return entity
+    return number_locals(entity, module.types)
+
+
+def must_import(program: Program, source: Source, entity: Entity) -> bool:
     """Whether callers need this body for the program to mean what clang's build of it means.
 
     `alwaysinline` is a promise to the program; an `available_externally` body may have no other home.
     """
     if entity.kind != "function" or not entity.defined or entity.linkage in INTERPOSABLE:
         return False
-    if entity.linkage != "available_externally" and not is_always_inline(entity.text, program.modules[i]):
+    if entity.linkage != "available_externally" and not is_always_inline(entity.text, source.module):
         return False
-    return "blockaddress(" not in entity.text and not mentions_pinned(program, i, entity)
+    return "blockaddress(" not in entity.text and not mentions_pinned(program, source, entity)
 
 
-def mentions_pinned(program: Program, i: int, entity: Entity) -> bool:
-    """Whether a body refers to a local that only its own unit can see."""
-    pinned = program.pinned[i]
-    if not pinned:
+def importable(program: Program, source: Source, entity: Entity) -> bool:
+    """Whether a copy of this body may stand in another unit to be inlined there."""
+    if entity.linkage in INTERPOSABLE or "blockaddress(" in entity.text:
         return False
-    words = asm_words(inline_asm(entity.text))
-    return any(t in pinned for t in references(entity.text)) or any(program.names[i][t] in words for t in pinned)
+    if not source.module.never_inline.isdisjoint(attribute_groups(entity.text)):
+        return False
+    # LLVM does not inline what reads its own variable arguments.
+    return "@llvm.va_start" not in entity.text and not mentions_pinned(program, source, entity)
+
+
+def mentions_pinned(program: Program, source: Source, entity: Entity) -> bool:
+    """Whether a body refers to a local that only its own unit can see, or names symbols in asm."""
+    if " asm " in entity.text:
+        words = asm_words(inline_asm(entity.text))
+        if not words.isdisjoint(program.definitions) or any(source.names[t] in words for t in source.pinned):
+            return True
+    return bool(source.pinned) and not source.pinned.isdisjoint(references(entity.text))
 
 
 def has_named_locals(text: str) -> bool:
@@ -354,6 +427,17 @@ def local_names(text: str) -> set[str]:
     if not _ANY_NAMED.search(text):
         return set()
     return set(_DEFINED_LOCAL.findall(text)) | {f"%{label}" for label in _DEFINED_LABEL.findall(text)}
+
+
+def number_module(text: str) -> str:
+    """A printed module with LLVM's own numbers for the names that passes gave to values and blocks."""
+    if not _ANY_NAMED.search(text):
+        return text
+    module = index_module(text, "")
+    for function in module.functions():
+        if has_named_locals(function.text):
+            text = text.replace(function.text, number_locals(function, module.types).text, 1)
+    return text
 
 
 def number_locals(entity: Entity, types: Container[str]) -> Entity:

@@ -159,6 +159,11 @@ class Module:
         return frozenset(g for g, text in self.attributes.items() if " alwaysinline " in text)
 
     @cached_property
+    def never_inline(self) -> frozenset[str]:
+        """Attribute groups that forbid inlining or optimisation."""
+        return frozenset(g for g, text in self.attributes.items() if re.search(r" (?:noinline|optnone) ", text))
+
+    @cached_property
     def numbered_types(self) -> str:
         """Types without a name (`%0`). In a body they look like values, so they keep their numbers."""
         return "".join(f"{t} = type {body}\n" for t, body in self.types.items() if t[1].isdigit())

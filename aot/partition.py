@@ -194,5 +194,9 @@ def _addresses(module: Module, tokens: list[str]) -> set[str]:
 
 def is_always_inline(text: str, module: Module) -> bool:
     """Whether a function, given by its text, must be inlined."""
-    head = text.partition("\n")[0]
-    return any(group in module.always_inline for group in re.findall(r"#\d+", head))
+    return bool(module.always_inline) and not module.always_inline.isdisjoint(attribute_groups(text))
+
+
+def attribute_groups(text: str) -> list[str]:
+    """The attribute groups that a function's header names."""
+    return re.findall(r"#\d+", text.partition("\n")[0])

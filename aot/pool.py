@@ -8,6 +8,7 @@ dies costs the job it was at; what waited behind it is given to another.
 from __future__ import annotations
 
 import contextlib
+import gc
 import heapq
 import multiprocessing
 import multiprocessing.connection
@@ -83,6 +84,7 @@ def _work(
     connection: Any, drivers_end: Any, others: list[Any], tasks: Mapping[str, Callable[..., Any]], stderr: int
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver ends its workers
+    gc.disable()  # units leave no cycles, and a collection would walk, and copy, the driver's whole heap
     os.dup2(stderr, 2)
     # Copies of the driver's ends would keep other workers from seeing that the driver is gone.
     drivers_end.close()

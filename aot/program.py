@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import PurePath
 from typing import Final
 
 from nativecache.aot.errors import BuildError
-from nativecache.aot.index import Entity, Module, asm_words, inline_asm, symbol_name
+from nativecache.aot.index import NAME, Entity, Module, asm_words, index_module, inline_asm, symbol_name
 
 #: A private constant is copied into each unit that uses it up to this many characters of IR; larger
 #: ones live once in the data unit. Strings are merged again by the linker, other constants are not.
@@ -18,6 +19,7 @@ COPIED_STRING: Final = 8192
 COPIED_CONSTANT: Final = 512
 
 _DIMENSION: Final = re.compile(r"\[(\d+) x ")
+_CALL: Final = re.compile(rf"(@{NAME})\(", re.ASCII)
 _LABEL: Final = re.compile(r"^\s*([\w.$]+):", re.MULTILINE)
 _GLOBAL_DIRECTIVE: Final = re.compile(r"\.(?:globa?l|weak|comm|hidden|protected)\s+([^\n;]+)")
 
@@ -28,6 +30,50 @@ class Definition:
 
     module: int
     token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Text that units are written from: a module, or one function's simplified body.
+
+    `names` gives the final symbol name of each global's token; `pinned` as in Program.
+    """
+
+    module: Module
+    names: Mapping[str, str]
+    pinned: frozenset[str]
+
+
+@dataclass
+class Body:
+    """A function after its clean-up, printed by LLVM from the unit it was cleaned up in.
+
+    `bindings` are those of that unit. `lines` judges what inlining it would cost; `importable` tells
+    whether a copy may stand in another unit at all.
+    """
+
+    text: str
+    bindings: Mapping[str, str]
+    lines: int
+    importable: bool
+
+    @cached_property
+    def source(self) -> Source:
+        module = index_module(self.text, "")
+        names = {}
+        for token in module.entities:
+            name = symbol_name(token)
+            names[token] = self.bindings.get(name, name)
+        return Source(module, names, frozenset())
+
+    @cached_property
+    def entity(self) -> Entity:
+        return next(e for e in self.source.module.entities.values() if e.kind == "function" and e.defined)
+
+    @cached_property
+    def calls(self) -> frozenset[str]:
+        """Tokens of what the function calls by name."""
+        return frozenset(_CALL.findall(self.entity.text))
 
 
 @dataclass
@@ -46,11 +92,12 @@ class Program:
     definitions: dict[str, Definition]
     #: Every word of every asm string in the program: symbols that asm may name.
     asm_words: frozenset[str]
+    #: Simplified bodies by final name, where there are any.
+    bodies: dict[str, Body] = field(default_factory=dict)
 
-    def entity(self, name: str) -> Entity | None:
-        """The prevailing definition of a final symbol name."""
-        found = self.definitions.get(name)
-        return self.modules[found.module].entities[found.token] if found else None
+    def source(self, i: int) -> Source:
+        """Module i as a source of text."""
+        return Source(self.modules[i], self.names[i], self.pinned[i])
 
 
 def copyable(entity: Entity) -> bool:

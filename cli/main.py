@@ -27,6 +27,8 @@ def cli() -> None:
 @click.option("-O", "level", type=click.IntRange(0, 3), default=2, show_default=True, envvar="NATIVECACHE_OPT",
               show_envvar=True, help="Optimisation and code generation level.")  # fmt: skip
 @click.option("--no-opt", is_flag=True, envvar="NATIVECACHE_NO_OPT", help="Generate code only: the IR is optimised already.")
+@click.option("--import-limit", type=click.IntRange(0), envvar="NATIVECACHE_IMPORT_LIMIT",
+              help="Longest function, in lines of IR, to inline across units; 0 for none.")  # fmt: skip
 @click.option("--target", envvar="NATIVECACHE_TARGET", help="Target triple [default: the input's].")
 @click.option("--cpu", envvar="NATIVECACHE_CPU", help="CPU to generate code for; 'native' is this machine's.")
 @click.option("--features", default="", envvar="NATIVECACHE_FEATURES", help="CPU features: +avx2,-bmi.")
@@ -81,6 +83,7 @@ def build(**options: Any) -> None:
         driver=options["driver"],
         link_options=tuple(link_options),
         environ=dict(os.environ),
+        **({} if options["import_limit"] is None else {"import_lines": options["import_limit"]}),
     )
     quiet = options["quiet"]
     with nullcontext(None) if quiet else report.progress() as progress:
