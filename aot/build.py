@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nativecache.aot import clang, llvm
+from nativecache.aot.bodies import simplify_bodies
 from nativecache.aot.emit import Image, write_output
 from nativecache.aot.errors import BuildError, UsageError
 from nativecache.aot.extract import (
@@ -23,15 +24,13 @@ from nativecache.aot.extract import (
     ImportLimits,
     UnitText,
     extract,
-    importable,
-    number_module,
 )
 from nativecache.aot.index import Module, symbol_name
-from nativecache.aot.key import Compiler, Options, compute_key, compute_text_key
+from nativecache.aot.key import Compiler, Options, compute_key
 from nativecache.aot.load import FrontEnd, Loaded, index, is_source, load
-from nativecache.aot.partition import Unit, attribute_groups, partition
+from nativecache.aot.partition import Unit, partition
 from nativecache.aot.pool import Done, Job, Pool, WorkerDied
-from nativecache.aot.program import Body, Program, resolve_symbols
+from nativecache.aot.program import Program, resolve_symbols
 from nativecache.aot.roots import find_roots, index_symbols
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
@@ -147,7 +146,8 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
     with tempfile.TemporaryDirectory(prefix="nativecache-") as scratch:
         # Load the inputs; LLVM reads them in worker processes, for it may not survive them.
         with clock.phase("load"), Pool(request.threads, {"read": llvm.read_module}) as pool:
-            loaded = load(request.inputs, _front_end(request), pool, threads=request.threads, scratch=Path(scratch))
+            front = _front_end(request)
+            loaded = load(request.inputs, front, pool, threads=request.threads, scratch=Path(scratch))
         # Find the entities in the printed text.
         with clock.phase("index"):
             modules = index(loaded.texts)
@@ -166,7 +166,15 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
         limits = _limits(request)
         if limits.lines:
             with clock.phase("simplify"):
-                simplify_bodies(request, compiler, options, program, units, final, clock)
+                simplify_bodies(
+                    program,
+                    units,
+                    compiler=compiler,
+                    options=options,
+                    final=final,
+                    store=request.store,
+                    threads=request.threads,
+                )
         # Key, look up and compile what the roots reach.
         work = _Work(request, compiler, options, program, units, defined_in, final, limits, clock, progress)
         objects = work.run(roots)
@@ -217,53 +225,6 @@ def _limits(request: Request) -> ImportLimits:
     if request.level == 0 or not request.optimize or request.import_lines == 0:
         return NO_IMPORTS
     return ImportLimits(request.import_lines, IMPORT_LEVELS, IMPORT_TOTAL)
-
-
-def simplify_bodies(
-    request: Request,
-    compiler: Compiler,
-    options: Options,
-    program: Program,
-    units: tuple[Unit, ...],
-    final: bool,
-    clock: Clock,
-) -> None:
-    """Fills `program.bodies`: every function that stands alone, cleaned up, from the cache or anew."""
-    # Workers have the store to themselves: what they say of its folder, the driver says as well.
-    store = request.store
-
-    def simplified(index: int) -> tuple[str, Body, bool]:
-        unit = units[index]
-        source = program.source(unit.module)
-        entity = source.module.entities[unit.tokens[0]]
-        text = extract(program, unit, triple=options.triple, datalayout=source.module.datalayout, final=final)
-        key = compute_text_key(compiler, options, text.text)
-        entry = store.load(key)
-        if entry is not None:
-            result = entry.payload.decode("latin-1")
-        else:
-            result = number_module(llvm.simplify(text.text, options))
-            store.save(Entry(key, result.encode("latin-1"), {}))
-        start = result.index("\ndefine ")
-        lines = result.count("\n", start, result.index("\n}\n", start))
-        return unit.name, Body(result, text.bindings, lines, importable(program, source, entity)), entry is None
-
-    with Pool(request.threads, {"simplify": simplified}) as pool:
-        for unit in units:
-            if unit.kind == "function" and not _optnone(program, unit):
-                pool.submit(Job("simplify", unit.index, (unit.index,)))
-        for done in pool.results():
-            # What cannot be cleaned up is compiled as it is, and complained about there.
-            if done.error is None:
-                name, body, _ = done.result
-                program.bodies[name] = body
-            clock.add("simplify", 0.0, done.cpu_seconds)
-
-
-def _optnone(program: Program, unit: Unit) -> bool:
-    module = program.modules[unit.module]
-    text = module.entities[unit.tokens[0]].text
-    return any(" optnone " in module.attributes.get(group, "") for group in attribute_groups(text))
 
 
 def _check(request: Request) -> None:
@@ -538,8 +499,9 @@ class _Work:
     def _take(self, index: int, entry: Entry, bindings: Mapping[str, str]) -> None:
         """Keeps a unit's object and follows what it leaves undefined."""
         self.objects[index] = (entry.payload, bindings)
-        for name in entry.meta["undefined"]:  # type: ignore[union-attr]
-            target = self.defined_in.get(bindings.get(name, name))  # type: ignore[call-overload]
+        undefined: Any = entry.meta["undefined"]
+        for name in undefined:
+            target = self.defined_in.get(bindings.get(name, name))
             if target is not None:
                 self._need(target)
 

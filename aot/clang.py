@@ -67,8 +67,8 @@ def find_clang(explicit: str | None, environ: Mapping[str, str]) -> Clang:
         command = (sys.executable, "-m", "ziglang", "cc")
         return Clang(command, _version(command))
     raise BuildError(
-        f"no clang between {OLDEST} and {NEWEST} for C and C++ inputs: install clang-{NEWEST}, name one with --clang, "
-        "or `pip install nativecache[zig]`"
+        f"C and C++ inputs need a clang between {OLDEST} and {NEWEST}, and there is none: install "
+        f"clang-{NEWEST}, name one with --clang, or `pip install nativecache[zig]`"
     )
 
 

@@ -130,7 +130,9 @@ def _members(image: Image) -> Iterator[tuple[int, str, bytes]]:
             raise BuildError(f"{unit.name}: this target's objects cannot be renamed: {error}") from None
 
 
-def _relocatable(image: Image, job: LinkJob, members: list[tuple[str, bytes]], environ: Mapping[str, str]) -> bytes:
+def _relocatable(
+    image: Image, job: LinkJob, members: list[tuple[str, bytes]], environ: Mapping[str, str]
+) -> bytes:
     """One object of many, with the symbols that we promoted made local again."""
     program = image.program
     promoted = {

@@ -26,7 +26,7 @@ from nativecache.aot.index import (
     asm_words,
     declaration,
     definition,
-    index_module,
+    index_function,
     inline_asm,
     references,
     symbol_name,
@@ -40,6 +40,7 @@ FILE_PLACEHOLDER: Final = "nc.file"
 
 _UNIT_LISTS: Final = re.compile(r", (?:enums|retainedTypes|globals|imports|macros): !\d+")
 _NAMED_LOCAL: Final = re.compile(r"\n  %(?!\d)|\n(?=[^\d \n};!])|\A[^\n]* %[^\d\s,)][^\s,)]*[,)]", re.ASCII)
+_TYPE_NAME: Final = re.compile(rf"^(%{NAME}) = type ", re.MULTILINE | re.ASCII)
 _ANY_NAMED: Final = re.compile(r'\n(?:  %\D|(?:[A-Za-z_.$-][-\w$.]*|"[^"\n]*"):|define [^\n]* %\D)', re.ASCII)
 _DEFINED_LOCAL: Final = re.compile(r'%(?!\d)(?:"[^"]*"|[-\w$.]+)(?= = |[,)])', re.ASCII)
 _DEFINED_LABEL: Final = re.compile(r'^((?!\d)(?:"[^"]*"|[-\w$.]+)):', re.MULTILINE | re.ASCII)
@@ -275,10 +276,16 @@ class _Writer:
 
     def _refer(self, source: Source, entity: Entity, final: str, level: int) -> None:
         """Writes what this unit needs to know of a symbol that it does not define."""
-        body = self.program.bodies.get(final) if self.limits.lines else None
+        body = self.program.bodies.get(final) if level else None
+        limit = min(self.limits.at(level), self.budget)
         if must_import(self.program, source, entity):
             self._import(source, entity, final, frozenset(), level)
-        elif body is not None and body.importable and level and body.lines <= min(self.limits.at(level), self.budget):
+        elif (
+            body is not None
+            and body.importable
+            and level
+            and body.lines <= min(self.limits.at(level), self.budget)
+        ):
             self.budget -= body.lines
             self._import(body.source, body.entity, final, body.calls, level + 1)
         else:
@@ -429,15 +436,23 @@ def local_names(text: str) -> set[str]:
     return set(_DEFINED_LOCAL.findall(text)) | {f"%{label}" for label in _DEFINED_LABEL.findall(text)}
 
 
+def type_names(text: str) -> list[str]:
+    """The names of the types that a printed module defines."""
+    return _TYPE_NAME.findall(text)
+
+
 def number_module(text: str) -> str:
     """A printed module with LLVM's own numbers for the names that passes gave to values and blocks."""
     if not _ANY_NAMED.search(text):
         return text
-    module = index_module(text, "")
-    for function in module.functions():
-        if has_named_locals(function.text):
-            text = text.replace(function.text, number_locals(function, module.types).text, 1)
-    return text
+    types = frozenset(type_names(text))
+    parts = []
+    for part in text.split("\n}\n"):
+        start = part.find("\ndefine ") + 1
+        if start and has_named_locals(part[start:] + "\n"):
+            part = part[:start] + number_locals(index_function(part[start:] + "\n}\n"), types).text[:-3]
+        parts.append(part)
+    return "\n}\n".join(parts)
 
 
 def number_locals(entity: Entity, types: Container[str]) -> Entity:

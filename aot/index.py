@@ -62,9 +62,10 @@ _DECLARES: Final = re.compile(r"^declare .*$", re.MULTILINE)
 _MODULE_ASM: Final = re.compile(r'^module asm "(.*)"$', re.MULTILINE)
 _TARGET: Final = re.compile(r'^target (datalayout|triple) = "(.*)"$', re.MULTILINE)
 _SOURCE: Final = re.compile(r'^source_filename = "(.*)"$', re.MULTILINE)
+_POINTER: Final = r"ptr(?: addrspace\([^)]*\))?"
 _STRUCTOR: Final = re.compile(
-    rf"\{{ i32, ptr(?: addrspace\([^)]*\))?, ptr(?: addrspace\([^)]*\))? \}} "
-    rf"\{{ i32 (\d+), ptr(?: addrspace\([^)]*\))? (@{NAME}|null), ptr(?: addrspace\([^)]*\))? (@{NAME}|null) \}}",
+    rf"\{{ i32, {_POINTER}, {_POINTER} \}} "
+    rf"\{{ i32 (\d+), {_POINTER} (@{NAME}|null), {_POINTER} (@{NAME}|null) \}}",
     re.ASCII,
 )
 _REFERENCE: Final = re.compile(rf'"[^"]*"|(@{NAME})', re.ASCII)
@@ -161,7 +162,8 @@ class Module:
     @cached_property
     def never_inline(self) -> frozenset[str]:
         """Attribute groups that forbid inlining or optimisation."""
-        return frozenset(g for g, text in self.attributes.items() if re.search(r" (?:noinline|optnone) ", text))
+        forbid = (" noinline ", " optnone ")
+        return frozenset(g for g, text in self.attributes.items() if any(word in text for word in forbid))
 
     @cached_property
     def numbered_types(self) -> str:
@@ -207,10 +209,10 @@ def index_module(text: str, label: str) -> Module:
         else:
             entities[token] = _index_global(token, line)
     for body in bodies:
-        entity = _index_function(body)
+        entity = index_function(body)
         entities[entity.token] = entity
     for line in _DECLARES.findall(top):
-        entity = _index_function(line)
+        entity = index_function(line)
         entities[entity.token] = entity
 
     target = dict(_TARGET.findall(top))
@@ -242,7 +244,8 @@ def index_module(text: str, label: str) -> Module:
     )
 
 
-def _index_function(text: str) -> Entity:
+def index_function(text: str) -> Entity:
+    """A function or its declaration. Raises ValueError where the text is neither."""
     head = text.partition("\n")[0]
     match = _FUNCTION.match(head)
     if match is None:
@@ -298,10 +301,10 @@ def type_end(text: str, start: int = 0) -> int:
                 if depth == 0:
                     return match.end()
         raise ValueError(f"unbalanced type: {text[start : start + 80]}")
-    match = _SIMPLE_TYPE.match(text, start)
-    if match is None:
+    simple = _SIMPLE_TYPE.match(text, start)
+    if simple is None:
         raise ValueError(f"not a type: {text[start : start + 80]}")
-    return match.end()
+    return simple.end()
 
 
 def closing_parenthesis(text: str, start: int) -> int:
@@ -317,7 +320,9 @@ def closing_parenthesis(text: str, start: int) -> int:
     raise ValueError(f"unbalanced parentheses: {text[start : start + 80]}")
 
 
-def _promoted(linkage: str | None, dso: str | None, visibility: str | None, dll: str | None, local: bool) -> str:
+def _promoted(
+    linkage: str | None, dso: str | None, visibility: str | None, dll: str | None, local: bool
+) -> str:
     """The words before the type once a definition is seen from another unit."""
     if local:
         return "hidden "

@@ -54,11 +54,6 @@ def compute_key(compiler: Compiler, options: Options, bitcode: bytes) -> str:
     return digest.hexdigest()
 
 
-def compute_text_key(compiler: Compiler, options: Options, text: str) -> str:
-    """The key of what is made from a unit's canonical text before there is any bitcode."""
-    return compute_key(compiler, options, b"text\0" + text.encode("latin-1"))
-
-
 def explain_key(compiler: Compiler, options: Options, bitcode: bytes) -> str:
     """The same recipe for people: one line per field, the bitcode by its digest."""
     lines = []

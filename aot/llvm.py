@@ -131,7 +131,8 @@ def check_target(options: Options) -> None:
         os.dup2(capture.fileno(), 2)
         try:
             data_layout(options)
-            with llvm.parse_assembly(f'target triple = "{options.triple}"\ndefine void @f() {{ ret void }}') as module:
+            text = f'target triple = "{options.triple}"\ndefine void @f() {{ ret void }}'
+            with llvm.parse_assembly(text) as module:
                 _machine(options)[0].emit_object(module)
         finally:
             os.dup2(saved, 2)
@@ -139,7 +140,7 @@ def check_target(options: Options) -> None:
         capture.seek(0)
         words = capture.read().decode("utf-8", "replace").strip()
     if "is not a recognized" in words:
-        raise BuildError(f"target {options.triple}: {words.splitlines()[0].replace(' (ignoring', '; (ignoring').partition(';')[0]}")
+        raise BuildError(f"target {options.triple}: {words.splitlines()[0].partition(' (ignoring')[0]}")
 
 
 def emit(bitcode: bytes, options: Options) -> bytes:

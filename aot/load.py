@@ -11,14 +11,14 @@ from typing import Final
 
 from nativecache.aot import clang
 from nativecache.aot.errors import BuildError
-from nativecache.aot.extract import local_names
+from nativecache.aot.extract import local_names, type_names
 from nativecache.aot.index import Module, index_module
 from nativecache.aot.pool import Job, Pool, WorkerDied
 
 _IR: Final = frozenset((".ll", ".bc"))
 _ASSEMBLY: Final = frozenset((".s", ".S"))
 _NATIVE_NAME: Final = re.compile(r"\.(?:o|obj|lo|a|so(?:\.[\d.]+)?)$")
-_TYPE_NAME: Final = re.compile(r'^(%(?:"[^"]*"|[-\w$.]+)) = type ', re.MULTILINE | re.ASCII)
+_KNOWN: Final = ".ll .bc .c .cc .cpp .cxx .s .o .a .so"
 _MAGIC: Final = (b"\x7fELF", b"!<arch>", b"!<thin>")
 
 
@@ -33,7 +33,10 @@ class FrontEnd:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What the inputs hold: (label, printed IR) in input order, files for the linker, C++ or not, warnings."""
+    """What the inputs hold.
+
+    `texts`: (label, printed IR) in input order. `native`: files for the linker.
+    """
 
     texts: tuple[tuple[str, str], ...]
     native: tuple[Path, ...]
@@ -82,7 +85,7 @@ def load(inputs: Sequence[Path], front: FrontEnd, pool: Pool, *, threads: int, s
             elif path.suffix in _IR or _starts(path, (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")):
                 texts[n] = _Text(path.read_bytes(), printed=False)
             else:
-                problems.append(f"{path}: unknown kind of input; known are .ll .bc .c .cc .cpp .cxx .s .o .a .so")
+                problems.append(f"{path}: unknown kind of input; known are {_KNOWN}")
         for n, future in futures.items():
             try:
                 result, messages = future.result()
@@ -175,6 +178,4 @@ def _collect(inputs: Sequence[Path], pool: Pool, ready: dict[int, str], problems
 def _ambiguous(text: str) -> bool:
     """Whether local names would be taken for others: for types, or from outside their function."""
     names = local_names(text)
-    if not names:
-        return False
-    return "blockaddress(" in text or not names.isdisjoint(_TYPE_NAME.findall(text))
+    return bool(names) and ("blockaddress(" in text or not names.isdisjoint(type_names(text)))

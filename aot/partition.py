@@ -164,13 +164,13 @@ def _join_users(program: Program, i: int, module: Module, members: list[str], jo
     That is pinned locals, and `alwaysinline` bodies that mention those or take block addresses: such
     a body cannot be carried into another unit, so its callers come to it. Repeated until none is new.
     """
-    stuck = program.pinned[i] - program.dropped[i]
+    stuck = set(program.pinned[i] - program.dropped[i])
     inlined = {t for t in members if is_always_inline(module.entities[t].text, module)}
     stuck |= {t for t in inlined if "blockaddress(" in module.entities[t].text}
     fresh = stuck
     while fresh:
         names = {program.names[i][token]: token for token in fresh}
-        mention = re.compile("(?:%s)(?![-\\w$.])" % "|".join(re.escape(token) for token in fresh))
+        mention = re.compile(rf"(?:{'|'.join(map(re.escape, fresh))})(?![-\w$.])")
         touched = set()
         for token in members:
             entity = module.entities[token]

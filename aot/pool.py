@@ -140,7 +140,7 @@ class Pool:
         """Yields ends of jobs as they come until no job is left; more may be submitted meanwhile."""
         while self._waiting or any(worker.jobs for worker in self._workers):
             self._feed()
-            busy = {worker.connection: worker for worker in self._workers if worker.jobs}
+            busy: dict[Any, _Worker] = {worker.connection: worker for worker in self._workers if worker.jobs}
             for ready in multiprocessing.connection.wait(list(busy)):
                 yield from self._receive(busy[ready])
 

@@ -143,7 +143,7 @@ def resolve_symbols(modules: Sequence[Module]) -> Program:
         common = [d for d, linkage in zip(found, linkages, strict=True) if linkage == "common"]
         if len(strong) > 1:
             files = " and in ".join(modules[d.module].label for d in strong)
-            problems.append(f"{files}: symbol '{name}' is defined more than once; rename one or make it static")
+            problems.append(f"'{name}' is defined in {files}; rename one or make it static")
         prevailing = (strong or common or found)[0]
         definitions[name] = prevailing
         # Common symbols all stay: the linker merges them and keeps the largest.
@@ -154,7 +154,9 @@ def resolve_symbols(modules: Sequence[Module]) -> Program:
     if problems:
         raise BuildError(*problems)
 
-    names, pinned, words = [], [], set()
+    names: list[dict[str, str]] = []
+    pinned: list[frozenset[str]] = []
+    words: set[str] = set()
     for i, (module, identifier) in enumerate(zip(modules, _module_ids(modules), strict=True)):
         inline = _inline_asm_words(module)
         words |= inline | module.asm_words

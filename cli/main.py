@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -15,42 +17,73 @@ from nativecache.cli import report
 _VERSION = "0.1.0"
 
 
+def _option(*names: str, env: str, **settings: Any) -> Callable[[Any], Any]:
+    """An option with its environment variable, which the help shows."""
+    return click.option(*names, envvar=f"NATIVECACHE_{env}", show_envvar=True, **settings)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(_VERSION, prog_name="nativecache")
 def cli() -> None:
     """Ahead-of-time builds with a function-granular object cache."""
 
 
-@cli.command(context_settings={"auto_envvar_prefix": "NATIVECACHE"})
+@cli.command()
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="INPUT... [-- LINK-OPTION...]")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file to write.")
-@click.option("-O", "level", type=click.IntRange(0, 3), default=2, show_default=True, envvar="NATIVECACHE_OPT",
-              show_envvar=True, help="Optimisation and code generation level.")  # fmt: skip
-@click.option("--no-opt", is_flag=True, envvar="NATIVECACHE_NO_OPT", help="Generate code only: the IR is optimised already.")
-@click.option("--import-limit", type=click.IntRange(0), envvar="NATIVECACHE_IMPORT_LIMIT",
-              help="Longest function, in lines of IR, to inline across units; 0 for none.")  # fmt: skip
-@click.option("--target", envvar="NATIVECACHE_TARGET", help="Target triple [default: the input's].")
-@click.option("--cpu", envvar="NATIVECACHE_CPU", help="CPU to generate code for; 'native' is this machine's.")
-@click.option("--features", default="", envvar="NATIVECACHE_FEATURES", help="CPU features: +avx2,-bmi.")
-@click.option("--emit", type=click.Choice(["exe", "shared", "object", "archive", "asm", "bitcode"]), default="exe",
-              show_default=True, envvar="NATIVECACHE_EMIT", help="What to write.")  # fmt: skip
-@click.option("-j", "--threads", type=click.IntRange(1, 1024), envvar="NATIVECACHE_THREADS", show_envvar=True,
-              help="Worker processes [default: one per CPU].")  # fmt: skip
-@click.option("--cache-dir", type=click.Path(path_type=Path, file_okay=True), envvar="NATIVECACHE_DIR", show_envvar=True,
-              help="The cache folder [default: the user's cache folder].")  # fmt: skip
-@click.option("--no-cache", is_flag=True, envvar="NATIVECACHE_NO_CACHE", help="Neither read nor write the cache.")
-@click.option("--timings", is_flag=True, envvar="NATIVECACHE_TIMINGS", show_envvar=True, help="Show where the time went.")
-@click.option("--stats-json", type=click.Path(path_type=Path), envvar="NATIVECACHE_STATS_JSON", help="Write figures to a file.")
-@click.option("--linker", default="auto", envvar="NATIVECACHE_LINKER", help="auto, lld, mold, bfd, gold or a path.")
-@click.option("--cc", "driver", envvar="NATIVECACHE_CC", help="The compiler driver that links [default: cc].")
-@click.option("--clang", envvar="NATIVECACHE_CLANG", help="The clang for C and C++ [default: the newest].")
-@click.option("-I", "include", multiple=True, metavar="DIR", help="Passed to clang.")
-@click.option("-D", "define", multiple=True, metavar="NAME[=VALUE]", help="Passed to clang.")
-@click.option("-U", "undefine", multiple=True, metavar="NAME", help="Passed to clang.")
-@click.option("-std", "--std", metavar="STANDARD", help="Language standard, passed to clang.")
-@click.option("--cflag", multiple=True, envvar="NATIVECACHE_CFLAGS", metavar="FLAG", help="Any flag for clang.")
-@click.option("-v", "--verbose", is_flag=True, envvar="NATIVECACHE_VERBOSE", help="Say more.")
-@click.option("-q", "--quiet", is_flag=True, envvar="NATIVECACHE_QUIET", help="Say nothing but errors and warnings.")
+@_option("-o", "--output", env="OUTPUT", type=click.Path(path_type=Path), help="The file to write.")
+@_option(
+    "-O",
+    "level",
+    type=click.IntRange(0, 3),
+    default=2,
+    show_default=True,
+    env="OPT",
+    help="Optimisation and code generation level.",
+)
+@_option("--no-opt", is_flag=True, env="NO_OPT", help="Generate code only: the IR is optimised already.")
+@_option(
+    "--import-limit",
+    type=click.IntRange(0),
+    env="IMPORT_LIMIT",
+    help="Longest function, in lines of IR, to inline across units; 0 for none.",
+)
+@_option("--target", env="TARGET", help="Target triple [default: the input's].")
+@_option("--cpu", env="CPU", help="CPU to generate code for; 'native' is this machine's.")
+@_option("--features", default="", env="FEATURES", help="CPU features: +avx2,-bmi.")
+@_option(
+    "--emit",
+    type=click.Choice(["exe", "shared", "object", "archive", "asm", "bitcode"]),
+    default="exe",
+    show_default=True,
+    env="EMIT",
+    help="What to write.",
+)
+@_option(
+    "-j",
+    "--threads",
+    type=click.IntRange(1, 1024),
+    env="THREADS",
+    help="Worker processes [default: one per CPU].",
+)
+@_option(
+    "--cache-dir",
+    type=click.Path(path_type=Path, file_okay=True),
+    env="DIR",
+    help="The cache folder [default: the user's cache folder].",
+)
+@_option("--no-cache", is_flag=True, env="NO_CACHE", help="Neither read nor write the cache.")
+@_option("--timings", is_flag=True, env="TIMINGS", help="Show where the time went.")
+@_option("--stats-json", type=click.Path(path_type=Path), env="STATS_JSON", help="Write figures to a file.")
+@_option("--linker", default="auto", env="LINKER", help="auto, lld, mold, bfd, gold or a path.")
+@_option("--cc", "driver", env="CC", help="The compiler driver that links [default: cc].")
+@_option("--clang", env="CLANG", help="The clang for C and C++ [default: the newest].")
+@_option("-I", "include", env="INCLUDE", multiple=True, metavar="DIR", help="Passed to clang.")
+@_option("-D", "define", env="DEFINES", multiple=True, metavar="NAME[=VALUE]", help="Passed to clang.")
+@_option("-U", "undefine", env="UNDEFINES", multiple=True, metavar="NAME", help="Passed to clang.")
+@_option("--std", env="STD", metavar="STANDARD", help="Language standard, passed to clang.")
+@_option("--cflag", multiple=True, env="CFLAGS", metavar="FLAG", help="Any flag for clang.")
+@_option("-v", "--verbose", is_flag=True, env="VERBOSE", help="Say more.")
+@_option("-q", "--quiet", is_flag=True, env="QUIET", help="Say nothing but errors and warnings.")
 def build(**options: Any) -> None:
     """Build a program from LLVM IR (.ll, .bc), C and C++, and link it with objects and libraries."""
     from nativecache.aot.build import Request, build
@@ -125,21 +158,33 @@ def _store(options: dict[str, Any]) -> Any:
     if options["no_cache"]:
         return EntryStore(NullStore())
     root = options["cache_dir"] or default_cache_dir(os.environ)
-    return EntryStore(FileStore(Path(root).absolute(), warn=lambda text: click.echo(f"warning: {text}", err=True)))
+    return EntryStore(
+        FileStore(Path(root).absolute(), warn=lambda text: click.echo(f"warning: {text}", err=True))
+    )
+
+
+#: What compilers are told with one dash and click cannot parse: flags for clang, and for the linker.
+_CLANG_FLAG = re.compile(r"-(?:std=|f|m|W(?!l,)|w$|g|pedantic|ansi|pthread|nostdinc|include=)")
+_LINK_FLAG = re.compile(
+    r"-(?:l|L|Wl,|static|rdynamic|pthread|no-pie|pie|nostdlib|nodefaultlibs|nostartfiles)"
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point. Exit codes: 1 bad input, 2 usage, 3 link, 4 verification, 130 interrupted."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if "--" in words:
-        cut = words.index("--")
-        words[cut:] = ["--", _SEPARATOR, *words[cut + 1 :]]
-    sys.exit(_run(_spread(words)))
+    sys.exit(_run(_spread(list(sys.argv[1:] if arguments is None else arguments))))
 
 
 def _spread(words: list[str]) -> list[str]:
-    """Spells `-std=c++20` (one dash, as compilers do) so that click reads it."""
-    return [f"-{word}" if word.startswith("-std=") else word for word in words]
+    """Spells compilers' own flags so that click can read them; link options go behind the `--`."""
+    if "build" not in words:
+        return words
+    cut = words.index("--") if "--" in words else len(words)
+    ours, link = words[:cut], words[cut + 1 :]
+    spread = [f"--cflag={word}" if _CLANG_FLAG.match(word) else word for word in ours]
+    spread = [word for word in spread if not _LINK_FLAG.match(word)]
+    link = [word for word in ours if _LINK_FLAG.match(word)] + link
+    return [*spread, "--", _SEPARATOR, *link] if link else spread
 
 
 def _run(words: list[str]) -> int:

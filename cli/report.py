@@ -15,7 +15,23 @@ if TYPE_CHECKING:
     from nativecache.aot.build import Report
 
 _SLOWEST = 10
-_ORDER = ("load", "index", "resolve", "partition", "extract", "key", "look-up", "compile", "store", "rename", "link")
+_ORDER = (
+    *("load", "index", "resolve", "partition", "simplify", "extract"),
+    *("key", "look-up", "compile", "store", "rename", "link"),
+)
+    "load",
+    "index",
+    "resolve",
+    "partition",
+    "simplify",
+    "extract",
+    "key",
+    "look-up",
+    "compile",
+    "store",
+    "rename",
+    "link",
+]
 
 
 @contextmanager
@@ -59,9 +75,8 @@ def summary(report: Report) -> str:
     if hits < total and share == "100":
         share = "99.99"
     spent = sum(unit.milliseconds for unit in report.compiled)
-    compiled = f"{report.misses} compiled" if report.misses == 0 else f"{report.misses} compiled in {_time(spent)}"
-    if report.misses != total - hits:
-        compiled = compiled.replace("compiled", "units compiled", 1)
+    what = "compiled" if report.misses == total - hits else "units compiled"
+    compiled = f"{report.misses} {what}" + (f" in {_time(spent)}" if report.misses else "")
     link = report.phases.get("link")
     parts = [
         f"{report.output}: {hits} of {total} functions from cache ({share} %)",
@@ -139,7 +154,8 @@ def write_stats(report: Report, path: Path) -> None:
         "wall_seconds": round(report.wall_seconds, 6),
         "image_bytes": report.image_bytes,
         "phases": {
-            name: {"wall": round(phase.wall, 6), "cpu": round(phase.cpu, 6)} for name, phase in report.phases.items()
+            name: {"wall": round(phase.wall, 6), "cpu": round(phase.cpu, 6)}
+            for name, phase in report.phases.items()
         },
     }
     try:

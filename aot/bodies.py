@@ -1,0 +1,120 @@
+"""Cleans each function up alone, once, so that callees worth inlining can be told and carried.
+
+What one input's functions look like after the clean-up is kept in one file of the cache, by the digest
+of the text that each was made from: a file per function costs more than reading all of them together.
+A lost, old or damaged file costs time only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Final
+
+from nativecache.aot import llvm
+from nativecache.aot.extract import extract, importable, number_module
+from nativecache.aot.key import Compiler, Options, compute_key
+from nativecache.aot.partition import Unit, attribute_groups
+from nativecache.aot.pool import Job, Pool
+from nativecache.aot.program import Body, Program
+from nativecache.cache.entry import Entry
+from nativecache.cache.lookup import EntryStore
+
+_RECORD: Final = struct.Struct("<32sI")
+
+
+@dataclass(frozen=True, slots=True)
+class CleanUp:
+    """How many functions were cleaned up anew, and the workers' processor seconds."""
+
+    fresh: int
+    cpu_seconds: float
+
+
+def simplify_bodies(
+    program: Program,
+    units: tuple[Unit, ...],
+    *,
+    compiler: Compiler,
+    options: Options,
+    final: bool,
+    store: EntryStore,
+    threads: int,
+) -> CleanUp:
+    """Fills `program.bodies` with every function that stands alone, from the cache or anew."""
+    packs = [_Pack(module.label, compiler, options, store) for module in program.modules]
+
+    def simplified(index: int) -> tuple[bytes, str | None, Mapping[str, str], bool]:
+        unit = units[index]
+        source = program.source(unit.module)
+        text = extract(program, unit, triple=options.triple, datalayout=source.module.datalayout, final=final)
+        digest = hashlib.sha256(text.text.encode("latin-1")).digest()
+        known = digest in packs[unit.module].bodies
+        result = None if known else number_module(llvm.simplify(text.text, options))
+        entity = source.module.entities[unit.tokens[0]]
+        return digest, result, text.bindings, importable(program, source, entity)
+
+    seconds, fresh = 0.0, 0
+    used: dict[int, dict[bytes, str]] = defaultdict(dict)
+    with Pool(threads, {"simplify": simplified}) as pool:
+        for unit in units:
+            if unit.kind == "function" and not _optnone(program, unit):
+                pool.submit(Job("simplify", unit.index, (unit.index,)))
+        for done in pool.results():
+            seconds += done.cpu_seconds
+            if done.error is not None:
+                continue  # it is compiled as it is, and complained about there
+            unit = units[done.job.tag]
+            digest, result, bindings, can_import = done.result
+            fresh += result is not None
+            text = packs[unit.module].bodies[digest] if result is None else result
+            used[unit.module][digest] = text
+            program.bodies[unit.name] = _body(text, bindings, can_import)
+    for i, texts in used.items():
+        packs[i].save(texts)
+    return CleanUp(fresh, seconds)
+
+
+def _body(text: str, bindings: Mapping[str, str], can_import: bool) -> Body:
+    start = text.index("\ndefine ")
+    return Body(text, bindings, text.count("\n", start, text.index("\n}\n", start)), can_import)
+
+
+def _optnone(program: Program, unit: Unit) -> bool:
+    module = program.modules[unit.module]
+    groups = attribute_groups(module.entities[unit.tokens[0]].text)
+    return any(" optnone " in module.attributes.get(group, "") for group in groups)
+
+
+class _Pack:
+    """The cleaned-up functions of one input as the last build left them."""
+
+    def __init__(self, label: str, compiler: Compiler, options: Options, store: EntryStore) -> None:
+        name = PurePath(label).name
+        self._store = store
+        self._key = compute_key(compiler, options, b"bodies\0" + name.encode("utf-8", "surrogateescape"))
+        entry = store.load(self._key)
+        self.bodies: dict[bytes, str] = dict(_unpack(entry.payload)) if entry else {}
+
+    def save(self, texts: dict[bytes, str]) -> None:
+        if texts.keys() != self.bodies.keys():
+            self._store.save(Entry(self._key, b"".join(_records(texts)), {}))
+
+
+def _records(texts: dict[bytes, str]) -> Iterable[bytes]:
+    for digest, text in sorted(texts.items()):
+        yield _RECORD.pack(digest, len(text))
+        yield text.encode("latin-1")
+
+
+def _unpack(data: bytes) -> Iterator[tuple[bytes, str]]:
+    at = 0
+    while at < len(data):
+        digest, size = _RECORD.unpack_from(data, at)
+        at += _RECORD.size
+        yield digest, data[at : at + size].decode("latin-1")
+        at += size
