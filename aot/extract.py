@@ -280,12 +280,7 @@ class _Writer:
         limit = min(self.limits.at(level), self.budget)
         if must_import(self.program, source, entity):
             self._import(source, entity, final, frozenset(), level)
-        elif (
-            body is not None
-            and body.importable
-            and level
-            and body.lines <= min(self.limits.at(level), self.budget)
-        ):
+        elif body is not None and body.importable and body.lines <= limit:
             self.budget -= body.lines
             self._import(body.source, body.entity, final, body.calls, level + 1)
         else:

@@ -19,19 +19,6 @@ _ORDER = (
     *("load", "index", "resolve", "partition", "simplify", "extract"),
     *("key", "look-up", "compile", "store", "rename", "link"),
 )
-    "load",
-    "index",
-    "resolve",
-    "partition",
-    "simplify",
-    "extract",
-    "key",
-    "look-up",
-    "compile",
-    "store",
-    "rename",
-    "link",
-]
 
 
 @contextmanager
