@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
 
 from nativecache.aot import llvm
-from nativecache.aot.extract import extract, importable, number_module
+from nativecache.aot.extract import ImportLimits, extract, importable, number_module
+from nativecache.aot.index import references
 from nativecache.aot.key import Compiler, Options, compute_key
-from nativecache.aot.partition import Unit, attribute_groups
+from nativecache.aot.partition import Unit, attribute_groups, structors
 from nativecache.aot.pool import Job, Pool
 from nativecache.aot.program import Body, Program
 from nativecache.cache.entry import Entry
@@ -77,6 +78,70 @@ def simplify_bodies(
     for i, texts in used.items():
         packs[i].save(texts)
     return CleanUp(fresh, seconds)
+
+
+#: Functions called once are compiled with their caller up to this many simplified lines. LLVM inlines
+#: nearly all of them, as it does in a whole file.
+ONCE_LINES: Final = int(__import__("os").environ.get("ONCE", "150"))
+
+
+def find_called_once(
+    program: Program, units: tuple[Unit, ...], roots: Iterable[int], limits: ImportLimits
+) -> frozenset[str]:
+    """Functions that a single call in the program mentions, from a caller that is never imported.
+
+    Such a caller is the only text that names the function, so the function can live in its unit.
+    """
+    mentions: Counter[str] = Counter()
+    callers: dict[str, str] = {}
+    for unit in units:
+        body = program.bodies.get(unit.name) if unit.kind == "function" else None
+        for name, count in _mentions(program, unit, body).items():
+            mentions[name] += count
+            if name != unit.name:
+                callers[name] = unit.name if body is not None else ""
+    fixed = {units[i].name for i in roots} | program.asm_words
+    candidates = {
+        name: callers[name]
+        for name, count in mentions.items()
+        if count == 1 and name in callers and name not in fixed and _may_move(program.bodies.get(name))
+    }
+    once: set[str] = set()
+    while True:
+        more = {
+            name
+            for name, caller in candidates.items()
+            if name not in once and (caller in once or _stays(program.bodies.get(caller), limits))
+        }
+        if not more:
+            return frozenset(once)
+        once |= more
+
+
+def _mentions(program: Program, unit: Unit, body: Body | None) -> Counter[str]:
+    if body is not None:
+        source = body.source
+        texts = [f.text for f in source.module.functions()]
+        own = Counter(t for text in texts for t in references(text))
+        own.subtract(f.token for f in source.module.functions())
+    else:
+        source = program.source(unit.module)
+        own = Counter(t for token in unit.tokens for t in references(source.module.entities[token].text))
+        own.update(function for _, _, function in structors(program, unit.module) if unit.kind == "structors")
+    found: Counter[str] = Counter()
+    for token, count in own.items():
+        if token in source.names:
+            found[source.names[token]] += count
+    return found
+
+
+def _may_move(body: Body | None) -> bool:
+    return body is not None and body.importable and body.lines <= ONCE_LINES
+
+
+def _stays(body: Body | None, limits: ImportLimits) -> bool:
+    """Whether no unit but its own ever holds this body."""
+    return body is not None and (not body.importable or body.lines > limits.lines)
 
 
 def _body(text: str, bindings: Mapping[str, str], can_import: bool) -> Body:

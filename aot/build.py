@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nativecache.aot import clang, llvm
-from nativecache.aot.bodies import simplify_bodies
+from nativecache.aot.bodies import find_called_once, simplify_bodies
 from nativecache.aot.emit import Image, write_output
 from nativecache.aot.errors import BuildError, UsageError
 from nativecache.aot.extract import (
@@ -175,6 +175,7 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
                     store=request.store,
                     threads=request.threads,
                 )
+                program.once = find_called_once(program, units, roots, limits)
         # Key, look up and compile what the roots reach.
         work = _Work(request, compiler, options, program, units, defined_in, final, limits, clock, progress)
         objects = work.run(roots)

@@ -99,27 +99,33 @@ def _base(clang: Clang, source: Path) -> list[str]:
     return command
 
 
-def emit_ir(clang: Clang, source: Path, level: int, flags: Sequence[str]) -> tuple[bytes, str]:
+def emit_ir(
+    clang: Clang, source: Path, level: int, flags: Sequence[str], scratch: Path
+) -> tuple[bytes, str]:
     """Printed IR of a source file as the front end makes it for -O`level`, and clang's warnings.
 
     Raises BuildError with clang's own messages.
     """
     command = [*_base(clang, source), f"-O{level}", *flags, "-Xclang", "-disable-llvm-passes"]
-    return _run([*command, "-S", "-emit-llvm", "-o", "-", os.fspath(source)], source)
+    # Through a file: zig's clang takes `-o -` for a file's name.
+    messages = _run([*command, "-S", "-emit-llvm", "-o", os.fspath(scratch), os.fspath(source)], source)
+    data = scratch.read_bytes()
+    scratch.unlink()
+    return data, messages
 
 
 def compile_whole(clang: Clang, source: Path, level: int, flags: Sequence[str], output: Path) -> str:
     """Compiles a file to a native object with clang alone; returns clang's warnings."""
     command = [*_base(clang, source), f"-O{level}", *flags, "-c", "-o", os.fspath(output), os.fspath(source)]
-    return _run(command, source)[1]
+    return _run(command, source)
 
 
-def _run(command: list[str], source: Path) -> tuple[bytes, str]:
+def _run(command: list[str], source: Path) -> str:
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     except OSError as error:
         raise BuildError(f"{source}: cannot run {command[0]}: {error.strerror}") from None
-    messages = done.stderr.decode("utf-8", "replace")
+    messages = (done.stdout + done.stderr).decode("utf-8", "replace")
     if done.returncode:
         raise BuildError(f"{messages.rstrip()}\n{source}: clang ended with status {done.returncode}".lstrip())
-    return done.stdout, messages
+    return messages

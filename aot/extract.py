@@ -278,19 +278,31 @@ class _Writer:
         """Writes what this unit needs to know of a symbol that it does not define."""
         body = self.program.bodies.get(final) if level else None
         limit = min(self.limits.at(level), self.budget)
-        if must_import(self.program, source, entity):
-            self._import(source, entity, final, frozenset(), level)
+        if body is not None and final in self.program.once:
+            self.imported.append(final)
+            self._write_body(body.source, body.entity, final, body.calls, 1, linkage="internal")
+        elif must_import(self.program, source, entity):
+            self.imported.append(final)
+            self._write_body(source, entity, final, frozenset(), level)
         elif body is not None and body.importable and body.lines <= limit:
             self.budget -= body.lines
-            self._import(body.source, body.entity, final, body.calls, level + 1)
+            self.imported.append(final)
+            self._write_body(body.source, body.entity, final, body.calls, level + 1)
         else:
             self._emit(entity, self._rewrite(source, declaration(entity, source.module)))
 
-    def _import(self, source: Source, entity: Entity, final: str, calls: frozenset[str], level: int) -> None:
-        self.imported.append(final)
+    def _write_body(
+        self,
+        source: Source,
+        entity: Entity,
+        final: str,
+        calls: frozenset[str],
+        level: int,
+        linkage: str = "available_externally",
+    ) -> None:
         known = self.maps.setdefault(id(source.module), {})
         known[entity.token] = self.symbols[final]
-        text = definition(normalized(entity, source.module), keep_comdat=False, available_externally=True)
+        text = definition(normalized(entity, source.module), keep_comdat=False, linkage=linkage)
         self._emit(entity, self._rewrite(source, text, calls, level))
 
     # Types, attribute groups, metadata, comdats

@@ -417,12 +417,13 @@ def _declare_alias(entity: Entity, module: Module) -> str:
 
 
 def definition(
-    entity: Entity, *, keep_comdat: bool, pinned: bool = False, available_externally: bool = False
+    entity: Entity, *, keep_comdat: bool, pinned: bool = False, linkage: str | None = None
 ) -> str:
     """The entity's definition as its own unit compiles it.
 
     Local linkage becomes hidden unless pinned; linkonce becomes weak, for a unit alone would drop it;
     the comdat goes unless the output is linked again (else prevailing resolution makes it moot).
+    A copy for another unit is given its `linkage`: internal or available_externally.
     """
     if pinned:
         return entity.text
@@ -432,18 +433,16 @@ def definition(
     else:
         match, offset = _GLOBAL.match(head, head.index(" = ") + 3), 0
     assert match is not None
-    linkage, dso, visibility, dll = match.groups()[1 + offset : 5 + offset]
+    own, dso, visibility, dll = match.groups()[1 + offset : 5 + offset]
     first, second = match.span(1 + offset)
-    if available_externally:
-        linkage = "available_externally"
+    if linkage is None and not entity.local:
+        linkage = {"linkonce": "weak", "linkonce_odr": "weak_odr"}.get(own, own)
+    if linkage == "internal":
+        dso = visibility = dll = None
     elif entity.local:
-        linkage = None
-    else:
-        linkage = {"linkonce": "weak", "linkonce_odr": "weak_odr"}.get(linkage, linkage)
-    if entity.local:
         dso, visibility, dll = None, "hidden", None
     words = "".join(f"{word} " for word in (linkage, dso, visibility, dll) if word)
-    if entity.comdat and not (keep_comdat and not available_externally):
+    if entity.comdat and not keep_comdat:
         if entity.kind == "function":
             end = closing_parenthesis(head, match.end() - 1)
         else:

@@ -38,7 +38,7 @@ def host() -> tuple[str, str, str]:
     return llvm.get_default_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
-def read_module(data: bytes, *, clear_names: bool = False) -> str:
+def read_module(data: bytes, clear_names: bool = False) -> str:
     """Parses bitcode or text, verifies it and prints it, one character per byte.
 
     `clear_names` takes the names off all values and blocks. Raises BuildError with LLVM's reason.

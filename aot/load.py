@@ -140,7 +140,7 @@ def _compile(path: Path, front: FrontEnd, output: Path) -> tuple[_Text | Path, s
     assert front.clang is not None
     if path.suffix in _ASSEMBLY or clang.compiles_whole(front.flags):
         return output, clang.compile_whole(front.clang, path, front.level, front.flags, output)
-    text, messages = clang.emit_ir(front.clang, path, front.level, front.flags)
+    text, messages = clang.emit_ir(front.clang, path, front.level, front.flags, output)
     # A clang of llvmlite's own version prints what llvmlite would print; older IR is upgraded first.
     printed = front.clang.version == clang.NEWEST and not front.clang.is_zig
     return _Text(text, printed), messages

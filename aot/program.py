@@ -94,6 +94,8 @@ class Program:
     asm_words: frozenset[str]
     #: Simplified bodies by final name, where there are any.
     bodies: dict[str, Body] = field(default_factory=dict)
+    #: Functions that one call in the whole program reaches: they are compiled with their caller.
+    once: frozenset[str] = frozenset()
 
     def source(self, i: int) -> Source:
         """Module i as a source of text."""

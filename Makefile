@@ -1,0 +1,47 @@
+# One command per task; CI calls only `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Programs that `make torture` generates.
+N ?= 100
+
+.PHONY: test demo bench torture setup clean
+
+test: setup $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/mypy tests
+	$(BIN)/pytest
+
+# Builds the C example, edits one function in a copy, builds again, runs it.
+demo: $(VENV)/.run
+	@if ! { command -v clang-22 || command -v clang; } >/dev/null || ! command -v ld >/dev/null; then \
+	  $(MAKE) -s $(VENV)/.zig; fi
+	$(BIN)/python examples/demo.py
+
+bench: setup $(VENV)/.test
+	$(BIN)/python tests/bench/bench.py
+
+torture: setup $(VENV)/.test
+	$(BIN)/python tests/torture.py $(N)
+
+setup:
+	@PYTHON=$(PYTHON) sh tests/setup.sh
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+
+# Each stamp stands for one set of installed requirements; pip runs again only when pyproject.toml changes.
+$(VENV)/.run: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	$(BIN)/python -m pip install -q -e '.[test]'
+	@touch $@
+
+$(VENV)/.zig: $(VENV)/.run
+	$(BIN)/python -m pip install -q -e '.[zig]'
+	@touch $@

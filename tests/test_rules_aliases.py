@@ -1,0 +1,196 @@
+"""Aliases and ifuncs stay with what they name, and serve other units."""
+
+from pathlib import Path
+
+from harness import needs_clang
+from rules import compare
+
+pytestmark = needs_clang
+
+
+def test_alias_to_function_used_from_another_file(tmp_path: Path) -> None:
+    files = {
+        "lib.c": """\
+static int twice(int x) { return x * 2; }
+int doubled(int) __attribute__((alias("twice")));
+int again(int) __attribute__((weak, alias("doubled")));
+int use(int x) { return twice(x) + doubled(x); }
+""",
+        "main.c": """\
+#include <stdio.h>
+int doubled(int), again(int), use(int);
+int main(void) { printf("%d %d %d %d\\n", doubled(1), again(2), use(3), doubled(4) == again(4)); }
+""",
+    }
+    compare(tmp_path, files, "2 4 12 1\n")
+
+
+def test_alias_to_variable_shares_storage(tmp_path: Path) -> None:
+    files = {
+        "lib.c": """\
+int counter = 5;
+extern int same __attribute__((alias("counter")));
+static int hidden = 7;
+extern int shown __attribute__((alias("hidden")));
+void bump(void) { counter++; hidden++; }
+""",
+        "main.c": """\
+#include <stdio.h>
+extern int counter, same, shown;
+void bump(void);
+int main(void) { same += 10; bump(); shown *= 2; printf("%d %d %d\\n", counter, shown, &same == &counter); }
+""",
+    }
+    compare(tmp_path, files, "16 16\n")
+
+
+def test_alias_with_offset(tmp_path: Path) -> None:
+    ir = """\
+@table = global [4 x i32] [i32 10, i32 20, i32 30, i32 40]
+@third = alias i32, getelementptr ([4 x i32], ptr @table, i64 0, i64 2)
+@fourth = alias i32, getelementptr (i8, ptr @third, i64 4)
+define i32 @sum() {
+  %a = load i32, ptr @third
+  %b = load i32, ptr @fourth
+  %c = add i32 %a, %b
+  ret i32 %c
+}
+"""
+    main = """\
+#include <stdio.h>
+extern int table[], third, fourth;
+int sum(void);
+int main(void) { third++; printf("%d %d %d\\n", sum(), table[2], &fourth == table + 3); }
+"""
+    compare(tmp_path, {"alias.ll": ir, "main.c": main}, "71 31 1\n")
+
+
+def test_alias_keeps_the_calling_convention(tmp_path: Path) -> None:
+    ir = """\
+@quick = alias i32 (i32, i32, i32), ptr @fast
+@quicker = internal alias i32 (i32, i32, i32), ptr @quick
+define internal fastcc i32 @fast(i32 %a, i32 inreg %b, i32 %c) noinline {
+  %d = sub i32 %a, %b
+  %e = mul i32 %d, %c
+  ret i32 %e
+}
+define i32 @one(i32 %x) { %r = call fastcc i32 @quick(i32 %x, i32 inreg 2, i32 3) ret i32 %r }
+define i32 @two(i32 %x) { %r = call fastcc i32 @quicker(i32 %x, i32 inreg 1, i32 5) ret i32 %r }
+"""
+    main = '#include <stdio.h>\nint one(int), two(int);\nint main(void) { printf("%d %d\\n", one(5), two(5)); }\n'
+    compare(tmp_path, {"cc.ll": ir, "main.c": main}, "9 20\n")
+
+
+def test_alias_of_a_variadic_and_a_struct_returning_function(tmp_path: Path) -> None:
+    files = {
+        "lib.c": """\
+#include <stdarg.h>
+struct big { long a[5]; };
+struct big make(long x) { struct big b = {{x, x + 1, x + 2, x + 3, x + 4}}; return b; }
+struct big build(long) __attribute__((alias("make")));
+int sum(int n, ...) { va_list l; int s = 0; va_start(l, n); while (n--) s += va_arg(l, int); va_end(l); return s; }
+int total(int, ...) __attribute__((alias("sum")));
+long inner(long x) { return build(x).a[4] + total(3, 1, 2, 3); }
+""",
+        "main.c": """\
+#include <stdio.h>
+struct big { long a[5]; };
+struct big build(long);
+int total(int, ...);
+long inner(long);
+int main(void) { printf("%ld %d %ld\\n", build(10).a[3], total(2, 20, 30), inner(1)); }
+""",
+    }
+    compare(tmp_path, files, "13 50 11\n")
+
+
+def test_weak_alias_overridden_by_a_function(tmp_path: Path) -> None:
+    files = {
+        "lib.c": """\
+int builtin(void) { return 1; }
+int hook(void) __attribute__((weak, alias("builtin")));
+int through(void) { return hook() * 10 + builtin(); }
+""",
+        "main.c": """\
+#include <stdio.h>
+int hook(void) { return 2; }
+int through(void);
+int main(void) { printf("%d\\n", through()); }
+""",
+    }
+    compare(tmp_path, files, "21\n")
+
+
+def test_alias_keeps_the_body_of_an_overridden_weak_function(tmp_path: Path) -> None:
+    files = {
+        "lib.c": """\
+__attribute__((weak)) int step(void) { return 1; }
+int original(void) __attribute__((alias("step")));
+""",
+        "main.c": """\
+#include <stdio.h>
+int step(void) { return 2; }
+int original(void);
+int main(void) { printf("%d %d\\n", step(), original()); }
+""",
+    }
+    compare(tmp_path, files, "2 1\n")
+
+
+def test_alias_keeps_the_storage_of_an_overridden_weak_variable(tmp_path: Path) -> None:
+    files = {
+        "lib.c": """\
+__attribute__((weak)) int limit = 1;
+extern int fallback __attribute__((alias("limit")));
+""",
+        "main.c": """\
+#include <stdio.h>
+int limit = 2;
+extern int fallback;
+int main(void) { printf("%d %d\\n", limit, fallback); }
+""",
+    }
+    compare(tmp_path, files, "2 1\n")
+
+
+def test_ifunc_resolved_at_start_and_called_across_files(tmp_path: Path) -> None:
+    files = {
+        "lib.c": """\
+static int slow(int x) { return x + 1; }
+static int fast(int x) { return x + 100; }
+static int have_fast(void) { return 1; }
+static void *choose(void) { return have_fast() ? (void *)fast : (void *)slow; }
+int chosen(int) __attribute__((ifunc("choose")));
+int inside(int x) { return chosen(x) * 2; }
+""",
+        "main.c": """\
+#include <stdio.h>
+int chosen(int), inside(int);
+int (*pointer)(int) = chosen;
+int main(void) { printf("%d %d %d\\n", chosen(1), inside(1), pointer(2)); }
+""",
+    }
+    compare(tmp_path, files, "101 202 102\n")
+
+
+def test_alias_of_an_ifunc(tmp_path: Path) -> None:
+    ir = """\
+@chosen = ifunc i32 (i32), ptr @resolver
+@other = alias i32 (i32), ptr @chosen
+define internal i32 @body(i32 %x) { %y = add i32 %x, 7 ret i32 %y }
+define internal ptr @resolver() { ret ptr @body }
+"""
+    main = '#include <stdio.h>\nint other(int);\nint main(void) { printf("%d\\n", other(1)); }\n'
+    compare(tmp_path, {"alias.ll": ir, "main.c": main}, "8\n")
+
+
+def test_thread_local_alias(tmp_path: Path) -> None:
+    files = {
+        "lib.c": "_Thread_local int value = 3;\nextern _Thread_local int same __attribute__((alias(\"value\")));\n",
+        "main.c": """\
+#include <stdio.h>
+extern _Thread_local int value, same;
+int main(void) { same++; printf("%d %d\\n", value, &value == &same); }
+""",
+    }
+    compare(tmp_path, files, "4 1\n")

@@ -1,0 +1,131 @@
+"""`alwaysinline` and C99 `inline` bodies reach their callers, whatever the level."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from harness import needs_clang
+from rules import clang_object, compare
+
+pytestmark = needs_clang
+
+
+def calls(image: Path, function: str) -> list[str]:
+    """What the function of an image calls."""
+    text = subprocess.run(
+        ["objdump", "-d", f"--disassemble={function}", "--no-show-raw-insn", image],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return re.findall(r"\b(?:call|jmp)\s+\w+ <([^+>]*)>", text)
+
+
+def test_always_inline_with_an_immediate_operand(tmp_path: Path) -> None:
+    text = """\
+#include <stdio.h>
+static inline __attribute__((always_inline)) int add(int x, const int n) {
+    __asm__("addl %1, %0" : "+r"(x) : "i"(n));
+    return x;
+}
+static inline __attribute__((always_inline)) int twice(int x, const int n) { return add(add(x, n), n + 1); }
+int main(int argc, char **argv) { printf("%d\\n", twice(argc, 20)); }
+"""
+    compare(tmp_path, {"main.c": text}, "42\n", levels=["-O2"])
+
+
+def test_always_inline_static_at_every_level(tmp_path: Path) -> None:
+    text = """\
+#include <stdio.h>
+static int count;
+static inline __attribute__((always_inline)) int bump(int n) { static int local = 1; count += n; return local++ + count; }
+__attribute__((noinline)) int first(void) { return bump(1); }
+int main(void) { first(); printf("%d %d\\n", first(), bump(10)); }
+"""
+    for built in compare(tmp_path, {"main.c": text}, "4 15\n").values():
+        assert not any("bump" in name for name in calls(built.image, "main"))
+        assert not any("bump" in name for name in built.result.compiled)
+
+
+def test_always_inline_external(tmp_path: Path) -> None:
+    files = {
+        "lib.c": """\
+static int hidden = 3;
+__attribute__((always_inline)) int get(int x) { return x + hidden++; }
+int use(int x) { return get(x) * 10; }
+""",
+        "main.c": """\
+#include <stdio.h>
+int get(int), use(int);
+int main(void) { printf("%d %d\\n", use(1), get(1)); }
+""",
+    }
+    for built in compare(tmp_path, files, "40 5\n").values():
+        assert "get" not in calls(built.image, "use")
+
+
+def test_always_inline_template(tmp_path: Path) -> None:
+    header = """\
+template <class T> [[gnu::always_inline]] inline T clamp(T x, T most) { return x > most ? most : x; }
+template <class T> inline T plain(T x) { static T calls = 0; return clamp(x, T(9)) + calls++; }
+"""
+    files = {
+        "clamp.h": header,
+        "a.cpp": '#include "clamp.h"\nint a(int x) { return plain(x); }\n',
+        "main.cpp": """\
+#include "clamp.h"
+#include <cstdio>
+int a(int);
+int main() { int x = a(20); std::printf("%d %d\\n", x, plain(3)); }
+""",
+    }
+    compare(tmp_path, files, "9 4\n")
+
+
+def test_always_inline_of_a_variadic_forwarder(tmp_path: Path) -> None:
+    text = """\
+#include <stdarg.h>
+#include <stdio.h>
+static inline __attribute__((always_inline)) int say(const char *format, va_list l) { return vprintf(format, l); }
+static int each(const char *format, ...) { va_list l; va_start(l, format); int n = say(format, l); va_end(l); return n; }
+int main(void) { each("%d %s\\n", 5, "x"); }
+"""
+    compare(tmp_path, {"main.c": text}, "5 x\n")
+
+
+def test_inline_without_an_external_definition_here(tmp_path: Path) -> None:
+    header = "inline int triple(int x) { return x * 3; }\n"
+    files = {
+        "triple.h": header,
+        "home.c": '#include "triple.h"\nextern int triple(int);\n',
+        "main.c": '#include "triple.h"\n#include <stdio.h>\nint main(int c, char **v) { printf("%d\\n", triple(c + 4)); }\n',
+    }
+    built = compare(tmp_path, files, "15\n")
+    assert "triple" not in calls(built["-O2"].image, "main")
+
+
+def test_inline_whose_home_is_a_native_object(tmp_path: Path) -> None:
+    native = clang_object(tmp_path, "home.c", "int step(int x) { return x + 1000; }\n")
+    text = """\
+#include <stdio.h>
+inline int step(int x) { return x + 1000; }
+int (*volatile pointer)(int) = step;
+int main(void) { printf("%d %d\\n", step(1), pointer(2)); }
+"""
+    compare(tmp_path, {"main.c": text}, "1001 1002\n", natives=[native])
+
+
+def test_fortified_library_calls(tmp_path: Path) -> None:
+    text = """\
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+int main(int argc, char **argv) {
+    char buffer[16];
+    strcpy(buffer, argc > 5 ? argv[5] : "fortified");
+    snprintf(buffer + 4, 12, "-%d", atoi("7"));
+    memmove(buffer + 1, buffer, strlen(buffer) + 1);
+    puts(buffer);
+}
+"""
+    compare(tmp_path, {"main.c": text}, "ffort-7\n", cflags=["-D_FORTIFY_SOURCE=2"])

@@ -1,0 +1,257 @@
+"""Shared libraries, objects, archives, assembly and bitcode link with what clang makes."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from harness import build, needs_clang, run
+from rules import compare, link_with_clang, write
+
+pytestmark = needs_clang
+
+LIBRARY = """\
+#include <stdio.h>
+static int calls;
+static int helper(int x) { static int extra = 1; return x * 2 + extra++ + calls++; }
+int twice(int x) { return helper(x); }
+int table_size = 3;
+static const char *const words[] = {"zero", "one", "two"};
+const char *word(int n) { return words[n]; }
+__attribute__((constructor)) static void hello(void) { puts("loaded"); }
+int pick(int n) {
+    static void *const labels[] = {&&a, &&b};
+    goto *labels[n];
+a: return 10;
+b: return 20;
+}
+"""
+CALLER = """\
+#include <stdio.h>
+int twice(int), pick(int);
+const char *word(int);
+extern int table_size;
+static int helper(int x) { return x + 7; }
+int main(void) {
+    twice(1);
+    printf("%d %s %d %d %d\\n", twice(10), word(table_size - 1), pick(0), pick(1), helper(0));
+}
+"""
+SAYS = "loaded\n23 two 10 20 7\n"
+LEVEL = pytest.mark.parametrize("level", ["-O0", "-O2"])
+
+
+def warm_is_equal(space: Path, output: str, *words: str) -> None:
+    """A second build compiles nothing and writes the same bytes."""
+    assert build(space, *words, "-o", "again" + Path(output).suffix).misses == 0
+    assert (space / ("again" + Path(output).suffix)).read_bytes() == (space / output).read_bytes()
+
+
+@LEVEL
+@pytest.mark.parametrize(("kind", "output"), [("object", "lib.o"), ("archive", "lib.a"), ("asm", "lib.s"), ("bitcode", "lib.bc")])
+def test_library_links_with_clangs_caller(tmp_path: Path, kind: str, output: str, level: str) -> None:
+    write(tmp_path, {"library.c": LIBRARY, "caller.c": CALLER})
+    words = ("library.c", level, "--emit", kind)
+    build(tmp_path, *words, "-o", output)
+    warm_is_equal(tmp_path, output, *words)
+    assert link_with_clang(tmp_path, "caller.c", output) == SAYS
+
+
+def test_shared_library_is_loaded_at_run_time(tmp_path: Path) -> None:
+    loader = """\
+#include <dlfcn.h>
+#include <stdio.h>
+int main(void) {
+    void *library = dlopen("LIBRARY", RTLD_NOW);
+    if (!library) return puts(dlerror());
+    int (*twice)(int) = (int (*)(int))dlsym(library, "twice");
+    int *size = dlsym(library, "table_size");
+    printf("%d %d %d\\n", twice(4), *size, dlsym(library, "helper") != 0);
+}
+"""
+    write(tmp_path, {"library.c": LIBRARY, "loader.c": loader.replace("LIBRARY", str(tmp_path / "lib.so"))})
+    words = ("library.c", "--emit", "shared")
+    build(tmp_path, *words, "-o", "lib.so")
+    assert link_with_clang(tmp_path, "loader.c") == "loaded\n9 3 0\n"
+
+
+def test_shared_library_of_two_files_interposed_by_the_program(tmp_path: Path) -> None:
+    files = {
+        "a.c": "int hook(void) { return 1; }\nint calls_hook(void);\n",
+        "b.c": "int hook(void);\nint calls_hook(void) { return hook() * 10; }\n",
+    }
+    build(tmp_path, *write(tmp_path, files), "--emit", "shared", "-o", "lib.so")
+    write(
+        tmp_path,
+        {
+            "main.c": """\
+#include <stdio.h>
+int calls_hook(void);
+int hook(void) { return 2; }
+int main(void) { printf("%d\\n", calls_hook()); }
+"""
+        },
+    )
+    assert link_with_clang(tmp_path, "main.c", str(tmp_path / "lib.so")) == "20\n"
+
+
+def test_static_names_of_two_archives_do_not_clash(tmp_path: Path) -> None:
+    text = """\
+static int state = VALUE;
+static int step(void) { return state++; }
+int NAME(void) { step(); return step(); }
+"""
+    for name, value in (("one", "10"), ("two", "20")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "part.c").write_text(text.replace("NAME", name).replace("VALUE", value))
+        build(tmp_path, f"{name}/part.c", "--emit", "archive", "-o", f"{name}.a")
+    write(tmp_path, {"main.c": '#include <stdio.h>\nint one(void), two(void);\nint main(void) { printf("%d %d\\n", one(), two()); }\n'})
+    assert link_with_clang(tmp_path, "main.c", "one.a", "two.a") == "11 21\n"
+
+
+TEMPLATES = """\
+#include <string>
+#include <vector>
+template <class T> struct Counter { static T value; static T next() { static T n = 10; return n++ + value++; } };
+template <class T> T Counter<T>::value = 100;
+struct Shape { virtual ~Shape() {} virtual int sides() const { return 0; } };
+template <int N> struct Polygon : Shape { int sides() const override { return N; } };
+inline std::vector<std::string> words() { return {"a", "bc"}; }
+"""
+USER = """\
+#include "templates.h"
+int FILE() {
+    Polygon<4> square;
+    const Shape &shape = square;
+    if (dynamic_cast<const Polygon<4> *>(&shape) == nullptr) throw std::string("FILE");
+    return Counter<int>::next() + shape.sides() + int(words()[1].size());
+}
+"""
+TEMPLATE_MAIN = """\
+#include <cstdio>
+int ours(), theirs();
+int main() { int a = ours(); int b = theirs(); std::printf("%d %d\\n", a, b); }
+"""
+
+
+@LEVEL
+@pytest.mark.parametrize(("kind", "output"), [("object", "ours.o"), ("archive", "ours.a"), ("asm", "ours.s")])
+@pytest.mark.parametrize("first", ["ours", "theirs"])
+def test_comdats_merge_with_clangs_own(tmp_path: Path, kind: str, output: str, level: str, first: str) -> None:
+    if first == "theirs" and level == "-O0":
+        pytest.skip("one order is enough at -O0")
+    write(
+        tmp_path,
+        {
+            "templates.h": TEMPLATES,
+            "ours.cpp": USER.replace("FILE", "ours"),
+            "theirs.cpp": USER.replace("FILE", "theirs"),
+            "main.cpp": TEMPLATE_MAIN,
+        },
+    )
+    build(tmp_path, "ours.cpp", level, "--emit", kind, "-o", output)
+    order = (output, "theirs.cpp") if first == "ours" else ("theirs.cpp", output)
+    assert link_with_clang(tmp_path, "main.cpp", *order, level) == "116 118\n"
+
+
+@pytest.mark.parametrize("kind", ["object", "archive"])
+def test_two_objects_of_ours_with_the_same_templates(tmp_path: Path, kind: str) -> None:
+    write(
+        tmp_path,
+        {
+            "templates.h": TEMPLATES,
+            "ours.cpp": USER.replace("FILE", "ours"),
+            "theirs.cpp": USER.replace("FILE", "theirs"),
+            "main.cpp": TEMPLATE_MAIN,
+        },
+    )
+    ending = ".o" if kind == "object" else ".a"
+    for name in ("ours", "theirs"):
+        build(tmp_path, f"{name}.cpp", "--emit", kind, "-o", name + ending)
+    assert link_with_clang(tmp_path, "main.cpp", "ours" + ending, "theirs" + ending) == "116 118\n"
+
+
+@pytest.mark.parametrize(("kind", "output"), [("object", "all.o"), ("archive", "all.a"), ("asm", "all.s"), ("bitcode", "all.bc")])
+def test_used_statics_of_the_same_name_in_two_files(tmp_path: Path, kind: str, output: str) -> None:
+    text = """\
+static int state __attribute__((used)) = VALUE;
+__attribute__((used, noinline)) static int step(void) { return state++; }
+int NAME(void) { step(); return step(); }
+"""
+    files = {
+        "one.c": text.replace("NAME", "one").replace("VALUE", "10"),
+        "two.c": text.replace("NAME", "two").replace("VALUE", "20"),
+    }
+    build(tmp_path, *write(tmp_path, files), "--emit", kind, "-o", output)
+    write(tmp_path, {"main.c": '#include <stdio.h>\nint one(void), two(void);\nint main(void) { printf("%d %d\\n", one(), two()); }\n'})
+    assert link_with_clang(tmp_path, "main.c", output) == "11 21\n"
+
+
+@pytest.mark.parametrize("output", ["all.s", "all.o", "all.bc"])
+def test_constructors_weak_and_thread_local_symbols_in_each_output(tmp_path: Path, output: str) -> None:
+    files = {
+        "one.c": """\
+#include <stdio.h>
+__attribute__((weak)) int level(void) { return 1; }
+_Thread_local int per_thread = 5;
+static _Thread_local int hidden = 6;
+int *place(void) { return &hidden; }
+__attribute__((constructor(200))) static void late(void) { puts("late"); }
+__attribute__((constructor(150))) static void early(void) { puts("early"); }
+extern int same(void) __attribute__((alias("level")));
+""",
+        "two.c": "int level(void);\nint twice(void) { return level() * 2; }\n",
+    }
+    kind = {".s": "asm", ".o": "object", ".bc": "bitcode"}[Path(output).suffix]
+    build(tmp_path, *write(tmp_path, files), "--emit", kind, "-o", output)
+    main = """\
+#include <stdio.h>
+int level(void) { return 4; }
+int twice(void), same(void), *place(void);
+extern _Thread_local int per_thread;
+int main(void) { printf("%d %d %d %d\\n", twice(), same(), per_thread, *place()); }
+"""
+    write(tmp_path, {"main.c": main})
+    assert link_with_clang(tmp_path, "main.c", output) == "early\nlate\n8 1 5 6\n"
+
+
+def test_module_asm_in_two_files_of_one_assembly_output(tmp_path: Path) -> None:
+    text = """\
+__asm__(".text\\nlocal:\\n  mov $VALUE, %eax\\n  ret\\n.globl NAME\\nNAME:\\n  jmp local\\n");
+"""
+    files = {
+        "one.c": text.replace("NAME", "one").replace("VALUE", "10"),
+        "two.c": text.replace("NAME", "two").replace("VALUE", "20"),
+    }
+    build(tmp_path, *write(tmp_path, files), "--emit", "object", "-o", "all.o")
+    write(tmp_path, {"main.c": '#include <stdio.h>\nint one(void), two(void);\nint main(void) { printf("%d %d\\n", one(), two()); }\n'})
+    assert link_with_clang(tmp_path, "main.c", "all.o") == "10 20\n"
+
+
+@pytest.mark.parametrize("flag", ["-rdynamic", "-Wl,-E", "-Wl,-export-dynamic", "-Wl,--export-dynamic-symbol=plugin"])
+def test_exported_symbols_are_found_at_run_time(tmp_path: Path, flag: str) -> None:
+    files = {
+        "main.c": """\
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+int main(void) {
+    int (*f)(int) = (int (*)(int))dlsym(RTLD_DEFAULT, "plugin");
+    printf("%d\\n", f ? f(4) : -1);
+}
+""",
+        "plugin.c": "int plugin(int x) { return x + 1; }\n",
+    }
+    compare(tmp_path, files, "5\n", link=[flag], levels=["-O2"])
+
+
+def test_position_dependent_and_static_images(tmp_path: Path) -> None:
+    text = """\
+#include <stdio.h>
+static int cell = 4;
+int *pointer = &cell;
+static _Thread_local int per_thread = 3;
+int main(void) { printf("%d %d\\n", *pointer, per_thread); }
+"""
+    compare(tmp_path, {"main.c": text}, "4 3\n", cflags=["-fno-pie"], link=["-no-pie"], levels=["-O2"])
+    build(tmp_path, "main.c", "-o", "static", "--", "-static")
+    assert run(tmp_path / "static").stdout == b"4 3\n"
