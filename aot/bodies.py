@@ -11,7 +11,7 @@ import hashlib
 import struct
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Final
 
@@ -43,10 +43,15 @@ def simplify_bodies(
     compiler: Compiler,
     options: Options,
     final: bool,
+    interposable: bool,
     store: EntryStore,
     threads: int,
 ) -> CleanUp:
-    """Fills `program.bodies` with every function that stands alone, from the cache or anew."""
+    """Fills `program.bodies` with every function that stands alone, from the cache or anew.
+
+    `interposable`: exported functions may be replaced at run time, as in a shared library; they are
+    inlined in their own file only, which is what clang does.
+    """
     packs = [_Pack(module.label, compiler, options, store) for module in program.modules]
 
     def simplified(index: int) -> tuple[bytes, str | None, Mapping[str, str], bool]:
@@ -63,7 +68,7 @@ def simplify_bodies(
     used: dict[int, dict[bytes, str]] = defaultdict(dict)
     with Pool(threads, {"simplify": simplified}) as pool:
         for unit in units:
-            if unit.kind == "function" and not _optnone(program, unit):
+            if unit.kind == "function" and _can_be_cleaned_up(program, unit):
                 pool.submit(Job("simplify", unit.index, (unit.index,)))
         for done in pool.results():
             seconds += done.cpu_seconds
@@ -74,7 +79,10 @@ def simplify_bodies(
             fresh += result is not None
             text = packs[unit.module].bodies[digest] if result is None else result
             used[unit.module][digest] = text
-            program.bodies[unit.name] = _body(text, bindings, can_import)
+            body = _body(text, bindings, can_import)
+            if interposable and _exported(program, unit):
+                body = replace(body, home=unit.module)
+            program.bodies[unit.name] = body
     for i, texts in used.items():
         packs[i].save(texts)
     return CleanUp(fresh, seconds)
@@ -82,7 +90,7 @@ def simplify_bodies(
 
 #: Functions called once are compiled with their caller up to this many simplified lines. LLVM inlines
 #: nearly all of them, as it does in a whole file.
-ONCE_LINES: Final = int(__import__("os").environ.get("ONCE", "150"))
+ONCE_LINES: Final = 150
 
 
 def find_called_once(
@@ -149,10 +157,22 @@ def _body(text: str, bindings: Mapping[str, str], can_import: bool) -> Body:
     return Body(text, bindings, text.count("\n", start, text.index("\n}\n", start)), can_import)
 
 
-def _optnone(program: Program, unit: Unit) -> bool:
-    module = program.modules[unit.module]
-    groups = attribute_groups(module.entities[unit.tokens[0]].text)
-    return any(" optnone " in module.attributes.get(group, "") for group in groups)
+def _exported(program: Program, unit: Unit) -> bool:
+    """Whether the dynamic linker may prefer another image's definition."""
+    entity = program.modules[unit.module].entities[unit.tokens[0]]
+    head = entity.text.partition("(")[0]
+    return not (
+        entity.local or entity.visibility or entity.linkage == "linkonce_odr" or " dso_local " in head
+    )
+
+
+def _can_be_cleaned_up(program: Program, unit: Unit) -> bool:
+    """Not what must not be optimised, whose name is fixed, or whose types have no names to tell apart."""
+    module, token = program.modules[unit.module], unit.tokens[0]
+    if token in program.pinned[unit.module] or module.numbered_types or token in module.address_taken:
+        return False
+    groups = attribute_groups(module.entities[token].text)
+    return not any(" optnone " in module.attributes.get(group, "") for group in groups)
 
 
 class _Pack:

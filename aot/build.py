@@ -27,7 +27,7 @@ from nativecache.aot.extract import (
 )
 from nativecache.aot.index import Module, symbol_name
 from nativecache.aot.key import Compiler, Options, compute_key
-from nativecache.aot.load import FrontEnd, Loaded, index, is_source, load
+from nativecache.aot.load import FrontEnd, Loaded, index, is_native, is_source, load
 from nativecache.aot.partition import Unit, partition
 from nativecache.aot.pool import Done, Job, Pool, WorkerDied
 from nativecache.aot.program import Program, resolve_symbols
@@ -172,6 +172,7 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
                     compiler=compiler,
                     options=options,
                     final=final,
+                    interposable=request.emit == "shared",
                     store=request.store,
                     threads=request.threads,
                 )
@@ -184,7 +185,8 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
             program=program,
             units=units,
             objects=objects,
-            native=loaded.native,
+            native_before=loaded.native_before,
+            native_after=loaded.native_after,
             cplusplus=loaded.cplusplus or "__gxx_personality_v0" in _mentioned(modules),
             target=options.triple if _driver(request, options) != request.driver else request.target,
         )
@@ -336,10 +338,15 @@ def _link_flags(flags: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _roots(
-    request: Request, loaded: Loaded, program: Program, units: tuple[Unit, ...], defined_in: Mapping[str, int]
+    request: Request,
+    loaded: Loaded,
+    program: Program,
+    units: tuple[Unit, ...],
+    defined_in: Mapping[str, list[int]],
 ) -> list[int]:
     outside: set[str] = set()
-    for path in loaded.native:
+    named = [Path(option) for option in request.link_options if is_native(Path(option))]
+    for path in (*loaded.native_before, *loaded.native_after, *(path for path in named if path.is_file())):
         try:
             symbols = scan_native(path)
         except (BadObject, OSError) as error:
@@ -370,7 +377,7 @@ class _Work:
         options: Options,
         program: Program,
         units: tuple[Unit, ...],
-        defined_in: Mapping[str, int],
+        defined_in: Mapping[str, list[int]],
         final: bool,
         limits: ImportLimits,
         clock: Clock,
@@ -502,8 +509,7 @@ class _Work:
         self.objects[index] = (entry.payload, bindings)
         undefined: Any = entry.meta["undefined"]
         for name in undefined:
-            target = self.defined_in.get(bindings.get(name, name))
-            if target is not None:
+            for target in self.defined_in.get(bindings.get(name, name), ()):
                 self._need(target)
 
     def _display(self, unit: Unit) -> str:

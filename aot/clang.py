@@ -99,9 +99,7 @@ def _base(clang: Clang, source: Path) -> list[str]:
     return command
 
 
-def emit_ir(
-    clang: Clang, source: Path, level: int, flags: Sequence[str], scratch: Path
-) -> tuple[bytes, str]:
+def emit_ir(clang: Clang, source: Path, level: int, flags: Sequence[str], scratch: Path) -> tuple[bytes, str]:
     """Printed IR of a source file as the front end makes it for -O`level`, and clang's warnings.
 
     Raises BuildError with clang's own messages.

@@ -27,6 +27,10 @@ PhaseTimer = Callable[[str], AbstractContextManager[None]]
 
 _PLAIN_NAME: Final = re.compile(r"[-a-zA-Z$._][-\w$.]*", re.ASCII)
 _ASM_NAME: Final = re.compile(r'(?<![\w.$])[A-Za-z_$][\w.$]*|"(?:[^"\\]|\\.)*"', re.ASCII)
+#: What LLVM numbers within one file.
+_ASM_LABEL: Final = re.compile(r"(?<![\w$])\.L(?=\w)|\bGCC_except_table(?=\d)")
+#: The pointer to a personality routine that each file with exception tables holds, as a comdat.
+_PERSONALITY_REFERENCE: Final = re.compile(r"\t\.hidden\tDW\.ref\.(\S+)\n(?:.*\n)*?\t\.quad\t.*\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,8 @@ class Image:
     program: Program
     units: tuple[Unit, ...]
     objects: Mapping[int, tuple[bytes, Mapping[str, str]]]
-    native: tuple[Path, ...]
+    native_before: tuple[Path, ...]
+    native_after: tuple[Path, ...]
     cplusplus: bool
     target: str | None
 
@@ -74,7 +79,8 @@ def write_output(
             archive=b"",
             driver=find_driver(driver, cplusplus=image.cplusplus, environ=environ),
             linker=find_linker(linker, environ, relocatable=emit in ("object", "archive")),
-            after=image.native,
+            before=image.native_before,
+            after=image.native_after,
             options=options,
             target=image.target,
         )
@@ -92,7 +98,7 @@ def write_output(
             (PurePath(image.program.modules[m].label).stem + ".o", _relocatable(image, job, items, environ))
             for m, items in by_module.items()
         ]
-        native = [(path.name, path.read_bytes()) for path in image.native]
+        native = [(path.name, path.read_bytes()) for path in (*image.native_before, *image.native_after)]
         write_file(output, write_archive([*merged, *native], symbol_index=True))
         return ()
 
@@ -150,10 +156,17 @@ def _relocatable(
 
 
 def _assembly(image: Image) -> str:
-    """The units' assembly one after the other, each with its own prefix for assembler-local labels."""
-    parts = []
+    """The units' assembly one after the other, each with labels of its own."""
+    parts: list[str] = []
+    references: set[str] = set()
+    locals_seen: set[str] = set()
     for index, (payload, _) in image.objects.items():
+        unit, program = image.units[index], image.program
         names = _names(image, index)
+        for name in (program.names[unit.module][t] for t in unit.tokens if t in program.pinned[unit.module]):
+            if name in locals_seen and name not in program.asm_words:
+                names[name] = f"{name}.{index}"
+            locals_seen.add(name)
 
         def spell(match: re.Match[str], names: Mapping[str, str] = names) -> str:
             word = match[0]
@@ -163,8 +176,14 @@ def _assembly(image: Image) -> str:
                 return word
             return f'"{new}"' if quoted or not _PLAIN_NAME.fullmatch(new) else new
 
+        def once(match: re.Match[str]) -> str:
+            first = match[1] not in references
+            references.add(match[1])
+            return match[0] if first else ""
+
         text = _ASM_NAME.sub(spell, payload.decode("latin-1"))
-        parts.append(f"# {image.units[index].name}\n" + re.sub(r"(?<![\w$])\.L(?=\w)", f".Lu{index}_", text))
+        text = _ASM_LABEL.sub(lambda m, i=index: f"{m[0]}u{i}_", text)  # type: ignore[misc]
+        parts.append(f"# {unit.name}\n" + _PERSONALITY_REFERENCE.sub(once, text))
     return "".join(parts)
 
 

@@ -33,7 +33,7 @@ from nativecache.aot.index import (
 )
 from nativecache.aot.library_names import has_meaning
 from nativecache.aot.partition import Unit, attribute_groups, is_always_inline, structors
-from nativecache.aot.program import Program, Source, copyable
+from nativecache.aot.program import Body, Program, Source, copyable
 
 #: The one name a unit's file symbol has until it is renamed to the source file's.
 FILE_PLACEHOLDER: Final = "nc.file"
@@ -197,7 +197,8 @@ class _Writer:
 
     def _define(self, source: Source, entity: Entity, calls: frozenset[str]) -> None:
         pinned = entity.token in source.pinned
-        self.numbered_types = source.module.numbered_types
+        if not self.numbered_types:
+            self.numbered_types = self._rewrite(source, source.module.numbered_types)
         text = definition(normalized(entity, source.module), keep_comdat=not self.final, pinned=pinned)
         self._emit(entity, self._rewrite(source, text, calls, 1))
 
@@ -209,12 +210,16 @@ class _Writer:
             self.queue.popleft()()
 
     def _rewrite(self, source: Source, text: str, calls: frozenset[str] = frozenset(), level: int = 0) -> str:
-        """The text with canonical tokens. What it calls may be imported if `level` is near enough."""
+        """The text with canonical tokens.
+
+        `level`: how far from the unit's own code the text is, 0 if it is no code. What code calls is
+        resolved with that, what it only mentions with its negative.
+        """
         known = self.maps.setdefault(id(source.module), {})
         pieces = _split_shared(text) if len(text) < SHARED_TEXT else _split(text)
         for token in pieces.different:
             if token not in known:
-                known[token] = self._resolve(source, token, level if token in calls else 0)
+                known[token] = self._resolve(source, token, level if token in calls else -level)
         parts = pieces.parts.copy()
         parts[1::2] = map(known.__getitem__, pieces.tokens)
         return "".join(parts)
@@ -251,7 +256,11 @@ class _Writer:
         if final in self.symbols:
             return self.symbols[final]
         name = symbol_name(token)
-        keep = pinned or final not in self.program.definitions or has_meaning(name) or final in self.kept
+        local = name != final and not token.startswith("@nc.")
+        # A local is no library function whatever its name; only its own body must know it, for passes
+        # turn a loop into a call of memset everywhere but in memset.
+        meant = has_meaning(name) and (not local or final in self.members)
+        keep = pinned or final not in self.program.definitions or meant or final in self.kept
         new = token if keep else f"@nc.{self._number('symbol')}"
         if self.claimed.setdefault(new, final) != final:
             raise _Clash(final)
@@ -276,7 +285,7 @@ class _Writer:
 
     def _refer(self, source: Source, entity: Entity, final: str, level: int) -> None:
         """Writes what this unit needs to know of a symbol that it does not define."""
-        body = self.program.bodies.get(final) if level else None
+        body = self.program.bodies.get(final) if level > 0 else None
         limit = min(self.limits.at(level), self.budget)
         if body is not None and final in self.program.once:
             self.imported.append(final)
@@ -284,12 +293,18 @@ class _Writer:
         elif must_import(self.program, source, entity):
             self.imported.append(final)
             self._write_body(source, entity, final, frozenset(), level)
-        elif body is not None and body.importable and body.lines <= limit:
+        elif body is not None and self._may_import(body, limit):
             self.budget -= body.lines
             self.imported.append(final)
             self._write_body(body.source, body.entity, final, body.calls, level + 1)
+        elif level < 0 and self.limits.lines and _is_small_constant(entity):
+            text = definition(entity, keep_comdat=False, linkage="available_externally")
+            self._emit(entity, self._rewrite(source, text))
         else:
             self._emit(entity, self._rewrite(source, declaration(entity, source.module)))
+
+    def _may_import(self, body: Body, limit: int) -> bool:
+        return body.importable and body.lines <= limit and body.home in (None, self.unit.module)
 
     def _write_body(
         self,
@@ -393,10 +408,30 @@ class _Writer:
         return flags
 
 
+#: Constants up to this many characters of IR are shown to the code that uses them. More would make
+#: every user of a large table be compiled again at each edit of it.
+CONSTANT_TEXT: Final = 512
+
+
+def _is_small_constant(entity: Entity) -> bool:
+    """Whether code may fold loads from this variable: its value is known, fixed and short."""
+    return (
+        entity.kind == "variable"
+        and entity.constant
+        and entity.defined
+        and (entity.local or entity.linkage in ("linkonce_odr", "weak_odr", "available_externally"))
+        and not entity.thread_local
+        and len(entity.text) <= CONSTANT_TEXT
+        and "blockaddress(" not in entity.text
+    )
+
+
 def normalized(entity: Entity, module: Module) -> Entity:
     """The entity with numbers for local names, if it is a function that has any."""
     if entity.kind != "function" or not has_named_locals(entity.text):
         return entity
+    if entity.token in module.address_taken or module.numbered_types:
+        return entity  # others name its blocks; its types look like numbered values
     return number_locals(entity, module.types)
 
 
@@ -478,7 +513,8 @@ def number_locals(entity: Entity, types: Container[str]) -> Entity:
             numbers[name] = f"%{len(numbers)}"
     first = body.partition("\n")[0]
     if not re.match(rf"{NAME}:", first, re.ASCII):
-        numbers[""] = f"%{len(numbers)}"  # the entry block without a label
+        # The entry block without a label has the next number of those without a name.
+        numbers[f"%{sum(name[1].isdigit() for name in numbers)}"] = f"%{len(numbers)}"
     for match in _LOCAL.finditer(body):
         if label := match["label"]:
             numbers[f"%{label}"] = f"%{len(numbers)}"

@@ -52,6 +52,8 @@ _ASM_WORD: Final = re.compile(r"[A-Za-z_.$][\w.$]*")
 
 _PLAIN_NAME: Final = re.compile(r"[-a-zA-Z$._][-\w$.]*", re.ASCII)
 
+_BLOCKADDRESS: Final = re.compile(rf"blockaddress\((@{NAME})", re.ASCII)
+
 _TYPES: Final = re.compile(rf"^(%{NAME}) = type (.*)$", re.MULTILINE | re.ASCII)
 _COMDATS: Final = re.compile(rf"^(\${NAME}) = comdat (.*)$", re.MULTILINE | re.ASCII)
 _ATTRIBUTES: Final = re.compile(r"^attributes (#\d+) = (\{.*\})$", re.MULTILINE)
@@ -166,6 +168,12 @@ class Module:
         return frozenset(g for g, text in self.attributes.items() if any(word in text for word in forbid))
 
     @cached_property
+    def address_taken(self) -> frozenset[str]:
+        """Functions some block of which has its address taken."""
+        texts = (e.text for e in self.entities.values() if "blockaddress(" in e.text)
+        return frozenset(token for text in texts for token in block_owners(text))
+
+    @cached_property
     def numbered_types(self) -> str:
         """Types without a name (`%0`). In a body they look like values, so they keep their numbers."""
         return "".join(f"{t} = type {body}\n" for t, body in self.types.items() if t[1].isdigit())
@@ -182,6 +190,11 @@ class Module:
 def asm_words(strings: Iterable[str]) -> frozenset[str]:
     """The identifiers in asm text given as printed (escaped) strings."""
     return frozenset(word for text in strings for word in _ASM_WORD.findall(unescape(text)))
+
+
+def block_owners(text: str) -> list[str]:
+    """The functions whose blocks' addresses are taken in a piece of IR."""
+    return _BLOCKADDRESS.findall(text)
 
 
 def inline_asm(text: str) -> list[str]:
@@ -207,7 +220,7 @@ def index_module(text: str, label: str) -> Module:
         if token.startswith("@llvm.") and line.startswith("appending "):
             specials[token] = line
         else:
-            entities[token] = _index_global(token, line)
+            entities[token] = index_global(f"{token} = {line}\n")
     for body in bodies:
         entity = index_function(body)
         entities[entity.token] = entity
@@ -264,7 +277,15 @@ def index_function(text: str) -> Entity:
     )
 
 
-def _index_global(token: str, line: str) -> Entity:
+def split_global(text: str) -> tuple[str, str]:
+    """The token and the rest of a `@name = …` line; the name may hold anything if it is quoted."""
+    end = text.index('"', 2) + 1 if text[1] == '"' else text.index(" ")
+    return text[:end], text[end + 3 :].rstrip("\n")
+
+
+def index_global(text: str) -> Entity:
+    """A variable, alias or ifunc. Raises ValueError where the text is none."""
+    token, line = split_global(text)
     match = _GLOBAL.match(line)
     if match is None:
         raise ValueError(f"not a global: {token} = {line[:200]}")
@@ -339,7 +360,7 @@ def declaration(entity: Entity, module: Module) -> str:
     text = module.declarations.get(entity.token)
     if text is None:
         if entity.kind == "function":
-            text = _declare_function(entity)
+            text = _declare_function(entity, module)
         elif entity.kind == "variable":
             text = _declare_variable(entity)
         else:
@@ -348,13 +369,16 @@ def declaration(entity: Entity, module: Module) -> str:
     return text
 
 
-def _declare_function(entity: Entity) -> str:
+def _declare_function(entity: Entity, module: Module) -> str:
     head = entity.text.partition("\n")[0]
     match = _FUNCTION.match(head)
     assert match is not None
     word, attachments, _words, linkage, dso, visibility, dll, rest, token = match.groups()
     end = closing_parenthesis(head, match.end() - 1)
-    arguments = _ARGUMENT_NAME.sub("", head[match.end() - 1 : end])
+    arguments = head[match.end() - 1 : end]
+    if entity.defined:
+        # Every argument has a name; what is spelled like one elsewhere is a type.
+        arguments = _ARGUMENT_NAME.sub(lambda m: m[0] if m[0][1:] in module.types else "", arguments)
     tail, position = "", end
     while kept := _FUNCTION_TAIL.match(head, position):
         if kept[1]:
@@ -368,7 +392,7 @@ def _declare_function(entity: Entity) -> str:
 def _declare_variable(entity: Entity) -> str:
     if not entity.defined:
         return entity.text
-    head, line = entity.text.rstrip("\n").split(" = ", 1)
+    head, line = split_global(entity.text)
     match = _GLOBAL.match(line)
     assert match is not None
     _words, linkage, dso, visibility, dll, tls, unnamed, space, external, word = match.groups()
@@ -383,14 +407,14 @@ def _declare_variable(entity: Entity) -> str:
 
 def aliasee(entity: Entity) -> str:
     """The token of the function or variable at the base of an alias or ifunc."""
-    tokens = references(entity.text.split(" = ", 1)[1])
+    tokens = references(split_global(entity.text)[1])
     if not tokens:
         raise ValueError(f"{entity.token}: an alias to no symbol")
     return tokens[0]
 
 
 def _declare_alias(entity: Entity, module: Module) -> str:
-    head, line = entity.text.rstrip("\n").split(" = ", 1)
+    head, line = split_global(entity.text)
     match = _GLOBAL.match(line)
     assert match is not None
     _words, linkage, dso, visibility, dll, tls, unnamed, _space, _init, _word = match.groups()
@@ -403,7 +427,7 @@ def _declare_alias(entity: Entity, module: Module) -> str:
         result, arguments = line[match.end() : end], line[end + 1 : closing_parenthesis(line, end + 1)]
         if entity.kind == "alias" and base.kind == "function":
             # The same function under another name: calling convention and attributes must match.
-            like = _declare_function(base)
+            like = _declare_function(base, module)
             found = _FUNCTION.match(like)
             assert found is not None
             if re.sub(r"\s", "", found[8]).endswith(re.sub(r"\s", "", result)):
@@ -416,9 +440,7 @@ def _declare_alias(entity: Entity, module: Module) -> str:
     return f"{head} = external {promoted}{tls or ''}{unnamed or ''}{where}global {line[match.end() : end]}\n"
 
 
-def definition(
-    entity: Entity, *, keep_comdat: bool, pinned: bool = False, linkage: str | None = None
-) -> str:
+def definition(entity: Entity, *, keep_comdat: bool, pinned: bool = False, linkage: str | None = None) -> str:
     """The entity's definition as its own unit compiles it.
 
     Local linkage becomes hidden unless pinned; linkonce becomes weak, for a unit alone would drop it;
@@ -431,7 +453,7 @@ def definition(
     if entity.kind == "function":
         match, offset = _FUNCTION.match(head), 2
     else:
-        match, offset = _GLOBAL.match(head, head.index(" = ") + 3), 0
+        match, offset = _GLOBAL.match(head, len(entity.token) + 3), 0
     assert match is not None
     own, dso, visibility, dll = match.groups()[1 + offset : 5 + offset]
     first, second = match.span(1 + offset)
@@ -442,10 +464,13 @@ def definition(
     elif entity.local:
         dso, visibility, dll = None, "hidden", None
     words = "".join(f"{word} " for word in (linkage, dso, visibility, dll) if word)
-    if entity.comdat and not keep_comdat:
+    if entity.comdat:
         if entity.kind == "function":
             end = closing_parenthesis(head, match.end() - 1)
         else:
             end = len(head) - len("".join(_tail(head)))
-        head = head[:end] + _COMDAT.sub("", head[end:], count=1)
+        spelled = _COMDAT.sub(
+            lambda m: f"{m[0].partition('comdat')[0]}comdat({entity.comdat})", head[end:], count=1
+        )
+        head = head[:end] + (spelled if keep_comdat else _COMDAT.sub("", head[end:], count=1))
     return f"{head[:first]}{words}{head[second:]}{newline}{body}"

@@ -35,11 +35,13 @@ class FrontEnd:
 class Loaded:
     """What the inputs hold.
 
-    `texts`: (label, printed IR) in input order. `native`: files for the linker.
+    `texts`: (label, printed IR) in input order. `native_…`: files for the linker, before and
+    after the first of those.
     """
 
     texts: tuple[tuple[str, str], ...]
-    native: tuple[Path, ...]
+    native_before: tuple[Path, ...]
+    native_after: tuple[Path, ...]
     whole: tuple[str, ...]  # inputs that clang compiled whole
     cplusplus: bool
     warnings: tuple[str, ...]
@@ -70,7 +72,7 @@ def load(inputs: Sequence[Path], front: FrontEnd, pool: Pool, *, threads: int, s
     """
     problems: list[str] = []
     warnings: list[str] = []
-    native: list[Path] = []
+    native: dict[int, Path] = {}
     whole: list[str] = []
     texts: dict[int, _Text] = {}
     with ThreadPoolExecutor(threads) as executor:
@@ -81,7 +83,7 @@ def load(inputs: Sequence[Path], front: FrontEnd, pool: Pool, *, threads: int, s
             elif is_source(path):
                 futures[n] = executor.submit(_compile, path, front, scratch / f"{n}-{path.stem}.o")
             elif is_native(path) or _starts(path, _MAGIC):
-                native.append(path)
+                native[n] = path
             elif path.suffix in _IR or _starts(path, (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")):
                 texts[n] = _Text(path.read_bytes(), printed=False)
             else:
@@ -95,7 +97,7 @@ def load(inputs: Sequence[Path], front: FrontEnd, pool: Pool, *, threads: int, s
             if messages:
                 warnings.append(messages.rstrip())
             if isinstance(result, Path):
-                native.insert(0, result)
+                native[n] = result
                 whole.append(str(inputs[n]))
             else:
                 texts[n] = result
@@ -104,7 +106,10 @@ def load(inputs: Sequence[Path], front: FrontEnd, pool: Pool, *, threads: int, s
         raise BuildError(*problems)
     cplusplus = any(path.suffix in clang.CPLUSPLUS for path in inputs)
     texts_in_order = tuple((str(inputs[n]), text) for n, text in sorted(printed.items()))
-    return Loaded(texts_in_order, tuple(native), tuple(whole), cplusplus, tuple(warnings))
+    first = min(printed, default=len(inputs))
+    before = tuple(path for n, path in sorted(native.items()) if n < first)
+    after = tuple(path for n, path in sorted(native.items()) if n > first)
+    return Loaded(texts_in_order, before, after, tuple(whole), cplusplus, tuple(warnings))
 
 
 def index(texts: Sequence[tuple[str, str]]) -> tuple[Module, ...]:
@@ -176,6 +181,6 @@ def _collect(inputs: Sequence[Path], pool: Pool, ready: dict[int, str], problems
 
 
 def _ambiguous(text: str) -> bool:
-    """Whether local names would be taken for others: for types, or from outside their function."""
+    """Whether some local name would be taken for a type's."""
     names = local_names(text)
-    return bool(names) and ("blockaddress(" in text or not names.isdisjoint(type_names(text)))
+    return bool(names) and not names.isdisjoint(type_names(text))

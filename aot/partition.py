@@ -16,11 +16,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from nativecache.aot.index import Module, aliasee, asm_words, inline_asm, references
+from nativecache.aot.index import Module, aliasee, asm_words, block_owners, inline_asm, references
 from nativecache.aot.program import Program, copyable
 
 _ASM: Final = ""  # the module asm, as a member of the union-find
-_BLOCKADDRESS: Final = re.compile(r'blockaddress\((@(?:"[^"]*"|[-\w$.]+))')
+_SECTION: Final = re.compile(r', section ("[^"]*")')
 _ASSOCIATED: Final = re.compile(r", !associated (!\d+)")
 
 
@@ -106,7 +106,9 @@ def _structors(program: Program, i: int) -> Iterable[tuple[str, int, str]]:
     module = program.modules[i]
     for kind, section in (("ctors", ".init_array"), ("dtors", ".fini_array")):
         for entry in module.structors[kind]:
-            if entry.associated in program.dropped[i] or entry.function in program.dropped[i]:
+            if entry.associated in program.dropped[i]:
+                continue
+            if entry.function in program.dropped[i] and module.entities[entry.function].local:
                 continue
             yield section, entry.priority, entry.function
 
@@ -136,8 +138,12 @@ def _join(program: Program, i: int, module: Module, members: list[str], *, final
     entities = module.entities
     present = set(members)
     comdats: dict[str, str] = {}
+    sections: dict[str, str] = {}
     for token in members:
         entity = entities[token]
+        if entity.kind == "variable" and (found := _SECTION.search(entity.text)):
+            # What is placed in one section may be walked as an array: it stays together, in order.
+            joined.union(sections.setdefault(found[1], token), token)
         if entity.kind in ("alias", "ifunc"):
             joined.union(aliasee(entity), token)
         if entity.comdat:
@@ -145,7 +151,7 @@ def _join(program: Program, i: int, module: Module, members: list[str], *, final
             if not moot:
                 joined.union(comdats.setdefault(entity.comdat, token), token)
         if "blockaddress(" in entity.text:
-            for function in _BLOCKADDRESS.findall(entity.text):
+            for function in block_owners(entity.text):
                 joined.union(function, token)
         if match := _ASSOCIATED.search(entity.text) if entity.kind == "variable" else None:
             for other in references(module.metadata.get(match[1], "")):

@@ -11,14 +11,30 @@ from pathlib import PurePath
 from typing import Final
 
 from nativecache.aot.errors import BuildError
-from nativecache.aot.index import NAME, Entity, Module, asm_words, index_module, inline_asm, symbol_name
+from nativecache.aot.index import (
+    NAME,
+    Entity,
+    Module,
+    aliasee,
+    asm_words,
+    definition,
+    index_function,
+    index_global,
+    index_module,
+    inline_asm,
+    quote,
+    split_global,
+    symbol_name,
+)
 
-#: A private constant is copied into each unit that uses it up to this many characters of IR; larger
-#: ones live once in the data unit. Strings are merged again by the linker, other constants are not.
+#: A string is copied into each unit that uses it up to this many characters of IR.
 COPIED_STRING: Final = 8192
-COPIED_CONSTANT: Final = 512
+#: Sizes in bytes of constants that linkers merge (ELF's .rodata.cst4 to .rodata.cst32).
+_MERGED_SIZES: Final = (4, 8, 16, 32)
+_STRING: Final = re.compile(r' \[\d+ x i8\] c"(?:[^"\\]|\\(?!00)[0-9A-F]{2})*\\00"')
+_WIDE_STRING: Final = re.compile(r" \[\d+ x (i16|i32)\] \[(?:\1 -?[1-9]\d*, )*\1 0\]")
+_NUMBERS: Final = re.compile(r" (?:global|constant) (?:\[(\d+) x )?(?:i(8|16|32|64)|(float)|(double))[] ]")
 
-_DIMENSION: Final = re.compile(r"\[(\d+) x ")
 _CALL: Final = re.compile(rf"(@{NAME})\(", re.ASCII)
 _LABEL: Final = re.compile(r"^\s*([\w.$]+):", re.MULTILINE)
 _GLOBAL_DIRECTIVE: Final = re.compile(r"\.(?:globa?l|weak|comm|hidden|protected)\s+([^\n;]+)")
@@ -56,6 +72,8 @@ class Body:
     bindings: Mapping[str, str]
     lines: int
     importable: bool
+    #: The one module that may import it, where another image could replace it at run time.
+    home: int | None = None
 
     @cached_property
     def source(self) -> Source:
@@ -103,18 +121,23 @@ class Program:
 
 
 def copyable(entity: Entity) -> bool:
-    """Whether each unit may hold its own copy: a constant whose address means nothing."""
+    """Whether each unit may hold its own copy: a constant that the linker merges again.
+
+    Its address means nothing to LLVM, but a program may still compare two pointers into the one
+    constant, so only what ends in one of ELF's mergeable sections may be there more than once.
+    """
     if entity.kind != "variable" or not (entity.local and entity.constant and entity.unnamed_addr):
         return False
     text = entity.text
-    if entity.thread_local or ", section " in text or entity.comdat or "blockaddress(" in text:
+    if entity.thread_local or ", section " in text or entity.comdat or "@" in text[1:]:
         return False
-    if ' c"' in text and " [" in text and "{" not in text:
+    if _STRING.search(text) or _WIDE_STRING.search(text):
         return len(text) <= COPIED_STRING
-    size = 1
-    for dimension in _DIMENSION.findall(text):
-        size *= int(dimension)
-    return len(text) <= COPIED_CONSTANT and size <= COPIED_CONSTANT
+    if numbers := _NUMBERS.search(text):
+        count, bits, is_float, _ = numbers.groups()
+        size = int(count or 1) * (int(bits) // 8 if bits else 4 if is_float else 8)
+        return size in _MERGED_SIZES
+    return False
 
 
 def resolve_symbols(modules: Sequence[Module]) -> Program:
@@ -155,6 +178,8 @@ def resolve_symbols(modules: Sequence[Module]) -> Program:
                 dropped[loser.module].add(loser.token)
     if problems:
         raise BuildError(*problems)
+    for i, module in enumerate(modules):
+        _keep_aliased_bodies(module, dropped[i])
 
     names: list[dict[str, str]] = []
     pinned: list[frozenset[str]] = []
@@ -187,6 +212,23 @@ def resolve_symbols(modules: Sequence[Module]) -> Program:
         definitions=definitions,
         asm_words=frozenset(words),
     )
+
+
+def _keep_aliased_bodies(module: Module, dropped: set[str]) -> None:
+    """Gives aliases that prevail a body of their own where their aliasee is replaced by another file's."""
+    for token, entity in list(module.entities.items()):
+        if entity.kind not in ("alias", "ifunc") or token in dropped:
+            continue
+        base = module.entities[aliasee(entity)]
+        if base.token not in dropped:
+            continue
+        own = "@" + quote(f"{symbol_name(base.token)}.aliased")
+        if own not in module.entities:
+            text = definition(base, keep_comdat=False, linkage="internal")
+            body = index_function if base.kind == "function" else index_global
+            module.entities[own] = body(text.replace(base.token, own, 1))
+        head, rest = split_global(entity.text)
+        module.entities[token] = index_global(f"{head} = {rest.replace(base.token, own, 1)}")
 
 
 def _comdat_losers(modules: Sequence[Module]) -> list[set[str]]:

@@ -14,19 +14,23 @@ from nativecache.aot.program import Program
 _DISCARDABLE: Final = frozenset(("linkonce", "linkonce_odr", "private", "internal"))
 #: Linker options that make symbols visible to, or name them from, outside of the program.
 _EXPORTS: Final = re.compile(
-    r"-rdynamic|.*--export-dynamic|.*(?<![\w-])-E(?![\w-])|.*--dynamic-list|.*--version-script|.*-T|-shared|.*--retain-symbols"
+    r"-rdynamic|.*-export-dynamic|.*(?<![\w-])-E(?![\w-])|.*--dynamic-list|.*--version-script|.*-T|-shared|.*--retain-symbols"
 )
 
 
-def index_symbols(program: Program, units: Iterable[Unit]) -> dict[str, int]:
-    """Final symbol name -> index of the unit that defines it."""
-    return {program.names[u.module][token]: u.index for u in units for token in u.tokens}
+def index_symbols(program: Program, units: Iterable[Unit]) -> dict[str, list[int]]:
+    """Final symbol name -> indices of the units that define it: one, or several for common symbols."""
+    found: dict[str, list[int]] = {}
+    for unit in units:
+        for token in unit.tokens:
+            found.setdefault(program.names[unit.module][token], []).append(unit.index)
+    return found
 
 
 def find_roots(
     program: Program,
     units: tuple[Unit, ...],
-    defined_in: Mapping[str, int],
+    defined_in: Mapping[str, list[int]],
     *,
     executable: bool,
     options: tuple[str, ...],

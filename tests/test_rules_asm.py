@@ -10,7 +10,7 @@ pytestmark = needs_clang
 
 def test_module_asm_defines_a_global_function(tmp_path: Path) -> None:
     files = {
-        "asm.c": '__asm__(".globl answer\\n.type answer,@function\\nanswer:\\n  mov $42, %eax\\n  ret\\n");\n',
+        "asm.c": '__asm__(".globl answer\\nanswer:\\n  mov $42, %eax\\n  ret\\n");\n',
         "main.c": '#include <stdio.h>\nint answer(void);\nint main(void) { printf("%d\\n", answer()); }\n',
     }
     compare(tmp_path, files, "42\n")
@@ -41,7 +41,8 @@ def test_module_asm_calls_a_static_function(tmp_path: Path) -> None:
 static int secret(int x) __attribute__((used));
 static int table[2] __attribute__((used)) = {3, 4};
 static int secret(int x) { return x + table[1]; }
-__asm__(".text\\n.globl entry\\nentry:\\n  jmp secret\\n.globl second\\nsecond:\\n  mov table(%rip), %eax\\n  ret\\n");
+__asm__(".text\\n.globl entry\\nentry:\\n  jmp secret\\n");
+__asm__(".globl second\\nsecond:\\n  mov table(%rip), %eax\\n  ret\\n");
 void change(void) { table[0] = 9; }
 """,
         "main.c": """\
@@ -69,7 +70,7 @@ static int FILE_cell __attribute__((used)) = VALUE;
 __attribute__((used, noinline)) static int secret(void) { return FILE_cell; }
 int FILE(void) {
     int out;
-    __asm__("sub $128, %%rsp\\n call secret\\n add $128, %%rsp" : "=a"(out) : : "rcx", "rdx", "rsi", "rdi", "memory");
+    __asm__("sub $128, %%rsp\\n call secret\\n add $128, %%rsp" : "=a"(out) : : "rcx", "rdx", "memory");
     return out;
 }
 int FILE_other(void) { FILE_cell++; return secret(); }
@@ -145,7 +146,8 @@ COMMAND(neg);
 #include <stdio.h>
 extern const struct command __start_commands[], __stop_commands[];
 int main(void) {
-    for (const struct command *c = __start_commands; c < __stop_commands; c++) printf("%s %d\\n", c->name, c->run(5));
+    for (const struct command *c = __start_commands; c < __stop_commands; c++)
+        printf("%s %d\\n", c->name, c->run(5));
 }
 """,
     }

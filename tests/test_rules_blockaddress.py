@@ -43,7 +43,11 @@ int FILE(int n) { return run(n); }
     files = {
         "x.c": text.replace("BASE", "10").replace("FILE", "x"),
         "y.c": text.replace("BASE", "20").replace("FILE", "y"),
-        "main.c": '#include <stdio.h>\nint x(int), y(int);\nint main(void) { printf("%d %d\\n", x(0), y(1)); }\n',
+        "main.c": """\
+#include <stdio.h>
+int x(int), y(int);
+int main(void) { printf("%d %d\\n", x(0), y(1)); }
+""",
     }
     compare(tmp_path, files, "11 22\n")
 

@@ -12,7 +12,7 @@ def test_long_double_int128_and_bitfields_across_files(tmp_path: Path) -> None:
     files = {
         "lib.c": """\
 struct bits { unsigned a : 3; int b : 7; unsigned long c : 40; _Bool d : 1; };
-long double mix(long double x, __int128 y, struct bits z) { return x + (long double)y + z.a + z.b + z.c + z.d; }
+long double mix(long double x, __int128 y, struct bits z) { return x + y + z.a + z.b + z.c + z.d; }
 __int128 wide(__int128 x) { return x * x; }
 _Complex double turn(_Complex double z) { return z * 1.0i; }
 struct bits make(int n) { return (struct bits){n, -n, (unsigned long)n << 33, n & 1}; }
@@ -37,7 +37,11 @@ int main(void) {
 
 def test_setjmp_across_files(tmp_path: Path) -> None:
     files = {
-        "jump.c": "#include <setjmp.h>\nextern jmp_buf home;\nvoid leave(int n) { if (n > 2) longjmp(home, n); leave(n + 1); }\n",
+        "jump.c": """\
+#include <setjmp.h>
+extern jmp_buf home;
+void leave(int n) { if (n > 2) longjmp(home, n); leave(n + 1); }
+""",
         "main.c": """\
 #include <setjmp.h>
 #include <stdio.h>
@@ -77,7 +81,11 @@ int main(void) { atexit(bye); fprintf(stderr, "leaving\\n"); exit(7); }
 
 def test_atomics_and_threads(tmp_path: Path) -> None:
     files = {
-        "count.c": "#include <stdatomic.h>\n_Atomic long total;\nvoid add(long n) { atomic_fetch_add(&total, n); }\n",
+        "count.c": """\
+#include <stdatomic.h>
+_Atomic long total;
+void add(long n) { atomic_fetch_add(&total, n); }
+""",
         "main.c": """\
 #include <pthread.h>
 #include <stdatomic.h>
@@ -109,7 +117,10 @@ __attribute__((target_clones("avx2", "default"))) int cloned(int x) { return x *
 typedef float v4 __attribute__((vector_size(16)));
 v4 scale(v4, float);
 int popcount(unsigned), cloned(int);
-int main(void) { v4 v = scale((v4){1, 2, 3, 4}, 2); printf("%g %g %d %d\\n", v[0], v[3], popcount(255), cloned(5)); }
+int main(void) {
+    v4 v = scale((v4){1, 2, 3, 4}, 2);
+    printf("%g %g %d %d\\n", v[0], v[3], popcount(255), cloned(5));
+}
 """,
     }
     compare(tmp_path, files, "2 8 8 15\n")
@@ -129,7 +140,12 @@ def test_variable_length_arrays_and_alloca(tmp_path: Path) -> None:
     text = """\
 #include <stdio.h>
 #include <string.h>
-static int fill(int n, char text[n]) { char copy[n]; memcpy(copy, text, n); char *p = __builtin_alloca(n); strcpy(p, copy); return p[n - 2]; }
+static int fill(int n, char text[n]) {
+    char copy[n], *p = __builtin_alloca(n);
+    memcpy(copy, text, n);
+    strcpy(p, copy);
+    return p[n - 2];
+}
 int main(int argc, char **argv) { printf("%c\\n", fill(6, "abcde")); }
 """
     compare(tmp_path, {"main.c": text}, "e\n")
@@ -139,6 +155,11 @@ def test_recursion_through_three_files(tmp_path: Path) -> None:
     files = {
         "a.c": "int b(int);\nint a(int n) { return n <= 0 ? 1 : n + b(n - 1); }\n",
         "b.c": "int c(int);\nint b(int n) { return n <= 0 ? 2 : n * c(n - 1); }\n",
-        "c.c": '#include <stdio.h>\nint a(int);\nint c(int n) { return n <= 0 ? 3 : n - a(n - 1); }\nint main(void) { printf("%d\\n", c(9)); }\n',
+        "c.c": """\
+#include <stdio.h>
+int a(int);
+int c(int n) { return n <= 0 ? 3 : n - a(n - 1); }
+int main(void) { printf("%d\\n", c(9)); }
+""",
     }
     compare(tmp_path, files)

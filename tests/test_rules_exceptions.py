@@ -29,7 +29,8 @@ void outer(int n) { Guard guard{"outer"}; inner(n); }
 #include <cstdio>
 void outer(int);
 static int attempt(int n) {
-    try { outer(n); } catch (const std::exception &e) { std::puts(e.what()); return dynamic_cast<const Error &>(e).code; }
+    try { outer(n); }
+    catch (const std::exception &e) { std::puts(e.what()); return dynamic_cast<const Error &>(e).code; }
     catch (int i) { return -i; }
     return 0;
 }
@@ -70,7 +71,10 @@ def test_terminate_from_noexcept(tmp_path: Path) -> None:
 #include <exception>
 void thrower() { throw 1; }
 void strict() noexcept { thrower(); }
-int main() { std::set_terminate([] { std::puts("terminated"); std::fflush(stdout); std::_Exit(9); }); strict(); }
+int main() {
+    std::set_terminate([] { std::puts("terminated"); std::fflush(stdout); std::_Exit(9); });
+    strict();
+}
 """
     compare(tmp_path, {"main.cpp": text}, "terminated\n", code=9)
 

@@ -14,7 +14,10 @@ def test_equal_functions_share_a_compile_and_keep_two_addresses(tmp_path: Path) 
         "main.c": """\
 #include <stdio.h>
 int one(int), two(int);
-int main(void) { int (*volatile f)(int) = one, (*volatile g)(int) = two; printf("%d %d\\n", f(1) + g(1), f == g); }
+int main(void) {
+    int (*volatile f)(int) = one, (*volatile g)(int) = two;
+    printf("%d %d\\n", f(1) + g(1), f == g);
+}
 """,
     }
     for built in compare(tmp_path, files, "16 0\n").values():
@@ -23,10 +26,17 @@ int main(void) { int (*volatile f)(int) = one, (*volatile g)(int) = two; printf(
 
 
 def test_equal_functions_of_two_programs_share_an_entry(tmp_path: Path) -> None:
-    text = "static int cell = 3;\nstatic int helper(int x) { return x + cell++; }\nint NAME(int x) { return helper(x) * 5; }\n"
+    text = """\
+static int cell = 3;
+static int helper(int x) { return x + cell++; }
+int NAME(int x) { return helper(x) * 5; }
+"""
     main = "int NAME(int);\nint main(void) { return NAME(1); }\n"
     write(tmp_path, {"first.c": text.replace("NAME", "f") + main.replace("NAME", "f")})
-    write(tmp_path, {"second.c": "int pad = 1;\n" + (text + main).replace("NAME", "longer_name").replace("helper", "h2")})
+    write(
+        tmp_path,
+        {"second.c": "int pad = 1;\n" + (text + main).replace("NAME", "longer_name").replace("helper", "h2")},
+    )
     build(tmp_path, "first.c", "-o", "first")
     assert build(tmp_path, "second.c", "-o", "second").compiled == ["data:second.c"]
 
@@ -61,7 +71,12 @@ def test_inline_function_has_one_address(tmp_path: Path) -> None:
     files = {
         "f.h": header,
         "a.cpp": '#include "f.h"\nfn a() { return shared; }\n',
-        "main.cpp": '#include "f.h"\n#include <cstdio>\nfn a();\nint main() { std::printf("%d\\n", a() == shared); }\n',
+        "main.cpp": """\
+#include "f.h"
+#include <cstdio>
+fn a();
+int main() { std::printf("%d\\n", a() == shared); }
+""",
     }
     compare(tmp_path, files, "1\n")
 

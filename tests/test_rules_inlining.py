@@ -38,7 +38,11 @@ def test_always_inline_static_at_every_level(tmp_path: Path) -> None:
     text = """\
 #include <stdio.h>
 static int count;
-static inline __attribute__((always_inline)) int bump(int n) { static int local = 1; count += n; return local++ + count; }
+static inline __attribute__((always_inline)) int bump(int n) {
+    static int local = 1;
+    count += n;
+    return local++ + count;
+}
 __attribute__((noinline)) int first(void) { return bump(1); }
 int main(void) { first(); printf("%d %d\\n", first(), bump(10)); }
 """
@@ -86,8 +90,15 @@ def test_always_inline_of_a_variadic_forwarder(tmp_path: Path) -> None:
     text = """\
 #include <stdarg.h>
 #include <stdio.h>
-static inline __attribute__((always_inline)) int say(const char *format, va_list l) { return vprintf(format, l); }
-static int each(const char *format, ...) { va_list l; va_start(l, format); int n = say(format, l); va_end(l); return n; }
+#define INLINE static inline __attribute__((always_inline))
+INLINE int say(const char *format, va_list l) { return vprintf(format, l); }
+static int each(const char *format, ...) {
+    va_list l;
+    va_start(l, format);
+    int n = say(format, l);
+    va_end(l);
+    return n;
+}
 int main(void) { each("%d %s\\n", 5, "x"); }
 """
     compare(tmp_path, {"main.c": text}, "5 x\n")
@@ -98,7 +109,11 @@ def test_inline_without_an_external_definition_here(tmp_path: Path) -> None:
     files = {
         "triple.h": header,
         "home.c": '#include "triple.h"\nextern int triple(int);\n',
-        "main.c": '#include "triple.h"\n#include <stdio.h>\nint main(int c, char **v) { printf("%d\\n", triple(c + 4)); }\n',
+        "main.c": """\
+#include "triple.h"
+#include <stdio.h>
+int main(int c, char **v) { printf("%d\\n", triple(c + 4)); }
+""",
     }
     built = compare(tmp_path, files, "15\n")
     assert "triple" not in calls(built["-O2"].image, "main")

@@ -57,7 +57,9 @@ int main(void) { read_odd(); printf("%d %d %d\\n", placed(1), stored, read_odd()
 """,
     }
     built = compare(tmp_path, files, "2 7 9\n")
-    listing = subprocess.run(["readelf", "-SW", built["-O2"].image], capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run(
+        ["readelf", "-SW", built["-O2"].image], capture_output=True, text=True, check=True
+    ).stdout
     for name in ("my.text", ".mydata", "name with space"):
         assert f" {name} " in listing
 
@@ -210,7 +212,12 @@ def test_varargs(tmp_path: Path) -> None:
 struct pair { long a; double b; };
 static double each(int n, va_list l) {
     double s = 0;
-    while (n--) { s += va_arg(l, int); s += va_arg(l, double); struct pair p = va_arg(l, struct pair); s += p.a * p.b; }
+    while (n--) {
+        s += va_arg(l, int);
+        s += va_arg(l, double);
+        struct pair p = va_arg(l, struct pair);
+        s += p.a * p.b;
+    }
     return s;
 }
 double sum(int n, ...) { va_list l; va_start(l, n); double s = each(n, l); va_end(l); return s; }
@@ -229,7 +236,8 @@ def test_constant_expressions_between_globals(tmp_path: Path) -> None:
     ir = """\
 @a = internal global [4 x i32] [i32 1, i32 2, i32 3, i32 4]
 @end = global ptr getelementptr ([4 x i32], ptr @a, i64 0, i64 3)
-@distance = internal constant i32 trunc (i64 sub (i64 ptrtoint (ptr @b to i64), i64 ptrtoint (ptr @distance to i64)) to i32)
+@distance = internal constant i32 trunc (i64 sub (
+  i64 ptrtoint (ptr @b to i64), i64 ptrtoint (ptr @distance to i64)) to i32)
 @b = internal constant i32 9
 @self = global ptr @self
 define i32 @main() {
@@ -253,7 +261,8 @@ define i32 @main() {
 
 def test_dso_local_equivalent_and_no_cfi(tmp_path: Path) -> None:
     ir = """\
-@offset = constant i32 trunc (i64 sub (i64 ptrtoint (ptr dso_local_equivalent @target to i64), i64 ptrtoint (ptr @offset to i64)) to i32)
+@offset = constant i32 trunc (i64 sub (
+  i64 ptrtoint (ptr dso_local_equivalent @target to i64), i64 ptrtoint (ptr @offset to i64)) to i32)
 @plain = global ptr no_cfi @target
 define hidden i32 @target() noinline { ret i32 6 }
 define i32 @main() {

@@ -41,7 +41,7 @@ def test_weak_overridden_by_an_archive_member_that_is_needed(tmp_path: Path) -> 
 
 def test_two_weak_definitions_the_first_prevails(tmp_path: Path) -> None:
     files = {
-        "main.c": "#include <stdio.h>\nint pick(void);\nint main(void) { printf(\"%d\\n\", pick()); }\n",
+        "main.c": '#include <stdio.h>\nint pick(void);\nint main(void) { printf("%d\\n", pick()); }\n',
         "a.c": "__attribute__((weak)) int pick(void) { return 1; }\n",
         "b.c": "__attribute__((weak)) int pick(void) { return 2; }\n",
     }
@@ -50,9 +50,14 @@ def test_two_weak_definitions_the_first_prevails(tmp_path: Path) -> None:
 
 
 def test_weak_body_is_never_inlined(tmp_path: Path) -> None:
-    text = '#include <stdio.h>\n__attribute__((weak)) int f(void) { return 1; }\nint g(void) { return f(); }\n'
+    text = (
+        "#include <stdio.h>\n__attribute__((weak)) int f(void) { return 1; }\nint g(void) { return f(); }\n"
+    )
     native = clang_object(tmp_path, "strong.c", "int f(void) { return 2; }\n")
-    files = {"lib.c": text, "main.c": '#include <stdio.h>\nint g(void);\nint main(void) { printf("%d\\n", g()); }\n'}
+    files = {
+        "lib.c": text,
+        "main.c": '#include <stdio.h>\nint g(void);\nint main(void) { printf("%d\\n", g()); }\n',
+    }
     compare(tmp_path, files, "2\n", natives=[native])
 
 
@@ -128,7 +133,12 @@ def test_linkonce_is_compiled_once_for_the_program(tmp_path: Path) -> None:
 int a(int), b(int);
 int main() { std::printf("%d\\n", a(1) + b(2) + triple(3)); }
 """
-    files = {"triple.h": header, "a.cpp": use.replace("FILE", "a"), "b.cpp": use.replace("FILE", "b"), "m.cpp": main}
+    files = {
+        "triple.h": header,
+        "a.cpp": use.replace("FILE", "a"),
+        "b.cpp": use.replace("FILE", "b"),
+        "m.cpp": main,
+    }
     built = compare(tmp_path, files, "37\n")
     for level in built.values():
         assert level.result.compiled.count("_Z6triplei") == 1
@@ -162,7 +172,10 @@ def test_duplicates_are_reported_all_at_once_with_both_files(tmp_path: Path) -> 
 def test_hidden_visibility_of_any_copy_counts(tmp_path: Path) -> None:
     files = {
         "a.c": "__attribute__((weak)) int f(void) { return 1; }\n",
-        "b.c": '__attribute__((weak, visibility("hidden"))) int f(void) { return 1; }\nint g(void) { return f(); }\n',
+        "b.c": """\
+__attribute__((weak, visibility("hidden"))) int f(void) { return 1; }
+int g(void) { return f(); }
+""",
         "main.c": """\
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -184,7 +197,11 @@ define i32 @FILE() { %v = call i32 @group() ret i32 %v }
     files = {
         "a.ll": ir.replace("VALUE", "1").replace("FILE", "a"),
         "b.ll": ir.replace("VALUE", "2").replace("FILE", "b"),
-        "main.c": '#include <stdio.h>\nint a(void), b(void);\nint main(void) { printf("%d %d\\n", a(), b()); }\n',
+        "main.c": """\
+#include <stdio.h>
+int a(void), b(void);
+int main(void) { printf("%d %d\\n", a(), b()); }
+""",
     }
     compare(tmp_path, files, "1 1\n")
 
@@ -203,6 +220,11 @@ def test_dll_storage_means_nothing_here(tmp_path: Path) -> None:
     ir = """\
 @value = dllexport global i32 3
 declare dllimport i32 @other()
-define dllexport i32 @main() { %v = load i32, ptr @value %w = call i32 @other() %x = add i32 %v, %w ret i32 %x }
+define dllexport i32 @main() {
+  %v = load i32, ptr @value
+  %w = call i32 @other()
+  %x = add i32 %v, %w
+  ret i32 %x
+}
 """
     compare(tmp_path, {"dll.ll": ir, "other.c": "int other(void) { return 4; }\n"}, code=7)

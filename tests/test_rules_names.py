@@ -29,11 +29,19 @@ int main(void) { a(); printf("%d %d\\n", a(), b()); }
 def test_files_of_the_same_name_in_two_folders(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
-    text = "static int n = VALUE;\nstatic int get(void) { return n++; }\nint f_VALUE(void) { get(); return get(); }\n"
+    text = """\
+static int n = VALUE;
+static int get(void) { return n++; }
+int f_VALUE(void) { get(); return get(); }
+"""
     files = {
         "one/part.c": text.replace("VALUE", "10"),
         "two/part.c": text.replace("VALUE", "20"),
-        "main.c": '#include <stdio.h>\nint f_10(void), f_20(void);\nint main(void) { printf("%d %d\\n", f_10(), f_20()); }\n',
+        "main.c": """\
+#include <stdio.h>
+int f_10(void), f_20(void);
+int main(void) { printf("%d %d\\n", f_10(), f_20()); }
+""",
     }
     compare(tmp_path, files, "11 21\n")
 
@@ -42,7 +50,12 @@ def test_global_named_like_a_promoted_static(tmp_path: Path) -> None:
     ir = """\
 @count.a = global i32 5
 @"count.a_" = global i32 6
-define i32 @get() { %v = load i32, ptr @count.a %w = load i32, ptr @"count.a_" %x = add i32 %v, %w ret i32 %x }
+define i32 @get() {
+  %v = load i32, ptr @count.a
+  %w = load i32, ptr @"count.a_"
+  %x = add i32 %v, %w
+  ret i32 %x
+}
 """
     files = {
         "a.c": """\
@@ -63,7 +76,13 @@ def test_anonymous_globals(tmp_path: Path) -> None:
 @1 = internal global i32 START
 @2 = private global ptr @1
 declare i32 @printf(ptr, ...)
-define internal i32 @3() { %p = load ptr, ptr @2 %v = load i32, ptr %p %w = add i32 %v, 1 store i32 %w, ptr @1 ret i32 %w }
+define internal i32 @3() {
+  %p = load ptr, ptr @2
+  %v = load i32, ptr %p
+  %w = add i32 %v, 1
+  store i32 %w, ptr @1
+  ret i32 %w
+}
 define i32 @FILE() {
   %1 = call i32 @3()
   %2 = call i32 @3()
@@ -74,7 +93,11 @@ define i32 @FILE() {
     files = {
         "a.ll": ir.replace("FILE", "a").replace("START", "10"),
         "b.ll": ir.replace("FILE", "b").replace("START", "20"),
-        "main.c": '#include <stdio.h>\nint a(void), b(void);\nint main(void) { int x = a(); printf("%d %d\\n", x, b()); }\n',
+        "main.c": """\
+#include <stdio.h>
+int a(void), b(void);
+int main(void) { int x = a(); printf("%d %d\\n", x, b()); }
+""",
     }
     compare(tmp_path, files, "zero zero 12 22\n")
 
@@ -145,7 +168,12 @@ def test_one_symbol_under_two_spellings(tmp_path: Path) -> None:
 declare i32 @"\\01helper"(i32)
 define i32 @helper(i32 %x) { %y = add i32 %x, 1 ret i32 %y }
 define i32 @first() { %v = call i32 @"\\01helper"(i32 1) ret i32 %v }
-define i32 @main() { %v = call i32 @first() %w = call i32 @helper(i32 %v) %x = call i32 @"\\01helper"(i32 %w) ret i32 %x }
+define i32 @main() {
+  %v = call i32 @first()
+  %w = call i32 @helper(i32 %v)
+  %x = call i32 @"\\01helper"(i32 %w)
+  ret i32 %x
+}
 """
     compare(tmp_path, {"two.ll": ir}, code=4)
 
@@ -169,7 +197,8 @@ def test_opaque_and_recursive_types(tmp_path: Path) -> None:
 %list = type { i32, ptr, %pair }
 %pair = type { i32, [2 x %leaf] }
 %leaf = type { ptr, i16 }
-@node = global %list { i32 1, ptr @tail, %pair { i32 2, [2 x %leaf] [%leaf { ptr null, i16 3 }, %leaf zeroinitializer] } }
+@node = global %list { i32 1, ptr @tail, %pair {
+  i32 2, [2 x %leaf] [%leaf { ptr null, i16 3 }, %leaf zeroinitializer] } }
 @tail = internal global %list zeroinitializer
 @outside = external global %opaque
 define i32 @get(ptr byval(%pair) %p) {

@@ -1,8 +1,9 @@
 """Native objects and archives call into the program and are called by it."""
 
+import subprocess
 from pathlib import Path
 
-from harness import build, needs_clang
+from harness import CLANG, build, needs_clang
 from rules import clang_archive, clang_object, compare, write
 
 pytestmark = needs_clang
@@ -46,18 +47,30 @@ def test_archive_found_as_a_library_calls_back(tmp_path: Path) -> None:
 
 def test_main_in_a_native_object(tmp_path: Path) -> None:
     native = clang_object(tmp_path, "start.c", "int run(void);\nint main(void) { return run() + 1; }\n")
-    built = compare(tmp_path, {"run.c": "int run(void) { return 5; }\nint no(void) { return 1; }\n"}, code=6, natives=[native])
+    built = compare(
+        tmp_path,
+        {"run.c": "int run(void) { return 5; }\nint no(void) { return 1; }\n"},
+        code=6,
+        natives=[native],
+    )
     assert built["-O0"].result.compiled == ["run"]
 
 
 def test_static_names_shared_with_an_object(tmp_path: Path) -> None:
-    text = "static int n = VALUE;\nstatic int get(void) { return n++; }\nint f_VALUE(void) { get(); return get(); }\n"
+    text = """\
+static int n = VALUE;
+static int get(void) { return n++; }
+int f_VALUE(void) { get(); return get(); }
+"""
     native = clang_object(tmp_path, "part.c", text.replace("VALUE", "20"))
-    main = text.replace("VALUE", "10") + """\
+    main = (
+        text.replace("VALUE", "10")
+        + """\
 #include <stdio.h>
 int f_20(void);
 int main(void) { printf("%d %d\\n", f_10(), f_20()); }
 """
+    )
     compare(tmp_path, {"main.c": main}, "11 21\n", natives=[native])
 
 
@@ -69,7 +82,9 @@ inline std::string name(int n) { return "n" + std::to_string(n); }
 """
     write(tmp_path, {"counter.h": header})
     native = clang_object(
-        tmp_path, "theirs.cpp", '#include "counter.h"\nstd::string theirs() { return name(Counter<int>::next()); }\n'
+        tmp_path,
+        "theirs.cpp",
+        '#include "counter.h"\nstd::string theirs() { return name(Counter<int>::next()); }\n',
     )
     main = """\
 #include "counter.h"
@@ -93,9 +108,7 @@ def test_duplicate_of_a_native_definition(tmp_path: Path) -> None:
 
 def test_shared_library_calls_back(tmp_path: Path) -> None:
     clang_object(tmp_path, "back.c", "int ours(int);\nint theirs(int x) { return ours(x) + 1; }\n", "-fPIC")
-    import subprocess
-
-    subprocess.run(["clang-22", "-shared", "back.o", "-o", "libback.so"], cwd=tmp_path, check=True)
+    subprocess.run([CLANG, "-shared", "back.o", "-o", "libback.so"], cwd=tmp_path, check=True)
     text = """\
 #include <stdio.h>
 int theirs(int);

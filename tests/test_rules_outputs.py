@@ -1,10 +1,9 @@
 """Shared libraries, objects, archives, assembly and bitcode link with what clang makes."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
-from harness import build, needs_clang, run
+from harness import build, needs_clang, needs_lld, run
 from rules import compare, link_with_clang, write
 
 pytestmark = needs_clang
@@ -37,6 +36,11 @@ int main(void) {
 }
 """
 SAYS = "loaded\n23 two 10 20 7\n"
+ONE_AND_TWO = """\
+#include <stdio.h>
+int one(void), two(void);
+int main(void) { printf("%d %d\\n", one(), two()); }
+"""
 LEVEL = pytest.mark.parametrize("level", ["-O0", "-O2"])
 
 
@@ -47,7 +51,9 @@ def warm_is_equal(space: Path, output: str, *words: str) -> None:
 
 
 @LEVEL
-@pytest.mark.parametrize(("kind", "output"), [("object", "lib.o"), ("archive", "lib.a"), ("asm", "lib.s"), ("bitcode", "lib.bc")])
+@pytest.mark.parametrize(
+    ("kind", "output"), [("object", "lib.o"), ("archive", "lib.a"), ("asm", "lib.s"), ("bitcode", "lib.bc")]
+)
 def test_library_links_with_clangs_caller(tmp_path: Path, kind: str, output: str, level: str) -> None:
     write(tmp_path, {"library.c": LIBRARY, "caller.c": CALLER})
     words = ("library.c", level, "--emit", kind)
@@ -74,23 +80,20 @@ int main(void) {
     assert link_with_clang(tmp_path, "loader.c") == "loaded\n9 3 0\n"
 
 
-def test_shared_library_of_two_files_interposed_by_the_program(tmp_path: Path) -> None:
+@LEVEL
+def test_shared_library_of_two_files_interposed_by_the_program(tmp_path: Path, level: str) -> None:
     files = {
         "a.c": "int hook(void) { return 1; }\nint calls_hook(void);\n",
         "b.c": "int hook(void);\nint calls_hook(void) { return hook() * 10; }\n",
     }
-    build(tmp_path, *write(tmp_path, files), "--emit", "shared", "-o", "lib.so")
-    write(
-        tmp_path,
-        {
-            "main.c": """\
+    build(tmp_path, *write(tmp_path, files), level, "--emit", "shared", "-o", "lib.so")
+    main = """\
 #include <stdio.h>
 int calls_hook(void);
 int hook(void) { return 2; }
 int main(void) { printf("%d\\n", calls_hook()); }
 """
-        },
-    )
+    write(tmp_path, {"main.c": main})
     assert link_with_clang(tmp_path, "main.c", str(tmp_path / "lib.so")) == "20\n"
 
 
@@ -104,14 +107,17 @@ int NAME(void) { step(); return step(); }
         (tmp_path / name).mkdir()
         (tmp_path / name / "part.c").write_text(text.replace("NAME", name).replace("VALUE", value))
         build(tmp_path, f"{name}/part.c", "--emit", "archive", "-o", f"{name}.a")
-    write(tmp_path, {"main.c": '#include <stdio.h>\nint one(void), two(void);\nint main(void) { printf("%d %d\\n", one(), two()); }\n'})
+    write(tmp_path, {"main.c": ONE_AND_TWO})
     assert link_with_clang(tmp_path, "main.c", "one.a", "two.a") == "11 21\n"
 
 
 TEMPLATES = """\
 #include <string>
 #include <vector>
-template <class T> struct Counter { static T value; static T next() { static T n = 10; return n++ + value++; } };
+template <class T> struct Counter {
+    static T value;
+    static T next() { static T n = 10; return n++ + value++; }
+};
 template <class T> T Counter<T>::value = 100;
 struct Shape { virtual ~Shape() {} virtual int sides() const { return 0; } };
 template <int N> struct Polygon : Shape { int sides() const override { return N; } };
@@ -135,10 +141,7 @@ int main() { int a = ours(); int b = theirs(); std::printf("%d %d\\n", a, b); }
 
 @LEVEL
 @pytest.mark.parametrize(("kind", "output"), [("object", "ours.o"), ("archive", "ours.a"), ("asm", "ours.s")])
-@pytest.mark.parametrize("first", ["ours", "theirs"])
-def test_comdats_merge_with_clangs_own(tmp_path: Path, kind: str, output: str, level: str, first: str) -> None:
-    if first == "theirs" and level == "-O0":
-        pytest.skip("one order is enough at -O0")
+def test_comdats_merge_with_clangs_own(tmp_path: Path, kind: str, output: str, level: str) -> None:
     write(
         tmp_path,
         {
@@ -149,8 +152,8 @@ def test_comdats_merge_with_clangs_own(tmp_path: Path, kind: str, output: str, l
         },
     )
     build(tmp_path, "ours.cpp", level, "--emit", kind, "-o", output)
-    order = (output, "theirs.cpp") if first == "ours" else ("theirs.cpp", output)
-    assert link_with_clang(tmp_path, "main.cpp", *order, level) == "116 118\n"
+    for order in ((output, "theirs.cpp"), ("theirs.cpp", output)):
+        assert link_with_clang(tmp_path, "main.cpp", *order, level) == "116 118\n"
 
 
 @pytest.mark.parametrize("kind", ["object", "archive"])
@@ -170,7 +173,9 @@ def test_two_objects_of_ours_with_the_same_templates(tmp_path: Path, kind: str) 
     assert link_with_clang(tmp_path, "main.cpp", "ours" + ending, "theirs" + ending) == "116 118\n"
 
 
-@pytest.mark.parametrize(("kind", "output"), [("object", "all.o"), ("archive", "all.a"), ("asm", "all.s"), ("bitcode", "all.bc")])
+@pytest.mark.parametrize(
+    ("kind", "output"), [("object", "all.o"), ("archive", "all.a"), ("asm", "all.s"), ("bitcode", "all.bc")]
+)
 def test_used_statics_of_the_same_name_in_two_files(tmp_path: Path, kind: str, output: str) -> None:
     text = """\
 static int state __attribute__((used)) = VALUE;
@@ -182,7 +187,7 @@ int NAME(void) { step(); return step(); }
         "two.c": text.replace("NAME", "two").replace("VALUE", "20"),
     }
     build(tmp_path, *write(tmp_path, files), "--emit", kind, "-o", output)
-    write(tmp_path, {"main.c": '#include <stdio.h>\nint one(void), two(void);\nint main(void) { printf("%d %d\\n", one(), two()); }\n'})
+    write(tmp_path, {"main.c": ONE_AND_TWO})
     assert link_with_clang(tmp_path, "main.c", output) == "11 21\n"
 
 
@@ -223,11 +228,13 @@ __asm__(".text\\nlocal:\\n  mov $VALUE, %eax\\n  ret\\n.globl NAME\\nNAME:\\n  j
         "two.c": text.replace("NAME", "two").replace("VALUE", "20"),
     }
     build(tmp_path, *write(tmp_path, files), "--emit", "object", "-o", "all.o")
-    write(tmp_path, {"main.c": '#include <stdio.h>\nint one(void), two(void);\nint main(void) { printf("%d %d\\n", one(), two()); }\n'})
+    write(tmp_path, {"main.c": ONE_AND_TWO})
     assert link_with_clang(tmp_path, "main.c", "all.o") == "10 20\n"
 
 
-@pytest.mark.parametrize("flag", ["-rdynamic", "-Wl,-E", "-Wl,-export-dynamic", "-Wl,--export-dynamic-symbol=plugin"])
+@pytest.mark.parametrize(
+    "flag", ["-rdynamic", "-Wl,-E", "-Wl,-export-dynamic", "-Wl,--export-dynamic-symbol=plugin"]
+)
 def test_exported_symbols_are_found_at_run_time(tmp_path: Path, flag: str) -> None:
     files = {
         "main.c": """\
@@ -255,3 +262,16 @@ int main(void) { printf("%d %d\\n", *pointer, per_thread); }
     compare(tmp_path, {"main.c": text}, "4 3\n", cflags=["-fno-pie"], link=["-no-pie"], levels=["-O2"])
     build(tmp_path, "main.c", "-o", "static", "--", "-static")
     assert run(tmp_path / "static").stdout == b"4 3\n"
+
+
+@needs_lld
+def test_library_named_by_a_pragma(tmp_path: Path) -> None:
+    text = """\
+#pragma comment(lib, "m")
+#include <math.h>
+#include <stdio.h>
+int main(int argc, char **argv) { printf("%g\\n", floor(sin(argc) * 10)); }
+"""
+    write(tmp_path, {"main.c": text})
+    build(tmp_path, "main.c", "--linker", "lld", "-o", "image")
+    assert run(tmp_path / "image").stdout == b"8\n"

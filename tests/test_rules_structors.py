@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from harness import needs, needs_clang, needs_lld, needs_mold
-from rules import clang_object, compare
+from harness import build, needs, needs_clang, needs_lld, needs_mold
+from rules import clang_object, compare, link_with_clang, write
 
 pytestmark = needs_clang
 
@@ -37,7 +37,9 @@ def test_priorities_and_input_order(tmp_path: Path, linker: str) -> None:
     }
     names = ["101", "200", "1000", "plain"]
     starts = "".join(f"{file}_{name}\n" for name in names for file in ("b", "main", "a"))
-    ends = "".join(f"{file}_{name}\n" for name in ("end", "end_3000", "end_101") for file in ("a", "main", "b"))
+    ends = "".join(
+        f"{file}_{name}\n" for name in ("end", "end_3000", "end_101") for file in ("a", "main", "b")
+    )
     compare(tmp_path, files, starts + "main\n" + ends, options=["--linker", linker])
 
 
@@ -45,7 +47,11 @@ def test_priorities_and_input_order(tmp_path: Path, linker: str) -> None:
 def test_dynamic_initialisers_in_cxx(tmp_path: Path, linker: str) -> None:
     part = """\
 #include <cstdio>
-struct Noisy { const char *name; Noisy(const char *n) : name(n) { std::puts(n); } ~Noisy() { std::puts(name); } };
+struct Noisy {
+    const char *name;
+    Noisy(const char *n) : name(n) { std::puts(n); }
+    ~Noisy() { std::puts(name); }
+};
 static Noisy first("FILE first"), second("FILE second");
 static Noisy early __attribute__((init_priority(150)))("FILE early");
 """
@@ -92,7 +98,11 @@ inline int shared = make();
     files = {
         "box.h": header,
         "one.cpp": '#include "box.h"\nint one() { return Box<int>::value; }\n',
-        "two.cpp": '#include "box.h"\nint one();\nint main() { return Box<int>::value + shared == 0 || one() == 0; }\n',
+        "two.cpp": """\
+#include "box.h"
+int one();
+int main() { return Box<int>::value + shared == 0 || one() == 0; }
+""",
     }
     compare(tmp_path, files, "make\nmake\n")
 
@@ -127,3 +137,21 @@ text: .asciz "FILE"
     }
     order = ["one.s", "two.s", "main.c"]
     compare(tmp_path, files, "one\ntwo\n", order=order)
+
+
+@pytest.mark.parametrize("kind", ["object", "asm"])
+def test_template_member_initialised_by_two_outputs_of_ours(tmp_path: Path, kind: str) -> None:
+    header = """\
+#include <cstdio>
+template <class T> struct Box { static int value; };
+inline int make() { return std::puts("make"); }
+template <class T> int Box<T>::value = make();
+"""
+    main = '#include "box.h"\nint one();\nint main() { return one() != Box<int>::value; }\n'
+    write(tmp_path, {"box.h": header, "two.cpp": main})
+    write(tmp_path, {"one.cpp": '#include "box.h"\nint one() { return Box<int>::value; }\n'})
+    ending = {"object": ".o", "asm": ".s"}[kind]
+    for name in ("one", "two"):
+        build(tmp_path, f"{name}.cpp", "--emit", kind, "-o", name + ending)
+    assert link_with_clang(tmp_path, "one" + ending, "two" + ending, "-lstdc++") == "make\n"
+    assert link_with_clang(tmp_path, "one.cpp", "two" + ending) == "make\n"

@@ -14,7 +14,12 @@ THREADS = """\
 extern _Thread_local int shared;
 int *address(void);
 static _Thread_local int mine = 7;
-static void *work(void *unused) { shared += 5; mine++; printf("%d %d %d\\n", shared, *address(), mine); return 0; }
+static void *work(void *unused) {
+    shared += 5;
+    mine++;
+    printf("%d %d %d\\n", shared, *address(), mine);
+    return 0;
+}
 int main(void) {
     pthread_t thread;
     shared = 100;
@@ -26,10 +31,14 @@ int main(void) {
 OTHER = "_Thread_local int shared = 1;\nint *address(void) { return &shared; }\n"
 
 
-@pytest.mark.parametrize("linker", ["bfd", pytest.param("lld", marks=needs_lld), pytest.param("mold", marks=needs_mold)])
+@pytest.mark.parametrize(
+    "linker", ["bfd", pytest.param("lld", marks=needs_lld), pytest.param("mold", marks=needs_mold)]
+)
 def test_extern_and_static_across_files(tmp_path: Path, linker: str) -> None:
     options = ["--linker", linker]
-    compare(tmp_path, {"main.c": THREADS, "other.c": OTHER}, "6 6 8\n105 105 8\n", options=options, levels=["-O2"])
+    compare(
+        tmp_path, {"main.c": THREADS, "other.c": OTHER}, "6 6 8\n105 105 8\n", options=options, levels=["-O2"]
+    )
 
 
 @pytest.mark.parametrize("model", ["global-dynamic", "local-dynamic", "initial-exec", "local-exec"])
