@@ -135,7 +135,8 @@ def _mentions(program: Program, unit: Unit, body: Body | None) -> Counter[str]:
     else:
         source = program.source(unit.module)
         own = Counter(t for token in unit.tokens for t in references(source.module.entities[token].text))
-        own.update(function for _, _, function in structors(program, unit.module) if unit.kind == "structors")
+    if unit.kind == "structors":
+        own.update(slot.function for slot in structors(program, unit.module, final=True))
     found: Counter[str] = Counter()
     for token, count in own.items():
         if token in source.names:

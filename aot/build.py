@@ -188,14 +188,14 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
             native_before=loaded.native_before,
             native_after=loaded.native_after,
             cplusplus=loaded.cplusplus or "__gxx_personality_v0" in _mentioned(modules),
-            target=options.triple if _driver(request, options) != request.driver else request.target,
+            target=options.triple if _is_foreign(options) else request.target,
         )
         warnings = write_output(
             image,
             emit=request.emit,
             output=request.output,
             linker=request.linker,
-            driver=_driver(request, options),
+            driver=_driver(request, options, loaded),
             options=(*_link_flags(request.clang_flags), *request.link_options),
             environ=request.environ,
             phase=clock.phase,
@@ -309,11 +309,17 @@ def _layout(options: Options) -> str:
     return llvm.data_layout(options)
 
 
-def _driver(request: Request, options: Options) -> str | None:
-    """The link driver asked for; for another machine's image clang, the one that has all targets."""
-    if request.driver or _platform(options.triple)[0] == _platform(llvm.host()[0])[0]:
+def _driver(request: Request, options: Options, loaded: Loaded) -> str | None:
+    """The link driver asked for; else clang, for another machine's image (it has all targets) and for
+    what clang instrumented (it knows the libraries that go with it)."""
+    instrumented = bool(loaded.whole) and clang.compiles_whole(request.clang_flags)
+    if request.driver or not (_is_foreign(options) or instrumented):
         return request.driver
     return " ".join(clang.find_clang(request.clang, request.environ).command)
+
+
+def _is_foreign(options: Options) -> bool:
+    return _platform(options.triple)[0] != _platform(llvm.host()[0])[0]
 
 
 def _code_model(module: Module) -> str:

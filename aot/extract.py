@@ -168,12 +168,12 @@ class _Writer:
         else:
             for token in unit.tokens:
                 self._define(source, module.entities[token], frozenset())
-        if unit.kind == "structors":
-            self._write_structors(source)
         self._drain()
         self._write_used(source)
+        self._drain()
+        named = self._write_libraries(source)
         flags = self._write_flags(source)
-        named = [f"!llvm.dbg.cu = !{{{', '.join(self.compile_units)}}}\n"] if self.compile_units else []
+        named += [f"!llvm.dbg.cu = !{{{', '.join(self.compile_units)}}}\n"] if self.compile_units else []
         if flags:
             named.append(f"!llvm.module.flags = !{{{', '.join(flags)}}}\n")
         asm = [f'module asm "{line}"\n' for line in module.asm] if unit.has_asm else []
@@ -374,29 +374,33 @@ class _Writer:
 
     # The module's own lists
 
-    def _write_structors(self, source: Source) -> None:
-        slots = []
-        for n, (section, priority, token) in enumerate(structors(self.program, self.unit.module)):
-            # emit_object writes .ctors, which lld and mold link and never run, so the arrays that
-            # clang would have written are written as plain pointers. 65535 is the default priority.
-            suffix = "" if priority == 65535 else f".{priority:05}"
-            target = self._rewrite(source, f"ptr {token}")
-            slots.append(f'@s.{n} = private global {target}, section "{section}{suffix}"\n')
-        self.variables += slots
-        self._keep("llvm.compiler.used", [f"@s.{n}" for n in range(len(slots))])
-
     def _write_used(self, source: Source) -> None:
+        """The unit's constructors, and what its module keeps alive whoever refers to it."""
         mine = frozenset(self.unit.tokens)
-        for name, tokens in source.module.used.items():
-            found = [token for token in tokens if token in mine]
-            self._keep(name, [self._rewrite(source, token) for token in found])
+        used = {
+            name: [self._rewrite(source, token) for token in tokens if token in mine]
+            for name, tokens in source.module.used.items()
+        }
+        for n, slot in enumerate(structors(self.program, self.unit.module, final=self.final)):
+            if slot.function in mine if slot.comdat else self.unit.kind == "structors":
+                # emit_object writes .ctors, which lld and mold link and never run, so the arrays that
+                # clang would have written are written as plain pointers.
+                target = self._rewrite(source, f"ptr {slot.function}")
+                group = self._rewrite(source, f", comdat({slot.comdat})") if slot.comdat else ""
+                self.variables.append(f'@s.{n} = private global {target}, section "{slot.section}"{group}\n')
+                used["llvm.compiler.used"].append(f"@s.{n}")
+        for name, tokens in used.items():
+            if tokens:
+                items = ", ".join(f"ptr {token}" for token in tokens)
+                self.variables.append(
+                    f'@{name} = appending global [{len(tokens)} x ptr] [{items}], section "llvm.metadata"\n'
+                )
 
-    def _keep(self, name: str, tokens: list[str]) -> None:
-        if tokens:
-            items = ", ".join(f"ptr {token}" for token in tokens)
-            self.variables.append(
-                f'@{name} = appending global [{len(tokens)} x ptr] [{items}], section "llvm.metadata"\n'
-            )
+    def _write_libraries(self, source: Source) -> list[str]:
+        nodes = source.module.named_metadata.get("llvm.dependent-libraries", "")
+        if not nodes or self.unit.kind != "structors":
+            return []
+        return [f"!llvm.dependent-libraries = !{{{self._rewrite(source, nodes)}}}\n"]
 
     def _write_flags(self, source: Source) -> list[str]:
         flags = []

@@ -90,19 +90,28 @@ def _module_units(
     if data:
         order = {token: n for n, token in enumerate(members)}
         yield "data", tuple(sorted(data, key=order.__getitem__)), f"data:{module.label}"
-    if any(_structors(program, i)):
+    if any(slot.comdat is None for slot in structors(program, i, final=final)) or _libraries(module):
         yield "structors", (), f"structors:{module.label}"
 
 
-def structors(program: Program, i: int) -> list[tuple[str, int, str]]:
-    """The constructors and destructors of a module that survive: (section stem, priority, token).
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A constructor or destructor that the image runs: a pointer in a section."""
+
+    section: str  # .init_array or .fini_array, with the priority's suffix
+    function: str  # its token
+    comdat: str | None  # the group that it comes and goes with, if the output is linked again
+
+
+def structors(program: Program, i: int, *, final: bool) -> list[Slot]:
+    """The constructors and destructors of a module that survive, in order.
 
     An entry goes with its associated global when that does not prevail here.
     """
-    return list(_structors(program, i))
+    return list(_structors(program, i, final=final))
 
 
-def _structors(program: Program, i: int) -> Iterable[tuple[str, int, str]]:
+def _structors(program: Program, i: int, *, final: bool) -> Iterable[Slot]:
     module = program.modules[i]
     for kind, section in (("ctors", ".init_array"), ("dtors", ".fini_array")):
         for entry in module.structors[kind]:
@@ -110,7 +119,17 @@ def _structors(program: Program, i: int) -> Iterable[tuple[str, int, str]]:
                 continue
             if entry.function in program.dropped[i] and module.entities[entry.function].local:
                 continue
-            yield section, entry.priority, entry.function
+            # 65535 is the default priority.
+            suffix = "" if entry.priority == 65535 else f".{entry.priority:05}"
+            group = module.entities[entry.associated].comdat if entry.associated and not final else None
+            if group != module.entities[entry.function].comdat:
+                group = None
+            yield Slot(section + suffix, entry.function, group)
+
+
+def _libraries(module: Module) -> bool:
+    """Whether the source asks the linker for libraries (`#pragma comment(lib, …)`)."""
+    return bool(module.named_metadata.get("llvm.dependent-libraries"))
 
 
 class _Join:

@@ -8,7 +8,7 @@ from typing import Final
 
 from nativecache.aot.index import symbol_name
 from nativecache.aot.library_names import has_meaning
-from nativecache.aot.partition import Unit
+from nativecache.aot.partition import Unit, structors
 from nativecache.aot.program import Program
 
 _DISCARDABLE: Final = frozenset(("linkonce", "linkonce_odr", "private", "internal"))
@@ -49,6 +49,7 @@ def find_roots(
     entry = {"main", "_start"} | words
     if executable and not (entry | outside) & defined_in.keys():
         everything = True  # the entry point is something that we do not know
+    slots = [{s.function for s in structors(program, i, final=False)} for i in range(len(program.modules))]
     for unit in units:
         module = program.modules[unit.module]
         used = {token for tokens in module.used.values() for token in tokens}
@@ -58,6 +59,7 @@ def find_roots(
             exported = not entity.local and entity.linkage not in _DISCARDABLE
             if (
                 token in used
+                or token in slots[unit.module]
                 or (everything and exported)
                 or name in entry
                 or (not entity.local and (name in outside or has_meaning(symbol_name(token))))

@@ -100,7 +100,10 @@ def _symbol_index(members: list[tuple[str, bytes]], offsets: list[int], front: i
     positions: list[int] = []
     for (_, content), offset in zip(members, offsets, strict=True):
         if content[:4] == b"\x7fELF":
-            defined = linkage(content)[0]
+            try:
+                defined = linkage(content)[0]
+            except BadObject:
+                continue  # as `ar` does: a member that is no object after all has no symbols
             names += defined
             positions += [offset] * len(defined)
     text = "".join([name + "\0" for name in names]).encode("utf-8", "surrogateescape")
