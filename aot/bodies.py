@@ -11,13 +11,12 @@ import hashlib
 import struct
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Final
 
 from nativecache.aot import llvm
 from nativecache.aot.extract import ImportLimits, extract, importable, number_module
-from nativecache.aot.index import references
+from nativecache.aot.index import references, symbol_name
 from nativecache.aot.key import Compiler, Options, compute_key
 from nativecache.aot.partition import Unit, attribute_groups, structors
 from nativecache.aot.pool import Job, Pool
@@ -28,15 +27,17 @@ from nativecache.cache.lookup import EntryStore
 _RECORD: Final = struct.Struct("<32sI")
 
 
-@dataclass(frozen=True, slots=True)
-class CleanUp:
-    """How many functions were cleaned up anew, and the workers' processor seconds."""
+#: Only functions up to this many raw lines are cleaned up: longer ones are never imported, and LLVM's
+#: own pipeline begins with the same passes. All of sqlite's cost 4.1 s of processor time, these 1.6 s.
+CLEANED_LINES: Final = 150
+#: What is left of a function's lines after the clean-up (sqlite3, all functions: 0.47).
+_LEFT_LINES: Final = 0.5
+#: Functions called once are compiled with their caller up to this many simplified lines. LLVM inlines
+#: nearly all of them, as it does in a whole file.
+ONCE_LINES: Final = 150
 
-    fresh: int
-    cpu_seconds: float
 
-
-def simplify_bodies(
+def find_bodies(
     program: Program,
     units: tuple[Unit, ...],
     *,
@@ -46,51 +47,63 @@ def simplify_bodies(
     interposable: bool,
     store: EntryStore,
     threads: int,
-) -> CleanUp:
-    """Fills `program.bodies` with every function that stands alone, from the cache or anew.
+) -> float:
+    """Fills `program.bodies` with every function that stands alone, short ones cleaned up.
 
     `interposable`: exported functions may be replaced at run time, as in a shared library; they are
-    inlined in their own file only, which is what clang does.
+    inlined in their own file only, which is what clang does. Returns the workers' processor seconds.
     """
     packs = [_Pack(module.label, compiler, options, store) for module in program.modules]
 
-    def simplified(index: int) -> tuple[bytes, str | None, Mapping[str, str], bool]:
+    def simplified(index: int) -> tuple[bytes, str | None, Body]:
         unit = units[index]
         source = program.source(unit.module)
         text = extract(program, unit, triple=options.triple, datalayout=source.module.datalayout, final=final)
         digest = hashlib.sha256(text.text.encode("latin-1")).digest()
-        known = digest in packs[unit.module].bodies
-        result = None if known else number_module(llvm.simplify(text.text, options))
-        entity = source.module.entities[unit.tokens[0]]
-        return digest, result, text.bindings, importable(program, source, entity)
+        known = packs[unit.module].bodies.get(digest)
+        result = number_module(llvm.simplify(text.text, options)) if known is None else known
+        body = Body(
+            lines=_lines(result),
+            importable=importable(program, source, source.module.entities[unit.tokens[0]]),
+            mentions=_mentions_printed(result, text.bindings),
+            bindings=text.bindings,
+        )
+        return digest, (result if known is None else None), body
 
-    seconds, fresh = 0.0, 0
+    seconds = 0.0
     used: dict[int, dict[bytes, str]] = defaultdict(dict)
     with Pool(threads, {"simplify": simplified}) as pool:
         for unit in units:
-            if unit.kind == "function" and _can_be_cleaned_up(program, unit):
+            if unit.kind != "function" or not _may_leave(program, unit):
+                continue
+            source = program.source(unit.module)
+            entity = source.module.entities[unit.tokens[0]]
+            lines = entity.text.count("\n")
+            if lines <= CLEANED_LINES:
                 pool.submit(Job("simplify", unit.index, (unit.index,)))
+            else:
+                program.bodies[unit.name] = Body(
+                    lines=int(lines * _LEFT_LINES),
+                    importable=importable(program, source, entity),
+                    mentions=_mentions(program, unit),
+                    given=(source, entity),
+                )
         for done in pool.results():
             seconds += done.cpu_seconds
             if done.error is not None:
                 continue  # it is compiled as it is, and complained about there
             unit = units[done.job.tag]
-            digest, result, bindings, can_import = done.result
-            fresh += result is not None
-            text = packs[unit.module].bodies[digest] if result is None else result
-            used[unit.module][digest] = text
-            body = _body(text, bindings, can_import)
-            if interposable and _exported(program, unit):
-                body = replace(body, home=unit.module)
+            digest, result, body = done.result
+            body.text = packs[unit.module].bodies[digest] if result is None else result
+            used[unit.module][digest] = body.text
             program.bodies[unit.name] = body
+    if interposable:
+        for unit in units:
+            if unit.name in program.bodies and _exported(program, unit):
+                program.bodies[unit.name].home = unit.module
     for i, texts in used.items():
         packs[i].save(texts)
-    return CleanUp(fresh, seconds)
-
-
-#: Functions called once are compiled with their caller up to this many simplified lines. LLVM inlines
-#: nearly all of them, as it does in a whole file.
-ONCE_LINES: Final = 150
+    return seconds
 
 
 def find_called_once(
@@ -104,15 +117,14 @@ def find_called_once(
     callers: dict[str, str] = {}
     for unit in units:
         body = program.bodies.get(unit.name) if unit.kind == "function" else None
-        for name, count in _mentions(program, unit, body).items():
+        for name, count in (_mentions(program, unit) if body is None else body.mentions).items():
             mentions[name] += count
-            if name != unit.name:
-                callers[name] = unit.name if body is not None else ""
+            callers[name] = unit.name if body is not None else ""
     fixed = {units[i].name for i in roots} | program.asm_words
     candidates = {
         name: callers[name]
         for name, count in mentions.items()
-        if count == 1 and name in callers and name not in fixed and _may_move(program.bodies.get(name))
+        if count == 1 and name not in fixed and _may_move(program.bodies.get(name))
     }
     once: set[str] = set()
     while True:
@@ -126,22 +138,24 @@ def find_called_once(
         once |= more
 
 
-def _mentions(program: Program, unit: Unit, body: Body | None) -> Counter[str]:
-    if body is not None:
-        source = body.source
-        texts = [f.text for f in source.module.functions()]
-        own = Counter(t for text in texts for t in references(text))
-        own.subtract(f.token for f in source.module.functions())
-    else:
-        source = program.source(unit.module)
-        own = Counter(t for token in unit.tokens for t in references(source.module.entities[token].text))
+def _mentions(program: Program, unit: Unit) -> Counter[str]:
+    """How often a unit names each symbol, what it defines left out once each."""
+    source = program.source(unit.module)
+    own = Counter(t for token in unit.tokens for t in references(source.module.entities[token].text))
+    own.subtract(unit.tokens)
     if unit.kind == "structors":
         own.update(slot.function for slot in structors(program, unit.module, final=True))
+    return Counter({source.names[token]: n for token, n in own.items() if n > 0 and token in source.names})
+
+
+def _mentions_printed(text: str, bindings: Mapping[str, str]) -> dict[str, int]:
+    """How often the functions of a printed unit name each symbol, themselves left out."""
     found: Counter[str] = Counter()
-    for token, count in own.items():
-        if token in source.names:
-            found[source.names[token]] += count
-    return found
+    for part in text.split("\n}\n")[:-1]:
+        tokens = references(part[part.index("define ") :])
+        found.update(tokens[1:])
+    names = {token: symbol_name(token) for token in found if not token.startswith("@llvm.")}
+    return {bindings.get(name, name): found[token] for token, name in names.items()}
 
 
 def _may_move(body: Body | None) -> bool:
@@ -153,9 +167,9 @@ def _stays(body: Body | None, limits: ImportLimits) -> bool:
     return body is not None and (not body.importable or body.lines > limits.lines)
 
 
-def _body(text: str, bindings: Mapping[str, str], can_import: bool) -> Body:
+def _lines(text: str) -> int:
     start = text.index("\ndefine ")
-    return Body(text, bindings, text.count("\n", start, text.index("\n}\n", start)), can_import)
+    return text.count("\n", start, text.index("\n}\n", start))
 
 
 def _exported(program: Program, unit: Unit) -> bool:
@@ -167,7 +181,7 @@ def _exported(program: Program, unit: Unit) -> bool:
     )
 
 
-def _can_be_cleaned_up(program: Program, unit: Unit) -> bool:
+def _may_leave(program: Program, unit: Unit) -> bool:
     """Not what must not be optimised, whose name is fixed, or whose types have no names to tell apart."""
     module, token = program.modules[unit.module], unit.tokens[0]
     if token in program.pinned[unit.module] or module.numbered_types or token in module.address_taken:

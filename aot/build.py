@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nativecache.aot import clang, llvm
-from nativecache.aot.bodies import find_called_once, simplify_bodies
+from nativecache.aot.bodies import find_bodies, find_called_once
 from nativecache.aot.emit import Image, write_output
 from nativecache.aot.errors import BuildError, UsageError
 from nativecache.aot.extract import (
@@ -166,7 +166,7 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
         limits = _limits(request)
         if limits.lines:
             with clock.phase("simplify"):
-                simplify_bodies(
+                find_bodies(
                     program,
                     units,
                     compiler=compiler,

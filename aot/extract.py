@@ -33,7 +33,7 @@ from nativecache.aot.index import (
 )
 from nativecache.aot.library_names import has_meaning
 from nativecache.aot.partition import Unit, attribute_groups, is_always_inline, structors
-from nativecache.aot.program import Body, Program, Source, copyable
+from nativecache.aot.program import Body, Program, Source, called, copyable
 
 #: The one name a unit's file symbol has until it is renamed to the source file's.
 FILE_PLACEHOLDER: Final = "nc.file"
@@ -167,7 +167,11 @@ class _Writer:
             self._define(body.source, body.entity, body.calls)
         else:
             for token in unit.tokens:
-                self._define(source, module.entities[token], frozenset())
+                entity = module.entities[token]
+                calls = (
+                    called(entity.text) if self.limits.lines and entity.kind == "function" else frozenset()
+                )
+                self._define(source, entity, calls)
         self._drain()
         self._write_used(source)
         self._drain()

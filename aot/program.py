@@ -62,21 +62,27 @@ class Source:
 
 @dataclass
 class Body:
-    """A function after its clean-up, printed by LLVM from the unit it was cleaned up in.
+    """A function that may stand in other functions' units.
 
-    `bindings` are those of that unit. `lines` judges what inlining it would cost; `importable` tells
-    whether a copy may stand in another unit at all.
+    `given` is where it was read; a short function has `text` instead, which LLVM printed after a
+    clean-up of the unit that `bindings` belong to. `lines` judges what inlining it would cost;
+    `importable` tells whether a copy may stand in another unit at all; `mentions` counts the symbols
+    that it names, by final name, itself left out.
     """
 
-    text: str
-    bindings: Mapping[str, str]
     lines: int
     importable: bool
+    mentions: Mapping[str, int]
+    given: tuple[Source, Entity] | None = None
+    text: str = ""
+    bindings: Mapping[str, str] = field(default_factory=dict)
     #: The one module that may import it, where another image could replace it at run time.
     home: int | None = None
 
     @cached_property
     def source(self) -> Source:
+        if self.given:
+            return self.given[0]
         module = index_module(self.text, "")
         names = {}
         for token in module.entities:
@@ -86,12 +92,19 @@ class Body:
 
     @cached_property
     def entity(self) -> Entity:
+        if self.given:
+            return self.given[1]
         return next(e for e in self.source.module.entities.values() if e.kind == "function" and e.defined)
 
     @cached_property
     def calls(self) -> frozenset[str]:
         """Tokens of what the function calls by name."""
-        return frozenset(_CALL.findall(self.entity.text))
+        return called(self.entity.text)
+
+
+def called(text: str) -> frozenset[str]:
+    """Tokens of what a function, given by its text, calls by name (and its own)."""
+    return frozenset(_CALL.findall(text))
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import sys
@@ -118,6 +119,7 @@ def build(**options: Any) -> None:
         environ=dict(os.environ),
         **({} if options["import_limit"] is None else {"import_lines": options["import_limit"]}),
     )
+    gc.disable()  # a build makes few cycles, and walking a program's text for them takes a tenth of it
     quiet = options["quiet"]
     with nullcontext(None) if quiet else report.progress() as progress:
         result = build(request, progress=progress)
