@@ -16,9 +16,9 @@ from typing import Final
 
 from nativecache.aot import llvm
 from nativecache.aot.extract import ImportLimits, extract, importable, number_module
-from nativecache.aot.index import references, symbol_name
+from nativecache.aot.index import Entity, Module, references, symbol_name
 from nativecache.aot.key import Compiler, Options, compute_key
-from nativecache.aot.partition import Unit, attribute_groups, structors
+from nativecache.aot.partition import Unit, attribute_groups, is_always_inline, structors
 from nativecache.aot.pool import Job, Pool
 from nativecache.aot.program import Body, Program
 from nativecache.cache.entry import Entry
@@ -32,6 +32,8 @@ _RECORD: Final = struct.Struct("<32sI")
 CLEANED_LINES: Final = 150
 #: What is left of a function's lines after the clean-up (sqlite3, all functions: 0.47).
 _LEFT_LINES: Final = 0.5
+#: What the `inlinehint` of C++'s in-class functions is worth: LLVM's threshold for them is 325, not 225.
+_HINTED: Final = 0.5
 #: Functions called once are compiled with their caller up to this many simplified lines. LLVM inlines
 #: nearly all of them, as it does in a whole file.
 ONCE_LINES: Final = 150
@@ -62,9 +64,10 @@ def find_bodies(
         digest = hashlib.sha256(text.text.encode("latin-1")).digest()
         known = packs[unit.module].bodies.get(digest)
         result = number_module(llvm.simplify(text.text, options)) if known is None else known
+        entity = source.module.entities[unit.tokens[0]]
         body = Body(
-            lines=_lines(result),
-            importable=importable(program, source, source.module.entities[unit.tokens[0]]),
+            lines=_cost(source.module, entity, _lines(result)),
+            importable=importable(program, source, entity),
             mentions=_mentions_printed(result, text.bindings),
             bindings=text.bindings,
         )
@@ -83,7 +86,7 @@ def find_bodies(
                 pool.submit(Job("simplify", unit.index, (unit.index,)))
             else:
                 program.bodies[unit.name] = Body(
-                    lines=int(lines * _LEFT_LINES),
+                    lines=_cost(source.module, entity, lines * _LEFT_LINES),
                     importable=importable(program, source, entity),
                     mentions=_mentions(program, unit),
                     given=(source, entity),
@@ -121,6 +124,15 @@ def find_called_once(
             mentions[name] += count
             callers[name] = unit.name if body is not None else ""
     fixed = {units[i].name for i in roots} | program.asm_words
+    for i, module in enumerate(program.modules):
+        # Bodies without a unit of their own are carried into any unit.
+        for function in module.functions():
+            if function.linkage == "available_externally":
+                fixed.update(
+                    program.names[i][token]
+                    for token in references(function.text)
+                    if token in program.names[i]
+                )
     candidates = {
         name: callers[name]
         for name, count in mentions.items()
@@ -165,6 +177,14 @@ def _may_move(body: Body | None) -> bool:
 def _stays(body: Body | None, limits: ImportLimits) -> bool:
     """Whether no unit but its own ever holds this body."""
     return body is not None and (not body.importable or body.lines > limits.lines)
+
+
+def _cost(module: Module, entity: Entity, lines: float) -> int:
+    """The lines that count against the import limit."""
+    if is_always_inline(entity.text, module):
+        return 0  # it goes wherever it is called, however long it is
+    hinted = not module.inline_hint.isdisjoint(attribute_groups(entity.text))
+    return int(lines * _HINTED if hinted else lines)
 
 
 def _lines(text: str) -> int:

@@ -17,7 +17,6 @@ from nativecache.aot.bodies import find_bodies, find_called_once
 from nativecache.aot.emit import Image, write_output
 from nativecache.aot.errors import BuildError, UsageError
 from nativecache.aot.extract import (
-    IMPORT_LEVELS,
     IMPORT_LINES,
     IMPORT_TOTAL,
     NO_IMPORTS,
@@ -227,7 +226,7 @@ def _limits(request: Request) -> ImportLimits:
     """No imports where nothing is inlined: at -O0, and in IR that is optimised already."""
     if request.level == 0 or not request.optimize or request.import_lines == 0:
         return NO_IMPORTS
-    return ImportLimits(request.import_lines, IMPORT_LEVELS, IMPORT_TOTAL)
+    return ImportLimits(request.import_lines, IMPORT_TOTAL)
 
 
 def _check(request: Request) -> None:

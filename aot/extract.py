@@ -94,19 +94,18 @@ class ImportLimits:
     """How much is brought into a unit to be inlined. `lines` 0: only what must be inlined."""
 
     lines: int = 0
-    levels: int = 0
     total: int = 0
 
-    def at(self, level: int) -> int:
+    def at(self, level: int) -> float:
         """The longest body, in simplified lines, worth importing at this distance from the unit."""
-        return self.lines if level <= self.levels else 0
+        return self.lines * DECAY ** max(0, level - 2)
 
 
 NO_IMPORTS: Final = ImportLimits()
 #: The default for `lines`, and how far and how much. Measured on sqlite3 and Lua, see the changelog.
 IMPORT_LINES: Final = 25
-IMPORT_LEVELS: Final = 2
-IMPORT_TOTAL: Final = 1000
+DECAY: Final = 0.9
+IMPORT_TOTAL: Final = 2000
 
 
 def extract(
@@ -296,7 +295,8 @@ class _Writer:
             self._write_body(body.source, body.entity, final, body.calls, 1, linkage="internal")
         elif must_import(self.program, source, entity):
             self.imported.append(final)
-            self._write_body(source, entity, final, frozenset(), level)
+            calls = called(entity.text) if self.limits.lines else frozenset()
+            self._write_body(source, entity, final, calls, abs(level) + 1)
         elif body is not None and self._may_import(body, limit):
             self.budget -= body.lines
             self.imported.append(final)
@@ -307,7 +307,7 @@ class _Writer:
         else:
             self._emit(entity, self._rewrite(source, declaration(entity, source.module)))
 
-    def _may_import(self, body: Body, limit: int) -> bool:
+    def _may_import(self, body: Body, limit: float) -> bool:
         return body.importable and body.lines <= limit and body.home in (None, self.unit.module)
 
     def _write_body(

@@ -162,6 +162,11 @@ class Module:
         return frozenset(g for g, text in self.attributes.items() if " alwaysinline " in text)
 
     @cached_property
+    def inline_hint(self) -> frozenset[str]:
+        """Attribute groups that ask for inlining."""
+        return frozenset(g for g, text in self.attributes.items() if " inlinehint " in text)
+
+    @cached_property
     def never_inline(self) -> frozenset[str]:
         """Attribute groups that forbid inlining or optimisation."""
         forbid = (" noinline ", " optnone ")
