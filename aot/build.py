@@ -30,6 +30,7 @@ from nativecache.aot.load import FrontEnd, Loaded, index, is_native, is_source, 
 from nativecache.aot.partition import Unit, partition
 from nativecache.aot.pool import Done, Job, Pool, WorkerDied
 from nativecache.aot.program import Program, resolve_symbols
+from nativecache.aot.record import BuildRecord
 from nativecache.aot.roots import find_roots, index_symbols
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
@@ -81,6 +82,8 @@ class Compiled:
     name: str
     kind: str
     milliseconds: float
+    #: Its own code is that of the last build: something that it inlines has changed.
+    importer: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +106,11 @@ class Report:
     phases: dict[str, Phase]
     wall_seconds: float
     image_bytes: int
+
+    @property
+    def importers(self) -> int:
+        """How many were compiled only for what they inline."""
+        return sum(unit.importer for unit in self.compiled)
 
     @property
     def misses(self) -> int:
@@ -177,8 +185,12 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
                 )
                 program.once = find_called_once(program, units, roots, limits)
         # Key, look up and compile what the roots reach.
-        work = _Work(request, compiler, options, program, units, defined_in, final, limits, clock, progress)
+        record = BuildRecord(request.store, compiler, options, request.output)
+        work = _Work(
+            request, compiler, options, program, units, defined_in, final, limits, record, clock, progress
+        )
         objects = work.run(roots)
+        record.save(work.own)
         # Rename, archive and link.
         image = Image(
             program=program,
@@ -385,12 +397,14 @@ class _Work:
         defined_in: Mapping[str, list[int]],
         final: bool,
         limits: ImportLimits,
+        record: BuildRecord,
         clock: Clock,
         progress: Callable[[int, int], None] | None,
     ) -> None:
         self.store, self.compiler, self.options = request.store, compiler, options
         self.program, self.units, self.defined_in, self.final = program, units, defined_in, final
-        self.limits = limits
+        self.limits, self.record = limits, record
+        self.own: dict[str, str] = {}  # digests of the units' own code, by name
         self.clock, self.progress, self.threads = clock, progress, request.threads
         self.objects: dict[int, tuple[bytes, Mapping[str, str]]] = {}
         self.seen: set[int] = set()
@@ -469,6 +483,7 @@ class _Work:
         key, bitcode, text, (extract_cpu, key_cpu) = done.result
         self.clock.add("extract", 0.0, extract_cpu)
         self.clock.add("key", 0.0, key_cpu)
+        self.own[self.units[index].name] = text.own
         if key in self.waiting:
             self.waiting[key].append((index, text.bindings))
             self.shared += 1
@@ -502,7 +517,8 @@ class _Work:
             self.store.save(entry)
         self.ready[key] = entry
         unit = self.units[index]
-        self.compiled.append(Compiled(self._display(unit), unit.kind, milliseconds))
+        importer = self.record.unchanged(unit.name, self.own[unit.name])
+        self.compiled.append(Compiled(self._display(unit), unit.kind, milliseconds, importer))
         self.compiled_units.append(index)
         for waiter, bindings in waiting:
             self._take(waiter, entry, bindings)

@@ -10,6 +10,7 @@ once, so it ends. Cost: one regex split and one join per definition, a Python st
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import deque
 from collections.abc import Callable, Container, Mapping
@@ -62,6 +63,8 @@ class UnitText:
     bindings: Mapping[str, str]
     #: Program symbols whose bodies were brought in to be inlined.
     imported: tuple[str, ...] = ()
+    #: A digest of the unit's own definitions, without what they refer to.
+    own: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,7 @@ class _Writer:
                     called(entity.text) if self.limits.lines and entity.kind == "function" else frozenset()
                 )
                 self._define(source, entity, calls)
+        own = hashlib.sha256("".join(self.functions + self.variables).encode("latin-1")).hexdigest()[:16]
         self._drain()
         self._write_used(source)
         self._drain()
@@ -196,7 +200,7 @@ class _Writer:
                 *self.metadata,
             ]
         )
-        return UnitText(text, self.bindings, tuple(self.imported))
+        return UnitText(text, self.bindings, tuple(self.imported), own)
 
     def _define(self, source: Source, entity: Entity, calls: frozenset[str]) -> None:
         pinned = entity.token in source.pinned

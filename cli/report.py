@@ -64,6 +64,8 @@ def summary(report: Report) -> str:
     spent = sum(unit.milliseconds for unit in report.compiled)
     what = "compiled" if report.misses == total - hits else "units compiled"
     compiled = f"{report.misses} {what}" + (f" in {_time(spent)}" if report.misses else "")
+    if report.importers:
+        compiled += f" ({report.misses - report.importers} changed, {report.importers} that inline them)"
     link = report.phases.get("link")
     parts = [
         f"{report.output}: {hits} of {total} functions from cache ({share} %)",
@@ -130,6 +132,7 @@ def write_stats(report: Report, path: Path) -> None:
         "function_hits": report.function_hits,
         "hits": report.hits,
         "misses": report.misses,
+        "importers": report.importers,
         "shared": report.shared,
         "grouped": report.grouped,
         "unreached": report.unreached,
