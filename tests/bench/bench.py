@@ -1,0 +1,263 @@
+"""Measures nativecache against clang, ThinLTO and clang's front end, and prints a table.
+
+Every ratio is taken side by side, A B A B, and is the median of the pairs. Nothing here fails because of
+a time; what is not on this machine is skipped by name. `--full` adds G(100000), which takes long.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from shutil import rmtree
+from statistics import geometric_mean, median
+
+import pytest
+
+# `bench` is to be this folder, not this file.
+sys.path.pop(0)
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench.generate import generate
+from bench.measure import TITLE, Cost, Row, Skipped, call, compare
+from bench.works import CLANGXX, FRONT_END, PLAIN, SECTIONS, THIN, Work, make_work, sizes
+from harness import CLANG, ROOT, has_tool
+
+# Runs the command line and leaves the driver's peak memory in a file. The kernel's `ru_maxrss` would not do:
+# it holds the peak of any child, and what the process was before it became Python.
+DRIVER = """
+import atexit, os, re, sys
+from nativecache.cli.main import main
+def peak(process=os.getpid()):
+    if os.getpid() == process:
+        open(sys.argv[1], "w").write(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])
+atexit.register(peak)
+main(sys.argv[2:])
+"""
+
+
+@dataclass
+class Bench:
+    """What was asked for, and the works made so far."""
+
+    space: Path
+    pairs: int
+    only: frozenset[str]
+    names: tuple[str, ...]
+    full: bool
+    made: dict[str, Work] = field(default_factory=dict)
+
+    def wants(self, *bars: str) -> bool:
+        return not self.only or not self.only.isdisjoint(bars)
+
+    def work(self, name: str) -> Work:
+        """Raises Skipped where the work was not asked for or cannot be had."""
+        if name not in self.names:
+            raise Skipped(f"--work without {name}")
+        for tool in (CLANG, CLANGXX, "ld.lld-22"):
+            if not has_tool(tool):
+                raise Skipped(f"no {tool}")
+        if name not in self.made:
+            try:
+                self.made[name] = make_work(name, self.space)
+            except pytest.skip.Exception as reason:
+                raise Skipped(str(reason)) from None
+        return self.made[name]
+
+    def works(self) -> list[Work]:
+        return [self.work(name) for name in self.names]
+
+
+def rebuilds(bench: Bench) -> Iterator[Row]:
+    """B1 to B4: one function of S edited, or nothing."""
+    work = bench.work("S")
+    cold = work.ours("ours", "warm")
+    if bench.wants("B4"):
+        again = [work.ours("ours", "warm").wall for _ in range(bench.pairs)]
+        share = median(again) / cold.wall * 100
+        yield Row(
+            bar="B4", what="S, nothing changed", ours=median(again), ratio=median(again), goal="<= 0.25"
+        )
+        yield Row(bar="B4", what="the same in % of a cold build", ratio=share, goal="<= 1")
+    if not bench.wants("B1", "B2", "B3"):
+        return
+    work.build(PLAIN)
+    work.build(THIN)
+    peers = {"B1": PLAIN, "B2": THIN, "B3": FRONT_END}
+    costs: dict[str, list[float]] = {bar: [] for bar in peers}
+    ours = []
+    for pair in range(bench.pairs):
+        work.edit(pair)
+        ours.append(work.ours("ours", "warm").wall)
+        for bar, peer in peers.items():
+            if bench.wants(bar):
+                link = PLAIN if peer is FRONT_END else peer
+                cost = work.compile(peer, "sqlite3.c") + work.link(link, link.name)
+                costs[bar].append(cost.wall)
+    (work.folder / "sqlite3.c.original").replace(work.folder / "sqlite3.c")
+    for bar, what, goal in (
+        ("B1", "S, one function edited: clang + link ÷ ours", ">= 6"),
+        ("B2", "S, one function edited: ThinLTO ÷ ours", ">= 8"),
+        ("B3", "S, one function edited: ours ÷ front end", "<= 2"),
+    ):
+        if bench.wants(bar):
+            yield compare(bar, what, costs[bar], ours, goal, speed=bar != "B3")
+
+
+def cold_builds(bench: Bench, name: str) -> tuple[list[Cost], list[Cost]]:
+    work = bench.work(name)
+    peers, ours = [], []
+    for _ in range(bench.pairs):
+        peers.append(work.build(PLAIN))
+        rmtree(work.space / "cold", ignore_errors=True)
+        ours.append(work.ours("ours", "cold"))
+    return peers, ours
+
+
+def cold_sqlite(bench: Bench) -> Iterator[Row]:
+    """B5 and B6."""
+    peers, ours = cold_builds(bench, "S")
+    walls = [cost.wall for cost in peers], [cost.wall for cost in ours]
+    yield compare("B5", f"S cold, wall on {os.cpu_count()} cores: ours ÷ clang", *walls, "<= 0.75")
+    yield compare("B6", "S cold, CPU: ours ÷ clang", *_cpus(peers, ours), "<= 1.35")
+
+
+def cold_json(bench: Bench) -> Iterator[Row]:
+    """B7."""
+    yield compare("B7", "J cold, CPU: ours ÷ clang", *_cpus(*cold_builds(bench, "J")), "<= 0.75")
+
+
+def _cpus(peers: Sequence[Cost], ours: Sequence[Cost]) -> tuple[list[float], list[float]]:
+    return [cost.cpu for cost in peers], [cost.cpu for cost in ours]
+
+
+def speed(bench: Bench) -> Iterator[Row]:
+    """B8: processor time of the built programs, for other programs may run here too."""
+    images = {"ours": "ours", "unlinked": "ours, no imports", "thin": "ThinLTO"}
+    ratios: dict[str, list[float]] = {image: [] for image in images}
+    details = []
+    for work in bench.works():
+        work.build(PLAIN)
+        work.build(THIN)
+        work.ours("ours", "warm")
+        work.ours("unlinked", "warm", "--import-limit", "0")
+        for job in work.jobs:
+            times: dict[str, list[float]] = {image: [] for image in (PLAIN.name, *images)}
+            for _ in range(bench.pairs):
+                outputs = set()
+                for image, taken in times.items():
+                    cost, output = work.run(image, job)
+                    taken.append(cost.cpu)
+                    outputs.add(output)
+                if len(outputs) != 1:
+                    raise SystemExit(f"bench: {work.name} {job.name}: the programs' outputs differ")
+            for image, name in images.items():
+                what = f"{work.name} {job.name}: clang ÷ {name}"
+                row = compare("B8", what, times[PLAIN.name], times[image], "", speed=True)
+                ratios[image].append(row.ratio or 0)
+                details.append(row)
+    yield from details
+    for image, name in images.items():
+        what = f"all programs, geometric mean: clang ÷ {name}"
+        goal = ">= 0.97" if image == "ours" else ""
+        yield Row(bar="B8", what=what, ratio=geometric_mean(ratios[image]), goal=goal)
+
+
+def size(bench: Bench) -> Iterator[Row]:
+    """B9."""
+    stripped: list[float] = []
+    code: list[float] = []
+    for work in bench.works():
+        work.build(SECTIONS)
+        work.ours("ours", "warm")
+        peer, ours = sizes(work.space / SECTIONS.name), sizes(work.space / "ours")
+        for n, (what, ratios) in enumerate((("stripped", stripped), ("code", code))):
+            row = compare("B9", f"{work.name} {what}: ours ÷ clang", [peer[n]], [ours[n]], "", unit="B")
+            ratios.append(row.ratio or 0)
+            yield row
+    what = "geometric mean: ours ÷ clang"
+    yield Row(bar="B9", what=f"stripped, {what}", ratio=geometric_mean(stripped), goal="<= 1.10")
+    yield Row(bar="B9", what=f"code, {what}", ratio=geometric_mean(code))
+
+
+def growth(bench: Bench) -> Iterator[Row]:
+    """B10 to B12: generated IR of more and more functions."""
+    counts = (1000, 10_000, 100_000) if bench.full else (1000, 10_000)
+    per_function: dict[str, list[float]] = {"cold time": [], "warm time": [], "peak memory": []}
+    for count in counts:
+        name = f"G({count})"
+        program = generate(count, bench.space / "program.ll")
+        peak = bench.space / "peak"
+        command = [sys.executable, "-c", DRIVER, str(peak), "build", "-q", str(program.file)]
+        command += ["-o", "program", "--cache-dir", str(bench.space / name)]
+        walls, peaks = [call(command, bench.space).wall], [int(peak.read_text()) * 1024]
+        for pair in range(bench.pairs):
+            program.edit(pair)
+            walls.append(call(command, bench.space).wall)
+            peaks.append(int(peak.read_text()) * 1024)
+        rmtree(bench.space / name)
+        cold, warm = walls[0], median(walls[1:])
+        ir = program.file.stat().st_size
+        last = count == counts[-1]
+        yield Row(bar="B10", what=f"{name} cold, functions per second", ours=cold, ratio=count / cold)
+        what, goal = f"{name} one edited, functions per second", ">= 4000" if last else ""
+        yield Row(bar="B10", what=what, ours=warm, ratio=count / warm, goal=goal)
+        what, goal = f"{name} driver's peak memory ÷ size of the IR", "<= 6" if last else ""
+        yield Row(bar="B12", what=what, peer=ir, ours=max(peaks), unit="B", ratio=max(peaks) / ir, goal=goal)
+        for kind, figure in zip(per_function, (cold, warm, max(peaks)), strict=True):
+            per_function[kind].append(figure / count)
+    for kind, figures in per_function.items():
+        what = f"{kind} per function, G({counts[-1]}) ÷ G({counts[0]})"
+        yield Row(bar="B11", what=what, ratio=figures[-1] / figures[0], goal="<= 1.3")
+
+
+PARTS: tuple[tuple[tuple[str, ...], Callable[[Bench], Iterator[Row]]], ...] = (
+    (("B1", "B2", "B3", "B4"), rebuilds),
+    (("B5", "B6"), cold_sqlite),
+    (("B7",), cold_json),
+    (("B8",), speed),
+    (("B9",), size),
+    (("B10", "B11", "B12"), growth),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", type=Path, default=ROOT / "build" / "bench.json", help="build/bench.json")
+    parser.add_argument("--only", default="", metavar="B5,B6", help="these bars (all)")
+    parser.add_argument("--pairs", type=int, default=5, help="measurements of each (5)")
+    parser.add_argument("--work", default="S,J,L", help="these works (S,J,L)")
+    parser.add_argument("--full", action="store_true", help="also 100,000 functions")
+    arguments = parser.parse_args()
+    only = frozenset(arguments.only.split(",")) if arguments.only else frozenset[str]()
+    names = tuple(arguments.work.split(","))
+    known = [bar for bars, _ in PARTS for bar in bars]
+    if arguments.pairs < 1 or not only.issubset(known) or not set(names) <= set("SJL"):
+        parser.error(f"bars are {', '.join(known)}, works S, J and L, and one pair is the least")
+    rows: list[Row] = []
+    print(TITLE, flush=True)
+    with tempfile.TemporaryDirectory(prefix="nativecache-bench-") as temporary:
+        bench = Bench(Path(temporary), arguments.pairs, only, names, arguments.full)
+        for bars, part in PARTS:
+            if not bench.wants(*bars):
+                continue
+            try:
+                for row in part(bench):
+                    if bench.wants(row.bar):
+                        rows.append(row)
+                        print(row, flush=True)
+            except Skipped as reason:
+                skipped = [Row(bar=bar, what="", skipped=str(reason)) for bar in bars if bench.wants(bar)]
+                rows += skipped
+                print(*skipped, sep="\n", flush=True)
+    arguments.json.absolute().parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps([asdict(row) | {"met": row.met} for row in rows], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""A key changes with everything that an object depends on, and with nothing else."""
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from nativecache.aot.key import Compiler, Options, compute_key, explain_key
+from nativecache.aot.llvm import compiler
+
+COMPILER = Compiler(llvm="22.1.0", llvmlite="0.50.0", library_bytes=1000)
+OPTIONS = Options(
+    triple="x86_64-unknown-linux-gnu",
+    cpu="",
+    features="",
+    level=2,
+    optimize=True,
+    relocation="pic",
+    code_model="default",
+)
+KNOWN = "5a943353d581b40adc55b02af28a6f591e86573c4f3c14bae36f85de7e58f97b"
+OTHER_COMPILERS = {"llvm": "22.1.1", "llvmlite": "0.50.1", "library_bytes": 1001}
+OTHER_OPTIONS = {
+    "triple": "aarch64-unknown-linux-gnu",
+    "cpu": "znver4",
+    "features": "+avx2",
+    "level": 3,
+    "optimize": False,
+    "relocation": "static",
+    "code_model": "large",
+    "output": "assembly",
+}
+
+
+def test_a_key_is_a_sha256_in_hexadecimal() -> None:
+    key = compute_key(COMPILER, OPTIONS, b"bitcode")
+    assert len(key) == 64 and set(key) <= set("0123456789abcdef")
+    assert key == compute_key(replace(COMPILER), replace(OPTIONS), b"bitcode")
+
+
+def test_a_key_stays_what_it_was() -> None:
+    """Entries outlive this process: a change of the recipe needs a new SCHEMA, and a new value here."""
+    assert compute_key(COMPILER, OPTIONS, b"bitcode") == KNOWN
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Compiler)])
+def test_another_compiler_gives_another_key(name: str) -> None:
+    other = Compiler(**{**_values(COMPILER), name: OTHER_COMPILERS[name]})
+    assert compute_key(other, OPTIONS, b"bitcode") != compute_key(COMPILER, OPTIONS, b"bitcode")
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Options)])
+def test_another_option_gives_another_key(name: str) -> None:
+    other = Options(**{**_values(OPTIONS), name: OTHER_OPTIONS[name]})
+    assert compute_key(COMPILER, other, b"bitcode") != compute_key(COMPILER, OPTIONS, b"bitcode")
+
+
+def test_other_bitcode_gives_another_key() -> None:
+    assert compute_key(COMPILER, OPTIONS, b"bitcode") != compute_key(COMPILER, OPTIONS, b"bitcodf")
+
+
+def test_fields_do_not_run_into_each_other() -> None:
+    one = replace(OPTIONS, cpu="ab", features="c")
+    other = replace(OPTIONS, cpu="a", features="bc")
+    assert compute_key(COMPILER, one, b"") != compute_key(COMPILER, other, b"")
+
+
+def test_explain_names_every_field_in_the_order_of_the_recipe() -> None:
+    lines = explain_key(COMPILER, OPTIONS, b"bitcode").splitlines()
+    names = [line.partition(": ")[0] for line in lines]
+    assert names[:4] == ["schema", "llvm", "llvmlite", "library"]
+    assert names[4:] == [*(field.name for field in fields(Options)), "bitcode"]
+
+
+def test_explain_differs_where_keys_do() -> None:
+    other = replace(OPTIONS, level=3)
+    one, two = (explain_key(COMPILER, o, b"bitcode").splitlines() for o in (OPTIONS, other))
+    assert [pair for pair in zip(one, two, strict=True) if pair[0] != pair[1]] == [("level: 2", "level: 3")]
+
+
+def test_the_compiler_in_use_is_known_by_its_library() -> None:
+    found = compiler()
+    assert found.llvm.startswith("22.") and found.llvmlite.startswith("0.50")
+    assert found.library_bytes > 10_000_000
+
+
+def _values(record: Compiler | Options) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in fields(record)}
