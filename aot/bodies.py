@@ -46,14 +46,13 @@ def find_bodies(
     compiler: Compiler,
     options: Options,
     final: bool,
-    interposable: bool,
     store: EntryStore,
     threads: int,
 ) -> float:
     """Fills `program.bodies` with every function that stands alone, short ones cleaned up.
 
-    `interposable`: exported functions may be replaced at run time, as in a shared library; they are
-    inlined in their own file only, which is what clang does. Returns the workers' processor seconds.
+    Where exported functions may be replaced at run time they are inlined in their own file only, which
+    is what clang does. Returns the workers' processor seconds.
     """
     packs = [_Pack(module.label, compiler, options, store) for module in program.modules]
 
@@ -100,7 +99,7 @@ def find_bodies(
             body.text = packs[unit.module].bodies[digest] if result is None else result
             used[unit.module][digest] = body.text
             program.bodies[unit.name] = body
-    if interposable:
+    if program.interposable:
         for unit in units:
             if unit.name in program.bodies and _exported(program, unit):
                 program.bodies[unit.name].home = unit.module
@@ -123,7 +122,7 @@ def find_called_once(
         for name, count in (_mentions(program, unit) if body is None else body.mentions).items():
             mentions[name] += count
             callers[name] = unit.name if body is not None else ""
-    fixed = {units[i].name for i in roots} | program.asm_words
+    fixed = {units[i].name for i in roots} | program.asm_words | program.wrapped
     for i, module in enumerate(program.modules):
         # Bodies without a unit of their own are carried into any unit.
         for function in module.functions():

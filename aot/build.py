@@ -31,7 +31,7 @@ from nativecache.aot.partition import Unit, partition
 from nativecache.aot.pool import Done, Job, Pool, WorkerDied
 from nativecache.aot.program import Program, resolve_symbols
 from nativecache.aot.record import BuildRecord
-from nativecache.aot.roots import find_roots, index_symbols
+from nativecache.aot.roots import find_roots, index_symbols, wrapped_symbols
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
 from nativecache.linker.elf import linkage
@@ -83,7 +83,7 @@ class Compiled:
     kind: str
     milliseconds: float
     #: Its own code is that of the last build: something that it inlines has changed.
-    importer: bool
+    importer: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +163,8 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
         # Resolve symbols over the whole program.
         with clock.phase("resolve"):
             program = resolve_symbols(modules)
+            program.interposable = request.emit == "shared"
+            program.wrapped = wrapped_symbols(request.link_options)
         # Cut it into units.
         with clock.phase("partition"):
             units = partition(program, final=final)
@@ -179,7 +181,6 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
                     compiler=compiler,
                     options=options,
                     final=final,
-                    interposable=request.emit == "shared",
                     store=request.store,
                     threads=request.threads,
                 )
@@ -290,7 +291,7 @@ def _choose_target(request: Request, modules: tuple[Module, ...]) -> Options:
         features=features,
         level=request.level,
         optimize=request.optimize,
-        relocation="pic",
+        relocation="static" if _is_static(request, modules) else "pic",
         code_model=models.pop() if len(models) == 1 else "default",
         output={"asm": "assembly", "bitcode": "bitcode"}.get(request.emit, "object"),
     )
@@ -298,13 +299,19 @@ def _choose_target(request: Request, modules: tuple[Module, ...]) -> Options:
     problems += [
         f"{m.label}: its data layout is not that of {triple}; compile it for this target"
         for m in modules
-        if m.datalayout and m.datalayout != layout
+        if m.datalayout and m.datalayout != layout and _platform(m.triple or triple) == _platform(triple)
     ]
     if problems:
         raise BuildError(*problems)
     for module in modules:
         module.datalayout = layout
     return options
+
+
+def _is_static(request: Request, modules: tuple[Module, ...]) -> bool:
+    """Whether the code may hold absolute addresses: the image is not to move, and no module minds."""
+    fixed = not {"-no-pie", "-static"}.isdisjoint(request.link_options) and request.emit == "exe"
+    return fixed and not any('"PIC Level"' in text for m in modules for text in m.metadata.values())
 
 
 def _layout(options: Options) -> str:
@@ -348,9 +355,28 @@ def _mentioned(modules: tuple[Module, ...]) -> set[str]:
     return {symbol_name(token) for module in modules for token in module.entities}
 
 
+#: With these, compilers link start-up code that turns denormals off.
+_FAST_MATH: Final = ("-ffast-math", "-Ofast", "-funsafe-math-optimizations")
+
+_LINKED_TOO: Final = (
+    *_FAST_MATH,
+    *("-fsanitize", "-fprofile", "-fcoverage", "--coverage", "-pthread", "-fopenmp", "-pg", "-m32"),
+)
+
+
 def _link_flags(flags: tuple[str, ...]) -> tuple[str, ...]:
     """The compiler flags that a link driver needs as well."""
-    wanted = ("-fsanitize", "-fprofile", "-fcoverage", "--coverage", "-pthread", "-fopenmp", "-pg", "-m32")
+    wanted = (
+        *_FAST_MATH,
+        "-fsanitize",
+        "-fprofile",
+        "-fcoverage",
+        "--coverage",
+        "-pthread",
+        "-fopenmp",
+        "-pg",
+        "-m32",
+    )
     return tuple(flag for flag in flags if flag.startswith(wanted))
 
 
@@ -435,7 +461,7 @@ class _Work:
         for phase, waits in spans.items():
             self.clock.add(phase, sum(waits), 0.0)
         if self.problems:
-            raise BuildError(*self.problems)
+            raise BuildError(*sorted(self.problems))
         return dict(sorted(self.objects.items()))
 
     # In the workers: these see only what is passed to them and the program as it was when forked.

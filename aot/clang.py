@@ -96,6 +96,7 @@ def _base(clang: Clang, source: Path) -> list[str]:
             command[-1] = "c++"
         # Its defaults bake in UBSan, debug information, the host's CPU and kernel version.
         command += ["-target", "x86_64-linux-gnu", "-g0", "-fno-sanitize=undefined", "-mcpu=x86_64"]
+        command += ["-Wno-unused-command-line-argument"]
     return command
 
 

@@ -18,12 +18,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from nativecache.aot.errors import BuildError
 from nativecache.aot.index import (
     INTERPOSABLE,
     NAME,
     TOKEN,
     Entity,
     Module,
+    aliasee,
     asm_words,
     declaration,
     definition,
@@ -31,10 +33,11 @@ from nativecache.aot.index import (
     inline_asm,
     references,
     symbol_name,
+    takes_block_address,
 )
 from nativecache.aot.library_names import has_meaning
 from nativecache.aot.partition import Unit, attribute_groups, is_always_inline, structors
-from nativecache.aot.program import Body, Program, Source, called, copyable
+from nativecache.aot.program import Body, Program, Source, called, copyable, is_decorated
 
 #: The one name a unit's file symbol has until it is renamed to the source file's.
 FILE_PLACEHOLDER: Final = "nc.file"
@@ -257,17 +260,27 @@ class _Writer:
         if entity is None:  # a special variable such as llvm.used; nothing in a unit refers to those
             return token
         pinned = token in source.pinned
-        if entity.defined and not pinned and (token.startswith("@c.") or copyable(entity)):
+        ours = source.generated and token.startswith("@nc.")
+        if entity.defined and not pinned and (copyable(entity) or (ours and token.startswith("@nc.c."))):
             return self._copy(source, entity)
         final = source.names[token]
         if final in self.symbols:
             return self.symbols[final]
+        found = self.program.definitions.get(final)
+        if found and final not in self.members and not pinned:
+            other = self.program.modules[found.module].entities[found.token]
+            if other.kind == "alias" and not self.program.is_opaque_alias(other):
+                # A second name: LLVM would take two declarations for two objects.
+                return self._symbol(self.program.source(found.module), aliasee(other), level)
         name = symbol_name(token)
-        local = name != final and not token.startswith("@nc.")
+        local = name != final and not ours
         # A local is no library function whatever its name; only its own body must know it, for passes
         # turn a loop into a call of memset everywhere but in memset.
         meant = has_meaning(name) and (not local or final in self.members)
         keep = pinned or final not in self.program.definitions or meant or final in self.kept
+        keep = keep or is_decorated(entity)
+        if keep and name.startswith("nc.") and not ours:
+            raise BuildError(f"symbol '{name}': names that begin with 'nc.' are ours; rename it")
         new = token if keep else f"@nc.{self._number('symbol')}"
         if self.claimed.setdefault(new, final) != final:
             raise _Clash(final)
@@ -281,7 +294,7 @@ class _Writer:
         return new
 
     def _copy(self, source: Source, entity: Entity) -> str:
-        new = f"@c.{self._number('copy')}"
+        new = f"@nc.c.{self._number('copy')}"
 
         def emit() -> None:
             text = entity.text.replace(" = internal ", " = private ", 1)
@@ -305,11 +318,22 @@ class _Writer:
             self.budget -= body.lines
             self.imported.append(final)
             self._write_body(body.source, body.entity, final, body.calls, level + 1)
-        elif level < 0 and self.limits.lines and _is_small_constant(entity):
-            text = definition(entity, keep_comdat=False, linkage="available_externally")
-            self._emit(entity, self._rewrite(source, text))
-        else:
+        elif not (level < 0 and self.limits.lines and self._show_constant(final)):
             self._emit(entity, self._rewrite(source, declaration(entity, source.module)))
+
+    def _show_constant(self, final: str) -> bool:
+        """Writes the contents of a short constant, so that code can fold loads from it."""
+        found = self.program.definitions.get(final)
+        if found is None:
+            return False
+        source = self.program.source(found.module)
+        entity = source.module.entities[found.token]
+        if not _is_small_constant(entity) or (entity.linkage == "" and found.module != self.unit.module):
+            return False
+        self.maps.setdefault(id(source.module), {})[entity.token] = self.symbols[final]
+        text = definition(entity, keep_comdat=False, linkage="available_externally")
+        self._emit(entity, self._rewrite(source, text))
+        return True
 
     def _may_import(self, body: Body, limit: float) -> bool:
         return body.importable and body.lines <= limit and body.home in (None, self.unit.module)
@@ -395,14 +419,15 @@ class _Writer:
                 # clang would have written are written as plain pointers.
                 target = self._rewrite(source, f"ptr {slot.function}")
                 group = self._rewrite(source, f", comdat({slot.comdat})") if slot.comdat else ""
-                self.variables.append(f'@s.{n} = private global {target}, section "{slot.section}"{group}\n')
-                used["llvm.compiler.used"].append(f"@s.{n}")
-        for name, tokens in used.items():
+                self.variables.append(
+                    f'@nc.s.{n} = private global {target}, section "{slot.section}"{group}\n'
+                )
+                used["llvm.compiler.used"].append(f"@nc.s.{n}")
+        for special, tokens in used.items():
             if tokens:
                 items = ", ".join(f"ptr {token}" for token in tokens)
-                self.variables.append(
-                    f'@{name} = appending global [{len(tokens)} x ptr] [{items}], section "llvm.metadata"\n'
-                )
+                array = f"[{len(tokens)} x ptr] [{items}]"
+                self.variables.append(f'@{special} = appending global {array}, section "llvm.metadata"\n')
 
     def _write_libraries(self, source: Source) -> list[str]:
         nodes = source.module.named_metadata.get("llvm.dependent-libraries", "")
@@ -420,6 +445,9 @@ class _Writer:
         return flags
 
 
+#: Inline asm that defines symbols: a copy would define them twice.
+_ASM_DEFINITION: Final = re.compile(r"\.(?:globa?l|weak|set|equ|macro)\b")
+
 #: Constants up to this many characters of IR are shown to the code that uses them. More would make
 #: every user of a large table be compiled again at each edit of it.
 CONSTANT_TEXT: Final = 512
@@ -431,7 +459,7 @@ def _is_small_constant(entity: Entity) -> bool:
         entity.kind == "variable"
         and entity.constant
         and entity.defined
-        and (entity.local or entity.linkage in ("linkonce_odr", "weak_odr", "available_externally"))
+        and entity.linkage not in INTERPOSABLE
         and not entity.thread_local
         and len(entity.text) <= CONSTANT_TEXT
         and "blockaddress(" not in entity.text
@@ -456,12 +484,18 @@ def must_import(program: Program, source: Source, entity: Entity) -> bool:
         return False
     if entity.linkage != "available_externally" and not is_always_inline(entity.text, source.module):
         return False
-    return "blockaddress(" not in entity.text and not mentions_pinned(program, source, entity)
+    return not takes_block_address(entity, source.module) and not mentions_pinned(program, source, entity)
 
 
 def importable(program: Program, source: Source, entity: Entity) -> bool:
     """Whether a copy of this body may stand in another unit to be inlined there."""
-    if entity.linkage in INTERPOSABLE or "blockaddress(" in entity.text:
+    if entity.linkage in INTERPOSABLE or takes_block_address(entity, source.module):
+        return False
+    if source.names[entity.token] in program.wrapped or not program.opaque_bases.isdisjoint(
+        source.names.get(token, "") for token in references(entity.text)
+    ):
+        return False
+    if " asm " in entity.text and _ASM_DEFINITION.search(" ".join(inline_asm(entity.text))):
         return False
     if not source.module.never_inline.isdisjoint(attribute_groups(entity.text)):
         return False

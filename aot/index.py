@@ -194,12 +194,19 @@ class Module:
 
 def asm_words(strings: Iterable[str]) -> frozenset[str]:
     """The identifiers in asm text given as printed (escaped) strings."""
-    return frozenset(word for text in strings for word in _ASM_WORD.findall(unescape(text)))
+    words = {word for text in strings for word in _ASM_WORD.findall(unescape(text))}
+    # `$name` is the value of a name; LLVM doubles the sign in inline asm.
+    return frozenset(words | {word.lstrip("$") for word in words})
 
 
 def block_owners(text: str) -> list[str]:
     """The functions whose blocks' addresses are taken in a piece of IR."""
     return _BLOCKADDRESS.findall(text)
+
+
+def takes_block_address(entity: Entity, module: Module) -> bool:
+    """Whether a function takes the address of a block, or anyone that of one of its own."""
+    return "blockaddress(" in entity.text or entity.token in module.address_taken
 
 
 def inline_asm(text: str) -> list[str]:

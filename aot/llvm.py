@@ -16,6 +16,8 @@ from nativecache.aot.errors import BuildError
 from nativecache.aot.index import TOKEN, quote, symbol_name
 from nativecache.aot.key import Compiler, Options
 
+_BEYOND_ASCII: Final = re.compile(rb"[\x80-\xff]")
+
 
 @cache
 def initialize() -> None:
@@ -48,7 +50,9 @@ def read_module(data: bytes, clear_names: bool = False) -> str:
         if data[:4] in (b"BC\xc0\xde", b"\xde\xc0\x17\x0b"):
             module = llvm.parse_bitcode(data, context)
         else:
-            module = llvm.parse_assembly(data.decode("latin-1"), context)
+            # Bytes beyond ASCII stand in strings only; escaped, they survive any encoding.
+            ascii_only = _BEYOND_ASCII.sub(lambda m: b"\\%02X" % m[0][0], data)
+            module = llvm.parse_assembly(ascii_only.decode("ascii"), context)
         with module:
             module.verify()
             if clear_names:

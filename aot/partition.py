@@ -16,10 +16,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from nativecache.aot.index import Module, aliasee, asm_words, block_owners, inline_asm, references
+from nativecache.aot.index import (
+    Module,
+    aliasee,
+    asm_words,
+    block_owners,
+    inline_asm,
+    references,
+    takes_block_address,
+    unescape,
+)
 from nativecache.aot.program import Program, copyable
 
 _ASM: Final = ""  # the module asm, as a member of the union-find
+_ASM_MACRO: Final = re.compile(r"\.(?:macro|equ|set)\s+([\w.$]+)|^\s*([\w.$]+)\s*=", re.MULTILINE)
 _SECTION: Final = re.compile(r', section ("[^"]*")')
 _ASSOCIATED: Final = re.compile(r", !associated (!\d+)")
 
@@ -176,6 +186,10 @@ def _join(program: Program, i: int, module: Module, members: list[str], *, final
             for other in references(module.metadata.get(match[1], "")):
                 if other in present:
                     joined.union(other, token)
+    if macros := {a or b for a, b in _ASM_MACRO.findall(unescape("\\0A".join(module.asm)))}:
+        for token in members:
+            if not macros.isdisjoint(asm_words(inline_asm(entities[token].text))):
+                joined.union(_ASM, token)
     for token in present & program.pinned[i]:
         if program.names[i][token] in module.asm_words:
             joined.union(_ASM, token)
@@ -190,8 +204,11 @@ def _join_users(program: Program, i: int, module: Module, members: list[str], jo
     a body cannot be carried into another unit, so its callers come to it. Repeated until none is new.
     """
     stuck = set(program.pinned[i] - program.dropped[i])
+    # An alias that is no plain second name, and what the linker wraps only where it is undefined.
+    stuck |= {t for t in members if program.is_opaque_alias(module.entities[t])}
+    stuck |= {t for t in members if program.names[i][t] in program.wrapped}
     inlined = {t for t in members if is_always_inline(module.entities[t].text, module)}
-    stuck |= {t for t in inlined if "blockaddress(" in module.entities[t].text}
+    stuck |= {t for t in inlined if takes_block_address(module.entities[t], module)}
     fresh = stuck
     while fresh:
         names = {program.names[i][token]: token for token in fresh}

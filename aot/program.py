@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePath
@@ -12,6 +12,7 @@ from typing import Final
 
 from nativecache.aot.errors import BuildError
 from nativecache.aot.index import (
+    INTERPOSABLE,
     NAME,
     Entity,
     Module,
@@ -25,6 +26,7 @@ from nativecache.aot.index import (
     quote,
     split_global,
     symbol_name,
+    unescape,
 )
 
 #: A string is copied into each unit that uses it up to this many characters of IR.
@@ -35,6 +37,9 @@ _STRING: Final = re.compile(r' \[\d+ x i8\] c"(?:[^"\\]|\\(?!00)[0-9A-F]{2})*\\0
 _WIDE_STRING: Final = re.compile(r" \[\d+ x (i16|i32)\] \[(?:\1 -?[1-9]\d*, )*\1 0\]")
 _NUMBERS: Final = re.compile(r" (?:global|constant) (?:\[(\d+) x )?(?:i(8|16|32|64)|(float)|(double))[] ]")
 
+_PLAIN_ALIAS: Final = re.compile(rf" alias [^@]*, ptr(?: addrspace\([^)]*\))? @{NAME}\n?$", re.ASCII)
+#: Calling conventions under which LLVM decorates a symbol's name.
+_DECORATED: Final = re.compile(r"\bx86_(?:vector|fast|std|reg)callcc\b")
 _CALL: Final = re.compile(rf"(@{NAME})\(", re.ASCII)
 _LABEL: Final = re.compile(r"^\s*([\w.$]+):", re.MULTILINE)
 _GLOBAL_DIRECTIVE: Final = re.compile(r"\.(?:globa?l|weak|comm|hidden|protected)\s+([^\n;]+)")
@@ -52,12 +57,14 @@ class Definition:
 class Source:
     """Text that units are written from: a module, or one function's simplified body.
 
-    `names` gives the final symbol name of each global's token; `pinned` as in Program.
+    `names` gives the final symbol name of each global's token; `pinned` as in Program. `generated`:
+    the text is one that we wrote, so its placeholders are ours.
     """
 
     module: Module
     names: Mapping[str, str]
     pinned: frozenset[str]
+    generated: bool = False
 
 
 @dataclass
@@ -88,7 +95,7 @@ class Body:
         for token in module.entities:
             name = symbol_name(token)
             names[token] = self.bindings.get(name, name)
-        return Source(module, names, frozenset())
+        return Source(module, names, frozenset(), generated=True)
 
     @cached_property
     def entity(self) -> Entity:
@@ -100,6 +107,11 @@ class Body:
     def calls(self) -> frozenset[str]:
         """Tokens of what the function calls by name."""
         return called(self.entity.text)
+
+
+def is_decorated(entity: Entity) -> bool:
+    """Whether the object's symbol is spelled unlike the function's name, and so cannot be renamed."""
+    return entity.kind == "function" and _DECORATED.search(entity.text.partition("(")[0]) is not None
 
 
 def called(text: str) -> frozenset[str]:
@@ -127,6 +139,29 @@ class Program:
     bodies: dict[str, Body] = field(default_factory=dict)
     #: Functions that one call in the whole program reaches: they are compiled with their caller.
     once: frozenset[str] = frozenset()
+    #: Symbols that the linker is told to wrap: what refers to them decides what they mean.
+    wrapped: frozenset[str] = frozenset()
+    #: Whether exported symbols may be replaced at run time, as in a shared library.
+    interposable: bool = False
+
+    @cached_property
+    def opaque_bases(self) -> frozenset[str]:
+        """Final names of what has a second name that cannot be resolved."""
+        return frozenset(
+            self.names[i][aliasee(entity)]
+            for i, module in enumerate(self.modules)
+            for entity in module.entities.values()
+            if self.is_opaque_alias(entity)
+        )
+
+    def is_opaque_alias(self, entity: Entity) -> bool:
+        """Whether an alias is another object to LLVM wherever its definition is not in sight.
+
+        A plain one is just a second name and can be written as its aliasee.
+        """
+        plain = _PLAIN_ALIAS.search(entity.text) and entity.linkage not in INTERPOSABLE
+        exported = self.interposable and not entity.local and not entity.visibility
+        return entity.kind == "alias" and (not plain or exported)
 
     def source(self, i: int) -> Source:
         """Module i as a source of text."""
@@ -278,17 +313,25 @@ def _inline_asm_words(module: Module) -> frozenset[str]:
     return asm_words(text for function in module.functions() for text in inline_asm(function.text))
 
 
+def exported_by_asm(strings: Iterable[str]) -> set[str]:
+    """Symbols that asm, given as printed strings, makes visible outside of its file."""
+    lines = (line for text in strings for line in _GLOBAL_DIRECTIVE.findall(unescape(text)))
+    return {word for line in lines for word in re.split(r"[\s,]+", line) if word}
+
+
 def _pinned(module: Module, words: frozenset[str]) -> frozenset[str]:
     """Locals that cannot be renamed, and declarations that only the module's own asm defines."""
     used = {token for tokens in module.used.values() for token in tokens}
     fixed = {
         token
         for token, entity in module.entities.items()
-        if entity.local and entity.defined and (token in used or symbol_name(token) in words)
+        if entity.local
+        and entity.defined
+        and (token in used or symbol_name(token) in words or is_decorated(entity))
     }
     asm = "\n".join(module.asm).replace("\\09", "\t").replace("\\0A", "\n")
     if asm:
-        exported = {word for line in _GLOBAL_DIRECTIVE.findall(asm) for word in re.split(r"[\s,]+", line)}
+        exported = exported_by_asm(module.asm)
         for label in _LABEL.findall(asm):
             token = f"@{label}"
             if label not in exported and token in module.entities and not module.entities[token].defined:

@@ -6,16 +6,22 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from nativecache.aot.index import symbol_name
+from nativecache.aot.index import inline_asm, symbol_name
 from nativecache.aot.library_names import has_meaning
 from nativecache.aot.partition import Unit, structors
-from nativecache.aot.program import Program
+from nativecache.aot.program import Program, exported_by_asm, is_decorated
 
+_WRAP: Final = re.compile(r"--?wrap[=, ](?:-Xlinker |-Wl,)?([^\s,]+)")
 _DISCARDABLE: Final = frozenset(("linkonce", "linkonce_odr", "private", "internal"))
 #: Linker options that make symbols visible to, or name them from, outside of the program.
 _EXPORTS: Final = re.compile(
     r"-rdynamic|.*-export-dynamic|.*(?<![\w-])-E(?![\w-])|.*--dynamic-list|.*--version-script|.*-T|-shared|.*--retain-symbols"
 )
+
+
+def wrapped_symbols(options: Iterable[str]) -> frozenset[str]:
+    """What `--wrap` among the linker's options names."""
+    return frozenset(_WRAP.findall(" ".join(options)))
 
 
 def index_symbols(program: Program, units: Iterable[Unit]) -> dict[str, list[int]]:
@@ -24,6 +30,9 @@ def index_symbols(program: Program, units: Iterable[Unit]) -> dict[str, list[int
     for unit in units:
         for token in unit.tokens:
             found.setdefault(program.names[unit.module][token], []).append(unit.index)
+            # Symbols that inline asm defines are the unit's as well.
+            for name in exported_by_asm(inline_asm(program.modules[unit.module].entities[token].text)):
+                found.setdefault(name, []).append(unit.index)
     return found
 
 
@@ -46,7 +55,7 @@ def find_roots(
         return [u.index for u in units]
     everything = not executable or any(_EXPORTS.match(option) for option in options)
     words = {word for option in options for word in re.split(r"[,=\s]", option)}
-    entry = {"main", "_start"} | words
+    entry = {"main", "_start"} | words | {f"__wrap_{name}" for name in program.wrapped}
     if executable and not (entry | outside) & defined_in.keys():
         everything = True  # the entry point is something that we do not know
     slots = [{s.function for s in structors(program, i, final=False)} for i in range(len(program.modules))]
@@ -60,6 +69,7 @@ def find_roots(
             if (
                 token in used
                 or token in slots[unit.module]
+                or is_decorated(entity)
                 or (everything and exported)
                 or name in entry
                 or (not entity.local and (name in outside or has_meaning(symbol_name(token))))

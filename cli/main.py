@@ -166,10 +166,25 @@ def _store(options: dict[str, Any]) -> Any:
 
 
 #: What compilers are told with one dash and click cannot parse: flags for clang, and for the linker.
-_CLANG_FLAG = re.compile(r"-(?:std=|f|m|W(?!l,)|w$|g|pedantic|ansi|pthread|nostdinc|include=)")
-_LINK_FLAG = re.compile(
-    r"-(?:l|L|Wl,|static|rdynamic|pthread|no-pie|pie|nostdlib|nodefaultlibs|nostartfiles)"
+_CLANG_FLAG = re.compile(
+    r"-(?:std=|f|m|W(?!l,)|w$|g|pedantic|ansi|pthread|nostdinc|-coverage|-sysroot=|isystem.|iquote.|include.)"
 )
+_LINK_FLAG = re.compile(
+    r"-(?:l.|L.|Wl,|static|rdynamic|pthread|no-pie|pie|s$|nostdlib|nodefaultlibs|nostartfiles|B.)"
+)
+#: Those whose value is a word of its own.
+_CLANG_PAIR = frozenset(("-isystem", "-iquote", "-include", "-idirafter", "-Xpreprocessor"))
+_LINK_PAIR = frozenset(("-l", "-L", "-Xlinker", "-B"))
+#: Spellings of compilers for what we spell otherwise.
+_SAME = {
+    "-O": ["-O1"],
+    "-Og": ["-O1"],
+    "-Os": ["-O2", "--cflag=-Os"],
+    "-Oz": ["-O2", "--cflag=-Oz"],
+    "-Ofast": ["-O3", "--cflag=-ffast-math"],
+    "-shared": ["--emit=shared"],
+    "-pipe": [],
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -182,10 +197,31 @@ def _spread(words: list[str]) -> list[str]:
     if "build" not in words:
         return words
     cut = words.index("--") if "--" in words else len(words)
-    ours, link = words[:cut], words[cut + 1 :]
-    spread = [f"--cflag={word}" if _CLANG_FLAG.match(word) else word for word in ours]
-    spread = [word for word in spread if not _LINK_FLAG.match(word)]
-    link = [word for word in ours if _LINK_FLAG.match(word)] + link
+    spread: list[str] = []
+    link: list[str] = []
+    takes_value = {
+        name
+        for parameter in build.params
+        if isinstance(parameter, click.Option) and not parameter.is_flag
+        for name in parameter.opts
+    }
+    for before, word in zip(["", *words], words[:cut], strict=False):
+        if before in takes_value:
+            spread.append(word)
+        elif word in _LINK_PAIR or before in _LINK_PAIR:
+            link.append(word)
+        elif word in _CLANG_PAIR or before in _CLANG_PAIR:
+            spread.append(f"--cflag={word}")
+        elif word in _SAME:
+            spread += _SAME[word]
+        else:
+            if _CLANG_FLAG.match(word):
+                spread.append(f"--cflag={word}")
+            if _LINK_FLAG.match(word):
+                link.append(word)
+            if not _CLANG_FLAG.match(word) and not _LINK_FLAG.match(word):
+                spread.append(word)
+    link += words[cut + 1 :]
     return [*spread, "--", _SEPARATOR, *link] if link else spread
 
 

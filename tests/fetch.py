@@ -23,7 +23,7 @@ ZSTD = "zstandard==0.25.0"
 
 # `pip download` of a source distribution asks its build backend for metadata, and that would need each
 # package's build tools. This backend, found first on PYTHONPATH, answers from PKG-INFO instead.
-SDIST_BACKEND = '''\
+SDIST_BACKEND = """\
 import email, pathlib, shutil, sys
 __legacy__ = sys.modules[__name__]
 def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
@@ -32,7 +32,7 @@ def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
     info.mkdir()
     shutil.copy("PKG-INFO", info / "METADATA")
     return info.name
-'''
+"""
 
 
 def sqlite_sources() -> Path:

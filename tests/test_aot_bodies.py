@@ -30,6 +30,7 @@ def prepared(
 ) -> tuple[Program, tuple[Unit, ...]]:
     modules = [index_module(llvm.read_module(text.encode()), f"{n}.ll") for n, text in enumerate(texts)]
     program = resolve_symbols(modules)
+    program.interposable = interposable
     units = partition(program, final=True)
     find_bodies(
         program,
@@ -37,7 +38,6 @@ def prepared(
         compiler=COMPILER,
         options=OPTIONS,
         final=True,
-        interposable=interposable,
         store=EntryStore(store or MemoryStore()),
         threads=1,
     )

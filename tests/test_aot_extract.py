@@ -39,7 +39,6 @@ def with_bodies(*texts: str) -> Program:
         compiler=COMPILER,
         options=OPTIONS,
         final=True,
-        interposable=False,
         store=EntryStore(NullStore()),
         threads=1,
     )

@@ -1,0 +1,123 @@
+"""Programs that were once built wrongly, each kept as small as it could be made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rules import compare
+
+
+def test_function_whose_statics_look_like_copies(tmp_path: Path) -> None:
+    text = """\
+#include <stdio.h>
+static int one(void) { return 1; }
+struct S { int v; int (*f)(void); };
+int c(int set) { static struct S s = {5, one}; if (set) s.v = set; return s.v + s.f(); }
+__attribute__((noinline)) int other(int x) { return c(0) + x; }
+int main(int n, char **v) { c(n + 9); printf("%d\\n", other(n)); }
+"""
+    compare(tmp_path, {"main.c": text}, "12\n")
+
+
+def test_alias_is_its_aliasee_in_other_units(tmp_path: Path) -> None:
+    text = """\
+#include <stdio.h>
+int x;
+extern int y __attribute__((alias("x")));
+static int impl(void) { return 3; }
+int named(void) __attribute__((alias("impl")));
+int main(void) { x = 1; y = 2; printf("%d %d %d\\n", x, &x == &y, named == impl); }
+"""
+    compare(tmp_path, {"main.c": text}, "2 1 1\n")
+
+
+def test_store_through_an_alias_of_another_file(tmp_path: Path) -> None:
+    files = {
+        "store.c": 'int x;\nextern int y __attribute__((alias("x")));\nvoid store(int v) { y = v; }\n',
+        "main.c": (
+            "#include <stdio.h>\nextern int x;\nvoid store(int v);\n"
+            'int main(void) { x = 1; store(2); printf("%d\\n", x); }\n'
+        ),
+    }
+    compare(tmp_path, files, "2\n")
+
+
+def test_weak_alias_shares_storage_in_its_own_file(tmp_path: Path) -> None:
+    text = """\
+#include <stdio.h>
+int x;
+extern int y __attribute__((weak, alias("x")));
+__attribute__((noinline)) void both(int v) { x = v; y = v + 1; printf("%d\\n", x); }
+int main(void) { both(4); }
+"""
+    compare(tmp_path, {"main.c": text}, "5\n")
+
+
+def test_always_inline_function_with_a_table_of_its_labels(tmp_path: Path) -> None:
+    text = """\
+#include <stdio.h>
+__attribute__((always_inline)) static inline const char *pick(int x) {
+    static void *t[] = {&&a, &&b};
+    goto *t[x];
+a:  return "a";
+b:  return "b";
+}
+int main(int n, char **v) { puts(pick(n)); }
+"""
+    compare(tmp_path, {"main.c": text}, "b\n")
+
+
+def test_wrapped_symbol_across_files(tmp_path: Path) -> None:
+    files = {
+        "foo.c": "int foo(int x) { return x * 2; }\nint inside(int x) { return foo(x); }\n",
+        "main.c": (
+            "#include <stdio.h>\nint foo(int), inside(int), __real_foo(int);\n"
+            "int __wrap_foo(int x) { return __real_foo(x) + 1000; }\n"
+            'int main(void) { printf("%d %d\\n", foo(1), inside(2)); }\n'
+        ),
+    }
+    compare(tmp_path, files, "1002 4\n", link=["-Wl,--wrap=foo"])
+
+
+def test_macros_of_module_asm_in_inline_asm(tmp_path: Path) -> None:
+    text = """\
+#include <stdio.h>
+__asm__(".macro ld5 r\\n movl $5,\\\\r\\n.endm\\n.equ KK,77");
+__attribute__((noinline)) static int five(void) { int r; __asm__("ld5 %0" : "=r"(r)); return r; }
+int main(void) { int k; __asm__("movl $KK,%0" : "=r"(k)); printf("%d %d\\n", five(), k); }
+"""
+    compare(tmp_path, {"main.c": text}, "5 77\n")
+
+
+def test_symbol_that_inline_asm_defines(tmp_path: Path) -> None:
+    text = """\
+#include <stdio.h>
+extern const char lab[];
+__attribute__((noinline)) void f(void) {
+    __asm__(".pushsection .rodata\\n.globl lab\\nlab: .asciz \\"from asm\\"\\n.popsection");
+}
+int main(void) { puts(lab); }
+"""
+    compare(tmp_path, {"main.c": text}, "from asm\n")
+
+
+def test_calling_convention_that_decorates_names(tmp_path: Path) -> None:
+    text = """\
+#include <stdio.h>
+__attribute__((vectorcall, noinline)) double vc(double a, double b) { return a + b; }
+__attribute__((vectorcall, noinline)) static double local(double a) { return a * 2; }
+int main(void) { printf("%g\\n", vc(1, 2) + local(3)); }
+"""
+    compare(tmp_path, {"main.c": text}, "9\n")
+
+
+def test_fast_math_turns_denormals_off(tmp_path: Path) -> None:
+    text = '#include <stdio.h>\nint main(int c, char **v) { printf("%g\\n", 1e-310 * c * 0.5); }\n'
+    compare(tmp_path, {"main.c": text}, "0\n", cflags=["-ffast-math"])
+
+
+def test_large_code_model_without_pic(tmp_path: Path) -> None:
+    text = '#include <stdio.h>\nint main(void) { puts("hi"); return 3; }\n'
+    compare(
+        tmp_path, {"main.c": text}, "hi\n", code=3, cflags=["-fno-pic", "-mcmodel=large"], link=["-no-pie"]
+    )
