@@ -7,6 +7,8 @@ need() { # COMMAND-OR-FILE PACKAGE
     command -v "$1" >/dev/null 2>&1 || [ -e "$1" ] || missing="$missing $2"
 }
 need clang-22 clang-22
+# The run-time library of what clang instruments.
+need /usr/lib/llvm-22/lib/clang/22/lib/linux/libclang_rt.ubsan_standalone-x86_64.a libclang-rt-22-dev
 need ld.lld-22 lld-22
 need mold mold
 need csmith csmith
