@@ -154,7 +154,7 @@ def emit(bitcode: bytes, options: Options) -> bytes:
         module.verify()
         if options.optimize:
             # A run uses the pass manager up (a second one asserts) and leaves callbacks in the builder
-            # that slow every later run (sqlite's 2,600 units: 26 s with one builder, 12 s with one each).
+            # that slow every later run (sqlite's 2,600 units: 26 s with one builder, 14 s with one each).
             builder = llvm.create_pass_builder(machine, tuning)
             builder.getModulePassManager().run(module, builder)
         if options.output == "bitcode":
