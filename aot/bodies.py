@@ -49,11 +49,11 @@ def find_bodies(
     final: bool,
     store: EntryStore,
     threads: int,
-) -> float:
+) -> None:
     """Fills `program.bodies` with every function that stands alone, short ones cleaned up.
 
     Where exported functions may be replaced at run time they are inlined in their own file only, which
-    is what clang does. Returns the workers' processor seconds.
+    is what clang does.
     """
     packs = [_Pack(module.label, compiler, options, store) for module in program.modules]
 
@@ -73,7 +73,6 @@ def find_bodies(
         )
         return digest, (result if known is None else None), body
 
-    seconds = 0.0
     used: dict[int, dict[bytes, str]] = defaultdict(dict)
     with Pool(threads, {"simplify": simplified}) as pool:
         for unit in units:
@@ -92,7 +91,6 @@ def find_bodies(
                     given=(source, entity),
                 )
         for done in pool.results():
-            seconds += done.cpu_seconds
             if done.error is not None:
                 continue  # it is compiled as it is, and complained about there
             unit = units[done.job.tag]
@@ -106,7 +104,6 @@ def find_bodies(
                 program.bodies[unit.name].home = unit.module
     for i, texts in used.items():
         packs[i].save(texts)
-    return seconds
 
 
 def find_called_once(

@@ -50,25 +50,26 @@ def find_roots(
 
     `options`: the linker's. `outside`: symbols that native inputs and system libraries mention.
     """
-    roots = {u.index for u in units if u.kind in ("structors", "asm") or u.has_asm}
     if everything:
         return [u.index for u in units]
+    roots = {u.index for u in units if u.kind in ("structors", "asm") or u.has_asm}
     everything = not executable or any(_EXPORTS.match(option) for option in options)
     words = {word for option in options for word in re.split(r"[,=\s]", option)}
     entry = {"main", "_start"} | words | {f"__wrap_{name}" for name in program.wrapped}
     if executable and not (entry | outside) & defined_in.keys():
         everything = True  # the entry point is something that we do not know
-    slots = [{s.function for s in structors(program, i, final=False)} for i in range(len(program.modules))]
+    kept = [
+        {slot.function for slot in structors(program, i, final=False)}.union(*module.used.values())
+        for i, module in enumerate(program.modules)
+    ]
     for unit in units:
         module = program.modules[unit.module]
-        used = {token for tokens in module.used.values() for token in tokens}
         for token in unit.tokens:
             entity = module.entities[token]
             name = program.names[unit.module][token]
             exported = not entity.local and entity.linkage not in _DISCARDABLE
             if (
-                token in used
-                or token in slots[unit.module]
+                token in kept[unit.module]
                 or is_decorated(entity)
                 or (everything and exported)
                 or name in entry
