@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Final
 
-from nativecache.aot import llvm
+from nativecache.aot.engine import Engine
 from nativecache.aot.extract import ImportLimits, extract, importable, number_module
 from nativecache.aot.index import Entity, Module, references, symbol_name
 from nativecache.aot.key import Compiler, Options, compute_key
@@ -44,7 +44,7 @@ def find_bodies(
     program: Program,
     units: tuple[Unit, ...],
     *,
-    compiler: Compiler,
+    engine: Engine,
     options: Options,
     final: bool,
     store: EntryStore,
@@ -55,7 +55,7 @@ def find_bodies(
     Where exported functions may be replaced at run time they are inlined in their own file only, which
     is what clang does.
     """
-    packs = [_Pack(module.label, compiler, options, store) for module in program.modules]
+    packs = [_Pack(module.label, engine.identity, options, store) for module in program.modules]
 
     def simplified(index: int) -> tuple[bytes, str | None, Body]:
         unit = units[index]
@@ -63,7 +63,7 @@ def find_bodies(
         text = extract(program, unit, triple=options.triple, datalayout=source.module.datalayout, final=final)
         digest = hashlib.sha256(text.text.encode("latin-1")).digest()
         known = packs[unit.module].bodies.get(digest)
-        result = number_module(llvm.simplify(text.text, options)) if known is None else known
+        result = number_module(engine.simplify(text.text, options)) if known is None else known
         entity = source.module.entities[unit.tokens[0]]
         body = Body(
             lines=_cost(source.module, entity, _lines(result)),

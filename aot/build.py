@@ -15,6 +15,7 @@ from typing import Any, Final
 from nativecache.aot import clang, llvm
 from nativecache.aot.bodies import find_bodies, find_called_once
 from nativecache.aot.emit import Image, write_output
+from nativecache.aot.engine import Engine
 from nativecache.aot.errors import BuildError, UsageError
 from nativecache.aot.extract import (
     IMPORT_LINES,
@@ -25,7 +26,7 @@ from nativecache.aot.extract import (
     extract,
 )
 from nativecache.aot.index import Module, symbol_name
-from nativecache.aot.key import Compiler, Options, compute_key
+from nativecache.aot.key import Options, compute_key
 from nativecache.aot.load import FrontEnd, Loaded, index, is_native, is_source, load
 from nativecache.aot.partition import Unit, partition
 from nativecache.aot.pool import Done, Job, Pool, WorkerDied
@@ -62,6 +63,7 @@ class Request:
     clang_flags: tuple[str, ...] = ()
     linker: str = "auto"
     driver: str | None = None
+    engine: str = "auto"
     link_options: tuple[str, ...] = ()
     import_lines: int = IMPORT_LINES
     environ: Mapping[str, str] = field(default_factory=dict)
@@ -170,7 +172,7 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
             units = partition(program, final=final)
             defined_in = index_symbols(program, units)
             roots = _roots(request, loaded, program, units, defined_in)
-        compiler = llvm.compiler()
+        engine = llvm.find_engine(request.engine, front.clang.command[0] if front.clang else None)
         # Clean each function up alone, so that callees worth inlining can be told and carried.
         limits = _limits(request)
         if limits.lines:
@@ -178,7 +180,7 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
                 find_bodies(
                     program,
                     units,
-                    compiler=compiler,
+                    engine=engine,
                     options=options,
                     final=final,
                     store=request.store,
@@ -186,9 +188,9 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
                 )
                 program.once = find_called_once(program, units, roots, limits)
         # Key, look up and compile what the roots reach.
-        record = BuildRecord(request.store, compiler, options, request.output)
+        record = BuildRecord(request.store, engine.identity, options, request.output)
         work = _Work(
-            request, compiler, options, program, units, defined_in, final, limits, record, clock, progress
+            request, engine, options, program, units, defined_in, final, limits, record, clock, progress
         )
         objects = work.run(roots)
         record.save(work.own)
@@ -416,7 +418,7 @@ class _Work:
     def __init__(
         self,
         request: Request,
-        compiler: Compiler,
+        engine: Engine,
         options: Options,
         program: Program,
         units: tuple[Unit, ...],
@@ -427,7 +429,7 @@ class _Work:
         clock: Clock,
         progress: Callable[[int, int], None] | None,
     ) -> None:
-        self.store, self.compiler, self.options = request.store, compiler, options
+        self.store, self.engine, self.options = request.store, engine, options
         self.program, self.units, self.defined_in, self.final = program, units, defined_in, final
         self.limits, self.record = limits, record
         self.own: dict[str, str] = {}  # digests of the units' own code, by name
@@ -479,14 +481,13 @@ class _Work:
             limits=self.limits,
         )
         middle = time.process_time()
-        bitcode = llvm.unit_bitcode(text.text)
-        key = compute_key(self.compiler, options, bitcode)
+        bitcode = self.engine.unit_bitcode(text.text)
+        key = compute_key(self.engine.identity, options, bitcode)
         return key, bitcode, replace(text, text=""), (middle - start, time.process_time() - middle)
 
-    @staticmethod
-    def _compile(bitcode: bytes, options: Options) -> tuple[bytes, list[str], list[str], float]:
+    def _compile(self, bitcode: bytes, options: Options) -> tuple[bytes, list[str], list[str], float]:
         start = time.process_time()
-        output = llvm.emit(bitcode, options)
+        output = self.engine.emit(bitcode, options)
         defined, undefined = linkage(output) if options.output == "object" else ([], [])
         return output, defined, undefined, (time.process_time() - start) * 1000
 

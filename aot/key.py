@@ -13,11 +13,14 @@ SCHEMA: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Compiler:
-    """Which LLVM makes the objects. The library's size tells apart builds of one version."""
+    """Which LLVM makes the objects.
+
+    `library` tells apart builds of one version: a build ID, or the size of llvmlite's file.
+    """
 
     llvm: str
-    llvmlite: str
-    library_bytes: int
+    llvmlite: str  # empty where llvmlite has no part in it
+    library: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ def fields(compiler: Compiler, options: Options, bitcode: bytes) -> Iterable[tup
     yield "schema", str(SCHEMA).encode()
     yield "llvm", compiler.llvm.encode()
     yield "llvmlite", compiler.llvmlite.encode()
-    yield "library", str(compiler.library_bytes).encode()
+    yield "library", compiler.library.encode()
     for name in Options.__slots__:
         yield name, str(getattr(options, name)).encode()
     yield "bitcode", bitcode

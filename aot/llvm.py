@@ -12,9 +12,11 @@ from typing import Any, Final
 import llvmlite
 import llvmlite.binding as llvm
 
-from nativecache.aot.errors import BuildError
+from nativecache.aot.engine import VECTORIZE_FROM, Engine
+from nativecache.aot.errors import BuildError, UsageError
 from nativecache.aot.index import TOKEN, quote, symbol_name
 from nativecache.aot.key import Compiler, Options
+from nativecache.aot.libllvm import find_library
 
 _BEYOND_ASCII: Final = re.compile(rb"[\x80-\xff]")
 
@@ -25,14 +27,6 @@ def initialize() -> None:
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
     llvm.initialize_native_asmparser()
-
-
-def compiler() -> Compiler:
-    """The identity of the LLVM in use."""
-    library = os.path.join(os.path.dirname(llvm.__file__), "libllvmlite.so")
-    size = os.path.getsize(library) if os.path.exists(library) else 0
-    version = ".".join(map(str, llvm.llvm_version_info))
-    return Compiler(llvm=version, llvmlite=str(llvmlite.__version__), library_bytes=size)
 
 
 def host() -> tuple[str, str, str]:
@@ -76,16 +70,6 @@ def first_line(message: str) -> str:
     return lines[0].removeprefix("<string>:").strip() if lines else "no reason given"
 
 
-def unit_bitcode(text: str) -> bytes:
-    """A unit's bitcode, parsed in a fresh context (another module's leavings would change it)."""
-    with llvm.parse_assembly(text, llvm.create_context()) as module:
-        return bytes(module.as_bitcode())
-
-
-#: Clang vectorises from -O2 on and unrolls likewise (clang/lib/Driver/ToolChains/Clang.cpp).
-_VECTORIZE_FROM: Final = 2
-
-
 @lru_cache(maxsize=8)
 def _machine(options: Options) -> tuple[Any, Any]:
     """Target machine and tuning for some options, made once per process."""
@@ -99,25 +83,9 @@ def _machine(options: Options) -> tuple[Any, Any]:
         codemodel=options.code_model,
     )
     tuning = llvm.create_pipeline_tuning_options(options.level)
-    tuning.loop_vectorization = tuning.slp_vectorization = options.level >= _VECTORIZE_FROM
-    tuning.loop_unrolling = tuning.loop_interleaving = options.level >= _VECTORIZE_FROM
+    tuning.loop_vectorization = tuning.slp_vectorization = options.level >= VECTORIZE_FROM
+    tuning.loop_unrolling = tuning.loop_interleaving = options.level >= VECTORIZE_FROM
     return machine, tuning
-
-
-def simplify(text: str, options: Options) -> str:
-    """A unit's IR after a cheap clean-up of each function alone, printed.
-
-    Takes a fifth of the lines away, so that sizes can be judged and bodies carried in fewer words; the
-    three passes are the ones that LLVM's own pipeline runs first.
-    """
-    builder = llvm.create_pass_builder(*_machine(options))
-    with llvm.parse_assembly(text, llvm.create_context()) as module:
-        passes = llvm.create_new_module_pass_manager()
-        passes.add_simplify_cfg_pass()
-        passes.add_sroa_pass()
-        passes.add_instruction_combine_pass()
-        passes.run(module, builder)
-        return str(module)
 
 
 def data_layout(options: Options) -> str:
@@ -147,21 +115,56 @@ def check_target(options: Options) -> None:
         raise BuildError(f"target {options.triple}: {words.splitlines()[0].partition(' (ignoring')[0]}")
 
 
-def emit(bitcode: bytes, options: Options) -> bytes:
-    """Optimises and generates code. Sees nothing but what is in the key."""
-    machine, tuning = _machine(options)
-    with llvm.parse_bitcode(bitcode, llvm.create_context()) as module:
-        module.verify()
-        if options.optimize:
-            # A run uses the pass manager up (a second one asserts) and leaves callbacks in the builder
-            # that slow every later run (sqlite's 2,600 units: 26 s with one builder, 14 s with one each).
-            builder = llvm.create_pass_builder(machine, tuning)
-            builder.getModulePassManager().run(module, builder)
-        if options.output == "bitcode":
+class Llvmlite:
+    """The engine in llvmlite's wheel."""
+
+    @property
+    def identity(self) -> Compiler:
+        library = os.path.join(os.path.dirname(llvm.__file__), "libllvmlite.so")
+        size = os.path.getsize(library) if os.path.exists(library) else 0
+        version = ".".join(map(str, llvm.llvm_version_info))
+        return Compiler(llvm=version, llvmlite=str(llvmlite.__version__), library=str(size))
+
+    def unit_bitcode(self, text: str) -> bytes:
+        with llvm.parse_assembly(text, llvm.create_context()) as module:
             return bytes(module.as_bitcode())
-        if options.output == "assembly":
-            return str(machine.emit_assembly(module)).encode("latin-1")
-        return bytes(machine.emit_object(module))
+
+    def simplify(self, text: str, options: Options) -> str:
+        builder = llvm.create_pass_builder(*_machine(options))
+        with llvm.parse_assembly(text, llvm.create_context()) as module:
+            passes = llvm.create_new_module_pass_manager()
+            passes.add_simplify_cfg_pass()
+            passes.add_sroa_pass()
+            passes.add_instruction_combine_pass()
+            passes.run(module, builder)
+            return str(module)
+
+    def emit(self, bitcode: bytes, options: Options) -> bytes:
+        machine, tuning = _machine(options)
+        with llvm.parse_bitcode(bitcode, llvm.create_context()) as module:
+            module.verify()
+            if options.optimize:
+                # A run uses the pass manager up (a second one asserts) and leaves callbacks in the builder
+                # that slow every later run (sqlite's 2,600 units: 26 s with one builder, 14 s with one each).
+                builder = llvm.create_pass_builder(machine, tuning)
+                builder.getModulePassManager().run(module, builder)
+            if options.output == "bitcode":
+                return bytes(module.as_bitcode())
+            if options.output == "assembly":
+                return str(machine.emit_assembly(module)).encode("latin-1")
+            return bytes(machine.emit_object(module))
+
+
+def find_engine(choice: str, clang: str | None) -> Engine:
+    """The engine to use: `auto` (LLVM's shared library, else llvmlite's own copy), `llvmlite` or a path.
+
+    `clang` is the compiler beside which the library may lie. Raises UsageError for an unfit path.
+    """
+    major, minor, *_ = llvm.llvm_version_info
+    try:
+        return find_library(choice, (major, minor), clang) or Llvmlite()
+    except OSError as error:
+        raise UsageError(f"{choice}: cannot be used as LLVM's library: {error}") from None
 
 
 def merge(units: Iterable[tuple[bytes, Mapping[str, str]]]) -> bytes:

@@ -78,6 +78,14 @@ def cli() -> None:
 @_option("--linker", default="auto", env="LINKER", help="auto, lld, mold, bfd, gold or a path.")
 @_option("--cc", "driver", env="CC", help="The compiler driver that links [default: cc].")
 @_option("--clang", env="CLANG", help="The clang for C and C++ [default: the newest].")
+@_option(
+    "--llvm",
+    "engine",
+    default="auto",
+    show_default=True,
+    env="LLVM",
+    help="auto (LLVM's shared library if there is one), llvmlite, or a libLLVM's path.",
+)
 @_option("-I", "include", env="INCLUDE", multiple=True, metavar="DIR", help="Passed to clang.")
 @_option("-D", "define", env="DEFINES", multiple=True, metavar="NAME[=VALUE]", help="Passed to clang.")
 @_option("-U", "undefine", env="UNDEFINES", multiple=True, metavar="NAME", help="Passed to clang.")
@@ -112,6 +120,7 @@ def build(**options: Any) -> None:
         features=options["features"],
         threads=options["threads"] or len(os.sched_getaffinity(0)),
         clang=options["clang"],
+        engine=options["engine"],
         clang_flags=tuple(flags),
         linker=options["linker"],
         driver=options["driver"],

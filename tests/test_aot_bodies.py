@@ -10,7 +10,7 @@ from nativecache.aot import llvm
 from nativecache.aot.bodies import CLEANED_LINES, find_bodies, find_called_once
 from nativecache.aot.extract import ImportLimits
 from nativecache.aot.index import index_module
-from nativecache.aot.key import Compiler, Options
+from nativecache.aot.key import Options
 from nativecache.aot.partition import Unit, partition
 from nativecache.aot.program import Program, resolve_symbols
 from nativecache.cache.entry import Entry
@@ -18,7 +18,7 @@ from nativecache.cache.lookup import EntryStore
 from nativecache.cache.store import MemoryStore, Store
 
 TRIPLE = "x86_64-unknown-linux-gnu"
-COMPILER = Compiler(llvm="22", llvmlite="0", library_bytes=1)
+ENGINE = llvm.Llvmlite()
 OPTIONS = Options(
     triple=TRIPLE, cpu="", features="", level=2, optimize=True, relocation="pic", code_model="default"
 )
@@ -35,7 +35,7 @@ def prepared(
     find_bodies(
         program,
         units,
-        compiler=COMPILER,
+        engine=ENGINE,
         options=OPTIONS,
         final=True,
         store=EntryStore(store or MemoryStore()),
@@ -110,7 +110,7 @@ def test_clean_ups_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(text: str, options: Options) -> str:
         raise AssertionError("cleaned up again")
 
-    monkeypatch.setattr(llvm, "simplify", never)
+    monkeypatch.setattr(llvm.Llvmlite, "simplify", never)
     second, _ = prepared(text, store=store)
     assert {n: b.text for n, b in first.bodies.items()} == {n: b.text for n, b in second.bodies.items()} != {}
     other, _ = prepared(text.replace("i32 2", "i32 3"), store=store)

@@ -42,7 +42,10 @@ def image(output: str, *texts: str) -> Image:
     objects = {}
     for unit in units:
         text = extract(program, unit, triple=TRIPLE, datalayout="", final=True)
-        objects[unit.index] = llvm.emit(llvm.unit_bitcode(text.text), options), text.bindings
+        objects[unit.index] = (
+            llvm.Llvmlite().emit(llvm.Llvmlite().unit_bitcode(text.text), options),
+            text.bindings,
+        )
     return Image(program, units, objects, (), (), cplusplus=False, target=None)
 
 

@@ -19,7 +19,7 @@ from nativecache.cache.lookup import EntryStore
 from nativecache.cache.store import NullStore
 
 TRIPLE = "x86_64-unknown-linux-gnu"
-COMPILER = Compiler(llvm="22", llvmlite="0", library_bytes=1)
+COMPILER = Compiler(llvm="22", llvmlite="0", library="1")
 OPTIONS = Options(
     triple=TRIPLE, cpu="", features="", level=2, optimize=True, relocation="pic", code_model="default"
 )
@@ -36,7 +36,7 @@ def with_bodies(*texts: str) -> Program:
     find_bodies(
         program,
         partition(program, final=True),
-        compiler=COMPILER,
+        engine=llvm.Llvmlite(),
         options=OPTIONS,
         final=True,
         store=EntryStore(NullStore()),
@@ -51,7 +51,7 @@ def unit(program: Program, name: str, limits: ImportLimits = NO_IMPORTS) -> Unit
 
 
 def key(text: UnitText) -> str:
-    return compute_key(COMPILER, OPTIONS, llvm.unit_bitcode(text.text))
+    return compute_key(COMPILER, OPTIONS, llvm.Llvmlite().unit_bitcode(text.text))
 
 
 BASE = """\

@@ -22,7 +22,7 @@ from nativecache.aot.index import (
     type_end,
     unescape,
 )
-from nativecache.aot.llvm import read_module, unit_bitcode
+from nativecache.aot.llvm import Llvmlite, read_module
 
 
 def indexed(text: str) -> Module:
@@ -312,7 +312,9 @@ def test_llvm_reads_every_declaration() -> None:
         'define available_externally void @e(...) gc "statepoint-example" { ret void }\n'
     )
     types = "".join(f"{name} = type {body}\n" for name, body in module.types.items())
-    assert unit_bitcode(types + "".join(declaration(entity, module) for entity in module.entities.values()))
+    assert Llvmlite().unit_bitcode(
+        types + "".join(declaration(entity, module) for entity in module.entities.values())
+    )
 
 
 # Definitions

@@ -1,14 +1,18 @@
 """Calls into LLVM give the same bytes whatever else the process did, and errors instead of crashes."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from nativecache.aot import llvm
-from nativecache.aot.errors import BuildError
+from nativecache.aot.engine import Engine
+from nativecache.aot.errors import BuildError, UsageError
 from nativecache.aot.key import Options
+from nativecache.aot.libllvm import SharedLibrary, build_id
 from nativecache.aot.pool import Job, Pool, WorkerDied
 
 TRIPLE = "x86_64-unknown-linux-gnu"
@@ -35,14 +39,27 @@ out:
 """
 
 
+LLVMLITE = llvm.Llvmlite()
+
+
+@pytest.fixture(params=["llvmlite", "libLLVM"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    if request.param == "llvmlite":
+        return LLVMLITE
+    found = llvm.find_engine("auto", None)
+    if not isinstance(found, SharedLibrary):
+        pytest.skip("no libLLVM of llvmlite's version here")
+    return found
+
+
 def unit(n: int) -> bytes:
-    return llvm.unit_bitcode(
+    return LLVMLITE.unit_bitcode(
         LOOP.replace("@sum", f"@sum{n}").replace("add i64 %i, 1", f"add i64 %i, {n + 1}")
     )
 
 
 def test_text_and_bitcode_read_alike() -> None:
-    texts = [llvm.read_module(data) for data in (LOOP.encode(), llvm.unit_bitcode(LOOP))]
+    texts = [llvm.read_module(data) for data in (LOOP.encode(), LLVMLITE.unit_bitcode(LOOP))]
     assert texts[0].partition("target")[2] == texts[1].partition("target")[2] != ""
 
 
@@ -74,42 +91,43 @@ def test_bad_text_is_an_error_of_one_line(text: str, reason: str) -> None:
     assert reason in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_bitcode_does_not_depend_on_what_was_parsed_before() -> None:
-    before = llvm.unit_bitcode(LOOP)
-    llvm.unit_bitcode("%T = type { ptr }\n@x = global %T zeroinitializer\ndeclare void @sum2(ptr)\n")
-    assert llvm.unit_bitcode(LOOP) == before
+def test_bitcode_does_not_depend_on_what_was_parsed_before(engine: Engine) -> None:
+    before = engine.unit_bitcode(LOOP)
+    engine.unit_bitcode("%T = type { ptr }\n@x = global %T zeroinitializer\ndeclare void @sum2(ptr)\n")
+    assert engine.unit_bitcode(LOOP) == before
 
 
-def test_units_emit_alike_in_any_order() -> None:
+def test_units_emit_alike_in_any_order(engine: Engine) -> None:
     units = [unit(n) for n in range(6)]
-    forward = [llvm.emit(bitcode, OPTIONS) for bitcode in units]
-    backward = [llvm.emit(bitcode, OPTIONS) for bitcode in reversed(units)]
+    forward = [engine.emit(bitcode, OPTIONS) for bitcode in units]
+    backward = [engine.emit(bitcode, OPTIONS) for bitcode in reversed(units)]
     assert forward == backward[::-1]
     assert len(set(forward)) == len(units)
 
 
-def test_units_emit_alike_in_any_process() -> None:
+def test_units_emit_alike_in_any_process(engine: Engine) -> None:
     """In workers of a pool, whichever gets which, and in a fresh interpreter."""
     units = [unit(n) for n in range(6)]
-    expected = [llvm.emit(bitcode, OPTIONS) for bitcode in units]
-    with Pool(2, {"emit": llvm.emit}) as pool:
+    expected = [engine.emit(bitcode, OPTIONS) for bitcode in units]
+    with Pool(2, {"emit": engine.emit}) as pool:
         for n, bitcode in enumerate(units):
             pool.submit(Job("emit", n, (bitcode, OPTIONS)), priority=n % 3)
         assert {done.job.tag: done.result for done in pool.results()} == dict(enumerate(expected))
     script = (
         "import sys; from nativecache.aot import llvm; from nativecache.aot.key import Options\n"
-        f"sys.stdout.buffer.write(llvm.emit(sys.stdin.buffer.read(), {OPTIONS!r}))"
+        f"engine = llvm.find_engine({getattr(engine, 'path', 'llvmlite')!r}, None)\n"
+        f"sys.stdout.buffer.write(engine.emit(sys.stdin.buffer.read(), {OPTIONS!r}))"
     )
     fresh = subprocess.run([sys.executable, "-c", script], input=units[3], capture_output=True, check=True)
     assert fresh.stdout == expected[3]
 
 
-def test_emitting_changes_nothing_that_is_emitted_next() -> None:
+def test_emitting_changes_nothing_that_is_emitted_next(engine: Engine) -> None:
     bitcode = unit(1)
-    assert llvm.emit(bitcode, OPTIONS) == llvm.emit(bitcode, OPTIONS)
+    assert engine.emit(bitcode, OPTIONS) == engine.emit(bitcode, OPTIONS)
 
 
-def test_options_change_what_is_emitted() -> None:
+def test_options_change_what_is_emitted(engine: Engine) -> None:
     bitcode = unit(0)
     kinds = [
         OPTIONS,
@@ -120,19 +138,19 @@ def test_options_change_what_is_emitted() -> None:
         replace(OPTIONS, output="assembly"),
         replace(OPTIONS, output="bitcode"),
     ]
-    assert len({llvm.emit(bitcode, options) for options in kinds}) == len(kinds)
+    assert len({engine.emit(bitcode, options) for options in kinds}) == len(kinds)
 
 
-def test_loops_are_vectorised_from_o2_on() -> None:
+def test_loops_are_vectorised_from_o2_on(engine: Engine) -> None:
     text = {
-        level: llvm.emit(unit(0), replace(OPTIONS, level=level, output="assembly")).decode()
+        level: engine.emit(unit(0), replace(OPTIONS, level=level, output="assembly")).decode()
         for level in (1, 2)
     }
     assert "addpd" in text[2] and "addpd" not in text[1]
 
 
-def test_simplify_takes_memory_traffic_out_and_inlines_nothing() -> None:
-    text = llvm.simplify(
+def test_simplify_takes_memory_traffic_out_and_inlines_nothing(engine: Engine) -> None:
+    text = engine.simplify(
         "define i32 @f(i32 %x) {\n  %p = alloca i32\n  store i32 %x, ptr %p\n  %v = load i32, ptr %p\n"
         "  %w = call i32 @g(i32 %v)\n  ret i32 %w\n}\ndefine i32 @g(i32 %x) {\n  ret i32 %x\n}\n",
         OPTIONS,
@@ -167,12 +185,12 @@ def test_a_known_cpu_is_no_error() -> None:
     llvm.check_target(replace(OPTIONS, cpu="znver4", features="+avx2,-bmi"))
 
 
-def test_inline_asm_that_cannot_be_assembled_costs_the_worker_only() -> None:
-    bad = llvm.unit_bitcode(
+def test_inline_asm_that_cannot_be_assembled_costs_the_worker_only(engine: Engine) -> None:
+    bad = engine.unit_bitcode(
         f'target triple = "{TRIPLE}"\ndefine void @f() {{\n'
         '  call void asm "nop", "{nosuch}"(i32 1)\n  ret void\n}\n'
     )
-    with Pool(1, {"emit": llvm.emit}) as pool:
+    with Pool(1, {"emit": engine.emit}) as pool:
         pool.submit(Job("emit", "bad", (bad, OPTIONS)))
         pool.submit(Job("emit", "good", (unit(0), OPTIONS)))
         done = {d.job.tag: d for d in pool.results()}
@@ -181,17 +199,17 @@ def test_inline_asm_that_cannot_be_assembled_costs_the_worker_only() -> None:
 
 
 def test_merging_units_renames_their_symbols() -> None:
-    one = llvm.unit_bitcode(
+    one = LLVMLITE.unit_bitcode(
         "declare i32 @nc.1()\ndefine i32 @nc.0() {\n  %x = call i32 @nc.1()\n  ret i32 %x\n}\n"
     )
-    two = llvm.unit_bitcode("define i32 @nc.0() {\n  ret i32 7\n}\n")
+    two = LLVMLITE.unit_bitcode("define i32 @nc.0() {\n  ret i32 7\n}\n")
     merged = llvm.merge([(one, {"nc.0": "main", "nc.1": "a b"}), (two, {"nc.0": "a b"})])
     text = llvm.read_module(merged)
     assert "define i32 @main()" in text and 'define i32 @"a b"()' in text and "nc." not in text
 
 
 def test_units_that_clash_cannot_be_merged() -> None:
-    one = llvm.unit_bitcode("define i32 @f() {\n  ret i32 7\n}\n")
+    one = LLVMLITE.unit_bitcode("define i32 @f() {\n  ret i32 7\n}\n")
     with pytest.raises((BuildError, RuntimeError), match="f"):
         llvm.merge([(one, {}), (one, {})])
 
@@ -206,3 +224,53 @@ def test_units_that_clash_cannot_be_merged() -> None:
 )
 def test_first_line_of_llvms_message(message: str, line: str) -> None:
     assert llvm.first_line(message) == line
+
+
+LEVELS = [replace(OPTIONS, level=level) for level in range(4)]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *LEVELS,
+        replace(OPTIONS, optimize=False),
+        replace(OPTIONS, relocation="static", code_model="medium"),
+        replace(OPTIONS, cpu="znver4", features="-avx512f"),
+        replace(OPTIONS, output="assembly"),
+        replace(OPTIONS, triple="aarch64-unknown-linux-gnu"),
+    ],
+)
+def test_both_engines_make_the_same_object(engine: Engine, options: Options) -> None:
+    """Their versions differ in the last number at most; were they to differ in code, keys keep them apart."""
+    bitcode = LLVMLITE.unit_bitcode(LOOP.replace(TRIPLE, options.triple))
+    assert engine.emit(bitcode, options) == LLVMLITE.emit(bitcode, options)
+
+
+def test_bad_input_is_an_exception_in_every_engine(engine: Engine) -> None:
+    with pytest.raises(RuntimeError, match="expected"):
+        engine.unit_bitcode("define void @f( {")
+    with pytest.raises(RuntimeError, match="nosuch"):
+        engine.emit(unit(0), replace(OPTIONS, triple="nosuch-linux-gnu"))
+
+
+def test_a_library_is_known_by_its_build_id(tmp_path: Path) -> None:
+    found = llvm.find_engine("auto", None)
+    if not isinstance(found, SharedLibrary):
+        pytest.skip("no libLLVM of llvmlite's version here")
+    assert found.identity.llvmlite == "" and re.fullmatch("[0-9a-f]{16,}", found.identity.library)
+    assert found.identity.library == build_id(Path(found.path))
+    (tmp_path / "short").write_bytes(b"\x7fELF\x02\x01")
+    with pytest.raises(OSError, match="short"):
+        SharedLibrary(str(tmp_path / "short"))
+
+
+def test_a_file_without_build_id_is_known_by_size_and_time(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"none")
+    assert build_id(tmp_path / "x").startswith("4-")
+
+
+def test_an_engine_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"nosuch\.so: cannot be used as LLVM's library"):
+        llvm.find_engine(str(tmp_path / "nosuch.so"), None)
+    with pytest.raises(UsageError, match="cannot be used as LLVM's library"):
+        llvm.find_engine("libc.so.6", None)

@@ -38,7 +38,7 @@ def test_objects_archives_and_libraries_go_to_the_linker(name: str) -> None:
 
 def test_text_and_bitcode_read_alike(tmp_path: Path) -> None:
     (tmp_path / "a.ll").write_text(FUNCTION)
-    (tmp_path / "a.bc").write_bytes(llvm.unit_bitcode(FUNCTION))
+    (tmp_path / "a.bc").write_bytes(llvm.Llvmlite().unit_bitcode(FUNCTION))
     texts = [text.partition("\n\n")[2] for _, text in read(tmp_path, "a.ll", "a.bc").texts]
     assert texts == [FUNCTION, FUNCTION]
 
@@ -51,7 +51,7 @@ def test_texts_come_in_the_order_of_the_inputs(tmp_path: Path) -> None:
 
 
 def test_bitcode_is_known_by_its_beginning(tmp_path: Path) -> None:
-    (tmp_path / "odd").write_bytes(llvm.unit_bitcode(FUNCTION))
+    (tmp_path / "odd").write_bytes(llvm.Llvmlite().unit_bitcode(FUNCTION))
     assert "define i32 @f()" in read(tmp_path, "odd").texts[0][1]
 
 

@@ -85,7 +85,7 @@ def test_several_bad_inputs_are_reported_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [4, 20, 300, -8])
 def test_truncated_bitcode(tmp_path: Path, size: int) -> None:
-    (tmp_path / "cut.bc").write_bytes(llvm.unit_bitcode(IR)[:size])
+    (tmp_path / "cut.bc").write_bytes(llvm.Llvmlite().unit_bitcode(IR)[:size])
     (line,) = fails(tmp_path, 1, "cut.bc")
     assert line.startswith("nativecache: cut.bc: ")
 
@@ -102,7 +102,7 @@ def test_bitcode_with_flipped_bits(tmp_path: Path, part: int) -> None:
             "  %d = icmp eq i32 %c, %x\n  br i1 %d, label %a, label %b\na:\n  ret i32 1\nb:\n  ret i32 0\n}\n"
         )
     )
-    good = llvm.unit_bitcode(text)
+    good = llvm.Llvmlite().unit_bitcode(text)
     for n in range(part, 40, 4):
         place = random.Random(n)
         data = bytearray(good)

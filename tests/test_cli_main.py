@@ -96,6 +96,7 @@ def test_defaults(asked: Asked) -> None:
         ("-j3", "THREADS", "3", "threads", 3),
         ("--linker mold", "LINKER", "mold", "linker", "mold"),
         ("--cc gcc", "CC", "gcc", "driver", "gcc"),
+        ("--llvm llvmlite", "LLVM", "llvmlite", "engine", "llvmlite"),
         ("--clang clang-19", "CLANG", "clang-19", "clang", "clang-19"),
         ("-Iinclude", "INCLUDE", "include", "clang_flags", ("-Iinclude",)),
         ("-I one -I two", "INCLUDE", "one two", "clang_flags", ("-Ione", "-Itwo")),
@@ -485,3 +486,17 @@ def test_stats_are_json_with_a_line_end(tmp_path: Path) -> None:
     build(tmp_path, *WORDS)
     text = (tmp_path / "stats.json").read_text()
     assert text.endswith("}\n") and isinstance(json.loads(text), dict)
+
+
+@needs_clang
+def test_the_image_is_the_same_whichever_llvm_makes_it(tmp_path: Path) -> None:
+    (tmp_path / "a.c").write_text(
+        "#include <stdio.h>\nstatic double half(double x) { return x / 2; }\n"
+        "int main(int n, char **v) {\n  double s = 0;\n  for (int i = 0; i < n * 100; i++) s += half(i);\n"
+        '  return printf("%g\\n", s) < 0;\n}\n'
+    )
+    images = []
+    for engine in ("llvmlite", "auto"):
+        build(tmp_path, "a.c", "-o", "a", "--llvm", engine)
+        images.append((tmp_path / "a").read_bytes())
+    assert images[0] == images[1]

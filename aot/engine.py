@@ -1,0 +1,32 @@
+"""What an LLVM must be able to do to make keys and objects; `llvm.py` and `libllvm.py` have one each."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from nativecache.aot.key import Compiler, Options
+
+#: Clang vectorises from -O2 on and unrolls likewise (clang/lib/Driver/ToolChains/Clang.cpp).
+VECTORIZE_FROM: Final = 2
+
+#: The clean-up takes a fifth of the lines away, so that sizes can be judged and bodies carried in fewer
+#: words; the three passes are the ones that LLVM's own pipeline runs first. One visit of instcombine
+#: is enough for that.
+SIMPLIFY: Final = "simplifycfg,sroa,instcombine<no-verify-fixpoint>"
+
+
+class Engine(Protocol):
+    """The LLVM that makes keys and objects. Its calls raise RuntimeError with LLVM's reason."""
+
+    @property
+    def identity(self) -> Compiler:
+        """What of it goes into keys."""
+
+    def unit_bitcode(self, text: str) -> bytes:
+        """A unit's bitcode, parsed in a fresh context (another module's leavings would change it)."""
+
+    def simplify(self, text: str, options: Options) -> str:
+        """A unit's IR after a cheap clean-up of each function alone (`SIMPLIFY`), printed."""
+
+    def emit(self, bitcode: bytes, options: Options) -> bytes:
+        """Optimises and generates code. Sees nothing but what is in the key."""
