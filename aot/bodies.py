@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import PurePath
 from typing import Final
 
@@ -18,6 +19,8 @@ from nativecache.aot.engine import Engine
 from nativecache.aot.extract import ImportLimits, extract, importable, number_module
 from nativecache.aot.index import Entity, Module, references, symbol_name
 from nativecache.aot.key import Compiler, Options, compute_key
+from nativecache.aot.meaning import Meanings
+from nativecache.aot.memo import CleanUp, Memo
 from nativecache.aot.partition import Unit, attribute_groups, is_always_inline, structors
 from nativecache.aot.pool import Job, Pool
 from nativecache.aot.program import Body, Program
@@ -43,6 +46,8 @@ ONCE_LINES: Final = 150
 def find_bodies(
     program: Program,
     units: tuple[Unit, ...],
+    meanings: Meanings,
+    memos: Sequence[Memo],
     *,
     engine: Engine,
     options: Options,
@@ -57,23 +62,27 @@ def find_bodies(
     """
     packs = [_Pack(module.label, engine.identity, options, store) for module in program.modules]
 
-    def simplified(index: int) -> tuple[bytes, str | None, Body]:
+    def simplified(index: int) -> tuple[CleanUp, str | None]:
         unit = units[index]
         source = program.source(unit.module)
         text = extract(program, unit, triple=options.triple, datalayout=source.module.datalayout, final=final)
         digest = hashlib.sha256(text.text.encode("latin-1")).digest()
-        known = packs[unit.module].bodies.get(digest)
+        known = packs[unit.module].find(digest)
         result = number_module(engine.simplify(text.text, options)) if known is None else known
-        entity = source.module.entities[unit.tokens[0]]
-        body = Body(
-            lines=_cost(source.module, entity, _lines(result)),
-            importable=importable(program, source, entity),
-            mentions=_mentions_printed(result, text.bindings),
-            bindings=text.bindings,
-        )
-        return digest, (result if known is None else None), body
+        mentions = _mentions_printed(result, text.bindings)
+        return CleanUp(digest, _lines(result), text.bindings, mentions), (result if known is None else None)
 
-    used: dict[int, dict[bytes, str]] = defaultdict(dict)
+    def add(unit: Unit, made: CleanUp) -> None:
+        source = program.source(unit.module)
+        entity, pack = source.module.entities[unit.tokens[0]], packs[unit.module]
+        program.bodies[unit.name] = Body(
+            lines=_cost(source.module, entity, made.lines),
+            importable=_importable(meanings, program, unit),
+            mentions=made.mentions,
+            printed=partial(pack.text, made.text),
+            bindings=made.bindings,
+        )
+
     with Pool(threads, {"simplify": simplified}) as pool:
         for unit in units:
             if unit.kind != "function" or not _may_leave(program, unit):
@@ -81,33 +90,51 @@ def find_bodies(
             source = program.source(unit.module)
             entity = source.module.entities[unit.tokens[0]]
             lines = entity.text.count("\n")
-            if lines <= CLEANED_LINES:
-                pool.submit(Job("simplify", unit.index, (unit.index,)))
-            else:
+            if lines > CLEANED_LINES:
                 program.bodies[unit.name] = Body(
                     lines=_cost(source.module, entity, lines * _LEFT_LINES),
-                    importable=importable(program, source, entity),
-                    mentions=_mentions(program, unit),
+                    importable=_importable(meanings, program, unit),
+                    mentions=_mentions(meanings, program, unit),
                     given=(source, entity),
                 )
+                continue
+            meaning = meanings.unit(unit.module, unit.tokens, imports=False)
+            known = memos[unit.module].clean_up(meaning)
+            if known and packs[unit.module].use(known.text):
+                add(unit, known)
+            else:
+                pool.submit(Job("simplify", (unit, meaning), (unit.index,)))
         for done in pool.results():
             if done.error is not None:
                 continue  # it is compiled as it is, and complained about there
-            unit = units[done.job.tag]
-            digest, result, body = done.result
-            body.text = packs[unit.module].bodies[digest] if result is None else result
-            used[unit.module][digest] = body.text
-            program.bodies[unit.name] = body
+            unit, meaning = done.job.tag
+            made, result = done.result
+            if result is None:
+                packs[unit.module].use(made.text)
+            else:
+                packs[unit.module].add(made.text, result)
+            memos[unit.module].add_clean_up(meaning, made)
+            add(unit, made)
     if program.interposable:
         for unit in units:
             if unit.name in program.bodies and _exported(program, unit):
                 program.bodies[unit.name].home = unit.module
-    for i, texts in used.items():
-        packs[i].save(texts)
+    for pack in packs:
+        pack.save()
+
+
+def _importable(meanings: Meanings, program: Program, unit: Unit) -> bool:
+    source = program.source(unit.module)
+    symbols = meanings.modules[unit.module].skeleton(unit.tokens[0]).symbols
+    return importable(program, source, source.module.entities[unit.tokens[0]], symbols)
 
 
 def find_called_once(
-    program: Program, units: tuple[Unit, ...], roots: Iterable[int], limits: ImportLimits
+    program: Program,
+    units: tuple[Unit, ...],
+    meanings: Meanings,
+    roots: Iterable[int],
+    limits: ImportLimits,
 ) -> frozenset[str]:
     """Functions that a single call in the program mentions, from a caller that is never imported.
 
@@ -117,7 +144,7 @@ def find_called_once(
     callers: dict[str, str] = {}
     for unit in units:
         body = program.bodies.get(unit.name) if unit.kind == "function" else None
-        for name, count in (_mentions(program, unit) if body is None else body.mentions).items():
+        for name, count in (_mentions(meanings, program, unit) if body is None else body.mentions).items():
             mentions[name] += count
             callers[name] = unit.name if body is not None else ""
     fixed = {units[i].name for i in roots} | program.asm_words | program.wrapped
@@ -147,14 +174,18 @@ def find_called_once(
         once |= more
 
 
-def _mentions(program: Program, unit: Unit) -> Counter[str]:
-    """How often a unit names each symbol, what it defines left out once each."""
+def _mentions(meanings: Meanings, program: Program, unit: Unit) -> dict[str, int]:
+    """How often a unit names each symbol (2 for any more than once), what it defines left out once each."""
     source = program.source(unit.module)
-    own = Counter(t for token in unit.tokens for t in references(source.module.entities[token].text))
+    own: Counter[str] = Counter()
+    for token in unit.tokens:
+        bones = meanings.modules[unit.module].skeleton(token)
+        own.update(bones.symbols)
+        own.update(bones.repeated)
     own.subtract(unit.tokens)
     if unit.kind == "structors":
         own.update(slot.function for slot in structors(program, unit.module, final=True))
-    return Counter({source.names[token]: n for token, n in own.items() if n > 0 and token in source.names})
+    return {source.names[token]: n for token, n in own.items() if n > 0 and token in source.names}
 
 
 def _mentions_printed(text: str, bindings: Mapping[str, str]) -> dict[str, int]:
@@ -208,30 +239,50 @@ def _may_leave(program: Program, unit: Unit) -> bool:
 
 
 class _Pack:
-    """The cleaned-up functions of one input as the last build left them."""
+    """The cleaned-up functions of one input as the last build left them, by digest of what they were."""
 
     def __init__(self, label: str, compiler: Compiler, options: Options, store: EntryStore) -> None:
         name = PurePath(label).name
         self._store = store
         self._key = compute_key(compiler, options, b"bodies\0" + name.encode("utf-8", "surrogateescape"))
         entry = store.load(self._key)
-        self.bodies: dict[bytes, str] = dict(_unpack(entry.payload)) if entry else {}
+        self._old = _unpack(entry.payload) if entry else {}
+        self._used: dict[bytes, memoryview | bytes] = {}
 
-    def save(self, texts: dict[bytes, str]) -> None:
-        if texts.keys() != self.bodies.keys():
-            self._store.save(Entry(self._key, b"".join(_records(texts)), {}))
+    def find(self, digest: bytes) -> str | None:
+        """The text of a function that the last build cleaned up."""
+        found = self._old.get(digest)
+        return None if found is None else str(found, "latin-1")
+
+    def use(self, digest: bytes) -> bool:
+        """Keeps a function of the last build, if it has that one."""
+        if digest in self._old:
+            self._used[digest] = self._old[digest]
+        return digest in self._old
+
+    def add(self, digest: bytes, text: str) -> None:
+        self._used[digest] = text.encode("latin-1")
+
+    def text(self, digest: bytes) -> str:
+        return str(self._used[digest], "latin-1")
+
+    def save(self) -> None:
+        if self._used.keys() - self._old.keys():
+            self._store.save(Entry(self._key, b"".join(_records(self._used)), {}))
 
 
-def _records(texts: dict[bytes, str]) -> Iterable[bytes]:
+def _records(texts: Mapping[bytes, memoryview | bytes]) -> Iterable[memoryview | bytes]:
     for digest, text in sorted(texts.items()):
         yield _RECORD.pack(digest, len(text))
-        yield text.encode("latin-1")
+        yield text
 
 
-def _unpack(data: bytes) -> Iterator[tuple[bytes, str]]:
-    at = 0
+def _unpack(data: bytes) -> dict[bytes, memoryview | bytes]:
+    found: dict[bytes, memoryview | bytes] = {}
+    at, view = 0, memoryview(data)
     while at < len(data):
         digest, size = _RECORD.unpack_from(data, at)
         at += _RECORD.size
-        yield digest, data[at : at + size].decode("latin-1")
+        found[digest] = view[at : at + size]
         at += size
+    return found

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import deque
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -333,7 +333,7 @@ class _Writer:
             return False
         source = self.program.source(found.module)
         entity = source.module.entities[found.token]
-        if not _is_small_constant(entity) or (entity.linkage == "" and found.module != self.unit.module):
+        if not importable_constant(entity) or (entity.linkage == "" and found.module != self.unit.module):
             return False
         self.maps.setdefault(id(source.module), {})[entity.token] = self.symbols[final]
         text = definition(entity, keep_comdat=False, linkage="available_externally")
@@ -458,7 +458,7 @@ _ASM_DEFINITION: Final = re.compile(r"\.(?:globa?l|weak|set|equ|macro)\b")
 CONSTANT_TEXT: Final = 512
 
 
-def _is_small_constant(entity: Entity) -> bool:
+def importable_constant(entity: Entity) -> bool:
     """Whether code may fold loads from this variable: its value is known, fixed and short."""
     return (
         entity.kind == "variable"
@@ -489,15 +489,21 @@ def must_import(program: Program, source: Source, entity: Entity) -> bool:
         return False
     if entity.linkage != "available_externally" and not is_always_inline(entity.text, source.module):
         return False
-    return not takes_block_address(entity, source.module) and not mentions_pinned(program, source, entity)
+    symbols = references(entity.text) if source.pinned else ()
+    return not takes_block_address(entity, source.module) and not mentions_pinned(
+        program, source, entity, symbols
+    )
 
 
-def importable(program: Program, source: Source, entity: Entity) -> bool:
-    """Whether a copy of this body may stand in another unit to be inlined there."""
+def importable(program: Program, source: Source, entity: Entity, symbols: Collection[str]) -> bool:
+    """Whether a copy of this body may stand in another unit to be inlined there.
+
+    `symbols`: the tokens of all globals that it names.
+    """
     if entity.linkage in INTERPOSABLE or takes_block_address(entity, source.module):
         return False
     if source.names[entity.token] in program.wrapped or not program.opaque_bases.isdisjoint(
-        source.names.get(token, "") for token in references(entity.text)
+        source.names.get(token, "") for token in symbols
     ):
         return False
     if " asm " in entity.text and _ASM_DEFINITION.search(" ".join(inline_asm(entity.text))):
@@ -505,16 +511,16 @@ def importable(program: Program, source: Source, entity: Entity) -> bool:
     if not source.module.never_inline.isdisjoint(attribute_groups(entity.text)):
         return False
     # LLVM does not inline what reads its own variable arguments.
-    return "@llvm.va_start" not in entity.text and not mentions_pinned(program, source, entity)
+    return "@llvm.va_start" not in entity.text and not mentions_pinned(program, source, entity, symbols)
 
 
-def mentions_pinned(program: Program, source: Source, entity: Entity) -> bool:
+def mentions_pinned(program: Program, source: Source, entity: Entity, symbols: Iterable[str]) -> bool:
     """Whether a body refers to a local that only its own unit can see, or names symbols in asm."""
     if " asm " in entity.text:
         words = asm_words(inline_asm(entity.text))
         if not words.isdisjoint(program.definitions) or any(source.names[t] in words for t in source.pinned):
             return True
-    return bool(source.pinned) and not source.pinned.isdisjoint(references(entity.text))
+    return not source.pinned.isdisjoint(symbols)
 
 
 def has_named_locals(text: str) -> bool:

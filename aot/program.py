@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePath
@@ -71,8 +71,8 @@ class Source:
 class Body:
     """A function that may stand in other functions' units.
 
-    `given` is where it was read; a short function has `text` instead, which LLVM printed after a
-    clean-up of the unit that `bindings` belong to. `lines` judges what inlining it would cost;
+    `given` is where it was read; a short function has `printed` instead, which gives what LLVM printed
+    after a clean-up of the unit that `bindings` belong to. `lines` judges what inlining it would cost;
     `importable` tells whether a copy may stand in another unit at all; `mentions` counts the symbols
     that it names, by final name, itself left out.
     """
@@ -81,7 +81,7 @@ class Body:
     importable: bool
     mentions: Mapping[str, int]
     given: tuple[Source, Entity] | None = None
-    text: str = ""
+    printed: Callable[[], str] | None = None
     bindings: Mapping[str, str] = field(default_factory=dict)
     #: The one module that may import it, where another image could replace it at run time.
     home: int | None = None
@@ -90,7 +90,8 @@ class Body:
     def source(self) -> Source:
         if self.given:
             return self.given[0]
-        module = index_module(self.text, "")
+        assert self.printed is not None
+        module = index_module(self.printed(), "")
         names = {}
         for token in module.entities:
             name = symbol_name(token)

@@ -13,6 +13,8 @@ from nativecache.aot.bodies import find_bodies
 from nativecache.aot.extract import NO_IMPORTS, ImportLimits, UnitText, extract
 from nativecache.aot.index import index_module
 from nativecache.aot.key import Compiler, Options, compute_key
+from nativecache.aot.meaning import Meanings
+from nativecache.aot.memo import Memo
 from nativecache.aot.partition import partition
 from nativecache.aot.program import Program, resolve_symbols
 from nativecache.cache.lookup import EntryStore
@@ -33,9 +35,12 @@ def resolved(*texts: str) -> Program:
 
 def with_bodies(*texts: str) -> Program:
     program = resolved(*texts)
+    memos = [Memo(m.label, COMPILER, OPTIONS, EntryStore(NullStore())) for m in program.modules]
     find_bodies(
         program,
         partition(program, final=True),
+        Meanings(program, b"", memos),
+        memos,
         engine=llvm.Llvmlite(),
         options=OPTIONS,
         final=True,
