@@ -144,7 +144,6 @@ define i32 @longer(i32 %0) #1 {
   store volatile i32 8, ptr @shared, align 4
   store volatile i32 9, ptr @shared, align 4
   store volatile i32 10, ptr @shared, align 4
-  store volatile i32 11, ptr @shared, align 4
   ret i32 %0
 }
 define i32 @main() #1 {
@@ -157,7 +156,8 @@ define i32 @main() #1 {
   %7 = load i32, ptr @long, align 16
   %8 = load i32, ptr @local, align 4
   %9 = call i32 @longer(i32 %8)
-  call void asm sideeffect "nop # $0", "r"(i32 %9)
+  %10 = call i32 @longer(i32 %9)
+  call void asm sideeffect "nop # $0", "r"(i32 %10)
   ret i32 %7
 }
 declare i32 @puts(ptr noundef) #4
