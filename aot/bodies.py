@@ -21,7 +21,7 @@ from nativecache.aot.index import Entity, Module, references, symbol_name
 from nativecache.aot.key import Compiler, Options, compute_key
 from nativecache.aot.meaning import Meanings
 from nativecache.aot.memo import CleanUp, Memo
-from nativecache.aot.partition import Unit, attribute_groups, is_always_inline, structors
+from nativecache.aot.partition import Unit, is_always_inline, structors
 from nativecache.aot.pool import Job, Pool
 from nativecache.aot.program import Body, Program
 from nativecache.cache.entry import Entry
@@ -209,9 +209,9 @@ def _stays(body: Body | None, limits: ImportLimits) -> bool:
 
 def _cost(module: Module, entity: Entity, lines: float) -> int:
     """The lines that count against the import limit."""
-    if is_always_inline(entity.text, module):
+    if is_always_inline(entity, module):
         return 0  # it goes wherever it is called, however long it is
-    hinted = not module.inline_hint.isdisjoint(attribute_groups(entity.text))
+    hinted = not module.inline_hint.isdisjoint(entity.groups)
     return int(lines * _HINTED if hinted else lines)
 
 
@@ -234,8 +234,7 @@ def _may_leave(program: Program, unit: Unit) -> bool:
     module, token = program.modules[unit.module], unit.tokens[0]
     if token in program.pinned[unit.module] or module.numbered_types or token in module.address_taken:
         return False
-    groups = attribute_groups(module.entities[token].text)
-    return not any(" optnone " in module.attributes.get(group, "") for group in groups)
+    return module.never_optimize.isdisjoint(module.entities[token].groups)
 
 
 class _Pack:

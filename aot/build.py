@@ -28,7 +28,7 @@ from nativecache.aot.extract import (
 from nativecache.aot.index import Module, symbol_name
 from nativecache.aot.key import Options, compute_key
 from nativecache.aot.load import FrontEnd, Loaded, index, is_native, is_source, load
-from nativecache.aot.meaning import Meanings, digest
+from nativecache.aot.meaning import Meanings, digest, value_digest
 from nativecache.aot.memo import KeyedUnit, Memo
 from nativecache.aot.partition import Unit, partition
 from nativecache.aot.pool import Done, Job, Pool, WorkerDied
@@ -179,7 +179,7 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
         # What each input's units meant and became in earlier builds.
         with clock.phase("memo"):
             memos = [Memo(m.label, engine.identity, options, request.store) for m in modules]
-            context = _context(request, options, limits, final=final)
+            context = value_digest((options, limits, final, program.interposable))
             meanings = Meanings(program, context, memos, longest=limits.lines)
         # Clean each function up alone, so that callees worth inlining can be told and carried.
         if limits.lines:
@@ -259,11 +259,6 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
         wall_seconds=time.perf_counter() - start,
         image_bytes=request.output.stat().st_size,
     )
-
-
-def _context(request: Request, options: Options, limits: ImportLimits, *, final: bool) -> bytes:
-    """What every unit of the build depends on besides the program."""
-    return repr((options, limits, final, request.emit == "shared")).encode("utf-8", "surrogateescape")
 
 
 def _limits(request: Request) -> ImportLimits:

@@ -36,7 +36,7 @@ from nativecache.aot.index import (
     takes_block_address,
 )
 from nativecache.aot.library_names import has_meaning
-from nativecache.aot.partition import Unit, attribute_groups, is_always_inline, structors
+from nativecache.aot.partition import Unit, is_always_inline, structors
 from nativecache.aot.program import Body, Program, Source, called, copyable, is_decorated
 
 #: The one name a unit's file symbol has until it is renamed to the source file's.
@@ -144,7 +144,7 @@ class _Writer:
         self.limits = limits
         self.budget = limits.total
         module = program.modules[unit.module]
-        strings = [s for t in unit.tokens for s in inline_asm(module.entities[t].text)]
+        strings = [s for t in unit.tokens for s in inline_asm(module.entities[t])]
         #: Symbols that asm in this unit names: they keep their names.
         self.kept = asm_words(strings) | (module.asm_words if unit.has_asm else frozenset())
         self.members = frozenset(
@@ -467,7 +467,7 @@ def importable_constant(entity: Entity) -> bool:
         and entity.linkage not in INTERPOSABLE
         and not entity.thread_local
         and len(entity.text) <= CONSTANT_TEXT
-        and "blockaddress(" not in entity.text
+        and not entity.has_block_address
     )
 
 
@@ -487,7 +487,7 @@ def must_import(program: Program, source: Source, entity: Entity) -> bool:
     """
     if entity.kind != "function" or not entity.defined or entity.linkage in INTERPOSABLE:
         return False
-    if entity.linkage != "available_externally" and not is_always_inline(entity.text, source.module):
+    if entity.linkage != "available_externally" and not is_always_inline(entity, source.module):
         return False
     symbols = references(entity.text) if source.pinned else ()
     return not takes_block_address(entity, source.module) and not mentions_pinned(
@@ -506,18 +506,20 @@ def importable(program: Program, source: Source, entity: Entity, symbols: Collec
         source.names.get(token, "") for token in symbols
     ):
         return False
-    if " asm " in entity.text and _ASM_DEFINITION.search(" ".join(inline_asm(entity.text))):
+    if entity.has_asm and _ASM_DEFINITION.search(" ".join(inline_asm(entity))):
         return False
-    if not source.module.never_inline.isdisjoint(attribute_groups(entity.text)):
+    if not source.module.never_inline.isdisjoint(entity.groups):
         return False
     # LLVM does not inline what reads its own variable arguments.
-    return "@llvm.va_start" not in entity.text and not mentions_pinned(program, source, entity, symbols)
+    return source.module.va_start.isdisjoint(symbols) and not mentions_pinned(
+        program, source, entity, symbols
+    )
 
 
 def mentions_pinned(program: Program, source: Source, entity: Entity, symbols: Iterable[str]) -> bool:
     """Whether a body refers to a local that only its own unit can see, or names symbols in asm."""
-    if " asm " in entity.text:
-        words = asm_words(inline_asm(entity.text))
+    if entity.has_asm:
+        words = asm_words(inline_asm(entity))
         if not words.isdisjoint(program.definitions) or any(source.names[t] in words for t in source.pinned):
             return True
     return not source.pinned.isdisjoint(symbols)
@@ -597,4 +599,7 @@ def number_locals(entity: Entity, types: Container[str]) -> Entity:
         text=numbered,
         comdat=entity.comdat,
         unnamed_addr=entity.unnamed_addr,
+        groups=entity.groups,
+        has_asm=entity.has_asm,
+        has_block_address=entity.has_block_address,
     )

@@ -16,10 +16,11 @@ twin, its own token is part of its meaning.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final, Protocol
 
 from nativecache.aot.extract import importable_constant, must_import
@@ -30,46 +31,64 @@ from nativecache.aot.program import Program, copyable
 _SIZE: Final = 16
 
 
-def digest(*parts: bytes) -> bytes:
-    """A digest of some byte strings, each delimited by its length."""
-    state = hashlib.sha256()
-    for part in parts:
-        state.update(len(part).to_bytes(8, "little"))
-        state.update(part)
-    return state.digest()[:_SIZE]
+def digest(*digests: bytes) -> bytes:
+    """The digest of some digests."""
+    return hashlib.sha256(b"".join(digests)).digest()[:_SIZE]
 
 
 def text_digest(text: str) -> bytes:
-    """The digest under which a definition's skeleton is known."""
+    """The digest of a piece of IR, one byte per character."""
     return hashlib.sha256(text.encode("latin-1")).digest()[:_SIZE]
+
+
+def value_digest(value: object) -> bytes:
+    """The digest of what a value of plain types looks like."""
+    return hashlib.sha256(repr(value).encode("utf-8", "surrogateescape")).digest()[:_SIZE]
 
 
 @dataclass(frozen=True, slots=True)
 class Skeleton:
-    """A piece of IR without the spelling of its tokens. `tokens`: each once, in order of first use."""
+    """A piece of IR without the spelling of its tokens; those in order of first use, each once."""
 
     shape: bytes
-    tokens: tuple[str, ...]
+    symbols: tuple[str, ...]  # tokens of globals
+    others: tuple[str, ...]
     #: Symbols that are named more than once.
-    repeated: frozenset[str]
-
-    @property
-    def symbols(self) -> list[str]:
-        """The tokens of globals."""
-        return [token for token in self.tokens if token[0] == "@"]
+    repeated: tuple[str, ...]
 
 
 def skeleton(text: str) -> Skeleton:
     """One regex split, one join and a digest."""
     parts = TOKEN.split(text)
     tokens = parts[1::2]
-    ranks = {token: f"\0{rank}\0" for rank, token in enumerate(dict.fromkeys(tokens))}
+    symbols: list[str] = []
+    others: list[str] = []
+    ranks = {}
+    for token in dict.fromkeys(tokens):
+        if token[0] == "@":
+            ranks[token] = f"\0@{len(symbols)}\0"
+            symbols.append(token)
+        else:
+            ranks[token] = f"\0{len(others)}\0"
+            others.append(token)
     parts[1::2] = map(ranks.__getitem__, tokens)
     repeated: Iterable[str] = ()
     if len(tokens) > len(ranks):
         counts = Counter(token for token in tokens if token[0] == "@")
         repeated = (token for token, count in counts.items() if count > 1)
-    return Skeleton(text_digest("".join(parts)), tuple(ranks), frozenset(repeated))
+    return Skeleton(text_digest("".join(parts)), tuple(symbols), tuple(others), tuple(repeated))
+
+
+class _OnDemand(dict[str, bytes]):
+    """Digests by token, each made when it is asked for first."""
+
+    def __init__(self, make: Callable[[str], bytes]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, token: str) -> bytes:
+        found = self[token] = self._make(token)
+        return found
 
 
 class Skeletons(Protocol):
@@ -88,18 +107,28 @@ class ModuleMeaning:
         self._i = i
         self._module = program.modules[i]
         self._known = known
+        self._entities = self._module.entities
         self._names = program.names[i]
-        self._spelled: dict[str, bytes] = {}
-        self._heads: dict[str, bytes] = {}
-        self._meanings: dict[str, bytes] = {}
+        self._spelled = _OnDemand(self._spell)
+        self.meaning = _OnDemand(lambda token: self._mean(self.skeleton(token)))  # of a whole definition
+        #: Of a function's first line: all that a declaration of it is made from.
+        self.head = _OnDemand(self._head)
         self._skeletons: dict[str, Skeleton] = {}  # of definitions, by token
+
+    @cached_property
+    def _nodes(self) -> dict[str, Skeleton]:
+        """The metadata nodes; one that names itself does so by no number."""
+        return {
+            token: skeleton(body if body.startswith("!{") else re.sub(rf"{token}\b", "!self", body))
+            for token, body in self._module.metadata.items()
+        }
 
     @cached_property
     def _below(self) -> dict[str, frozenset[str]]:
         """What each metadata node names besides itself."""
         return {
-            token: frozenset(t for t in skeleton(body).tokens if t[0] == "!" and t != token)
-            for token, body in self._module.metadata.items()
+            token: frozenset(t for t in bones.others if t[0] == "!" and t != token)
+            for token, bones in self._nodes.items()
         }
 
     @cached_property
@@ -129,7 +158,7 @@ class ModuleMeaning:
         lists = (module.used, module.structors, module.numbered_types, module.asm, module.label)
         target = (module.triple, module.datalayout, sorted(self._program.pinned[self._i]))
         nodes = module.metadata if self._opaque else None
-        return digest(repr((lists, target, nodes)).encode("utf-8", "surrogateescape"), self._tokens(flags))
+        return digest(value_digest((lists, target, nodes)), self._tokens(flags))
 
     def skeleton(self, token: str) -> Skeleton:
         """The skeleton of a whole definition."""
@@ -147,80 +176,68 @@ class ModuleMeaning:
             self._skeletons[token] = found
         return found
 
-    def meaning(self, token: str) -> bytes:
-        """Of a whole definition."""
-        found = self._meanings.get(token)
-        if found is None:
-            bones = self.skeleton(token)
-            found = digest(bones.shape, *map(self._spell, bones.tokens))
-            self._meanings[token] = found
-        return found
-
-    def head(self, token: str) -> bytes:
-        """Of a function's first line: all that a declaration of it is made from."""
-        found = self._heads.get(token)
-        if found is None:
-            found = self._tokens(self._module.entities[token].text.partition("\n")[0])
-            self._heads[token] = found
-        return found
+    def _head(self, token: str) -> bytes:
+        # No token's identity matters here, so none needs a rank.
+        parts = TOKEN.split(self._entities[token].text.partition("\n")[0])
+        return digest(text_digest("\0".join(parts[0::2])), *map(self._spelled.__getitem__, parts[1::2]))
 
     def _tokens(self, text: str) -> bytes:
-        bones = skeleton(text)
-        return digest(bones.shape, *map(self._spell, bones.tokens))
+        return self._mean(skeleton(text))
+
+    def _mean(self, bones: Skeleton) -> bytes:
+        spelled = self._spelled.__getitem__
+        return digest(bones.shape, *map(spelled, bones.symbols), *map(spelled, bones.others))
 
     def _spell(self, token: str) -> bytes:
-        found = self._spelled.get(token)
-        if found is None:
-            found = self._spelled[token] = self._mean(token)
-        return found
-
-    def _mean(self, token: str) -> bytes:
         module = self._module
         match token[0]:
             case "@":
                 return self._symbol(token)
             case "%" if token in module.types:
-                return b"%" + self._tokens(module.types[token])
+                return digest(b"%", self._tokens(module.types[token]))
             case "#":
-                return b"#" + module.attributes.get(token, token).encode("latin-1")
+                return text_digest("#" + module.attributes.get(token, token))
             case "!" if token in module.metadata:
                 return self._node(token)
             case "$":
-                return f"{token} {module.comdats.get(token)}".encode("latin-1")
-        return token.encode("latin-1")
-
-    def copy(self, token: str) -> bytes | None:
-        """Of a constant that each unit has its own copy of; None for other symbols."""
-        entity = self._module.entities.get(token)
-        if entity and entity.defined and token not in self._program.pinned[self._i] and copyable(entity):
-            return self._spell(token)
-        return None
-
-    def _symbol(self, token: str) -> bytes:
-        entity = self._module.entities.get(token)
-        if entity is None:
-            return token.encode("latin-1")
-        if entity.defined and token not in self._program.pinned[self._i] and copyable(entity):
-            content = split_global(entity.text)[1]
-            twin = token if self._constants[content] > 1 else ""
-            return b"=" + twin.encode("latin-1") + self._tokens(content)
-        return b"@" + self._names[token].encode("utf-8", "surrogateescape")
+                return text_digest(f"{token} {module.comdats.get(token)}")
+        return text_digest(token)
 
     @cached_property
-    def _constants(self) -> Counter[str]:
-        """How many copied constants have the same content."""
-        return Counter(split_global(e.text)[1] for e in self._module.entities.values() if copyable(e))
+    def copies(self) -> dict[str, str]:
+        """The content of every constant that units have their own copies of, by token."""
+        pinned = self._program.pinned[self._i]
+        return {
+            token: split_global(entity.text)[1]
+            for token, entity in self._entities.items()
+            if entity.constant and entity.defined and token not in pinned and copyable(entity)
+        }
+
+    def copy(self, token: str) -> bytes | None:
+        """Of such a constant; None for other symbols."""
+        return self._spelled[token] if token in self.copies else None
+
+    @cached_property
+    def _twins(self) -> Counter[str]:
+        """How many of them have the same content."""
+        return Counter(self.copies.values())
+
+    def _symbol(self, token: str) -> bytes:
+        if content := self.copies.get(token):
+            twin = token if self._twins[content] > 1 else ""
+            return digest(text_digest("=" + twin), text_digest(content))
+        return value_digest(self._names[token]) if token in self._entities else text_digest(token)
 
     def _node(self, token: str) -> bytes:
         if self._opaque:
-            return token.encode("latin-1")
-        body = self._module.metadata[token]
-        if body.startswith("!{"):
-            return b"!" + self._tokens(body)
+            return text_digest(token)
+        content = self._mean(self._nodes[token])
+        if self._module.metadata[token].startswith("!{"):
+            return digest(b"!", content)
         # A node with an identity; the usual one (of a loop) is named by one function and itself.
         alone = self._users[token] == 1 and all(map(self._is_plain, self._below[token]))
         own = "" if alone else token
-        return b"!" + own.encode("latin-1") + self._tokens(body.replace(token, "!self"))
+        return digest(text_digest("!" + own), content)
 
     def _is_plain(self, token: str) -> bool:
         """Whether a node and all below it are told apart by their content alone."""
@@ -233,7 +250,7 @@ class ModuleMeaning:
         """How many definitions and other nodes name each node."""
         users = Counter(token for below in self._below.values() for token in below)
         for token in self._module.entities:
-            users.update(t for t in self.skeleton(token).tokens if t[0] == "!")
+            users.update(t for t in self.skeleton(token).others if t[0] == "!")
         return users
 
 
@@ -252,41 +269,29 @@ class Meanings:
         self._context = context
         self._longest = longest
         self.modules = [ModuleMeaning(program, i, names) for i, names in enumerate(known)]
-        self._plain: dict[tuple[int, str], bytes] = {}
-        self._seen: tuple[dict[tuple[int, str], bytes], ...] = ({}, {})
-        self._code: tuple[dict[tuple[int, str], bytes], ...] = ({}, {})
+        count = range(len(self.modules))
+        # By module: what is known of a symbol without imports; by stage and module: all that a unit
+        # knows of a symbol, and a definition with that of everything that it names.
+        self._plain = [_OnDemand(partial(self._declared, i)) for i in count]
+        self._seen = [[_OnDemand(partial(self._see, i, stage)) for i in count] for stage in (False, True)]
+        self._code = [[_OnDemand(partial(self._read, i, stage)) for i in count] for stage in (False, True)]
 
     def unit(self, module: int, tokens: Iterable[str], *, imports: bool) -> bytes:
         """Of a unit with these definitions, what it imports left out."""
-        return digest(self._context, *(self.code(module, token, imports=imports) for token in tokens))
-
-    def code(self, module: int, token: str, *, imports: bool) -> bytes:
-        """Of a definition and of what can be seen of everything that it names."""
-        known = self._code[imports]
-        found = known.get((module, token))
-        if found is None:
-            found = known[module, token] = digest(*self._parts(module, token, imports=imports))
-        return found
+        return digest(self._context, *map(self._code[imports][module].__getitem__, tokens))
 
     def body(self, name: str) -> bytes:
         """The same of the program's definition of a symbol, as imported; b"" if there is none."""
         found = self._program.definitions.get(name)
-        return self.code(found.module, found.token, imports=True) if found else b""
+        return self._code[True][found.module][found.token] if found else b""
 
-    def _parts(self, module: int, token: str, *, imports: bool) -> Iterator[bytes]:
+    def _read(self, module: int, imports: bool, token: str) -> bytes:
         meaning = self.modules[module]
-        yield meaning.context
-        yield meaning.meaning(token)
-        for symbol in meaning.skeleton(token).symbols:
-            yield self.seen(module, symbol, imports=imports)
+        seen = map(self._seen[imports][module].__getitem__, meaning.skeleton(token).symbols)
+        return digest(meaning.context, meaning.meaning[token], *seen)
 
-    def seen(self, module: int, token: str, *, imports: bool) -> bytes:
-        """Of what a unit knows about a symbol that a module names."""
-        known = self._seen[imports]
-        found = known.get((module, token))
-        if found is None:
-            found = known[module, token] = digest(*self._views(module, token, imports=imports))
-        return found
+    def _see(self, module: int, imports: bool, token: str) -> bytes:
+        return digest(*self._views(module, token, imports=imports))
 
     def _views(self, module: int, token: str, *, imports: bool) -> Iterator[bytes]:
         """The symbol, what it is a second name of, and the bodies that go wherever those are named."""
@@ -304,15 +309,13 @@ class Meanings:
             if other.kind == "alias":
                 below.append((found.module if found else at, aliasee(other)))
             if must_import(program, program.source(at), entity):
-                yield self.modules[at].meaning(current)
+                yield self.modules[at].meaning[current]
                 below += [(at, symbol) for symbol in self.modules[at].skeleton(current).symbols]
             stack += [place for place in below if place not in done]
             done.update(below)
 
     def _view(self, module: int, token: str, *, imports: bool) -> bytes:
-        plain = self._plain.get((module, token))
-        if plain is None:
-            plain = self._plain[module, token] = digest(*self._declared(module, token))
+        plain = self._plain[module][token]
         if not imports:
             return plain
         program = self._program
@@ -325,28 +328,25 @@ class Meanings:
             # How long a body is does not matter once it is too long.
             lines = min(body.lines, self._longest + 1)
             where = (lines, body.importable, body.home, name in program.once)
-        parts = [plain, repr(where).encode()]
+        parts = [plain, value_digest(where)]
         found = program.definitions.get(name)
         if found and importable_constant(program.modules[found.module].entities[found.token]):
             for symbol in self.modules[found.module].skeleton(found.token).symbols:
                 parts.append(self._view(found.module, symbol, imports=False))
         return digest(*parts)
 
-    def _declared(self, module: int, token: str) -> Iterator[bytes]:
+    def _declared(self, module: int, token: str) -> bytes:
         """What a declaration of the symbol is made from, and where its definition stands."""
         program = self._program
         entity = program.modules[module].entities.get(token)
         if entity is None:
-            yield token.encode("latin-1")
-            return
+            return text_digest(token)
         if copied := self.modules[module].copy(token):
-            yield copied
-            return
+            return copied
         name = program.names[module][token]
-        yield name.encode("utf-8", "surrogateescape")
-        yield self._own(module, entity)
         found = program.definitions.get(name)
         flags = (
+            name,
             entity.kind,
             entity.defined,
             token in program.pinned[module],
@@ -354,18 +354,17 @@ class Meanings:
             program.modules[found.module].label if found else None,
             found is not None and found.module == module,
         )
-        yield repr(flags).encode()
+        parts = [value_digest(flags), self._own(module, entity)]
         if found and (found.module, found.token) != (module, token):
-            other = program.modules[found.module].entities[found.token]
-            yield self._own(found.module, other)
+            parts.append(self._own(found.module, program.modules[found.module].entities[found.token]))
+        return digest(*parts)
 
     def _own(self, module: int, entity: Entity) -> bytes:
         """A function's first line; all of a variable, whose contents may be shown; an alias with its base."""
         meaning = self.modules[module]
         if entity.kind == "function":
-            return meaning.head(entity.token)
+            return meaning.head[entity.token]
         if entity.kind == "variable":
-            return meaning.meaning(entity.token)
-        base = aliasee(entity)
-        opaque = repr(self._program.is_opaque_alias(entity)).encode()
-        return digest(meaning.meaning(entity.token), opaque, self._view(module, base, imports=False))
+            return meaning.meaning[entity.token]
+        opaque = value_digest(self._program.is_opaque_alias(entity))
+        return digest(meaning.meaning[entity.token], opaque, self._plain[module][aliasee(entity)])

@@ -23,7 +23,7 @@ from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
 
 #: Raised whenever meanings, what is made from them, or the form of the file change.
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +62,12 @@ class Memo:
         record = self._skeletons.use(name)
         if record is None:
             return None
-        shape, tokens, repeated = record
-        return Skeleton(bytes.fromhex(shape), _words(tokens), frozenset(_words(repeated)))
+        shape, symbols, others, repeated = record
+        return Skeleton(bytes.fromhex(shape), _words(symbols), _words(others), _words(repeated))
 
     def add_skeleton(self, name: bytes, made: Skeleton) -> None:
-        record = [made.shape.hex(), "\n".join(made.tokens), "\n".join(sorted(made.repeated))]
-        self._skeletons.add(name, record)
+        words = map("\n".join, (made.symbols, made.others, made.repeated))
+        self._skeletons.add(name, [made.shape.hex(), *words])
 
     def clean_up(self, meaning: bytes) -> CleanUp | None:
         """What became of a function, by its meaning without imports."""

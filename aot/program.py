@@ -311,7 +311,7 @@ def _module_ids(modules: Sequence[Module]) -> list[str]:
 
 
 def _inline_asm_words(module: Module) -> frozenset[str]:
-    return asm_words(text for function in module.functions() for text in inline_asm(function.text))
+    return asm_words(text for function in module.functions() for text in inline_asm(function))
 
 
 def exported_by_asm(strings: Iterable[str]) -> set[str]:
