@@ -148,6 +148,20 @@ def test_other_metadata_numbers_are_the_same() -> None:
     assert unit(resolved(used), "work").text == unit(resolved(extra + shifted), "work").text
 
 
+def test_the_place_of_inline_asm_changes_nothing() -> None:
+    asm = """\
+define i32 @work(i32 %x) {
+  %y = call i32 asm "rorl $0 ; , !srcloc !9", "=r,0"(i32 %x), !srcloc !0, !other !1
+  ret i32 %y
+}
+!0 = !{i64 100}
+!1 = !{!"other"}
+"""
+    ours, theirs = (unit(resolved(text), "work") for text in (asm, asm.replace("i64 100", "i64 200")))
+    assert ours.text == theirs.text
+    assert '"rorl $0 ; , !srcloc !9"' in ours.text and "!other !0" in ours.text
+
+
 def test_another_file_changes_nothing() -> None:
     alone = unit(resolved(BASE), "work")
     among = unit(resolved("define i32 @first() {\n  ret i32 1\n}\n", BASE), "work")
