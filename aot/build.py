@@ -477,6 +477,7 @@ class _Work:
             datalayout=layout,
             final=self.final,
             limits=self.limits,
+            keep_types=options.output == "bitcode",
         )
         middle = time.process_time()
         bitcode = llvm.unit_bitcode(text.text)
