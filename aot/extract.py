@@ -166,6 +166,8 @@ class _Writer:
         self.final = final
         self.limits = limits
         self.keep_types = keep_types
+        #: Whether there is code that may gain from the contents of constants.
+        self.folds = limits.lines > 0 and unit.is_function
         self.budget = limits.total
         module = program.modules[unit.module]
         strings = [s for t in unit.tokens for s in inline_asm(module.entities[t].text)]
@@ -348,7 +350,7 @@ class _Writer:
             self.budget -= body.lines
             self.imported.append(final)
             self._write_body(body.source, body.entity, final, body.calls, level + 1)
-        elif not (level < 0 and self.limits.lines and self._show_constant(final)):
+        elif not (level < 0 and self.folds and self._show_constant(final)):
             self._emit(entity, self._rewrite(source, declaration(entity, source.module)))
 
     def _show_constant(self, final: str) -> bool:
@@ -502,6 +504,8 @@ def _is_small_constant(entity: Entity) -> bool:
         and entity.defined
         and entity.linkage not in INTERPOSABLE
         and not entity.thread_local
+        # C++'s type information says how long the type's name is.
+        and not entity.token.startswith("@_ZTI")
         and len(entity.text) <= CONSTANT_TEXT
         and "blockaddress(" not in entity.text
     )

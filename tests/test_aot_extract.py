@@ -499,6 +499,19 @@ def test_short_constants_are_shown_to_code_that_reads_them() -> None:
     assert "i32 6" not in unit(with_bodies(text), "caller").text
 
 
+def test_the_length_of_a_types_name_is_not_shown() -> None:
+    text = """\
+@_ZTS1A = constant [3 x i8] c"1A\\00"
+@_ZTI1A = constant { ptr, ptr } { ptr null, ptr @_ZTS1A }
+define ptr @caller() {
+  ret ptr @_ZTI1A
+}
+"""
+    other = text.replace("[3 x i8]", "[4 x i8]").replace("1A\\00", "2AB\\00").replace("1A", "2AB")
+    ours, theirs = (unit(with_bodies(each), "caller", LIMITS).text for each in (text, other))
+    assert ours == theirs
+
+
 def test_variables_that_may_change_are_not_shown() -> None:
     text = "@cell = global i32 41\ndefine i32 @caller() {\n  %v = load i32, ptr @cell\n  ret i32 %v\n}\n"
     assert "41" not in unit(with_bodies(text), "caller", LIMITS).text
