@@ -494,6 +494,15 @@ _ASM_DEFINITION: Final = re.compile(r"\.(?:globa?l|weak|set|equ|macro)\b")
 #: Constants up to this many characters of IR are shown to the code that uses them. More would make
 #: every user of a large table be compiled again at each edit of it.
 CONSTANT_TEXT: Final = 512
+#: What each name in it counts, whatever its length.
+_NAME_LENGTH: Final = 16
+
+
+@lru_cache(maxsize=1 << 14)
+def _nameless_length(text: str) -> int:
+    """The characters of a piece of IR, the same under any names."""
+    names = [token for token in TOKEN.findall(text) if token[0] != '"']
+    return len(text) + sum(_NAME_LENGTH - len(name) for name in names)
 
 
 def _is_small_constant(entity: Entity) -> bool:
@@ -506,7 +515,7 @@ def _is_small_constant(entity: Entity) -> bool:
         and not entity.thread_local
         # C++'s type information says how long the type's name is.
         and not entity.token.startswith("@_ZTI")
-        and len(entity.text) <= CONSTANT_TEXT
+        and _nameless_length(entity.text) <= CONSTANT_TEXT
         and "blockaddress(" not in entity.text
     )
 

@@ -499,6 +499,19 @@ def test_short_constants_are_shown_to_code_that_reads_them() -> None:
     assert "i32 6" not in unit(with_bodies(text), "caller").text
 
 
+@pytest.mark.parametrize("name", ["f", '"a name\\22 of' + "x" * 600 + '"'])
+def test_whether_a_constant_is_short_does_not_depend_on_names(name: str) -> None:
+    text = f"""\
+@table = internal constant [2 x ptr] [ptr @{name}, ptr @{name}]
+declare void @{name}()
+define ptr @caller() {{
+  %v = load ptr, ptr @table
+  ret ptr %v
+}}
+"""
+    assert "= available_externally" in unit(with_bodies(text), "caller", LIMITS).text
+
+
 def test_the_length_of_a_types_name_is_not_shown() -> None:
     text = """\
 @_ZTS1A = constant [3 x i8] c"1A\\00"
