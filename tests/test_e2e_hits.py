@@ -255,6 +255,7 @@ GREETING = 'const char *greeting(void) { return "hello"; }\n'
 UNUSED = "int unused(int x) { return x * 5; }\n"
 LOOP = "int loop(int n) { for (int i = 0; i < n; i++) n -= i * i; return n; }\n"
 COLD = "__attribute__((cold, noinline, optnone)) int odd(int n) { return n & 1; }\n"
+NAME_OF = TABLE[TABLE.index("const char *name_of") :]
 PAINT = MAIN[MAIN.index("enum color paint(") : MAIN.index("int main")]
 
 C_EDITS = [
@@ -329,6 +330,12 @@ C_EDITS = [
         "definitions in another order",
         {PAINT: "", "static struct item table": f"{PAINT}static struct item table"},
         "main.c",
+    ),
+    Edit(
+        # What a file says of its own functions (attributes, dso_local) its callers see.
+        "function moved to another file",
+        {NAME_OF: "", "int main(void) {": f"{NAME_OF}int main(void) {{"},
+        compiled=["main"],
     ),
     Edit("declaration added", on_top("static int spin(int);\n"), "table.c"),
     Edit("files swapped", order=["main.c", "table.c"]),
