@@ -65,7 +65,14 @@ def find_bodies(
     def simplified(index: int) -> tuple[CleanUp, str | None]:
         unit = units[index]
         source = program.source(unit.module)
-        text = extract(program, unit, triple=options.triple, datalayout=source.module.datalayout, final=final)
+        text = extract(
+            program,
+            unit,
+            triple=options.triple,
+            datalayout=source.module.datalayout,
+            final=final,
+            keep_types=True,
+        )
         digest = hashlib.sha256(text.text.encode("latin-1")).digest()
         known = packs[unit.module].find(digest)
         result = number_module(engine.simplify(text.text, options)) if known is None else known

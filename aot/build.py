@@ -509,6 +509,7 @@ class _Work:
             datalayout=layout,
             final=self.final,
             limits=self.limits,
+            keep_types=options.output == "bitcode",
         )
         middle = time.process_time()
         bitcode = self.engine.unit_bitcode(text.text)

@@ -42,6 +42,11 @@ from nativecache.aot.program import Body, Program, Source, called, copyable, is_
 #: The one name a unit's file symbol has until it is renamed to the source file's.
 FILE_PLACEHOLDER: Final = "nc.file"
 
+#: A type as alias analysis knows it (TBAA): its name, then each member's type and offset, or its parent's.
+_ALIAS_TYPE: Final = re.compile(r'!\{!("[^"]*")(?:, !\d+, i64 \d+)+\}', re.ASCII)
+#: The names of such types that mean something: LLVM knows the first, clang gives all others the second as
+#: an ancestor. What matters of any other name is which types share it (TypeBasedAliasAnalysis.cpp).
+_KNOWN_ALIAS_TYPES: Final = frozenset(('"vtable pointer"', '"omnipotent char"'))
 _UNIT_LISTS: Final = re.compile(r", (?:enums|retainedTypes|globals|imports|macros): !\d+")
 _NAMED_LOCAL: Final = re.compile(r"\n  %(?!\d)|\n(?=[^\d \n};!])|\A[^\n]* %[^\d\s,)][^\s,)]*[,)]", re.ASCII)
 _TYPE_NAME: Final = re.compile(rf"^(%{NAME}) = type ", re.MULTILINE | re.ASCII)
@@ -91,6 +96,13 @@ SHARED_TEXT: Final = 400
 _split_shared = lru_cache(maxsize=1 << 17)(_split)
 
 
+@lru_cache(maxsize=1 << 17)
+def _alias_type_name(body: str) -> str | None:
+    """The name (as printed) in a node that describes a type to alias analysis, unless it has a meaning."""
+    found = _ALIAS_TYPE.fullmatch(body)
+    return found[1] if found and found[1] not in _KNOWN_ALIAS_TYPES else None
+
+
 class _Clash(Exception):
     """Two symbols of the program want the same name in one unit."""
 
@@ -127,21 +139,35 @@ def extract(
     datalayout: str,
     final: bool,
     limits: ImportLimits = NO_IMPORTS,
+    keep_types: bool = False,
 ) -> UnitText:
-    """The unit's IR. Pure: the same program, unit and limits give the same text in any process."""
+    """The unit's IR. Pure: the same program, unit and limits give the same text in any process.
+
+    `keep_types`: the text will meet that of other units, so alias analysis must know its types by name.
+    """
+
+    def write(limits: ImportLimits) -> UnitText:
+        writer = _Writer(program, unit, final=final, limits=limits, keep_types=keep_types)
+        return writer.write(triple, datalayout)
+
     try:
-        return _Writer(program, unit, final=final, limits=limits).write(triple, datalayout)
+        return write(limits)
     except _Clash:
         # Bodies of other files bring a name that means something else here: do without them.
-        return _Writer(program, unit, final=final, limits=NO_IMPORTS).write(triple, datalayout)
+        return write(NO_IMPORTS)
 
 
 class _Writer:
-    def __init__(self, program: Program, unit: Unit, *, final: bool, limits: ImportLimits) -> None:
+    def __init__(
+        self, program: Program, unit: Unit, *, final: bool, limits: ImportLimits, keep_types: bool
+    ) -> None:
         self.program = program
         self.unit = unit
         self.final = final
         self.limits = limits
+        self.keep_types = keep_types
+        #: Whether there is code that may gain from the contents of constants.
+        self.folds = limits.lines > 0 and unit.is_function
         self.budget = limits.total
         module = program.modules[unit.module]
         strings = [s for t in unit.tokens for s in inline_asm(module.entities[t])]
@@ -161,6 +187,7 @@ class _Writer:
         self.types: dict[str, str] = {}  # body -> name
         self.groups: dict[str, str] = {}  # text -> name
         self.nodes: dict[str, str] = {}  # text of a uniqued node -> number
+        self.alias_types: dict[str, str] = {}  # name in the sources -> name in the unit
         self.pending: set[str] = set()
         self.comdats: list[str] = []
         self.variables: list[str] = []
@@ -323,7 +350,7 @@ class _Writer:
             self.budget -= body.lines
             self.imported.append(final)
             self._write_body(body.source, body.entity, final, body.calls, level + 1)
-        elif not (level < 0 and self.limits.lines and self._show_constant(final)):
+        elif not (level < 0 and self.folds and self._show_constant(final)):
             self._emit(entity, self._rewrite(source, declaration(entity, source.module)))
 
     def _show_constant(self, final: str) -> bool:
@@ -383,6 +410,8 @@ class _Writer:
             self.pending.add(token)
             text = self._rewrite(source, body)
             self.pending.discard(token)
+            if not self.keep_types and (name := _alias_type_name(body)):
+                text = self._rename_alias_type(name, text)
             if text not in self.nodes:
                 self.nodes[text] = f"!{self._number('metadata')}"
                 self.metadata.append(f"{self.nodes[text]} = {text}\n")
@@ -395,6 +424,15 @@ class _Writer:
                 body = _UNIT_LISTS.sub("", body)
         self.queue.append(lambda: self.metadata.append(f"{new} = {self._rewrite(source, body)}\n"))
         return new
+
+    def _rename_alias_type(self, name: str, text: str) -> str:
+        """A type's node under a name that tells it from others and nothing else.
+
+        One name in the sources is one name in the unit, whichever file it comes from, and two are two: so
+        the unit's nodes are equal exactly where the sources' are, which is all that LLVM compares.
+        """
+        new = self.alias_types.setdefault(name, f'"t.{len(self.alias_types)}"')
+        return text.replace(name, new, 1)
 
     def _comdat(self, source: Source, token: str) -> str:
         """A comdat is spelled as the symbol that gives it its name, if the program has that symbol."""
@@ -456,6 +494,15 @@ _ASM_DEFINITION: Final = re.compile(r"\.(?:globa?l|weak|set|equ|macro)\b")
 #: Constants up to this many characters of IR are shown to the code that uses them. More would make
 #: every user of a large table be compiled again at each edit of it.
 CONSTANT_TEXT: Final = 512
+#: What each name in it counts, whatever its length.
+_NAME_LENGTH: Final = 16
+
+
+@lru_cache(maxsize=1 << 14)
+def _nameless_length(text: str) -> int:
+    """The characters of a piece of IR, the same under any names."""
+    names = [token for token in TOKEN.findall(text) if token[0] != '"']
+    return len(text) + sum(_NAME_LENGTH - len(name) for name in names)
 
 
 def importable_constant(entity: Entity) -> bool:
@@ -466,7 +513,9 @@ def importable_constant(entity: Entity) -> bool:
         and entity.defined
         and entity.linkage not in INTERPOSABLE
         and not entity.thread_local
-        and len(entity.text) <= CONSTANT_TEXT
+        # C++'s type information says how long the type's name is.
+        and not entity.token.startswith("@_ZTI")
+        and _nameless_length(entity.text) <= CONSTANT_TEXT
         and not entity.has_block_address
     )
 

@@ -72,6 +72,8 @@ _STRUCTOR: Final = re.compile(
     rf"\{{ i32 (\d+), {_POINTER} (@{NAME}|null), {_POINTER} (@{NAME}|null) \}}",
     re.ASCII,
 )
+#: Where in its source file an asm statement stood. It is the last thing on a line, which no string is.
+_ASM_PLACE: Final = re.compile(r", !srcloc !\d+(?=(?:, ![\w.]+ !\d+)*$)", re.MULTILINE | re.ASCII)
 _REFERENCE: Final = re.compile(rf'"[^"]*"|(@{NAME})', re.ASCII)
 
 LOCAL: Final = frozenset(("private", "internal"))
@@ -236,10 +238,14 @@ def index_module(text: str, label: str) -> Module:
     entities: dict[str, Entity] = {}
     outside = []
     bodies = []
+    # Most modules have neither: one search then does for all their functions.
+    plain = " asm " not in text and _BLOCK_ADDRESS not in text
     for chunk in chunks:
         start = 0 if chunk.startswith("define ") else chunk.index("\ndefine ") + 1
         outside.append(chunk[:start])
-        bodies.append(chunk[start:] + "\n}\n")
+        body = chunk[start:] + "\n}\n"
+        # Only error messages use it, and every edit above the statement would change it.
+        bodies.append(_ASM_PLACE.sub("", body) if not plain and " !srcloc " in body else body)
     outside.append(rest)
     top = "".join(outside)
 
@@ -249,8 +255,6 @@ def index_module(text: str, label: str) -> Module:
             specials[token] = line
         else:
             entities[token] = index_global(f"{token} = {line}\n")
-    # Most modules have neither: one search then does for all their functions.
-    plain = " asm " not in text and _BLOCK_ADDRESS not in text
     for body in bodies:
         entity = index_function(body, plain=plain)
         entities[entity.token] = entity

@@ -181,7 +181,7 @@ def copyable(entity: Entity) -> bool:
     if entity.thread_local or ", section " in text or entity.comdat or "@" in text[1:]:
         return False
     if _STRING.search(text) or _WIDE_STRING.search(text):
-        return len(text) <= COPIED_STRING
+        return len(text) - len(entity.token) <= COPIED_STRING
     if numbers := _NUMBERS.search(text):
         count, bits, is_float, _ = numbers.groups()
         size = int(count or 1) * (int(bits) // 8 if bits else 4 if is_float else 8)
