@@ -20,6 +20,7 @@ from nativecache.aot.index import Entity, Module, references, symbol_name
 from nativecache.aot.key import Compiler, Options, compute_key
 from nativecache.aot.partition import Unit, attribute_groups, is_always_inline, structors
 from nativecache.aot.pool import Job, Pool
+from nativecache.aot.profile import HOT, WARM
 from nativecache.aot.program import Body, Program
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
@@ -70,6 +71,7 @@ def find_bodies(
             importable=importable(program, source, entity),
             mentions=_mentions_printed(result, text.bindings),
             bindings=text.bindings,
+            heat=_heat(source.module, entity),
         )
         return digest, (result if known is None else None), body
 
@@ -89,6 +91,7 @@ def find_bodies(
                     importable=importable(program, source, entity),
                     mentions=_mentions(program, unit),
                     given=(source, entity),
+                    heat=_heat(source.module, entity),
                 )
         for done in pool.results():
             if done.error is not None:
@@ -135,12 +138,15 @@ def find_called_once(
         for name, count in mentions.items()
         if count == 1 and name not in fixed and _may_move(program.bodies.get(name))
     }
+    # What some call makes hot is imported up to a higher limit.
+    marked = any(module.profile.marks_hot for module in program.modules)
+    longest = limits.lines * (HOT if marked else WARM)
     once: set[str] = set()
     while True:
         more = {
             name
             for name, caller in candidates.items()
-            if name not in once and (caller in once or _stays(program.bodies.get(caller), limits))
+            if name not in once and (caller in once or _stays(program.bodies.get(caller), longest))
         }
         if not more:
             return frozenset(once)
@@ -171,9 +177,13 @@ def _may_move(body: Body | None) -> bool:
     return body is not None and body.importable and body.lines <= ONCE_LINES
 
 
-def _stays(body: Body | None, limits: ImportLimits) -> bool:
+def _stays(body: Body | None, longest: int) -> bool:
     """Whether no unit but its own ever holds this body."""
-    return body is not None and (not body.importable or body.lines > limits.lines)
+    return body is not None and (not body.importable or body.lines > longest)
+
+
+def _heat(module: Module, entity: Entity) -> int:
+    return module.profile.function_heat(entity.text.partition("\n")[0], attribute_groups(entity.text))
 
 
 def _cost(module: Module, entity: Entity, lines: float) -> int:
