@@ -1,7 +1,8 @@
 """Cleans each function up alone, once, so that callees worth inlining can be told and carried.
 
 What one input's functions look like after the clean-up is kept in one file of the cache, by the digest
-of the text that each was made from: a file per function costs more than reading all of them together.
+of the text that each was made from: a file per function costs more than reading all of them together
+(sqlite's 1,906: 38 ms instead of 11 to read, 9.9 MB instead of 5.9, and workers would use the store).
 A lost, old or damaged file costs time only.
 """
 
@@ -57,13 +58,15 @@ def find_bodies(
     is what clang does.
     """
     packs = [_Pack(module.label, engine.identity, options, store) for module in program.modules]
+    # A function is looked for in all of them: one more file may take over what others share with it.
+    kept = {digest: text for pack in packs for digest, text in pack.bodies.items()}
 
     def simplified(index: int) -> tuple[bytes, str | None, Body]:
         unit = units[index]
         source = program.source(unit.module)
         text = extract(program, unit, triple=options.triple, datalayout=source.module.datalayout, final=final)
         digest = hashlib.sha256(text.text.encode("latin-1")).digest()
-        known = packs[unit.module].bodies.get(digest)
+        known = kept.get(digest)
         result = number_module(engine.simplify(text.text, options)) if known is None else known
         entity = source.module.entities[unit.tokens[0]]
         body = Body(
@@ -98,7 +101,7 @@ def find_bodies(
                 continue  # it is compiled as it is, and complained about there
             unit = units[done.job.tag]
             digest, result, body = done.result
-            body.text = packs[unit.module].bodies[digest] if result is None else result
+            body.text = kept[digest] if result is None else result
             used[unit.module][digest] = body.text
             program.bodies[unit.name] = body
     if program.interposable:
@@ -218,7 +221,7 @@ def _may_leave(program: Program, unit: Unit) -> bool:
 
 
 class _Pack:
-    """The cleaned-up functions of one input as the last build left them."""
+    """The cleaned-up functions of one input as the last builds left them."""
 
     def __init__(self, label: str, compiler: Compiler, options: Options, store: EntryStore) -> None:
         name = PurePath(label).name
@@ -228,8 +231,11 @@ class _Pack:
         self.bodies: dict[bytes, str] = dict(_unpack(entry.payload)) if entry else {}
 
     def save(self, texts: dict[bytes, str]) -> None:
-        if texts.keys() != self.bodies.keys():
-            self._store.save(Entry(self._key, b"".join(_records(texts)), {}))
+        """Keeps what a build used, and no more of the rest: another project may have a file of this name."""
+        if not texts.keys() <= self.bodies.keys():
+            rest = {digest: text for digest, text in self.bodies.items() if digest not in texts}
+            both = texts | rest if len(rest) <= len(texts) else texts
+            self._store.save(Entry(self._key, b"".join(_records(both)), {}))
 
 
 def _records(texts: dict[bytes, str]) -> Iterable[bytes]:
