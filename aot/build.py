@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nativecache.aot import clang, llvm
-from nativecache.aot.bodies import find_bodies, find_called_once
+from nativecache.aot.bodies import find_bodies, find_called_once, longest_import
 from nativecache.aot.emit import Image, write_output
 from nativecache.aot.engine import Engine
 from nativecache.aot.errors import BuildError, UsageError
@@ -180,7 +180,7 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
         with clock.phase("memo"):
             memos = [Memo(m.label, engine.identity, options, request.store) for m in modules]
             context = value_digest((options, limits, final, program.interposable))
-            meanings = Meanings(program, context, memos, longest=limits.lines)
+            meanings = Meanings(program, context, memos, longest=longest_import(program, limits))
         # Clean each function up alone, so that callees worth inlining can be told and carried.
         if limits.lines:
             with clock.phase("simplify"):

@@ -11,11 +11,12 @@ once, so it ends. Cost: one regex split and one join per definition, a Python st
 from __future__ import annotations
 
 import hashlib
+import heapq
 import re
 from collections import deque
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from nativecache.aot.errors import BuildError
@@ -37,6 +38,7 @@ from nativecache.aot.index import (
 )
 from nativecache.aot.library_names import has_meaning
 from nativecache.aot.partition import Unit, is_always_inline, structors
+from nativecache.aot.profile import HOT, WARM
 from nativecache.aot.program import Body, Program, Source, called, copyable, is_decorated
 
 #: The one name a unit's file symbol has until it is renamed to the source file's.
@@ -182,6 +184,8 @@ class _Writer:
         self.bindings: dict[str, str] = {}
         self.imported: list[str] = []
         self.queue: deque[Callable[[], None]] = deque()
+        #: Hot callees go before everything else while the budget lasts: -calls, serial number, step.
+        self.hot: list[tuple[int, int, Callable[[], None]]] = []
         self.counts = dict.fromkeys(("symbol", "copy", "type", "attribute", "metadata"), 0)
         self.numbered_types = ""
         self.types: dict[str, str] = {}  # body -> name
@@ -248,8 +252,9 @@ class _Writer:
         (self.functions if entity.kind == "function" else self.variables).append(text)
 
     def _drain(self) -> None:
-        while self.queue:
-            self.queue.popleft()()
+        while self.hot or self.queue:
+            step = heapq.heappop(self.hot)[2] if self.hot else self.queue.popleft()
+            step()
 
     def _rewrite(self, source: Source, text: str, calls: frozenset[str] = frozenset(), level: int = 0) -> str:
         """The text with canonical tokens.
@@ -259,17 +264,19 @@ class _Writer:
         """
         known = self.maps.setdefault(id(source.module), {})
         pieces = _split_shared(text) if len(text) < SHARED_TEXT else _split(text)
+        counts = source.module.profile.call_counts(text) if level and " !prof " in text else {}
         for token in pieces.different:
             if token not in known:
-                known[token] = self._resolve(source, token, level if token in calls else -level)
+                near = level if token in calls else -level
+                known[token] = self._resolve(source, token, near, counts.get(token))
         parts = pieces.parts.copy()
         parts[1::2] = map(known.__getitem__, pieces.tokens)
         return "".join(parts)
 
-    def _resolve(self, source: Source, token: str, level: int) -> str:
+    def _resolve(self, source: Source, token: str, level: int, count: int | None) -> str:
         match token[0]:
             case "@":
-                return self._symbol(source, token, level)
+                return self._symbol(source, token, level, count)
             case "%":
                 return self._type(source, token)
             case "#":
@@ -287,7 +294,7 @@ class _Writer:
 
     # Symbols
 
-    def _symbol(self, source: Source, token: str, level: int = 0) -> str:
+    def _symbol(self, source: Source, token: str, level: int = 0, count: int | None = None) -> str:
         entity = source.module.entities.get(token)
         if entity is None:  # a special variable such as llvm.used; nothing in a unit refers to those
             return token
@@ -303,7 +310,7 @@ class _Writer:
             other = self.program.modules[found.module].entities[found.token]
             if other.kind == "alias" and not self.program.is_opaque_alias(other):
                 # A second name: LLVM would take two declarations for two objects.
-                return self._symbol(self.program.source(found.module), aliasee(other), level)
+                return self._symbol(self.program.source(found.module), aliasee(other), level, count)
         name = symbol_name(token)
         local = name != final and not ours
         # A local is no library function whatever its name; only its own body must know it, for passes
@@ -322,8 +329,20 @@ class _Writer:
         elif not keep:
             self.bindings[new[1:]] = final
         if final not in self.members and not (pinned and entity.defined):
-            self.queue.append(lambda: self._refer(source, entity, final, level))
+            heat = self._heat(source, final, count)
+            step: Callable[[], None] = partial(self._refer, source, entity, final, level, heat)
+            if heat == HOT:
+                heapq.heappush(self.hot, (-(count or 0), len(self.symbols), step))
+            else:
+                self.queue.append(step)
         return new
+
+    def _heat(self, source: Source, final: str, count: int | None) -> int:
+        """What the import limit for a callee is multiplied by: the call's profile, else the callee's."""
+        if count is not None:
+            return source.module.profile.heat(count)
+        body = self.program.bodies.get(final)
+        return body.heat if body else WARM
 
     def _copy(self, source: Source, entity: Entity) -> str:
         new = f"@nc.c.{self._number('copy')}"
@@ -335,10 +354,10 @@ class _Writer:
         self.queue.append(emit)
         return new
 
-    def _refer(self, source: Source, entity: Entity, final: str, level: int) -> None:
+    def _refer(self, source: Source, entity: Entity, final: str, level: int, heat: int) -> None:
         """Writes what this unit needs to know of a symbol that it does not define."""
         body = self.program.bodies.get(final) if level > 0 else None
-        limit = min(self.limits.at(level), self.budget)
+        limit = min(self.limits.at(level) * heat, self.budget)
         if body is not None and final in self.program.once:
             self.imported.append(final)
             self._write_body(body.source, body.entity, final, body.calls, 1, linkage="internal")
@@ -346,7 +365,7 @@ class _Writer:
             self.imported.append(final)
             calls = called(entity.text) if self.limits.lines else frozenset()
             self._write_body(source, entity, final, calls, abs(level) + 1)
-        elif body is not None and self._may_import(body, limit):
+        elif body is not None and heat and self._may_import(body, limit):
             self.budget -= body.lines
             self.imported.append(final)
             self._write_body(body.source, body.entity, final, body.calls, level + 1)

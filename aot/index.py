@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
+from nativecache.aot.profile import Profile
+
 NAME: Final = r'(?:[-a-zA-Z$._][-\w$.]*|"[^"]*"|\d+)'
 #: Everything in a piece of IR whose spelling depends on the module around it. Numbered local values
 #: (`%12`) are left out on purpose: they are most of the text and mean the same in every module.
@@ -189,6 +191,12 @@ class Module:
     def va_start(self) -> frozenset[str]:
         """The intrinsics by which a function begins to read its own variable arguments."""
         return frozenset(token for token in self.entities if token.startswith("@llvm.va_start"))
+
+    @cached_property
+    def profile(self) -> Profile:
+        """Which calls are hot and cold."""
+        flags = self.named_metadata.get("llvm.module.flags", "")
+        return Profile.read(self.attributes, self.metadata, flags)
 
     @cached_property
     def address_taken(self) -> frozenset[str]:

@@ -327,7 +327,7 @@ class Meanings:
         else:
             # How long a body is does not matter once it is too long.
             lines = min(body.lines, self._longest + 1)
-            where = (lines, body.importable, body.home, name in program.once)
+            where = (lines, body.importable, body.home, body.heat, name in program.once)
         parts = [plain, value_digest(where)]
         found = program.definitions.get(name)
         if found and importable_constant(program.modules[found.module].entities[found.token]):

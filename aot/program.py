@@ -28,6 +28,7 @@ from nativecache.aot.index import (
     symbol_name,
     unescape,
 )
+from nativecache.aot.profile import WARM
 
 #: A string is copied into each unit that uses it up to this many characters of IR.
 COPIED_STRING: Final = 8192
@@ -74,7 +75,7 @@ class Body:
     `given` is where it was read; a short function has `printed` instead, which gives what LLVM printed
     after a clean-up of the unit that `bindings` belong to. `lines` judges what inlining it would cost;
     `importable` tells whether a copy may stand in another unit at all; `mentions` counts the symbols
-    that it names, by final name, itself left out.
+    that it names, by final name, itself left out; `heat` is the function's own (see profile.py).
     """
 
     lines: int
@@ -85,6 +86,7 @@ class Body:
     bindings: Mapping[str, str] = field(default_factory=dict)
     #: The one module that may import it, where another image could replace it at run time.
     home: int | None = None
+    heat: int = WARM
 
     @cached_property
     def source(self) -> Source:

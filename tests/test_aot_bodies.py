@@ -127,6 +127,42 @@ def test_clean_ups_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(other.bodies) == ["f"], "only g is new, and its clean-up fails here"
 
 
+def cleaned_up_anew(monkeypatch: pytest.MonkeyPatch, store: Store, *texts: str) -> int:
+    """Builds, and says for how many functions nothing was kept."""
+
+    def never(self: llvm.Llvmlite, text: str, options: Options) -> str:
+        raise RuntimeError("not kept")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(llvm.Llvmlite, "simplify", never)
+        program, units, _ = prepared(*texts, store=store)
+    prepared(*texts, store=store)
+    return len(units) - len(program.bodies)
+
+
+F, G, H = (f"define linkonce_odr i32 @{name}() {{\n  ret i32 {n}\n}}\n" for n, name in enumerate("fgh"))
+
+
+def test_clean_ups_are_found_when_another_file_takes_the_function_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = MemoryStore()
+    assert cleaned_up_anew(monkeypatch, store, "", F + G) == 2
+    assert cleaned_up_anew(monkeypatch, store, F + H, F + G) == 1
+
+
+def test_files_of_one_name_keep_each_others_clean_ups(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryStore()
+    found = [cleaned_up_anew(monkeypatch, store, text) for text in (F, G, F, G)]
+    assert found == [1, 1, 0, 0]
+
+
+def test_clean_ups_that_nobody_needs_go_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryStore()
+    found = [cleaned_up_anew(monkeypatch, store, text) for text in (F + G, H, F + G)]
+    assert found == [2, 1, 2]
+
+
 def test_damaged_clean_ups_cost_time_only() -> None:
     class Damaged(MemoryStore):
         def get(self, key: str) -> bytes | None:

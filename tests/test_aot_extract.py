@@ -533,3 +533,56 @@ define ptr @caller() {
 def test_variables_that_may_change_are_not_shown() -> None:
     text = "@cell = global i32 41\ndefine i32 @caller() {\n  %v = load i32, ptr @cell\n  ret i32 %v\n}\n"
     assert "41" not in unit(with_bodies(text), "caller", LIMITS).text
+
+
+# Profiles
+
+SUMMARY = """\
+!llvm.module.flags = !{!90}
+!90 = !{i32 1, !"ProfileSummary", !91}
+!91 = !{!92, !93, !94, !95, !96, !97, !98, !99}
+!92 = !{!"ProfileFormat", !"InstrProf"}
+!93 = !{!"TotalCount", i64 10000}
+!94 = !{!"MaxCount", i64 5000}
+!95 = !{!"MaxInternalCount", i64 5000}
+!96 = !{!"MaxFunctionCount", i64 5000}
+!97 = !{!"NumCounts", i64 10}
+!98 = !{!"NumFunctions", i64 10}
+!99 = !{!"DetailedSummary", !100}
+!100 = !{!101, !102}
+!101 = !{i32 990000, i64 1000, i32 5}
+!102 = !{i32 999999, i64 1, i32 10}
+"""
+
+
+def profiled(counts: dict[str, int], *bodies: str) -> str:
+    """A function `caller` that calls each name as often as given, and a summary by which 1000 is hot."""
+    calls = "".join(f"  call void @{name}(ptr %p), !prof !{n}\n" for n, name in enumerate(counts))
+    nodes = "".join(f'!{n} = !{{!"branch_weights", i32 {m}}}\n' for n, m in enumerate(counts.values()))
+    return f"define void @caller(ptr %p) {{\n{calls}  ret void\n}}\n{''.join(bodies)}{nodes}{SUMMARY}"
+
+
+def test_hot_calls_have_a_higher_limit() -> None:
+    long = LIMITS.lines * 4
+    bodies = [body(name, long) for name in ("hot", "warm")]
+    assert imported(profiled({"warm": 999, "hot": 1000}, *bodies)) == ["hot"]
+
+
+def test_calls_that_never_happen_bring_nothing() -> None:
+    small, must = body("small", 3), body("must", 3, attributes="alwaysinline")
+    assert imported(profiled({"small": 0, "must": 0}, small, must)) == ["must"]
+    assert imported(caller("caller", "small") + body("small", 3, attributes="cold")) == []
+
+
+def test_the_hottest_calls_have_the_budget_first() -> None:
+    names = {f"g{n}": 1000 + n for n in range(5)}
+    text = profiled({"warm": 50, **names}, body("warm", 15), *(body(name, 40) for name in names))
+    assert unit(with_bodies(text), "caller", LIMITS).imported == ("g4", "g3", "warm")
+
+
+def test_functions_hot_by_themselves_have_a_higher_limit() -> None:
+    text = caller("caller", "callee") + body("callee", LIMITS.lines * 4, attributes="hot")
+    assert imported(text) == ["callee"]
+    text = caller("caller", "callee") + body("callee", LIMITS.lines * 4, attributes="!prof !0")
+    for count, found in ((1000, ["callee"]), (999, [])):
+        assert imported(text + f'!0 = !{{!"function_entry_count", i64 {count}}}\n{SUMMARY}') == found
