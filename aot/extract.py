@@ -122,9 +122,10 @@ class ImportLimits:
 
 
 NO_IMPORTS: Final = ImportLimits()
-#: The default for `lines`. sqlite3, instructions for a page of SQL against clang -O2: 10 lines +3.4 %,
-#: 25 lines +1.4 %, 60 lines +1.3 %; processor time to compile it: 13.8 s, 15.9 s, 20.9 s (none: 14.0 s).
-IMPORT_LINES: Final = 25
+#: The default for `lines`, those that become instructions. sqlite3, instructions for a page of SQL against
+#: clang -O2: 25 lines of any kind +1.6 %, 30 of them +1.2 %, 20 that become instructions +0.1 %; a JSON
+#: program +9 %, +5 %, +5 %; processor time to compile sqlite3: 15.0 s, 16.9 s, 16.8 s (none: 14.0 s).
+IMPORT_LINES: Final = 20
 #: What is left of the limit at each call further away. C++ nests small functions deeply: eight files
 #: with a JSON library ran 1.76 s with two levels only, 1.15 s with 0.8, 1.10 s with 0.9 (clang: 0.95 s)
 #: and took the same time to compile, for functions inlined everywhere are not compiled at all.

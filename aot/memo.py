@@ -23,7 +23,7 @@ from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
 
 #: Raised whenever meanings, what is made from them, or the form of the file change.
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,33 +177,41 @@ def test_damaged_clean_ups_cost_time_only() -> None:
 
 
 def test_a_function_that_one_call_names_is_called_once() -> None:
-    assert once(long("main", "f"), long("f")) == {"f"}
+    assert once(long("main", "f"), long("f", head="internal")) == {"f.0"}
+    assert once(long("main", "f"), long("f", head="linkonce_odr")) == {"f"}
+
+
+def test_an_exported_function_is_not_called_once() -> None:
+    """The next program may call it twice."""
+    assert once(long("main", "f"), long("f")) == set()
 
 
 def test_two_calls_are_not_one() -> None:
-    assert once(long("main", "f", "f"), long("f")) == set()
-    assert once(long("main", "f", "g"), long("f") + long("g", "f")) == {"g"}
+    f, g = long("f", head="internal"), long("g", "f", head="internal")
+    assert once(long("main", "f", "f"), f) == set()
+    assert once(long("main", "f", "g"), f + g) == {"g.0"}
 
 
 def test_chains_of_calls_are_followed() -> None:
-    assert once(long("main", "f"), long("f", "g"), long("g", "h"), long("h")) == {"f", "g", "h"}
+    chain = [long(*names, head="linkonce_odr") for names in ("fg", "gh", "h")]
+    assert once(long("main", "f"), *chain) == {"f", "g", "h"}
 
 
 def test_roots_are_not_called_once() -> None:
-    assert once(long("main", "f"), long("f"), roots="main f") == set()
+    assert once(long("main", "f"), long("f", head="linkonce_odr"), roots="main f") == set()
 
 
 def test_a_caller_that_is_imported_elsewhere_does_not_count() -> None:
     """Its text stands in several units, so several would hold the function."""
     short = "define void @short(ptr %p) {\n  call void @f(ptr %p)\n  ret void\n}\n"
-    assert "f" not in once(long("main", "short", "short") + short, long("f"))
+    assert "f" not in once(long("main", "short", "short") + short, long("f", head="linkonce_odr"))
 
 
 def test_a_function_whose_address_is_held_is_not_called_once() -> None:
-    assert once(long("main", "f") + "@table = global ptr @f\n", long("f")) == set()
+    assert once(long("main", "f") + "@table = global ptr @f\n", long("f", head="linkonce_odr")) == set()
 
 
-@pytest.mark.parametrize(("head", "attributes"), [("", "noinline"), ("weak", "")])
+@pytest.mark.parametrize(("head", "attributes"), [("internal", "noinline"), ("weak", "")])
 def test_what_may_not_be_inlined_is_not_called_once(head: str, attributes: str) -> None:
     assert once(long("main", "f"), long("f", head=head, attributes=attributes)) == set()
 
@@ -260,16 +268,11 @@ def test_without_imports_an_edit_compiles_that_function_alone(tmp_path: Path) ->
 @needs_clang
 def test_a_function_called_once_lives_in_its_callers_unit(tmp_path: Path) -> None:
     steps = "sink = 1; " * 60
-    write(
-        tmp_path,
-        {
-            "small.c": f"extern volatile int sink;\nint once(int x) {{ {steps} return x; }}\n",
-            "main.c": f"volatile int sink;\nint once(int);\n"
-            f"int main(int c, char **v) {{ {steps} return once(c) - 1; }}\n",
-        },
-    )
+    once = f"static int once(int x) {{ {steps} return x; }}\n"
+    main = f"int main(int c, char **v) {{ {steps} return once(c) - 1; }}\n"
+    write(tmp_path, {"small.c": "int small;\n", "main.c": f"volatile int sink;\n{once}{main}"})
     assert rebuild(tmp_path) == ["data:main.c", "main"]
-    edit(tmp_path / "small.c", "return x", "return x + sink - sink")
+    edit(tmp_path / "main.c", "return x", "return x + sink - sink")
     assert rebuild(tmp_path) == ["main"]
     edit(tmp_path / "main.c", "once(c) - 1", "once(c) + once(1) - 2")
     assert rebuild(tmp_path) == ["main", "once"]
