@@ -25,6 +25,7 @@ from nativecache.aot.extract import (
     UnitText,
     extract,
 )
+from nativecache.aot.front_cache import FrontCache
 from nativecache.aot.index import Module, symbol_name
 from nativecache.aot.key import Options, compute_key
 from nativecache.aot.load import FrontEnd, Loaded, index, is_native, is_source, load
@@ -108,6 +109,9 @@ class Report:
     phases: dict[str, Phase]
     wall_seconds: float
     image_bytes: int
+    #: Source files, and how many of them clang need not read again.
+    sources: int = 0
+    sources_unchanged: int = 0
 
     @property
     def importers(self) -> int:
@@ -152,10 +156,13 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
     start, clock = time.perf_counter(), Clock()
     _check(request)
     final = request.emit in ("exe", "shared", "asm", "bitcode")
-    with tempfile.TemporaryDirectory(prefix="nativecache-") as scratch:
+    with (
+        tempfile.TemporaryDirectory(prefix="nativecache-") as scratch,
+        FrontCache(request.store, request.environ) as front_cache,
+    ):
         # Load the inputs; LLVM reads them in worker processes, for it may not survive them.
         with clock.phase("load"), Pool(request.threads, {"read": llvm.read_module}) as pool:
-            front = _front_end(request)
+            front = replace(_front_end(request), cache=front_cache if request.store.root else None)
             loaded = load(request.inputs, front, pool, threads=request.threads, scratch=Path(scratch))
         # Find the entities in the printed text.
         with clock.phase("index"):
@@ -234,6 +241,8 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
         phases=clock.phases,
         wall_seconds=time.perf_counter() - start,
         image_bytes=request.output.stat().st_size,
+        sources=sum(map(is_source, request.inputs)),
+        sources_unchanged=front_cache.unchanged,
     )
 
 

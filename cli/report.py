@@ -90,6 +90,8 @@ def show(report: Report, *, timings: bool, verbose: bool) -> None:
         notes.append(f"{report.corrupt} damaged cache entries replaced")
     if report.whole:
         notes.append(f"compiled whole by clang, for its passes cannot be split: {', '.join(report.whole)}")
+    if report.sources and (timings or verbose):
+        notes.append(f"front end: {report.sources_unchanged} of {report.sources} files unchanged")
     if verbose:
         notes.append(
             f"{report.units} units, {report.grouped} of several functions that must stay together, "
@@ -141,6 +143,8 @@ def write_stats(report: Report, path: Path) -> None:
         "compiled_milliseconds": round(sum(unit.milliseconds for unit in report.compiled), 3),
         "saved_seconds": round(report.saved_seconds, 6),
         "whole": list(report.whole),
+        "sources": report.sources,
+        "sources_unchanged": report.sources_unchanged,
         "wall_seconds": round(report.wall_seconds, 6),
         "image_bytes": report.image_bytes,
         "phases": {
