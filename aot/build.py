@@ -27,7 +27,7 @@ from nativecache.aot.extract import (
 )
 from nativecache.aot.front_cache import FrontCache
 from nativecache.aot.index import Module, symbol_name
-from nativecache.aot.key import Options, compute_key
+from nativecache.aot.key import Options, assembler_reads, compute_key
 from nativecache.aot.load import FrontEnd, Loaded, index, is_native, is_source, load
 from nativecache.aot.partition import Unit, partition
 from nativecache.aot.pool import Done, Job, Pool, WorkerDied
@@ -491,7 +491,7 @@ class _Work:
         )
         middle = time.process_time()
         bitcode = self.engine.unit_bitcode(text.text)
-        key = compute_key(self.engine.identity, options, bitcode)
+        key = compute_key(self.engine.identity, options, bitcode, assembler_reads(text.text))
         return key, bitcode, replace(text, text=""), (middle - start, time.process_time() - middle)
 
     def _compile(self, bitcode: bytes, options: Options) -> tuple[bytes, list[str], list[str], float]:
