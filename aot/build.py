@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from nativecache.aot import clang, llvm
 from nativecache.aot.bodies import find_bodies, find_called_once
-from nativecache.aot.emit import Image, write_output
+from nativecache.aot.emit import Image, Written, write_output
 from nativecache.aot.engine import Engine
 from nativecache.aot.errors import BuildError, UsageError
 from nativecache.aot.extract import (
@@ -32,12 +32,15 @@ from nativecache.aot.load import FrontEnd, Loaded, index, is_native, is_source, 
 from nativecache.aot.partition import Unit, partition
 from nativecache.aot.pool import Done, Job, Pool, WorkerDied
 from nativecache.aot.program import Program, resolve_symbols
+from nativecache.aot.reads import Finished, gather
 from nativecache.aot.record import BuildRecord
 from nativecache.aot.roots import find_roots, index_symbols, wrapped_symbols
 from nativecache.cache.entry import Entry
+from nativecache.cache.facts import Fact
 from nativecache.cache.lookup import EntryStore
 from nativecache.linker.elf import linkage
 from nativecache.linker.errors import BadObject
+from nativecache.linker.libraries import Libraries, scan_libraries
 from nativecache.linker.native import scan_native
 
 #: Keys go before compilations: they show what is missing, and the biggest of that is compiled first.
@@ -112,6 +115,8 @@ class Report:
     #: Source files, and how many of them clang need not read again.
     sources: int = 0
     sources_unchanged: int = 0
+    #: What all this rests on, if that can be told.
+    reads: tuple[Fact, ...] | None = None
 
     @property
     def importers(self) -> int:
@@ -178,7 +183,8 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
         with clock.phase("partition"):
             units = partition(program, final=final)
             defined_in = index_symbols(program, units)
-            roots = _roots(request, loaded, program, units, defined_in)
+            libraries = _libraries(request)
+            roots = _roots(request, loaded, libraries, program, units, defined_in)
         engine = llvm.find_engine(request.engine, front.clang.command[0] if front.clang else None)
         # Clean each function up alone, so that callees worth inlining can be told and carried.
         limits = _limits(request)
@@ -211,7 +217,7 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
             cplusplus=loaded.cplusplus or "__gxx_personality_v0" in _mentioned(modules),
             target=options.triple if _is_foreign(options) else request.target,
         )
-        warnings = write_output(
+        written = write_output(
             image,
             emit=request.emit,
             output=request.output,
@@ -221,6 +227,9 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
             environ=request.environ,
             phase=clock.phase,
         )
+        # Note what was read, so that the next build can tell whether it has anything to do.
+        with clock.phase("note"):
+            reads = _reads(request, loaded, libraries, written, Path(scratch), front_cache)
     done = [units[i] for i in objects]
     functions = [u for u in done if u.is_function]
     compiled_functions = {i for i in work.compiled_units if units[i].is_function}
@@ -237,13 +246,37 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
         corrupt=request.store.corrupt.total(),
         saved_seconds=work.saved / 1000,
         whole=loaded.whole,
-        warnings=(*loaded.warnings, *warnings),
+        warnings=(*loaded.warnings, *written.warnings),
         phases=clock.phases,
         wall_seconds=time.perf_counter() - start,
         image_bytes=request.output.stat().st_size,
         sources=sum(map(is_source, request.inputs)),
         sources_unchanged=front_cache.unchanged,
+        reads=reads,
     )
+
+
+def _reads(
+    request: Request,
+    loaded: Loaded,
+    libraries: Libraries,
+    written: Written,
+    scratch: Path,
+    front_cache: FrontCache,
+) -> tuple[Fact, ...] | None:
+    if not request.store.root:
+        return None
+    finished = Finished(
+        inputs=request.inputs,
+        texts=loaded.texts,
+        chosen=(request.clang, request.driver, request.linker),
+        link_options=request.link_options,
+        libraries=libraries,
+        written=written,
+        scratch=scratch,
+        environ=request.environ,
+    )
+    return gather(finished, front_cache)
 
 
 def _limits(request: Request) -> ImportLimits:
@@ -391,14 +424,21 @@ def _link_flags(flags: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(flag for flag in flags if flag.startswith(wanted))
 
 
+def _libraries(request: Request) -> Libraries:
+    if request.emit != "exe":
+        return Libraries()
+    return scan_libraries(request.link_options, request.driver, request.environ)
+
+
 def _roots(
     request: Request,
     loaded: Loaded,
+    libraries: Libraries,
     program: Program,
     units: tuple[Unit, ...],
     defined_in: Mapping[str, list[int]],
 ) -> list[int]:
-    outside: set[str] = set()
+    outside = set(libraries.symbols)
     named = [Path(option) for option in request.link_options if is_native(Path(option))]
     for path in (*loaded.native_before, *loaded.native_after, *(path for path in named if path.is_file())):
         try:
@@ -406,10 +446,6 @@ def _roots(
         except (BadObject, OSError) as error:
             raise BuildError(f"{path}: cannot be linked: {error}") from None
         outside |= symbols.undefined | symbols.defined
-    if request.emit == "exe":
-        from nativecache.linker.libraries import library_symbols
-
-        outside |= library_symbols(request.link_options, request.driver, request.environ)
     return find_roots(
         program,
         units,

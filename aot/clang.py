@@ -21,6 +21,9 @@ OLDEST: Final = 14
 CPLUSPLUS: Final = frozenset((".cc", ".cpp", ".cxx", ".c++", ".C"))
 C_LIKE: Final = frozenset((".c", ".i")) | CPLUSPLUS | {".ii"}
 
+#: All names that are looked for on PATH, first to last.
+SEARCHED: Final = (*(f"clang-{version}" for version in range(NEWEST, OLDEST - 1, -1)), "clang")
+
 #: Flags whose work is done by passes that only clang's own pipeline runs, or that change its back end
 #: in ways out of reach from here. Inputs compiled with them are compiled whole.
 _WHOLE_FILE: Final = re.compile(

@@ -101,7 +101,8 @@ class _Manifest:
 class FrontCache:
     """Looks up and keeps answers. Use it in one thread, and as a context manager.
 
-    `reads` are the facts that all answers of this build rest on, or None if some rest on more.
+    `reads` are the facts that all answers of this build rest on, or None if some rest on more. What was
+    changed after `since` may have been another thing when it was read. `programs` are the compilers asked.
     """
 
     def __init__(self, store: EntryStore, environ: Mapping[str, str]) -> None:
@@ -111,7 +112,7 @@ class FrontCache:
             for name, value in environ.items()
             if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
         )
-        self._since = time.time_ns() - _CLOCK_LAG_NS
+        self.since = time.time_ns() - _CLOCK_LAG_NS
         self._memo: Memo = {}
         self._searches: dict[tuple[str, ...], clang.SearchPath | None] = {}
         self._named: dict[str, tuple[str, ...] | None] = {}
@@ -119,6 +120,7 @@ class FrontCache:
         self._unsaved: list[tuple[str, Answer]] = []
         self._child = 0
         self.reads: dict[Fact, None] | None = {}
+        self.programs: dict[str, None] = {}
         self.unchanged = 0
 
     def __enter__(self) -> FrontCache:
@@ -139,7 +141,9 @@ class FrontCache:
             self.reads = None
             return None
         digest = hashlib.sha256()
-        program = measure("program", (_which(front.command[0]),), self._memo)
+        path = _which(front.command[0])
+        self.programs[path] = None
+        program = measure("program", (path,), self._memo)
         for name, value in (
             ("schema", str(SCHEMA)),
             ("clang", f"{front.version} {front.command} {program}"),
@@ -218,7 +222,7 @@ class FrontCache:
         if search is None or os.fspath(question.source) not in read:
             return None
         folders, rests_on = search
-        files = dict.fromkeys((os.fspath(question.source), *read, *_named_files(question.flags)))
+        files = dict.fromkeys((os.fspath(question.source), *read, *named_files(question.flags)))
         places = dict.fromkeys((".", *folders, *(os.path.dirname(path) or "." for path in files)))
         stems = {_plain(place) for place in places}
         names = dict.fromkeys(_precompiled(question.flags))
@@ -232,7 +236,7 @@ class FrontCache:
             note("found", (*places, "", *names), self._memo),
             *rests_on,
         )
-        return facts if all(settled(fact, self._since) for fact in facts) else None
+        return facts if all(settled(fact, self.since) for fact in facts) else None
 
     def _search(
         self, question: Question, manifest: _Manifest
@@ -300,7 +304,7 @@ def _spellings(path: str, places: set[str]) -> list[str]:
     return names or [os.path.basename(path)]
 
 
-def _named_files(flags: Sequence[str]) -> list[str]:
+def named_files(flags: Sequence[str]) -> list[str]:
     """Files that flags name as a word or behind an equals sign or comma."""
     words = [part for flag in flags for part in (flag, *re.split("[=,]", flag)[1:])]
     return [word for word in words if word and os.path.isfile(word)]

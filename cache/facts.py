@@ -4,6 +4,7 @@ A fact is a kind, a value and the subjects it is about. Whoever keeps a result n
 as long as all of them hold, making the result again would give the same.
 
     file      PATH                  the SHA-256 of the content: touching the file changes nothing
+    image     PATH                  content and mode of a file that was written
     stat      PATH                  size, times and inode: for what is big and seldom changes. Sound, since
                                     no program can set the change time back, but a copy is another file
     program   PATH                  where the symbolic links end, size and modification time
@@ -101,6 +102,14 @@ def _program(path: str) -> str:
     return f"{is_now.st_size} {is_now.st_mtime_ns} {real}"
 
 
+def _image(path: str) -> str:
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return ""
+    return f"{mode:o} {digest_file(path)}"
+
+
 def _names(folder: str) -> str:
     try:
         names = sorted(os.listdir(folder))
@@ -117,7 +126,7 @@ def _digest(text: str) -> str:
     return hashlib.sha256(os.fsencode(text)).hexdigest()
 
 
-_KINDS = {"file": digest_file, "stat": _stat, "program": _program, "names": _names}
+_KINDS = {"file": digest_file, "image": _image, "stat": _stat, "program": _program, "names": _names}
 
 
 def _found_paths(subjects: tuple[str, ...]) -> list[str]:
