@@ -129,11 +129,15 @@ def _digest(text: str) -> str:
 _KINDS = {"file": digest_file, "image": _image, "stat": _stat, "program": _program, "names": _names}
 
 
+#: With fewer names, asking for each costs less than to list a folder (0.7 us each; /usr/bin 1.2 ms).
+_FEW = 128
+
+
 def _found_paths(subjects: tuple[str, ...]) -> list[str]:
     """What is there of the names, folder by folder.
 
-    Listing a folder and intersecting costs a fraction of asking for each name in each folder: a C++ file
-    has 600 names and 40 folders.
+    Where there are many names, listing a folder and intersecting costs a fraction of asking for each: a
+    C++ file has 600 names and 40 folders.
     """
     cut = subjects.index("")
     tree: dict[str, object] = {}
@@ -143,30 +147,27 @@ def _found_paths(subjects: tuple[str, ...]) -> list[str]:
         for part in folders:
             node = node.setdefault(part + "/", {})  # type: ignore[assignment]
         node[last] = None
-    listings: dict[str, frozenset[str]] = {}
     found: list[str] = []
     for folder in dict.fromkeys(subjects[:cut]):
-        _search(folder, tree, listings, found)
+        _search(folder, tree, found)
     return found
 
 
-def _search(
-    folder: str, tree: dict[str, object], listings: dict[str, frozenset[str]], found: list[str]
-) -> None:
-    names = listings.get(folder)
-    if names is None:
+def _search(folder: str, tree: dict[str, object], found: list[str]) -> None:
+    names = None
+    if len(tree) >= _FEW:
         try:
             names = frozenset(os.listdir(folder))
         except OSError:
-            names = frozenset()
-        listings[folder] = names
+            return
     for name, below in tree.items():
+        path = f"{folder}/{name}"
         if below is None:
-            path = f"{folder}/{name}"
-            if name in names and os.path.exists(path):  # a link may lead nowhere yet
+            # Asked even if it is listed: a link may lead nowhere yet.
+            if (names is None or name in names) and os.access(path, os.F_OK):
                 found.append(path)
-        elif name[:-1] in names or name == "../":
-            _search(f"{folder}/{name[:-1]}", below, listings, found)  # type: ignore[arg-type]
+        elif (names is None or name[:-1] in names or name == "../") and os.access(path, os.F_OK):
+            _search(path[:-1], below, found)  # type: ignore[arg-type]
 
 
 def encode(facts: "list[Fact] | tuple[Fact, ...]") -> list[str]:
