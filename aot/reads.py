@@ -53,10 +53,11 @@ def gather(build: Finished, front: FrontCache) -> tuple[Fact, ...] | None:
     if any(map(_is_thin, (*named, *linked))):
         return None
     memo: Memo = {}
-    programs = [*build.written.programs, *front.programs]
+    programs = [*build.written.programs, *front.programs, *_words_found(build)]
     big = dict.fromkeys((*linked, *build.libraries.files, *programs, *_loaded_llvm()))
     facts = (
-        *front.reads,
+        *(fact for fact in front.reads if fact[0] != "found"),
+        *_headers_found(front.reads, memo),
         *(note("file", (path,), memo) for path in named),
         *(note("stat", (path,), memo) for path in big),
         *(note("program", (path,), memo) for path in programs),
@@ -68,14 +69,24 @@ def gather(build: Finished, front: FrontCache) -> tuple[Fact, ...] | None:
     return tuple(dict.fromkeys(facts))
 
 
+def _headers_found(reads: Iterable[Fact], memo: Memo) -> list[Fact]:
+    """One search for all source files, for they look for much the same in much the same folders."""
+    folders: dict[str, None] = {}
+    names: dict[str, None] = {}
+    for kind, _, subjects in reads:
+        if kind == "found":
+            cut = subjects.index("")
+            folders.update(dict.fromkeys(subjects[:cut]))
+            names.update(dict.fromkeys(subjects[cut + 1 :]))
+    return [note("found", (*folders, "", *names), memo)] if names else []
+
+
 def _is_in(path: str, folder: Path) -> bool:
     return os.path.abspath(path).startswith(f"{folder}/")
 
 
 def _is_thin(path: str) -> bool:
     """Whether a file is an archive whose members are files of their own, which no linker names."""
-    if not path.endswith(".a"):
-        return False
     try:
         with open(path, "rb") as file:
             return file.read(len(THIN_MAGIC)) == THIN_MAGIC
@@ -91,6 +102,14 @@ def _tools(chosen: Sequence[str | None]) -> Iterable[str]:
     """What is looked for on PATH. A tool may be given with arguments."""
     words = [word for tool in chosen if tool for word in tool.split() if "/" not in word]
     return dict.fromkeys(name for name in (*SEARCHED, *clang.SEARCHED, *words) if name[0] != "/")
+
+
+def _words_found(build: Finished) -> list[str]:
+    """The programs that a tool given with arguments may run, as in `ccache gcc`."""
+    from shutil import which
+
+    words = [word for tool in build.chosen if tool for word in tool.split()]
+    return [path for word in words if (path := which(word, path=build.environ.get("PATH")))]
 
 
 def _library_folders(build: Finished, linked: Sequence[str]) -> Iterable[str]:
