@@ -163,7 +163,10 @@ def search_path(clang: Clang, source: Path, flags: Sequence[str]) -> SearchPath 
     """Asks clang where it would look for this source's headers. None where it says nothing intelligible."""
     language = "c++" if source.suffix in CPLUSPLUS else "c"
     command = [*_base(clang, source), *flags, "-E", "-v", "-x", language, os.devnull, "-o", os.devnull]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    except OSError:
+        return None
     text = os.fsdecode(done.stderr)
     program = re.search(r'^ "?(.+?)"? -cc1 ', text, re.MULTILINE)
     start = text.find('\n#include "..." search starts here:\n')

@@ -21,6 +21,7 @@ import re
 import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -129,7 +130,8 @@ class FrontCache:
     def __exit__(self, *_: object) -> None:
         """Waits until all is stored."""
         if self._child:
-            os.waitpid(self._child, 0)
+            with suppress(ChildProcessError):  # whoever started us wants no children waited for
+                os.waitpid(self._child, 0)
             self._child = 0
 
     def question(
@@ -164,16 +166,25 @@ class FrontCache:
         for n, (facts, result) in enumerate(manifest.variants):
             if not hold(facts, self._memo):
                 continue
-            entry = self._store.load(result)
-            if entry is None:
+            answer = self._answer(result)
+            if answer is None:
                 break
             self.unchanged += 1
             self._note_reads(facts)
             if n:
                 manifest.variants.insert(0, manifest.variants.pop(n))
                 self._store.save(Entry(question.key, _encode(manifest), {}))
-            return Answer(zlib.decompress(entry.payload), str(entry.meta.get("messages", "")))
+            return answer
         return None
+
+    def _answer(self, key: str) -> Answer | None:
+        entry = self._store.load(key)
+        if entry is None:
+            return None
+        try:
+            return Answer(zlib.decompress(entry.payload), str(entry.meta.get("messages", "")))
+        except zlib.error:
+            return None
 
     def keep(self, question: Question, answer: Answer, depfile: Path) -> None:
         """Keeps an answer for the next time, unless what it rests on is unknown or was changed meanwhile."""
@@ -193,15 +204,22 @@ class FrontCache:
         """Starts to compress and store what was kept, in a process of its own beside the build's work."""
         if not self._unsaved:
             return
-        self._child = os.fork()
-        if self._child == 0:
-            try:
-                for key, answer in self._unsaved:
-                    payload = zlib.compress(answer.output, _LEVEL)
-                    self._store.save(Entry(key, payload, {"messages": answer.messages}))
-            finally:
-                os._exit(0)
+        try:
+            self._child = os.fork()
+        except OSError:  # no process to be had
+            self._save_all()
+        else:
+            if self._child == 0:
+                try:
+                    self._save_all()
+                finally:
+                    os._exit(0)
         self._unsaved.clear()
+
+    def _save_all(self) -> None:
+        for key, answer in self._unsaved:
+            payload = zlib.compress(answer.output, _LEVEL)
+            self._store.save(Entry(key, payload, {"messages": answer.messages}))
 
     def _note_reads(self, facts: Iterable[Fact]) -> None:
         if self.reads is not None:

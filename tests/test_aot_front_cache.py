@@ -459,6 +459,14 @@ def test_a_strange_manifest_is_none(space: Space, payload: bytes) -> None:
     space.settle()
 
 
+def test_no_process_to_store_with(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fork() -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr("nativecache.aot.front_cache.os.fork", fork)
+    space.settle()
+
+
 def test_a_damaged_cache(space: Space) -> None:
     space.settle()
     for path in (space.folder / "cache").rglob("*.o"):
@@ -484,6 +492,7 @@ def test_the_search_path_names_folders_that_are_not_there(tmp_path: Path) -> Non
     assert "clang" in path.program and os.path.isabs(path.program)
     assert search_path(Clang((CLANG,), 22), Path("a.c"), ("--nosuch",)) is None
     assert search_path(Clang(("true",), 22), Path("a.c"), ()) is None
+    assert search_path(Clang(("nosuch",), 22), Path("a.c"), ()) is None
 
 
 def test_builds_say_how_many_files_were_unchanged(tmp_path: Path) -> None:
