@@ -159,10 +159,17 @@ class SearchPath:
     toolchains: tuple[str, ...]
 
 
+def language(source: Path) -> str:
+    """What clang's -x calls the language of a source file that is preprocessed."""
+    if source.suffix in CPLUSPLUS:
+        return "c++"
+    return "assembler-with-cpp" if source.suffix == ".S" else "c"
+
+
 def search_path(clang: Clang, source: Path, flags: Sequence[str]) -> SearchPath | None:
     """Asks clang where it would look for this source's headers. None where it says nothing intelligible."""
-    language = "c++" if source.suffix in CPLUSPLUS else "c"
-    command = [*_base(clang, source), *flags, "-E", "-v", "-x", language, os.devnull, "-o", os.devnull]
+    command = [*_base(clang, source), *flags, "-E", "-v", "-x", language(source), os.devnull]
+    command += ["-o", os.devnull]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     except OSError:

@@ -138,7 +138,8 @@ class FrontCache:
         self, front: clang.Clang, source: Path, level: int, flags: tuple[str, ...], *, whole: bool
     ) -> Question | None:
         """The question whose answer may be kept, or None if none may."""
-        kept = source.suffix in clang.C_LIKE - {".i", ".ii"}
+        # What is preprocessed already may hold directives all the same, and clang writes no depfile for it.
+        kept = source.suffix not in (".i", ".ii")
         if not kept or front.is_zig or any(_ELSEWHERE.match(flag) for flag in flags):
             self.reads = None
             return None
@@ -186,8 +187,11 @@ class FrontCache:
         except zlib.error:
             return None
 
-    def keep(self, question: Question, answer: Answer, depfile: Path) -> None:
-        """Keeps an answer for the next time, unless what it rests on is unknown or was changed meanwhile."""
+    def keep(self, question: Question, answer: Answer, depfile: Path | None) -> None:
+        """Keeps an answer for the next time, unless what it rests on is unknown or was changed meanwhile.
+
+        Without a `depfile` it rests on the source alone.
+        """
         manifest = self._manifests.setdefault(question.key, _Manifest())
         facts = self._facts(question, manifest, depfile)
         if facts is None:
@@ -230,10 +234,12 @@ class FrontCache:
         manifest = _decode(entry.payload) if entry else None
         return manifest or _Manifest()
 
-    def _facts(self, question: Question, manifest: _Manifest, depfile: Path) -> tuple[Fact, ...] | None:
+    def _facts(
+        self, question: Question, manifest: _Manifest, depfile: Path | None
+    ) -> tuple[Fact, ...] | None:
         """All that clang's answer depends on, or None if that cannot be said."""
         try:
-            read = clang.read_depfile(depfile)
+            read = clang.read_depfile(depfile) if depfile else [os.fspath(question.source)]
         except (OSError, ValueError):
             return None
         search = self._search(question, manifest)
@@ -262,8 +268,7 @@ class FrontCache:
         """Where clang looks for headers: as the manifest has it, else clang is asked."""
         if manifest.search and hold(manifest.search[1], self._memo):
             return manifest.search
-        language = "c++" if question.source.suffix in clang.CPLUSPLUS else "c"
-        asked = (*question.clang.command, language, *question.flags)
+        asked = (*question.clang.command, clang.language(question.source), *question.flags)
         if asked not in self._searches:
             self._searches[asked] = clang.search_path(question.clang, question.source, question.flags)
         path = self._searches[asked]

@@ -171,7 +171,8 @@ class _Run:
             self.question = front.cache.question(
                 front.clang, source, front.level, front.flags, whole=self.whole
             )
-        self.depfile = output.with_suffix(".d") if self.question else None
+        preprocessed = source.suffix != ".s"
+        self.depfile = output.with_suffix(".d") if self.question and preprocessed else None
 
     def known(self) -> Answer | None:
         """What clang would say, if that is known."""
@@ -183,7 +184,7 @@ class _Run:
 
     def keep(self, answer: Answer) -> None:
         """Keeps what clang said for the next time."""
-        if self.front.cache and self.question and self.depfile:
+        if self.front.cache and self.question:
             self.front.cache.keep(self.question, answer, self.depfile)
 
 

@@ -366,9 +366,27 @@ def test_files_that_the_assembler_reads(space: Space) -> None:
     assert b"two".hex() in space.check(1, "-fsanitize=address")[0]
 
 
-@pytest.mark.parametrize("name", ["main.i", "main.s"])
-def test_other_languages(space: Space, name: str) -> None:
-    Path(name).write_text(".data\n" if name == "main.s" else "int x;\n")
+@pytest.mark.parametrize("name", ["main.i", "main.ii"])
+def test_preprocessed_files(space: Space, name: str) -> None:
+    Path(name).write_text("int x;\n")
+    for _ in range(2):
+        space.runs()
+        space.ask(names=(name,))
+        assert space.runs() == 1 and space.reads is None
+
+
+@pytest.mark.parametrize("name", ["main.s", "main.S"])
+def test_assembly(space: Space, name: str) -> None:
+    text = ".data\n.long 1\n" if name == "main.s" else '#include "value.h"\n.data\n.long VALUE\n'
+    Path(name).write_text(text)
+    for expected in (1, 0):
+        first = space.ask(names=(name,))
+        assert space.runs() == expected and space.reads is not None
+    header("value.h")
+    Path(name).write_text(text.replace("long 1", "long 2"))
+    assert space.ask(names=(name,)) != first
+    Path("value.bin").write_bytes(b"1")
+    Path(name).write_text('.data\n.incbin "value.bin"\n')
     for _ in range(2):
         space.runs()
         space.ask(names=(name,))

@@ -294,7 +294,10 @@ def test_builds_that_rest_on_more(space: Space, words: tuple[str, ...]) -> None:
     obj("t.o", "int t(void) { return 1; }\n")
     subprocess.run(["ar", "rcT", "thin.a", "t.o"], check=True)
     blob = '__asm__(".section .rodata\\nblob: .incbin \\"value.h\\"\\n.text\\n");\n'
-    write(space.folder, {"date.c": "const char *d = __DATE__;\n", "asm.s": ".data\n", "blob.c": blob})
+    write(
+        space.folder,
+        {"date.c": "const char *d = __DATE__;\n", "asm.s": '.data\n.incbin "value.h"\n', "blob.c": blob},
+    )
     time.sleep(0.03)
     build(space.folder, *space.words, *words, env=space.environ)
     space.words = (*space.words, *words)
