@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from nativecache.aot import clang, llvm
-from nativecache.aot.bodies import find_bodies, find_called_once
+from nativecache.aot.bodies import find_bodies, find_called_once, longest_import
 from nativecache.aot.emit import Image, Written, write_output
 from nativecache.aot.engine import Engine
 from nativecache.aot.errors import BuildError, UsageError
@@ -29,6 +29,8 @@ from nativecache.aot.front_cache import FrontCache
 from nativecache.aot.index import Module, symbol_name
 from nativecache.aot.key import Options, assembler_reads, compute_key
 from nativecache.aot.load import FrontEnd, Loaded, index, is_native, is_source, load
+from nativecache.aot.meaning import Meanings, digest, value_digest
+from nativecache.aot.memo import KeyedUnit, Memo
 from nativecache.aot.partition import Unit, partition
 from nativecache.aot.pool import Done, Job, Pool, WorkerDied
 from nativecache.aot.program import Program, resolve_symbols
@@ -186,27 +188,50 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
             libraries = _libraries(request)
             roots = _roots(request, loaded, libraries, program, units, defined_in)
         engine = llvm.find_engine(request.engine, front.clang.command[0] if front.clang else None)
-        # Clean each function up alone, so that callees worth inlining can be told and carried.
         limits = _limits(request)
+        # What each input's units meant and became in earlier builds.
+        with clock.phase("memo"):
+            memos = [Memo(m.label, engine.identity, options, request.store) for m in modules]
+            files = [assembler_reads(text) for _, text in loaded.texts]
+            context = value_digest((options, limits, final, program.interposable, files))
+            meanings = Meanings(program, context, memos, longest=longest_import(program, limits))
+        # Clean each function up alone, so that callees worth inlining can be told and carried.
         if limits.lines:
             with clock.phase("simplify"):
                 find_bodies(
                     program,
                     units,
+                    meanings,
+                    memos,
                     engine=engine,
                     options=options,
                     final=final,
                     store=request.store,
                     threads=request.threads,
                 )
-                program.once = find_called_once(program, units, roots, limits)
+                program.once = find_called_once(program, units, meanings, roots, limits)
         # Key, look up and compile what the roots reach.
         record = BuildRecord(request.store, engine.identity, options, request.output)
         work = _Work(
-            request, engine, options, program, units, defined_in, final, limits, record, clock, progress
+            request,
+            engine,
+            options,
+            program,
+            units,
+            defined_in,
+            final,
+            limits,
+            meanings,
+            memos,
+            record,
+            clock,
+            progress,
         )
         objects = work.run(roots)
-        record.save(work.own)
+        with clock.phase("memo"):
+            record.save(work.own)
+            for memo in memos:
+                memo.save()
         # Rename, archive and link.
         image = Image(
             program=program,
@@ -229,7 +254,9 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
         )
         # Note what was read, so that the next build can tell whether it has anything to do.
         with clock.phase("note"):
-            reads = _reads(request, loaded, libraries, written, Path(scratch), front_cache)
+            reads = None
+            if request.store.root and not any(files):
+                reads = gather(_finished(request, libraries, written, Path(scratch)), front_cache)
     done = [units[i] for i in objects]
     functions = [u for u in done if u.is_function]
     compiled_functions = {i for i in work.compiled_units if units[i].is_function}
@@ -256,19 +283,9 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
     )
 
 
-def _reads(
-    request: Request,
-    loaded: Loaded,
-    libraries: Libraries,
-    written: Written,
-    scratch: Path,
-    front_cache: FrontCache,
-) -> tuple[Fact, ...] | None:
-    if not request.store.root:
-        return None
-    finished = Finished(
+def _finished(request: Request, libraries: Libraries, written: Written, scratch: Path) -> Finished:
+    return Finished(
         inputs=request.inputs,
-        texts=loaded.texts,
         chosen=(request.clang, request.driver, request.linker),
         link_options=request.link_options,
         libraries=libraries,
@@ -276,7 +293,6 @@ def _reads(
         scratch=scratch,
         environ=request.environ,
     )
-    return gather(finished, front_cache)
 
 
 def _limits(request: Request) -> ImportLimits:
@@ -470,6 +486,8 @@ class _Work:
         defined_in: Mapping[str, list[int]],
         final: bool,
         limits: ImportLimits,
+        meanings: Meanings,
+        memos: Sequence[Memo],
         record: BuildRecord,
         clock: Clock,
         progress: Callable[[int, int], None] | None,
@@ -477,10 +495,12 @@ class _Work:
         self.store, self.engine, self.options = request.store, engine, options
         self.program, self.units, self.defined_in, self.final = program, units, defined_in, final
         self.limits, self.record = limits, record
+        self.meanings, self.memos = meanings, memos
         self.own: dict[str, str] = {}  # digests of the units' own code, by name
         self.clock, self.progress, self.threads = clock, progress, request.threads
         self.objects: dict[int, tuple[bytes, Mapping[str, str]]] = {}
         self.seen: set[int] = set()
+        self.needed: deque[int] = deque()  # reached, and not yet looked at
         self.waiting: dict[str, list[tuple[int, Mapping[str, str]]]] = defaultdict(list)  # by key
         self.ready: dict[str, Entry] = {}  # compiled by this build, by key
         self.compiled: list[Compiled] = []
@@ -496,12 +516,14 @@ class _Work:
         with Pool(self.threads, {"key": self._key, "compile": self._compile}) as self.pool:
             for root in roots:
                 self._need(root)
+            self._look_at_needed()
             last = time.perf_counter()
             for done in self.pool.results():
                 now = time.perf_counter()
                 phase = "compile" if done.job.task == "compile" else "key"
                 spans.setdefault(phase, []).append(now - last)
                 (self._keyed if phase == "key" else self._made)(done)
+                self._look_at_needed()
                 last = time.perf_counter()
                 if phase == "compile":
                     self.clock.add("compile", 0.0, done.cpu_seconds)
@@ -524,6 +546,7 @@ class _Work:
             datalayout=layout,
             final=self.final,
             limits=self.limits,
+            keep_types=options.output == "bitcode",
         )
         middle = time.process_time()
         bitcode = self.engine.unit_bitcode(text.text)
@@ -545,16 +568,50 @@ class _Work:
     def _need(self, index: int) -> None:
         if index not in self.seen:
             self.seen.add(index)
-            self.pool.submit(Job("key", index, (index,)), priority=_KEYS_FIRST)
+            self.needed.append(index)
+
+    def _look_at_needed(self) -> None:
+        """Finds the keys of units that mean what they did; the others are extracted by workers."""
+        while self.needed:
+            index = self.needed.popleft()
+            unit = self.units[index]
+            meaning = None
+            if self._has_meaning(unit):
+                meaning = self.meanings.unit(unit.module, unit.tokens, imports=True)
+                known = self.memos[unit.module].unit(meaning)
+                if known and known.imported == self._imported(known.text):
+                    self._use(index, known.key, known.text, None)
+                    continue
+            self.pool.submit(Job("key", (index, meaning), (index,)), priority=_KEYS_FIRST)
+
+    def _has_meaning(self, unit: Unit) -> bool:
+        """Whether the unit's meaning tells all that it is made from.
+
+        Groups and constructors depend on lists of their module; a function that was not cleaned up
+        though others were is a rare one, too.
+        """
+        if unit.kind == "function":
+            return not self.limits.lines or unit.name in self.program.bodies
+        return unit.kind == "data"
+
+    def _imported(self, text: UnitText) -> bytes:
+        return digest(*map(self.meanings.body, text.imported))
 
     def _keyed(self, done: Done) -> None:
-        index: int = done.job.tag
+        index, meaning = done.job.tag
         if done.error is not None:
             self._fail(index, done.error)
             return
         key, bitcode, text, (extract_cpu, key_cpu) = done.result
         self.clock.add("extract", 0.0, extract_cpu)
         self.clock.add("key", 0.0, key_cpu)
+        if meaning is not None:
+            memo = self.memos[self.units[index].module]
+            memo.add_unit(meaning, KeyedUnit(key, text, self._imported(text)))
+        self._use(index, key, text, bitcode)
+
+    def _use(self, index: int, key: str, text: UnitText, bitcode: bytes | None) -> None:
+        """Takes the object of a key, or has it compiled; without bitcode, after that was made."""
         self.own[self.units[index].name] = text.own
         if key in self.waiting:
             self.waiting[key].append((index, text.bindings))
@@ -569,6 +626,9 @@ class _Work:
         if entry is not None:
             self.saved += float(entry.meta.get("milliseconds", 0))  # type: ignore[arg-type]
             self._take(index, entry, text.bindings)
+            return
+        if bitcode is None:
+            self.pool.submit(Job("key", (index, None), (index,)), priority=_KEYS_FIRST)
             return
         self.waiting[key].append((index, text.bindings))
         self.missing += 1

@@ -11,11 +11,12 @@ once, so it ends. Cost: one regex split and one join per definition, a Python st
 from __future__ import annotations
 
 import hashlib
+import heapq
 import re
 from collections import deque
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from nativecache.aot.errors import BuildError
@@ -36,12 +37,18 @@ from nativecache.aot.index import (
     takes_block_address,
 )
 from nativecache.aot.library_names import has_meaning
-from nativecache.aot.partition import Unit, attribute_groups, is_always_inline, structors
+from nativecache.aot.partition import Unit, is_always_inline, structors
+from nativecache.aot.profile import HOT, WARM
 from nativecache.aot.program import Body, Program, Source, called, copyable, is_decorated
 
 #: The one name a unit's file symbol has until it is renamed to the source file's.
 FILE_PLACEHOLDER: Final = "nc.file"
 
+#: A type as alias analysis knows it (TBAA): its name, then each member's type and offset, or its parent's.
+_ALIAS_TYPE: Final = re.compile(r'!\{!("[^"]*")(?:, !\d+, i64 \d+)+\}', re.ASCII)
+#: The names of such types that mean something: LLVM knows the first, clang gives all others the second as
+#: an ancestor. What matters of any other name is which types share it (TypeBasedAliasAnalysis.cpp).
+_KNOWN_ALIAS_TYPES: Final = frozenset(('"vtable pointer"', '"omnipotent char"'))
 _UNIT_LISTS: Final = re.compile(r", (?:enums|retainedTypes|globals|imports|macros): !\d+")
 _NAMED_LOCAL: Final = re.compile(r"\n  %(?!\d)|\n(?=[^\d \n};!])|\A[^\n]* %[^\d\s,)][^\s,)]*[,)]", re.ASCII)
 _TYPE_NAME: Final = re.compile(rf"^(%{NAME}) = type ", re.MULTILINE | re.ASCII)
@@ -91,6 +98,13 @@ SHARED_TEXT: Final = 400
 _split_shared = lru_cache(maxsize=1 << 17)(_split)
 
 
+@lru_cache(maxsize=1 << 17)
+def _alias_type_name(body: str) -> str | None:
+    """The name (as printed) in a node that describes a type to alias analysis, unless it has a meaning."""
+    found = _ALIAS_TYPE.fullmatch(body)
+    return found[1] if found and found[1] not in _KNOWN_ALIAS_TYPES else None
+
+
 class _Clash(Exception):
     """Two symbols of the program want the same name in one unit."""
 
@@ -127,24 +141,38 @@ def extract(
     datalayout: str,
     final: bool,
     limits: ImportLimits = NO_IMPORTS,
+    keep_types: bool = False,
 ) -> UnitText:
-    """The unit's IR. Pure: the same program, unit and limits give the same text in any process."""
+    """The unit's IR. Pure: the same program, unit and limits give the same text in any process.
+
+    `keep_types`: the text will meet that of other units, so alias analysis must know its types by name.
+    """
+
+    def write(limits: ImportLimits) -> UnitText:
+        writer = _Writer(program, unit, final=final, limits=limits, keep_types=keep_types)
+        return writer.write(triple, datalayout)
+
     try:
-        return _Writer(program, unit, final=final, limits=limits).write(triple, datalayout)
+        return write(limits)
     except _Clash:
         # Bodies of other files bring a name that means something else here: do without them.
-        return _Writer(program, unit, final=final, limits=NO_IMPORTS).write(triple, datalayout)
+        return write(NO_IMPORTS)
 
 
 class _Writer:
-    def __init__(self, program: Program, unit: Unit, *, final: bool, limits: ImportLimits) -> None:
+    def __init__(
+        self, program: Program, unit: Unit, *, final: bool, limits: ImportLimits, keep_types: bool
+    ) -> None:
         self.program = program
         self.unit = unit
         self.final = final
         self.limits = limits
+        self.keep_types = keep_types
+        #: Whether there is code that may gain from the contents of constants.
+        self.folds = limits.lines > 0 and unit.is_function
         self.budget = limits.total
         module = program.modules[unit.module]
-        strings = [s for t in unit.tokens for s in inline_asm(module.entities[t].text)]
+        strings = [s for t in unit.tokens for s in inline_asm(module.entities[t])]
         #: Symbols that asm in this unit names: they keep their names.
         self.kept = asm_words(strings) | (module.asm_words if unit.has_asm else frozenset())
         self.members = frozenset(
@@ -156,11 +184,14 @@ class _Writer:
         self.bindings: dict[str, str] = {}
         self.imported: list[str] = []
         self.queue: deque[Callable[[], None]] = deque()
+        #: Hot callees go before everything else while the budget lasts: -calls, serial number, step.
+        self.hot: list[tuple[int, int, Callable[[], None]]] = []
         self.counts = dict.fromkeys(("symbol", "copy", "type", "attribute", "metadata"), 0)
         self.numbered_types = ""
         self.types: dict[str, str] = {}  # body -> name
         self.groups: dict[str, str] = {}  # text -> name
         self.nodes: dict[str, str] = {}  # text of a uniqued node -> number
+        self.alias_types: dict[str, str] = {}  # name in the sources -> name in the unit
         self.pending: set[str] = set()
         self.comdats: list[str] = []
         self.variables: list[str] = []
@@ -221,8 +252,9 @@ class _Writer:
         (self.functions if entity.kind == "function" else self.variables).append(text)
 
     def _drain(self) -> None:
-        while self.queue:
-            self.queue.popleft()()
+        while self.hot or self.queue:
+            step = heapq.heappop(self.hot)[2] if self.hot else self.queue.popleft()
+            step()
 
     def _rewrite(self, source: Source, text: str, calls: frozenset[str] = frozenset(), level: int = 0) -> str:
         """The text with canonical tokens.
@@ -232,17 +264,19 @@ class _Writer:
         """
         known = self.maps.setdefault(id(source.module), {})
         pieces = _split_shared(text) if len(text) < SHARED_TEXT else _split(text)
+        counts = source.module.profile.call_counts(text) if level and " !prof " in text else {}
         for token in pieces.different:
             if token not in known:
-                known[token] = self._resolve(source, token, level if token in calls else -level)
+                near = level if token in calls else -level
+                known[token] = self._resolve(source, token, near, counts.get(token))
         parts = pieces.parts.copy()
         parts[1::2] = map(known.__getitem__, pieces.tokens)
         return "".join(parts)
 
-    def _resolve(self, source: Source, token: str, level: int) -> str:
+    def _resolve(self, source: Source, token: str, level: int, count: int | None) -> str:
         match token[0]:
             case "@":
-                return self._symbol(source, token, level)
+                return self._symbol(source, token, level, count)
             case "%":
                 return self._type(source, token)
             case "#":
@@ -260,7 +294,7 @@ class _Writer:
 
     # Symbols
 
-    def _symbol(self, source: Source, token: str, level: int = 0) -> str:
+    def _symbol(self, source: Source, token: str, level: int = 0, count: int | None = None) -> str:
         entity = source.module.entities.get(token)
         if entity is None:  # a special variable such as llvm.used; nothing in a unit refers to those
             return token
@@ -276,7 +310,7 @@ class _Writer:
             other = self.program.modules[found.module].entities[found.token]
             if other.kind == "alias" and not self.program.is_opaque_alias(other):
                 # A second name: LLVM would take two declarations for two objects.
-                return self._symbol(self.program.source(found.module), aliasee(other), level)
+                return self._symbol(self.program.source(found.module), aliasee(other), level, count)
         name = symbol_name(token)
         local = name != final and not ours
         # A local is no library function whatever its name; only its own body must know it, for passes
@@ -295,8 +329,20 @@ class _Writer:
         elif not keep:
             self.bindings[new[1:]] = final
         if final not in self.members and not (pinned and entity.defined):
-            self.queue.append(lambda: self._refer(source, entity, final, level))
+            heat = self._heat(source, final, count)
+            step: Callable[[], None] = partial(self._refer, source, entity, final, level, heat)
+            if heat == HOT:
+                heapq.heappush(self.hot, (-(count or 0), len(self.symbols), step))
+            else:
+                self.queue.append(step)
         return new
+
+    def _heat(self, source: Source, final: str, count: int | None) -> int:
+        """What the import limit for a callee is multiplied by: the call's profile, else the callee's."""
+        if count is not None:
+            return source.module.profile.heat(count)
+        body = self.program.bodies.get(final)
+        return body.heat if body else WARM
 
     def _copy(self, source: Source, entity: Entity) -> str:
         new = f"@nc.c.{self._number('copy')}"
@@ -308,10 +354,10 @@ class _Writer:
         self.queue.append(emit)
         return new
 
-    def _refer(self, source: Source, entity: Entity, final: str, level: int) -> None:
+    def _refer(self, source: Source, entity: Entity, final: str, level: int, heat: int) -> None:
         """Writes what this unit needs to know of a symbol that it does not define."""
         body = self.program.bodies.get(final) if level > 0 else None
-        limit = min(self.limits.at(level), self.budget)
+        limit = min(self.limits.at(level) * heat, self.budget)
         if body is not None and final in self.program.once:
             self.imported.append(final)
             self._write_body(body.source, body.entity, final, body.calls, 1, linkage="internal")
@@ -319,11 +365,11 @@ class _Writer:
             self.imported.append(final)
             calls = called(entity.text) if self.limits.lines else frozenset()
             self._write_body(source, entity, final, calls, abs(level) + 1)
-        elif body is not None and self._may_import(body, limit):
+        elif body is not None and heat and self._may_import(body, limit):
             self.budget -= body.lines
             self.imported.append(final)
             self._write_body(body.source, body.entity, final, body.calls, level + 1)
-        elif not (level < 0 and self.limits.lines and self._show_constant(final)):
+        elif not (level < 0 and self.folds and self._show_constant(final)):
             self._emit(entity, self._rewrite(source, declaration(entity, source.module)))
 
     def _show_constant(self, final: str) -> bool:
@@ -333,7 +379,7 @@ class _Writer:
             return False
         source = self.program.source(found.module)
         entity = source.module.entities[found.token]
-        if not _is_small_constant(entity) or (entity.linkage == "" and found.module != self.unit.module):
+        if not importable_constant(entity) or (entity.linkage == "" and found.module != self.unit.module):
             return False
         self.maps.setdefault(id(source.module), {})[entity.token] = self.symbols[final]
         text = definition(entity, keep_comdat=False, linkage="available_externally")
@@ -383,6 +429,8 @@ class _Writer:
             self.pending.add(token)
             text = self._rewrite(source, body)
             self.pending.discard(token)
+            if not self.keep_types and (name := _alias_type_name(body)):
+                text = self._rename_alias_type(name, text)
             if text not in self.nodes:
                 self.nodes[text] = f"!{self._number('metadata')}"
                 self.metadata.append(f"{self.nodes[text]} = {text}\n")
@@ -395,6 +443,15 @@ class _Writer:
                 body = _UNIT_LISTS.sub("", body)
         self.queue.append(lambda: self.metadata.append(f"{new} = {self._rewrite(source, body)}\n"))
         return new
+
+    def _rename_alias_type(self, name: str, text: str) -> str:
+        """A type's node under a name that tells it from others and nothing else.
+
+        One name in the sources is one name in the unit, whichever file it comes from, and two are two: so
+        the unit's nodes are equal exactly where the sources' are, which is all that LLVM compares.
+        """
+        new = self.alias_types.setdefault(name, f'"t.{len(self.alias_types)}"')
+        return text.replace(name, new, 1)
 
     def _comdat(self, source: Source, token: str) -> str:
         """A comdat is spelled as the symbol that gives it its name, if the program has that symbol."""
@@ -456,9 +513,18 @@ _ASM_DEFINITION: Final = re.compile(r"\.(?:globa?l|weak|set|equ|macro)\b")
 #: Constants up to this many characters of IR are shown to the code that uses them. More would make
 #: every user of a large table be compiled again at each edit of it.
 CONSTANT_TEXT: Final = 512
+#: What each name in it counts, whatever its length.
+_NAME_LENGTH: Final = 16
 
 
-def _is_small_constant(entity: Entity) -> bool:
+@lru_cache(maxsize=1 << 14)
+def _nameless_length(text: str) -> int:
+    """The characters of a piece of IR, the same under any names."""
+    names = [token for token in TOKEN.findall(text) if token[0] != '"']
+    return len(text) + sum(_NAME_LENGTH - len(name) for name in names)
+
+
+def importable_constant(entity: Entity) -> bool:
     """Whether code may fold loads from this variable: its value is known, fixed and short."""
     return (
         entity.kind == "variable"
@@ -466,8 +532,10 @@ def _is_small_constant(entity: Entity) -> bool:
         and entity.defined
         and entity.linkage not in INTERPOSABLE
         and not entity.thread_local
-        and len(entity.text) <= CONSTANT_TEXT
-        and "blockaddress(" not in entity.text
+        # C++'s type information says how long the type's name is.
+        and not entity.token.startswith("@_ZTI")
+        and _nameless_length(entity.text) <= CONSTANT_TEXT
+        and not entity.has_block_address
     )
 
 
@@ -487,34 +555,42 @@ def must_import(program: Program, source: Source, entity: Entity) -> bool:
     """
     if entity.kind != "function" or not entity.defined or entity.linkage in INTERPOSABLE:
         return False
-    if entity.linkage != "available_externally" and not is_always_inline(entity.text, source.module):
+    if entity.linkage != "available_externally" and not is_always_inline(entity, source.module):
         return False
-    return not takes_block_address(entity, source.module) and not mentions_pinned(program, source, entity)
+    symbols = references(entity.text) if source.pinned else ()
+    return not takes_block_address(entity, source.module) and not mentions_pinned(
+        program, source, entity, symbols
+    )
 
 
-def importable(program: Program, source: Source, entity: Entity) -> bool:
-    """Whether a copy of this body may stand in another unit to be inlined there."""
+def importable(program: Program, source: Source, entity: Entity, symbols: Collection[str]) -> bool:
+    """Whether a copy of this body may stand in another unit to be inlined there.
+
+    `symbols`: the tokens of all globals that it names.
+    """
     if entity.linkage in INTERPOSABLE or takes_block_address(entity, source.module):
         return False
     if source.names[entity.token] in program.wrapped or not program.opaque_bases.isdisjoint(
-        source.names.get(token, "") for token in references(entity.text)
+        source.names.get(token, "") for token in symbols
     ):
         return False
-    if " asm " in entity.text and _ASM_DEFINITION.search(" ".join(inline_asm(entity.text))):
+    if entity.has_asm and _ASM_DEFINITION.search(" ".join(inline_asm(entity))):
         return False
-    if not source.module.never_inline.isdisjoint(attribute_groups(entity.text)):
+    if not source.module.never_inline.isdisjoint(entity.groups):
         return False
     # LLVM does not inline what reads its own variable arguments.
-    return "@llvm.va_start" not in entity.text and not mentions_pinned(program, source, entity)
+    return source.module.va_start.isdisjoint(symbols) and not mentions_pinned(
+        program, source, entity, symbols
+    )
 
 
-def mentions_pinned(program: Program, source: Source, entity: Entity) -> bool:
+def mentions_pinned(program: Program, source: Source, entity: Entity, symbols: Iterable[str]) -> bool:
     """Whether a body refers to a local that only its own unit can see, or names symbols in asm."""
-    if " asm " in entity.text:
-        words = asm_words(inline_asm(entity.text))
+    if entity.has_asm:
+        words = asm_words(inline_asm(entity))
         if not words.isdisjoint(program.definitions) or any(source.names[t] in words for t in source.pinned):
             return True
-    return bool(source.pinned) and not source.pinned.isdisjoint(references(entity.text))
+    return not source.pinned.isdisjoint(symbols)
 
 
 def has_named_locals(text: str) -> bool:
@@ -591,4 +667,7 @@ def number_locals(entity: Entity, types: Container[str]) -> Entity:
         text=numbered,
         comdat=entity.comdat,
         unnamed_addr=entity.unnamed_addr,
+        groups=entity.groups,
+        has_asm=entity.has_asm,
+        has_block_address=entity.has_block_address,
     )

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
+from nativecache.aot.profile import Profile
+
 NAME: Final = r'(?:[-a-zA-Z$._][-\w$.]*|"[^"]*"|\d+)'
 #: Everything in a piece of IR whose spelling depends on the module around it. Numbered local values
 #: (`%12`) are left out on purpose: they are most of the text and mean the same in every module.
@@ -52,6 +54,8 @@ _ASM_WORD: Final = re.compile(r"[A-Za-z_.$][\w.$]*")
 
 _PLAIN_NAME: Final = re.compile(r"[-a-zA-Z$._][-\w$.]*", re.ASCII)
 
+_GROUP: Final = re.compile(r"#\d+", re.ASCII)
+_BLOCK_ADDRESS: Final = "blockaddress("
 _BLOCKADDRESS: Final = re.compile(rf"blockaddress\((@{NAME})", re.ASCII)
 
 _TYPES: Final = re.compile(rf"^(%{NAME}) = type (.*)$", re.MULTILINE | re.ASCII)
@@ -70,6 +74,8 @@ _STRUCTOR: Final = re.compile(
     rf"\{{ i32 (\d+), {_POINTER} (@{NAME}|null), {_POINTER} (@{NAME}|null) \}}",
     re.ASCII,
 )
+#: Where in its source file an asm statement stood. It is the last thing on a line, which no string is.
+_ASM_PLACE: Final = re.compile(r", !srcloc !\d+(?=(?:, ![\w.]+ !\d+)*$)", re.MULTILINE | re.ASCII)
 _REFERENCE: Final = re.compile(rf'"[^"]*"|(@{NAME})', re.ASCII)
 
 LOCAL: Final = frozenset(("private", "internal"))
@@ -121,6 +127,10 @@ class Entity:
     constant: bool = False
     unnamed_addr: bool = False
     thread_local: bool = False
+    #: Attribute groups that a function's header names.
+    groups: tuple[str, ...] = ()
+    has_asm: bool = False  # inline asm
+    has_block_address: bool = False  # of any function
 
     @property
     def local(self) -> bool:
@@ -173,9 +183,25 @@ class Module:
         return frozenset(g for g, text in self.attributes.items() if any(word in text for word in forbid))
 
     @cached_property
+    def never_optimize(self) -> frozenset[str]:
+        """Attribute groups that forbid optimisation."""
+        return frozenset(g for g, text in self.attributes.items() if " optnone " in text)
+
+    @cached_property
+    def va_start(self) -> frozenset[str]:
+        """The intrinsics by which a function begins to read its own variable arguments."""
+        return frozenset(token for token in self.entities if token.startswith("@llvm.va_start"))
+
+    @cached_property
+    def profile(self) -> Profile:
+        """Which calls are hot and cold."""
+        flags = self.named_metadata.get("llvm.module.flags", "")
+        return Profile.read(self.attributes, self.metadata, flags)
+
+    @cached_property
     def address_taken(self) -> frozenset[str]:
         """Functions some block of which has its address taken."""
-        texts = (e.text for e in self.entities.values() if "blockaddress(" in e.text)
+        texts = (e.text for e in self.entities.values() if e.has_block_address)
         return frozenset(token for text in texts for token in block_owners(text))
 
     @cached_property
@@ -206,12 +232,12 @@ def block_owners(text: str) -> list[str]:
 
 def takes_block_address(entity: Entity, module: Module) -> bool:
     """Whether a function takes the address of a block, or anyone that of one of its own."""
-    return "blockaddress(" in entity.text or entity.token in module.address_taken
+    return entity.has_block_address or entity.token in module.address_taken
 
 
-def inline_asm(text: str) -> list[str]:
+def inline_asm(entity: Entity) -> list[str]:
     """The inline asm strings of a function, as printed, without quotes."""
-    return [s[1:-1] for s in _ASM_STRING.findall(text)] if " asm " in text else []
+    return [s[1:-1] for s in _ASM_STRING.findall(entity.text)] if entity.has_asm else []
 
 
 def index_module(text: str, label: str) -> Module:
@@ -220,10 +246,14 @@ def index_module(text: str, label: str) -> Module:
     entities: dict[str, Entity] = {}
     outside = []
     bodies = []
+    # Most modules have neither: one search then does for all their functions.
+    plain = " asm " not in text and _BLOCK_ADDRESS not in text
     for chunk in chunks:
         start = 0 if chunk.startswith("define ") else chunk.index("\ndefine ") + 1
         outside.append(chunk[:start])
-        bodies.append(chunk[start:] + "\n}\n")
+        body = chunk[start:] + "\n}\n"
+        # Only error messages use it, and every edit above the statement would change it.
+        bodies.append(_ASM_PLACE.sub("", body) if not plain and " !srcloc " in body else body)
     outside.append(rest)
     top = "".join(outside)
 
@@ -234,7 +264,7 @@ def index_module(text: str, label: str) -> Module:
         else:
             entities[token] = index_global(f"{token} = {line}\n")
     for body in bodies:
-        entity = index_function(body)
+        entity = index_function(body, plain=plain)
         entities[entity.token] = entity
     for line in _DECLARES.findall(top):
         entity = index_function(line)
@@ -269,8 +299,11 @@ def index_module(text: str, label: str) -> Module:
     )
 
 
-def index_function(text: str) -> Entity:
-    """A function or its declaration. Raises ValueError where the text is neither."""
+def index_function(text: str, *, plain: bool = False) -> Entity:
+    """A function or its declaration. Raises ValueError where the text is neither.
+
+    `plain`: it is known to have no inline asm and to take no block's address.
+    """
     head = text.partition("\n")[0]
     match = _FUNCTION.match(head)
     if match is None:
@@ -286,6 +319,9 @@ def index_function(text: str) -> Entity:
         text=text,
         comdat=(comdat[1] or "$" + token[1:]) if comdat else None,
         unnamed_addr=" unnamed_addr" in head[match.end() :],
+        groups=tuple(_GROUP.findall(head)),
+        has_asm=not plain and " asm " in text,
+        has_block_address=not plain and _BLOCK_ADDRESS in text,
     )
 
 
@@ -314,6 +350,7 @@ def index_global(text: str) -> Entity:
         constant=word == "constant",
         unnamed_addr=unnamed == "unnamed_addr ",
         thread_local=tls is not None,
+        has_block_address=_BLOCK_ADDRESS in line,
     )
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from nativecache.aot.index import (
+    Entity,
     Module,
     aliasee,
     asm_words,
@@ -179,7 +180,7 @@ def _join(program: Program, i: int, module: Module, members: list[str], *, final
             moot = final and not module.comdats.get(entity.comdat, "any").startswith("nodeduplicate")
             if not moot:
                 joined.union(comdats.setdefault(entity.comdat, token), token)
-        if "blockaddress(" in entity.text:
+        if entity.has_block_address:
             for function in block_owners(entity.text):
                 joined.union(function, token)
         if match := _ASSOCIATED.search(entity.text) if entity.kind == "variable" else None:
@@ -188,7 +189,7 @@ def _join(program: Program, i: int, module: Module, members: list[str], *, final
                     joined.union(other, token)
     if macros := {a or b for a, b in _ASM_MACRO.findall(unescape("\\0A".join(module.asm)))}:
         for token in members:
-            if not macros.isdisjoint(asm_words(inline_asm(entities[token].text))):
+            if not macros.isdisjoint(asm_words(inline_asm(entities[token]))):
                 joined.union(_ASM, token)
     for token in present & program.pinned[i]:
         if program.names[i][token] in module.asm_words:
@@ -207,7 +208,7 @@ def _join_users(program: Program, i: int, module: Module, members: list[str], jo
     # An alias that is no plain second name, and what the linker wraps only where it is undefined.
     stuck |= {t for t in members if program.is_opaque_alias(module.entities[t])}
     stuck |= {t for t in members if program.names[i][t] in program.wrapped}
-    inlined = {t for t in members if is_always_inline(module.entities[t].text, module)}
+    inlined = {t for t in members if is_always_inline(module.entities[t], module)}
     stuck |= {t for t in inlined if takes_block_address(module.entities[t], module)}
     fresh = stuck
     while fresh:
@@ -217,9 +218,9 @@ def _join_users(program: Program, i: int, module: Module, members: list[str], jo
         for token in members:
             entity = module.entities[token]
             found = set(mention.findall(entity.text))
-            if entity.kind == "function" and " asm " in entity.text:
+            if entity.kind == "function" and entity.has_asm:
                 # Inline asm names a symbol in words rather than by reference.
-                found |= {names[word] for word in asm_words(inline_asm(entity.text)) & names.keys()}
+                found |= {names[word] for word in asm_words(inline_asm(entity)) & names.keys()}
             for other in found:
                 joined.union(other if module.entities[other].defined else _ASM, token)
             if found:
@@ -234,11 +235,6 @@ def _addresses(module: Module, tokens: list[str]) -> set[str]:
     return found - set(tokens)
 
 
-def is_always_inline(text: str, module: Module) -> bool:
-    """Whether a function, given by its text, must be inlined."""
-    return bool(module.always_inline) and not module.always_inline.isdisjoint(attribute_groups(text))
-
-
-def attribute_groups(text: str) -> list[str]:
-    """The attribute groups that a function's header names."""
-    return re.findall(r"#\d+", text.partition("\n")[0])
+def is_always_inline(entity: Entity, module: Module) -> bool:
+    """Whether a function must be inlined."""
+    return not module.always_inline.isdisjoint(entity.groups)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePath
@@ -28,6 +28,7 @@ from nativecache.aot.index import (
     symbol_name,
     unescape,
 )
+from nativecache.aot.profile import WARM
 
 #: A string is copied into each unit that uses it up to this many characters of IR.
 COPIED_STRING: Final = 8192
@@ -71,26 +72,28 @@ class Source:
 class Body:
     """A function that may stand in other functions' units.
 
-    `given` is where it was read; a short function has `text` instead, which LLVM printed after a
-    clean-up of the unit that `bindings` belong to. `lines` judges what inlining it would cost;
+    `given` is where it was read; a short function has `printed` instead, which gives what LLVM printed
+    after a clean-up of the unit that `bindings` belong to. `lines` judges what inlining it would cost;
     `importable` tells whether a copy may stand in another unit at all; `mentions` counts the symbols
-    that it names, by final name, itself left out.
+    that it names, by final name, itself left out; `heat` is the function's own (see profile.py).
     """
 
     lines: int
     importable: bool
     mentions: Mapping[str, int]
     given: tuple[Source, Entity] | None = None
-    text: str = ""
+    printed: Callable[[], str] | None = None
     bindings: Mapping[str, str] = field(default_factory=dict)
     #: The one module that may import it, where another image could replace it at run time.
     home: int | None = None
+    heat: int = WARM
 
     @cached_property
     def source(self) -> Source:
         if self.given:
             return self.given[0]
-        module = index_module(self.text, "")
+        assert self.printed is not None
+        module = index_module(self.printed(), "")
         names = {}
         for token in module.entities:
             name = symbol_name(token)
@@ -180,7 +183,7 @@ def copyable(entity: Entity) -> bool:
     if entity.thread_local or ", section " in text or entity.comdat or "@" in text[1:]:
         return False
     if _STRING.search(text) or _WIDE_STRING.search(text):
-        return len(text) <= COPIED_STRING
+        return len(text) - len(entity.token) <= COPIED_STRING
     if numbers := _NUMBERS.search(text):
         count, bits, is_float, _ = numbers.groups()
         size = int(count or 1) * (int(bits) // 8 if bits else 4 if is_float else 8)
@@ -310,7 +313,7 @@ def _module_ids(modules: Sequence[Module]) -> list[str]:
 
 
 def _inline_asm_words(module: Module) -> frozenset[str]:
-    return asm_words(text for function in module.functions() for text in inline_asm(function.text))
+    return asm_words(text for function in module.functions() for text in inline_asm(function))
 
 
 def exported_by_asm(strings: Iterable[str]) -> set[str]:

@@ -12,7 +12,6 @@ from typing import Final
 from nativecache.aot import clang
 from nativecache.aot.emit import Written
 from nativecache.aot.front_cache import FrontCache, named_files
-from nativecache.aot.key import assembler_reads
 from nativecache.cache.facts import Fact, Memo, note, settled
 from nativecache.linker.archive import THIN_MAGIC
 from nativecache.linker.driver import SEARCHED
@@ -32,7 +31,6 @@ class Finished:
     """What a finished build was made from. `chosen`: tools that the user named; `scratch` is gone later."""
 
     inputs: tuple[Path, ...]
-    texts: tuple[tuple[str, str], ...]
     chosen: tuple[str | None, ...]
     link_options: tuple[str, ...]
     libraries: Libraries
@@ -45,8 +43,6 @@ def gather(build: Finished, front: FrontCache) -> tuple[Fact, ...] | None:
     """The facts, or None where something was read that cannot be named, or was changed during the build."""
     reads = build.written.reads
     if front.reads is None or reads is None or any(map(_ELSEWHERE.match, build.link_options)):
-        return None
-    if any(assembler_reads(text) for _, text in build.texts):
         return None
     named = dict.fromkeys((*map(os.fspath, build.inputs), *named_files(build.link_options)))
     linked = [path for path in reads if path not in named and not _is_in(path, build.scratch)]

@@ -31,7 +31,7 @@ def index_symbols(program: Program, units: Iterable[Unit]) -> dict[str, list[int
         for token in unit.tokens:
             found.setdefault(program.names[unit.module][token], []).append(unit.index)
             # Symbols that inline asm defines are the unit's as well.
-            for name in exported_by_asm(inline_asm(program.modules[unit.module].entities[token].text)):
+            for name in exported_by_asm(inline_asm(program.modules[unit.module].entities[token])):
                 found.setdefault(name, []).append(unit.index)
     return found
 

@@ -11,6 +11,8 @@ from nativecache.aot.bodies import CLEANED_LINES, find_bodies, find_called_once
 from nativecache.aot.extract import ImportLimits
 from nativecache.aot.index import index_module
 from nativecache.aot.key import Options
+from nativecache.aot.meaning import Meanings
+from nativecache.aot.memo import Memo
 from nativecache.aot.partition import Unit, partition
 from nativecache.aot.program import Program, resolve_symbols
 from nativecache.cache.entry import Entry
@@ -27,27 +29,34 @@ LIMITS = ImportLimits(lines=10, total=100)
 
 def prepared(
     *texts: str, store: Store | None = None, interposable: bool = False
-) -> tuple[Program, tuple[Unit, ...]]:
+) -> tuple[Program, tuple[Unit, ...], Meanings]:
     modules = [index_module(llvm.read_module(text.encode()), f"{n}.ll") for n, text in enumerate(texts)]
     program = resolve_symbols(modules)
     program.interposable = interposable
     units = partition(program, final=True)
+    entries = EntryStore(store or MemoryStore())
+    memos = [Memo(module.label, ENGINE.identity, OPTIONS, entries) for module in modules]
+    meanings = Meanings(program, b"", memos, longest=LIMITS.lines)
     find_bodies(
         program,
         units,
+        meanings,
+        memos,
         engine=ENGINE,
         options=OPTIONS,
         final=True,
-        store=EntryStore(store or MemoryStore()),
+        store=entries,
         threads=1,
     )
-    return program, units
+    for memo in memos:
+        memo.save()
+    return program, units, meanings
 
 
 def once(*texts: str, roots: str = "main") -> set[str]:
-    program, units = prepared("".join(texts))
+    program, units, meanings = prepared("".join(texts))
     fixed = [unit.index for unit in units if unit.name in roots.split()]
-    return set(find_called_once(program, units, fixed, LIMITS))
+    return set(find_called_once(program, units, meanings, fixed, LIMITS))
 
 
 def long(name: str, *callees: str, head: str = "", attributes: str = "") -> str:
@@ -58,7 +67,7 @@ def long(name: str, *callees: str, head: str = "", attributes: str = "") -> str:
 
 
 def test_bodies_are_cleaned_up_and_counted() -> None:
-    program, _ = prepared(
+    program, *_ = prepared(
         "define i32 @f(i32 %x) {\n  %p = alloca i32\n  store i32 %x, ptr %p\n"
         "  %v = load i32, ptr %p\n  ret i32 %v\n}\n"
     )
@@ -68,7 +77,7 @@ def test_bodies_are_cleaned_up_and_counted() -> None:
 
 def test_long_functions_are_left_as_they_are() -> None:
     steps = "".join(f"  store volatile i32 {n}, ptr %p\n" for n in range(CLEANED_LINES))
-    program, _ = prepared(f"define void @f(ptr %p) {{\n{steps}  ret void\n}}\n")
+    program, *_ = prepared(f"define void @f(ptr %p) {{\n{steps}  ret void\n}}\n")
     assert (
         program.bodies["f"].given is not None
         and program.bodies["f"].entity.text.count("store") == CLEANED_LINES
@@ -76,7 +85,7 @@ def test_long_functions_are_left_as_they_are() -> None:
 
 
 def test_what_must_not_be_optimised_or_stays_together_has_no_body() -> None:
-    program, _ = prepared(
+    program, *_ = prepared(
         "define void @raw() noinline optnone {\n  ret void\n}\n"
         "define ptr @blocks() {\n  br label %b\nb:\n  ret ptr blockaddress(@blocks, %b)\n}\n"
         "define void @aliased() {\n  ret void\n}\n@a = alias void (), ptr @aliased\n"
@@ -86,7 +95,7 @@ def test_what_must_not_be_optimised_or_stays_together_has_no_body() -> None:
 
 
 def test_mentions_are_counted_by_final_names() -> None:
-    program, _ = prepared(
+    program, *_ = prepared(
         "declare void @out(ptr)\ndefine internal void @in(ptr %p) {\n"
         "  store volatile i32 1, ptr %p\n  ret void\n}\n"
         "define void @f(ptr %p) {\n  call void @in(ptr %p)\n  call void @in(ptr @in)\n"
@@ -97,7 +106,7 @@ def test_mentions_are_counted_by_final_names() -> None:
 
 def test_exported_functions_of_a_shared_library_stay_in_their_file() -> None:
     text = "define void @open() {\n  ret void\n}\ndefine hidden void @closed() {\n  ret void\n}\n"
-    program, _ = prepared("define void @x() {\n  ret void\n}\n", text, interposable=True)
+    program, *_ = prepared("define void @x() {\n  ret void\n}\n", text, interposable=True)
     assert (program.bodies["open"].home, program.bodies["closed"].home) == (1, None)
     assert prepared(text)[0].bodies["open"].home is None
 
@@ -105,16 +114,53 @@ def test_exported_functions_of_a_shared_library_stay_in_their_file() -> None:
 def test_clean_ups_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "define i32 @f() {\n  ret i32 1\n}\ndefine i32 @g() {\n  ret i32 2\n}\n"
     store = MemoryStore()
-    first, _ = prepared(text, store=store)
+    first, *_ = prepared(text, store=store)
 
     def never(text: str, options: Options) -> str:
         raise AssertionError("cleaned up again")
 
     monkeypatch.setattr(llvm.Llvmlite, "simplify", never)
-    second, _ = prepared(text, store=store)
-    assert {n: b.text for n, b in first.bodies.items()} == {n: b.text for n, b in second.bodies.items()} != {}
-    other, _ = prepared(text.replace("i32 2", "i32 3"), store=store)
+    second, *_ = prepared(text, store=store)
+    texts = [{n: b.printed() for n, b in p.bodies.items() if b.printed} for p in (first, second)]
+    assert texts[0] == texts[1] != {}
+    other, *_ = prepared(text.replace("i32 2", "i32 3"), store=store)
     assert list(other.bodies) == ["f"], "only g is new, and its clean-up fails here"
+
+
+def cleaned_up_anew(monkeypatch: pytest.MonkeyPatch, store: Store, *texts: str) -> int:
+    """Builds, and says for how many functions nothing was kept."""
+
+    def never(self: llvm.Llvmlite, text: str, options: Options) -> str:
+        raise RuntimeError("not kept")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(llvm.Llvmlite, "simplify", never)
+        program, units, _ = prepared(*texts, store=store)
+    prepared(*texts, store=store)
+    return len(units) - len(program.bodies)
+
+
+F, G, H = (f"define linkonce_odr i32 @{name}() {{\n  ret i32 {n}\n}}\n" for n, name in enumerate("fgh"))
+
+
+def test_clean_ups_are_found_when_another_file_takes_the_function_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = MemoryStore()
+    assert cleaned_up_anew(monkeypatch, store, "", F + G) == 2
+    assert cleaned_up_anew(monkeypatch, store, F + H, F + G) == 1
+
+
+def test_files_of_one_name_keep_each_others_clean_ups(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryStore()
+    found = [cleaned_up_anew(monkeypatch, store, text) for text in (F, G, F, G)]
+    assert found == [1, 1, 0, 0]
+
+
+def test_clean_ups_that_nobody_needs_go_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryStore()
+    found = [cleaned_up_anew(monkeypatch, store, text) for text in (F + G, H, F + G)]
+    assert found == [2, 1, 2]
 
 
 def test_damaged_clean_ups_cost_time_only() -> None:
@@ -125,9 +171,9 @@ def test_damaged_clean_ups_cost_time_only() -> None:
 
     store = Damaged()
     text = "define i32 @f() {\n  ret i32 1\n}\n"
-    first, _ = prepared(text, store=store)
-    second, _ = prepared(text, store=store)
-    assert first.bodies["f"].text == second.bodies["f"].text
+    first, *_ = prepared(text, store=store)
+    second, *_ = prepared(text, store=store)
+    assert first.bodies["f"].entity.text == second.bodies["f"].entity.text
 
 
 def test_a_function_that_one_call_names_is_called_once() -> None:
@@ -240,5 +286,5 @@ def test_entries_of_clean_ups_are_entries_like_all_others() -> None:
             store.put(key, value)
 
     prepared("define i32 @f() {\n  ret i32 1\n}\n", "define i32 @g() {\n  ret i32 1\n}\n", store=Noting())
-    assert len(set(kept)) == 2
+    assert len(set(kept)) == 4, "a pack and a memo for each of two inputs"
     assert all(isinstance(EntryStore(store).load(key), Entry) for key in kept)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from nativecache.aot.bodies import find_bodies
 from nativecache.aot.extract import NO_IMPORTS, ImportLimits, UnitText, extract
 from nativecache.aot.index import index_module
 from nativecache.aot.key import Compiler, Options, compute_key
+from nativecache.aot.meaning import Meanings
+from nativecache.aot.memo import Memo
 from nativecache.aot.partition import partition
 from nativecache.aot.program import Program, resolve_symbols
 from nativecache.cache.lookup import EntryStore
@@ -33,9 +36,12 @@ def resolved(*texts: str) -> Program:
 
 def with_bodies(*texts: str) -> Program:
     program = resolved(*texts)
+    memos = [Memo(m.label, COMPILER, OPTIONS, EntryStore(NullStore())) for m in program.modules]
     find_bodies(
         program,
         partition(program, final=True),
+        Meanings(program, b"", memos),
+        memos,
         engine=llvm.Llvmlite(),
         options=OPTIONS,
         final=True,
@@ -146,6 +152,86 @@ def test_other_metadata_numbers_are_the_same() -> None:
         shifted = shifted.replace(f"!{number}", f"!{int(number) + 5}")
     extra = 'define void @zero() !x !9 {\n  ret void\n}\n!9 = !{!"zero"}\n'
     assert unit(resolved(used), "work").text == unit(resolved(extra + shifted), "work").text
+
+
+#: Two types of one layout as alias analysis sees them: "A" and "B".
+ALIAS_TYPES = """\
+!0 = !{!1, !2, i64 0}
+!1 = !{!"A", !2, i64 0, !7, i64 8}
+!2 = !{!"int", !3, i64 0}
+!3 = !{!"omnipotent char", !4, i64 0}
+!4 = !{!"Simple C/C++ TBAA"}
+!5 = !{!6, !2, i64 0}
+!6 = !{!"B", !2, i64 0, !7, i64 8}
+!7 = !{!"vtable pointer", !4, i64 0}
+"""
+
+
+def stores(name: str, *types: str) -> str:
+    """A function that writes through its argument as each of some types (`!0` is A, `!5` is B)."""
+    lines = "".join(f"  store volatile i32 {n}, ptr %p, !tbaa {tag}\n" for n, tag in enumerate(types))
+    return f"define void @{name}(ptr %p) {{\n{lines}  ret void\n}}\n"
+
+
+def alias_types(text: UnitText) -> list[str]:
+    """The type of each store of a unit in order, as its node is printed."""
+    module = index_module(text.text, "")
+    tags = re.findall(r"!tbaa (!\d+)", text.text)
+    return [module.metadata[module.metadata[tag][2:].partition(",")[0]] for tag in tags]
+
+
+@pytest.mark.parametrize(("old", "new"), [('"A"', '"_ZTS6Longer"'), ('"int"', '"long"'), ('"A"', '"t.0"')])
+def test_renamed_alias_types_are_the_same(old: str, new: str) -> None:
+    text = stores("work", "!0", "!5") + ALIAS_TYPES
+    ours, theirs = unit(resolved(text), "work"), unit(resolved(text.replace(old, new)), "work")
+    assert ours.text == theirs.text
+    assert len(set(alias_types(ours))) == 2
+
+
+def test_alias_types_that_become_one_make_another_unit() -> None:
+    text = stores("work", "!0", "!5") + ALIAS_TYPES
+    one = unit(resolved(text.replace('"B"', '"A"')), "work")
+    assert key(one) != key(unit(resolved(text), "work"))
+    assert len(set(alias_types(one))) == 1
+
+
+@pytest.mark.parametrize("name", ["vtable pointer", "omnipotent char", "Simple C/C++ TBAA"])
+def test_alias_types_with_a_meaning_keep_their_names(name: str) -> None:
+    text = stores("work", "!0", "!5") + ALIAS_TYPES
+    assert f'!"{name}"' in unit(resolved(text), "work").text
+    assert key(unit(resolved(text), "work")) != key(unit(resolved(text.replace(name, "x")), "work"))
+
+
+def test_alias_types_keep_their_names_where_units_meet() -> None:
+    program = resolved(stores("work", "!5", "!0") + ALIAS_TYPES)
+    (only,) = partition(program, final=True)
+    text = extract(program, only, triple=TRIPLE, datalayout="", final=True, keep_types=True)
+    assert [node[3:6] for node in alias_types(text)] == ['"B"', '"A"']
+
+
+def test_alias_types_of_imported_bodies_are_those_of_their_files() -> None:
+    calls = "declare void @one(ptr)\ndeclare void @two(ptr)\n" + stores("caller", "!0", "!5")
+    calls = calls.replace("  ret", "  call void @one(ptr %p)\n  call void @two(ptr %p)\n  ret")
+    # In the second file B comes first, so each file alone would number them the other way round.
+    files = [calls + ALIAS_TYPES, stores("one", "!5") + ALIAS_TYPES, stores("two", "!0") + ALIAS_TYPES]
+    text = unit(with_bodies(*files), "caller", LIMITS)
+    assert text.imported == ("one", "two")
+    a, b, second, third = alias_types(text)
+    assert (a, b) == (third, second) and a != b
+
+
+def test_the_place_of_inline_asm_changes_nothing() -> None:
+    asm = """\
+define i32 @work(i32 %x) {
+  %y = call i32 asm "rorl $0 ; , !srcloc !9", "=r,0"(i32 %x), !srcloc !0, !other !1
+  ret i32 %y
+}
+!0 = !{i64 100}
+!1 = !{!"other"}
+"""
+    ours, theirs = (unit(resolved(text), "work") for text in (asm, asm.replace("i64 100", "i64 200")))
+    assert ours.text == theirs.text
+    assert '"rorl $0 ; , !srcloc !9"' in ours.text and "!other !0" in ours.text
 
 
 def test_another_file_changes_nothing() -> None:
@@ -418,6 +504,85 @@ def test_short_constants_are_shown_to_code_that_reads_them() -> None:
     assert "i32 6" not in unit(with_bodies(text), "caller").text
 
 
+@pytest.mark.parametrize("name", ["f", '"a name\\22 of' + "x" * 600 + '"'])
+def test_whether_a_constant_is_short_does_not_depend_on_names(name: str) -> None:
+    text = f"""\
+@table = internal constant [2 x ptr] [ptr @{name}, ptr @{name}]
+declare void @{name}()
+define ptr @caller() {{
+  %v = load ptr, ptr @table
+  ret ptr %v
+}}
+"""
+    assert "= available_externally" in unit(with_bodies(text), "caller", LIMITS).text
+
+
+def test_the_length_of_a_types_name_is_not_shown() -> None:
+    text = """\
+@_ZTS1A = constant [3 x i8] c"1A\\00"
+@_ZTI1A = constant { ptr, ptr } { ptr null, ptr @_ZTS1A }
+define ptr @caller() {
+  ret ptr @_ZTI1A
+}
+"""
+    other = text.replace("[3 x i8]", "[4 x i8]").replace("1A\\00", "2AB\\00").replace("1A", "2AB")
+    ours, theirs = (unit(with_bodies(each), "caller", LIMITS).text for each in (text, other))
+    assert ours == theirs
+
+
 def test_variables_that_may_change_are_not_shown() -> None:
     text = "@cell = global i32 41\ndefine i32 @caller() {\n  %v = load i32, ptr @cell\n  ret i32 %v\n}\n"
     assert "41" not in unit(with_bodies(text), "caller", LIMITS).text
+
+
+# Profiles
+
+SUMMARY = """\
+!llvm.module.flags = !{!90}
+!90 = !{i32 1, !"ProfileSummary", !91}
+!91 = !{!92, !93, !94, !95, !96, !97, !98, !99}
+!92 = !{!"ProfileFormat", !"InstrProf"}
+!93 = !{!"TotalCount", i64 10000}
+!94 = !{!"MaxCount", i64 5000}
+!95 = !{!"MaxInternalCount", i64 5000}
+!96 = !{!"MaxFunctionCount", i64 5000}
+!97 = !{!"NumCounts", i64 10}
+!98 = !{!"NumFunctions", i64 10}
+!99 = !{!"DetailedSummary", !100}
+!100 = !{!101, !102}
+!101 = !{i32 990000, i64 1000, i32 5}
+!102 = !{i32 999999, i64 1, i32 10}
+"""
+
+
+def profiled(counts: dict[str, int], *bodies: str) -> str:
+    """A function `caller` that calls each name as often as given, and a summary by which 1000 is hot."""
+    calls = "".join(f"  call void @{name}(ptr %p), !prof !{n}\n" for n, name in enumerate(counts))
+    nodes = "".join(f'!{n} = !{{!"branch_weights", i32 {m}}}\n' for n, m in enumerate(counts.values()))
+    return f"define void @caller(ptr %p) {{\n{calls}  ret void\n}}\n{''.join(bodies)}{nodes}{SUMMARY}"
+
+
+def test_hot_calls_have_a_higher_limit() -> None:
+    long = LIMITS.lines * 4
+    bodies = [body(name, long) for name in ("hot", "warm")]
+    assert imported(profiled({"warm": 999, "hot": 1000}, *bodies)) == ["hot"]
+
+
+def test_calls_that_never_happen_bring_nothing() -> None:
+    small, must = body("small", 3), body("must", 3, attributes="alwaysinline")
+    assert imported(profiled({"small": 0, "must": 0}, small, must)) == ["must"]
+    assert imported(caller("caller", "small") + body("small", 3, attributes="cold")) == []
+
+
+def test_the_hottest_calls_have_the_budget_first() -> None:
+    names = {f"g{n}": 1000 + n for n in range(5)}
+    text = profiled({"warm": 50, **names}, body("warm", 15), *(body(name, 40) for name in names))
+    assert unit(with_bodies(text), "caller", LIMITS).imported == ("g4", "g3", "warm")
+
+
+def test_functions_hot_by_themselves_have_a_higher_limit() -> None:
+    text = caller("caller", "callee") + body("callee", LIMITS.lines * 4, attributes="hot")
+    assert imported(text) == ["callee"]
+    text = caller("caller", "callee") + body("callee", LIMITS.lines * 4, attributes="!prof !0")
+    for count, found in ((1000, ["callee"]), (999, [])):
+        assert imported(text + f'!0 = !{{!"function_entry_count", i64 {count}}}\n{SUMMARY}') == found

@@ -185,8 +185,8 @@ def test_words_of_asm() -> None:
 
 
 def test_inline_asm_strings() -> None:
-    text = '  call void asm sideeffect inteldialect "nop \\22x\\22", "~{memory}"()\n  call void @asm()\n'
-    assert inline_asm(text) == ["nop \\22x\\22"]
+    text = 'define void @f() {\n  call void asm sideeffect inteldialect "nop \\22x\\22", "~{memory}"()\n'
+    assert inline_asm(index_function(f"{text}  call void @asm()\n  ret void\n}}\n")) == ["nop \\22x\\22"]
 
 
 def test_owners_of_block_addresses() -> None:

@@ -1,5 +1,7 @@
 """SQLite, one C file of 260,000 lines, answers a page of SQL as clang's build does, and rebuilds fast."""
 
+import re
+
 import fetch
 import pytest
 from harness import PROGRAMS, Program, assert_same_behaviour, edit, needs_clang, run
@@ -72,3 +74,32 @@ def test_comment_and_blank_line_compile_nothing(sqlite: Program, level: str) -> 
     with edited.path("sqlite3.c").open("a") as file:
         file.write("\n/* nothing */\n")
     assert edited.assert_same_image("cold", level).misses == 0
+
+
+def test_edits_that_change_no_code_compile_nothing(sqlite: Program, level: str) -> None:
+    edited = sqlite.copy("renamed")
+    source = edited.path("sqlite3.c")
+    text = source.read_text()
+    # A struct that alias analysis knows by name, a function with many callers, a static one.
+    names = {
+        "BtCursor": "CursorState",
+        "sqlite3VdbeMemSetStr": "sqlite3PutStr",
+        "balance_nonroot": "balance_any",
+    }
+    for old, new in names.items():
+        assert len(re.findall(rf"\b{old}\b", text)) > 2
+        text = re.sub(rf"\b{old}\b", new, text)
+    added = '__attribute__((used)) const char *added(void) { return "a string on top"; }'
+    source.write_text(f"/* a comment */\n\n{added}\n#line 1\n{text}")
+    result = edited.build("renamed-image", level)
+    assert result.compiled == ["added"]
+    assert result.stats["function_hits"] == result.stats["functions"] - 1
+    edited.assert_same_image("renamed-image", level, cache="renamed-cache")
+
+
+def test_a_line_on_top_compiles_what_holds_its_line_number(sqlite: Program, level: str) -> None:
+    edited = sqlite.copy("moved")
+    source = edited.path("sqlite3.c")
+    source.write_text("/* a comment */\n" + source.read_text())
+    result = edited.build("moved-image", level)
+    assert result.misses == 109 if level == "-O0" else 50 < result.misses < 150

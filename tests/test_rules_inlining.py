@@ -144,3 +144,59 @@ int main(int argc, char **argv) {
 }
 """
     compare(tmp_path, {"main.c": text}, "ffort-7\n", cflags=["-D_FORTIFY_SOURCE=2"])
+
+
+def test_hot_calls_are_inlined_and_calls_that_never_happen_are_not(tmp_path: Path) -> None:
+    stores = "".join(f"  store volatile i32 {n}, ptr @cell\n" for n in range(60))
+    bodies = f"""\
+@cell = external global i32
+define void @hot() {{
+{stores}  ret void
+}}
+define void @warm() {{
+{stores}  ret void
+}}
+define void @never() {{
+  store volatile i32 7, ptr @cell
+  ret void
+}}
+"""
+    ir = """\
+@cell = global i32 0
+declare void @hot()
+declare void @warm()
+declare void @never()
+define i32 @main(i32 %n, ptr %words) !prof !20 {
+  %more = icmp sgt i32 %n, 50
+  br i1 %more, label %rare, label %often, !prof !21
+rare:
+  call void @never(), !prof !22
+  call void @warm(), !prof !23
+  ret i32 1
+often:
+  call void @hot(), !prof !24
+  %v = load volatile i32, ptr @cell
+  ret i32 %v
+}
+!llvm.module.flags = !{!0}
+!0 = !{i32 1, !"ProfileSummary", !1}
+!1 = !{!2, !3, !4, !5, !6, !7, !8, !9}
+!2 = !{!"ProfileFormat", !"InstrProf"}
+!3 = !{!"TotalCount", i64 10000}
+!4 = !{!"MaxCount", i64 5000}
+!5 = !{!"MaxInternalCount", i64 5000}
+!6 = !{!"MaxFunctionCount", i64 5000}
+!7 = !{!"NumCounts", i64 10}
+!8 = !{!"NumFunctions", i64 10}
+!9 = !{!"DetailedSummary", !10}
+!10 = !{!11, !12}
+!11 = !{i32 990000, i64 1000, i32 5}
+!12 = !{i32 999999, i64 1, i32 10}
+!20 = !{!"function_entry_count", i64 5000}
+!21 = !{!"branch_weights", i32 10, i32 4990}
+!22 = !{!"branch_weights", i32 0}
+!23 = !{!"branch_weights", i32 10}
+!24 = !{!"branch_weights", i32 4990}
+"""
+    built = compare(tmp_path, {"main.ll": ir, "bodies.ll": bodies}, code=59)["-O2"]
+    assert sorted(calls(built.image, "main")) == ["never", "warm"]

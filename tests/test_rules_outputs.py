@@ -1,9 +1,10 @@
 """Shared libraries, objects, archives, assembly and bitcode link with what clang makes."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
-from harness import build, needs_clang, needs_lld, run
+from harness import CLANG, build, needs_clang, needs_lld, run
 from rules import compare, link_with_clang, write
 
 pytestmark = needs_clang
@@ -189,6 +190,20 @@ int NAME(void) { step(); return step(); }
     build(tmp_path, *write(tmp_path, files), "--emit", kind, "-o", output)
     write(tmp_path, {"main.c": ONE_AND_TWO})
     assert link_with_clang(tmp_path, "main.c", output) == "11 21\n"
+
+
+def test_bitcode_of_several_units_keeps_the_types_of_alias_analysis(tmp_path: Path) -> None:
+    text = """\
+struct first { int x; };
+struct second { int x; };
+int one(struct first *a, struct second *b) { a->x = 1; b->x = 2; return a->x; }
+int two(struct first *a, struct second *b) { b->x = 1; a->x = 2; return b->x; }
+"""
+    build(tmp_path, *write(tmp_path, {"types.c": text}), "--emit", "bitcode", "-o", "types.bc")
+    command = [CLANG, "-S", "-emit-llvm", "-o", "-", "types.bc"]
+    printed = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    for name in ("first", "second", "int"):
+        assert printed.count(f'!{{!"{name}", ') == 1
 
 
 @pytest.mark.parametrize("output", ["all.s", "all.o", "all.bc"])

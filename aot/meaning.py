@@ -1,0 +1,370 @@
+"""Digests of what a unit is made from, without writing the unit.
+
+Problem: to know that a unit is what it was in the last build without extracting it. Its text is a function
+of the definitions in it, of the bodies that it imports, and of what can be seen of every symbol that those
+name. Numbers (`!7`, `#3`, `@.str.12`) change wherever something is added above, meanings do not.
+Method: a definition's skeleton is its text with each token replaced by its rank of first use, and its
+meaning is the skeleton with the tokens' meanings: the content of types, attribute groups, metadata and
+copied constants, the final name of other symbols. The skeleton depends on the text alone, so one that
+was made from the same text before is not made again.
+
+Identity that content does not show: two constants with the same bytes, or two `distinct` nodes, may be told
+apart. Within a definition the ranks do that; where one of those is used by several definitions, or has a
+twin, its own token is part of its meaning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Final, Protocol
+
+from nativecache.aot.extract import importable_constant, must_import
+from nativecache.aot.index import TOKEN, Entity, aliasee, split_global
+from nativecache.aot.program import Program, copyable
+
+#: Bytes of a digest: an accident within one cache has a chance of 2^-64 at four billion of them.
+_SIZE: Final = 16
+
+
+def digest(*digests: bytes) -> bytes:
+    """The digest of some digests."""
+    return hashlib.sha256(b"".join(digests)).digest()[:_SIZE]
+
+
+def text_digest(text: str) -> bytes:
+    """The digest of a piece of IR, one byte per character."""
+    return hashlib.sha256(text.encode("latin-1")).digest()[:_SIZE]
+
+
+def value_digest(value: object) -> bytes:
+    """The digest of what a value of plain types looks like."""
+    return hashlib.sha256(repr(value).encode("utf-8", "surrogateescape")).digest()[:_SIZE]
+
+
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """A piece of IR without the spelling of its tokens; those in order of first use, each once."""
+
+    shape: bytes
+    symbols: tuple[str, ...]  # tokens of globals
+    others: tuple[str, ...]
+    #: Symbols that are named more than once.
+    repeated: tuple[str, ...]
+
+
+def skeleton(text: str) -> Skeleton:
+    """One regex split, one join and a digest."""
+    parts = TOKEN.split(text)
+    tokens = parts[1::2]
+    symbols: list[str] = []
+    others: list[str] = []
+    ranks = {}
+    for token in dict.fromkeys(tokens):
+        if token[0] == "@":
+            ranks[token] = f"\0@{len(symbols)}\0"
+            symbols.append(token)
+        else:
+            ranks[token] = f"\0{len(others)}\0"
+            others.append(token)
+    parts[1::2] = map(ranks.__getitem__, tokens)
+    repeated: Iterable[str] = ()
+    if len(tokens) > len(ranks):
+        counts = Counter(token for token in tokens if token[0] == "@")
+        repeated = (token for token, count in counts.items() if count > 1)
+    return Skeleton(text_digest("".join(parts)), tuple(symbols), tuple(others), tuple(repeated))
+
+
+class _OnDemand(dict[str, bytes]):
+    """Digests by token, each made when it is asked for first."""
+
+    def __init__(self, make: Callable[[str], bytes]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, token: str) -> bytes:
+        found = self[token] = self._make(token)
+        return found
+
+
+class Skeletons(Protocol):
+    """Where skeletons of functions are kept by the digest of their text."""
+
+    def skeleton(self, name: bytes) -> Skeleton | None: ...
+
+    def add_skeleton(self, name: bytes, made: Skeleton) -> None: ...
+
+
+class ModuleMeaning:
+    """Meanings of one module's tokens and definitions."""
+
+    def __init__(self, program: Program, i: int, known: Skeletons) -> None:
+        self._program = program
+        self._i = i
+        self._module = program.modules[i]
+        self._known = known
+        self._entities = self._module.entities
+        self._names = program.names[i]
+        self._spelled = _OnDemand(self._spell)
+        self.meaning = _OnDemand(lambda token: self._mean(self.skeleton(token)))  # of a whole definition
+        #: Of a function's first line: all that a declaration of it is made from.
+        self.head = _OnDemand(self._head)
+        self._skeletons: dict[str, Skeleton] = {}  # of definitions, by token
+
+    @cached_property
+    def _nodes(self) -> dict[str, Skeleton]:
+        """The metadata nodes; one that names itself does so by no number."""
+        return {
+            token: skeleton(body if body.startswith("!{") else re.sub(rf"{token}\b", "!self", body))
+            for token, body in self._module.metadata.items()
+        }
+
+    @cached_property
+    def _below(self) -> dict[str, frozenset[str]]:
+        """What each metadata node names besides itself."""
+        return {
+            token: frozenset(t for t in bones.others if t[0] == "!" and t != token)
+            for token, bones in self._nodes.items()
+        }
+
+    @cached_property
+    def _opaque(self) -> bool:
+        """Whether nodes form cycles, as debug information does. A node then means its number, in a
+        module with just these nodes."""
+        if "llvm.dbg.cu" in self._module.named_metadata:
+            return True
+        waiting = {token: len(below & self._below.keys()) for token, below in self._below.items()}
+        above: dict[str, list[str]] = {}
+        for token, below in self._below.items():
+            for other in below:
+                above.setdefault(other, []).append(token)
+        ready = [token for token, count in waiting.items() if count == 0]
+        for token in ready:
+            for other in above.get(token, ()):
+                waiting[other] -= 1
+                if waiting[other] == 0:
+                    ready.append(other)
+        return len(ready) < len(waiting)
+
+    @cached_property
+    def context(self) -> bytes:
+        """What every unit of the module depends on."""
+        module = self._module
+        flags = module.named_metadata.get("llvm.module.flags", "")
+        lists = (module.used, module.structors, module.numbered_types, module.asm, module.label)
+        target = (module.triple, module.datalayout, sorted(self._program.pinned[self._i]))
+        nodes = module.metadata if self._opaque else None
+        return digest(value_digest((lists, target, nodes)), self._tokens(flags))
+
+    def skeleton(self, token: str) -> Skeleton:
+        """The skeleton of a whole definition."""
+        found = self._skeletons.get(token)
+        if found is None:
+            entity = self._module.entities[token]
+            if entity.kind == "function" and entity.defined:
+                name = text_digest(entity.text)
+                found = self._known.skeleton(name)
+                if found is None:
+                    found = skeleton(entity.text)
+                    self._known.add_skeleton(name, found)
+            else:
+                found = skeleton(entity.text)
+            self._skeletons[token] = found
+        return found
+
+    def _head(self, token: str) -> bytes:
+        # No token's identity matters here, so none needs a rank.
+        parts = TOKEN.split(self._entities[token].text.partition("\n")[0])
+        return digest(text_digest("\0".join(parts[0::2])), *map(self._spelled.__getitem__, parts[1::2]))
+
+    def _tokens(self, text: str) -> bytes:
+        return self._mean(skeleton(text))
+
+    def _mean(self, bones: Skeleton) -> bytes:
+        spelled = self._spelled.__getitem__
+        return digest(bones.shape, *map(spelled, bones.symbols), *map(spelled, bones.others))
+
+    def _spell(self, token: str) -> bytes:
+        module = self._module
+        match token[0]:
+            case "@":
+                return self._symbol(token)
+            case "%" if token in module.types:
+                return digest(b"%", self._tokens(module.types[token]))
+            case "#":
+                return text_digest("#" + module.attributes.get(token, token))
+            case "!" if token in module.metadata:
+                return self._node(token)
+            case "$":
+                return text_digest(f"{token} {module.comdats.get(token)}")
+        return text_digest(token)
+
+    @cached_property
+    def copies(self) -> dict[str, str]:
+        """The content of every constant that units have their own copies of, by token."""
+        pinned = self._program.pinned[self._i]
+        return {
+            token: split_global(entity.text)[1]
+            for token, entity in self._entities.items()
+            if entity.constant and entity.defined and token not in pinned and copyable(entity)
+        }
+
+    def copy(self, token: str) -> bytes | None:
+        """Of such a constant; None for other symbols."""
+        return self._spelled[token] if token in self.copies else None
+
+    @cached_property
+    def _twins(self) -> Counter[str]:
+        """How many of them have the same content."""
+        return Counter(self.copies.values())
+
+    def _symbol(self, token: str) -> bytes:
+        if content := self.copies.get(token):
+            twin = token if self._twins[content] > 1 else ""
+            return digest(text_digest("=" + twin), text_digest(content))
+        return value_digest(self._names[token]) if token in self._entities else text_digest(token)
+
+    def _node(self, token: str) -> bytes:
+        if self._opaque:
+            return text_digest(token)
+        content = self._mean(self._nodes[token])
+        if self._module.metadata[token].startswith("!{"):
+            return digest(b"!", content)
+        # A node with an identity; the usual one (of a loop) is named by one function and itself.
+        alone = self._users[token] == 1 and all(map(self._is_plain, self._below[token]))
+        own = "" if alone else token
+        return digest(text_digest("!" + own), content)
+
+    def _is_plain(self, token: str) -> bool:
+        """Whether a node and all below it are told apart by their content alone."""
+        if not self._module.metadata.get(token, "!{").startswith("!{"):
+            return False
+        return all(map(self._is_plain, self._below.get(token, ())))
+
+    @cached_property
+    def _users(self) -> Counter[str]:
+        """How many definitions and other nodes name each node."""
+        users = Counter(token for below in self._below.values() for token in below)
+        for token in self._module.entities:
+            users.update(t for t in self.skeleton(token).others if t[0] == "!")
+        return users
+
+
+class Meanings:
+    """Meanings over a whole program.
+
+    Two stages: what a unit is without imports (for the clean-up, which decides what can be imported),
+    and with them. The second must not be asked for before `program.bodies` and `.once` are complete.
+    """
+
+    def __init__(
+        self, program: Program, context: bytes, known: Iterable[Skeletons], *, longest: int = 0
+    ) -> None:
+        """`context`: all else that units depend on; `longest`: lines of a body that may be imported."""
+        self._program = program
+        self._context = context
+        self._longest = longest
+        self.modules = [ModuleMeaning(program, i, names) for i, names in enumerate(known)]
+        count = range(len(self.modules))
+        # By module: what is known of a symbol without imports; by stage and module: all that a unit
+        # knows of a symbol, and a definition with that of everything that it names.
+        self._plain = [_OnDemand(partial(self._declared, i)) for i in count]
+        self._seen = [[_OnDemand(partial(self._see, i, stage)) for i in count] for stage in (False, True)]
+        self._code = [[_OnDemand(partial(self._read, i, stage)) for i in count] for stage in (False, True)]
+
+    def unit(self, module: int, tokens: Iterable[str], *, imports: bool) -> bytes:
+        """Of a unit with these definitions, what it imports left out."""
+        return digest(self._context, *map(self._code[imports][module].__getitem__, tokens))
+
+    def body(self, name: str) -> bytes:
+        """The same of the program's definition of a symbol, as imported; b"" if there is none."""
+        found = self._program.definitions.get(name)
+        return self._code[True][found.module][found.token] if found else b""
+
+    def _read(self, module: int, imports: bool, token: str) -> bytes:
+        meaning = self.modules[module]
+        seen = map(self._seen[imports][module].__getitem__, meaning.skeleton(token).symbols)
+        return digest(meaning.context, meaning.meaning[token], *seen)
+
+    def _see(self, module: int, imports: bool, token: str) -> bytes:
+        return digest(*self._views(module, token, imports=imports))
+
+    def _views(self, module: int, token: str, *, imports: bool) -> Iterator[bytes]:
+        """The symbol, what it is a second name of, and the bodies that go wherever those are named."""
+        program = self._program
+        stack, done = [(module, token)], {(module, token)}
+        while stack:
+            at, current = stack.pop()
+            yield self._view(at, current, imports=imports)
+            below: list[tuple[int, str]] = []
+            entity = program.modules[at].entities.get(current)
+            if entity is None:
+                continue
+            found = program.definitions.get(program.names[at][current])
+            other = program.modules[found.module].entities[found.token] if found else entity
+            if other.kind == "alias":
+                below.append((found.module if found else at, aliasee(other)))
+            if must_import(program, program.source(at), entity):
+                yield self.modules[at].meaning[current]
+                below += [(at, symbol) for symbol in self.modules[at].skeleton(current).symbols]
+            stack += [place for place in below if place not in done]
+            done.update(below)
+
+    def _view(self, module: int, token: str, *, imports: bool) -> bytes:
+        plain = self._plain[module][token]
+        if not imports:
+            return plain
+        program = self._program
+        entity = program.modules[module].entities.get(token)
+        name = program.names[module][token] if entity else ""
+        body = program.bodies.get(name)
+        if body is None:
+            where = None
+        else:
+            # How long a body is does not matter once it is too long.
+            lines = min(body.lines, self._longest + 1)
+            where = (lines, body.importable, body.home, body.heat, name in program.once)
+        parts = [plain, value_digest(where)]
+        found = program.definitions.get(name)
+        if found and importable_constant(program.modules[found.module].entities[found.token]):
+            for symbol in self.modules[found.module].skeleton(found.token).symbols:
+                parts.append(self._view(found.module, symbol, imports=False))
+        return digest(*parts)
+
+    def _declared(self, module: int, token: str) -> bytes:
+        """What a declaration of the symbol is made from, and where its definition stands."""
+        program = self._program
+        entity = program.modules[module].entities.get(token)
+        if entity is None:
+            return text_digest(token)
+        if copied := self.modules[module].copy(token):
+            return copied
+        name = program.names[module][token]
+        found = program.definitions.get(name)
+        flags = (
+            name,
+            entity.kind,
+            entity.defined,
+            token in program.pinned[module],
+            name in program.wrapped,
+            program.modules[found.module].label if found else None,
+            found is not None and found.module == module,
+        )
+        parts = [value_digest(flags), self._own(module, entity)]
+        if found and (found.module, found.token) != (module, token):
+            parts.append(self._own(found.module, program.modules[found.module].entities[found.token]))
+        return digest(*parts)
+
+    def _own(self, module: int, entity: Entity) -> bytes:
+        """A function's first line; all of a variable, whose contents may be shown; an alias with its base."""
+        meaning = self.modules[module]
+        if entity.kind == "function":
+            return meaning.head[entity.token]
+        if entity.kind == "variable":
+            return meaning.meaning[entity.token]
+        opaque = value_digest(self._program.is_opaque_alias(entity))
+        return digest(meaning.meaning[entity.token], opaque, self._plain[module][aliasee(entity)])

@@ -1,0 +1,361 @@
+"""Equal meanings must give equal units: whatever a unit's text shows, its meaning must show as well."""
+
+import random
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+import pytest
+
+from nativecache.aot import llvm
+from nativecache.aot.bodies import find_bodies, find_called_once
+from nativecache.aot.errors import BuildError
+from nativecache.aot.extract import ImportLimits, extract
+from nativecache.aot.index import index_module
+from nativecache.aot.key import Options
+from nativecache.aot.meaning import Meanings, digest, skeleton
+from nativecache.aot.memo import Memo
+from nativecache.aot.partition import Unit, partition
+from nativecache.aot.program import Program, resolve_symbols
+from nativecache.cache.lookup import EntryStore
+from nativecache.cache.store import NullStore
+
+TRIPLE = "x86_64-unknown-linux-gnu"
+OPTIONS = Options(
+    triple=TRIPLE, cpu="", features="", level=2, optimize=True, relocation="pic", code_model="default"
+)
+LIMITS = ImportLimits(lines=12, total=60)
+ENGINE = llvm.Llvmlite()
+
+FIRST = r"""
+%struct.S = type { i32, ptr }
+%struct.T = type { i32, %struct.S }
+$many = comdat any
+$some = comdat any
+@.str = private unnamed_addr constant [3 x i8] c"hi\00", align 1
+@.str.1 = private unnamed_addr constant [4 x i8] c"you\00", align 1
+@.str.2 = private unnamed_addr constant [4 x i8] c"you\00", align 1
+@total = internal global i32 0, align 4
+@shared = global i32 7, align 4
+@limit = internal constant i32 42, align 4
+@names = internal unnamed_addr constant [2 x ptr] [ptr @.str, ptr @.str.1], align 8
+@table = internal constant [2 x ptr] [ptr @leaf, ptr @inner], align 8
+@long = internal constant [8 x i32] [i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 8], align 16
+@local = internal thread_local global i32 0, align 4
+@second = alias i32 (i32), ptr @leaf
+@fixed = external constant i32, align 4
+@chosen = linkonce_odr constant ptr @some, align 8
+@odd = weak alias i32 (i32), ptr @inner
+define internal i32 @leaf(i32 %0) #0 {
+  %2 = add nsw i32 %0, 1
+  ret i32 %2
+}
+define internal i32 @inner(i32 %0) #1 {
+  %2 = call i32 @leaf(i32 %0)
+  %3 = load i32, ptr @total, align 4, !tbaa !2
+  %4 = add i32 %2, %3
+  ret i32 %4
+}
+define internal i32 @only(i32 %0) #1 {
+  %2 = call i32 @inner(i32 %0)
+  %3 = call i32 @away(i32 %2)
+  %4 = load i32, ptr @limit, align 4, !tbaa !2
+  %5 = xor i32 %3, %4
+  ret i32 %5
+}
+define internal i32 @must(i32 %0) #2 {
+  %2 = call i32 @leaf(i32 %0)
+  %3 = call i32 @inner(i32 %2)
+  ret i32 %3
+}
+define linkonce_odr i32 @many(i32 %0) #3 comdat {
+  %2 = call i32 @must(i32 %0)
+  ret i32 %2
+}
+define weak i32 @some(i32 %0) #1 comdat {
+  %2 = mul i32 %0, 3
+  ret i32 %2
+}
+define available_externally i32 @given(i32 %0) #1 {
+  %2 = call i32 @leaf(i32 %0)
+  ret i32 %2
+}
+define i32 @strings(ptr %0) #1 {
+  %2 = call i32 @puts(ptr @.str)
+  %3 = call i32 @puts(ptr @.str.1)
+  %4 = call i32 @puts(ptr @.str.1)
+  %5 = getelementptr inbounds %struct.T, ptr %0, i32 0, i32 1, i32 1
+  %6 = load ptr, ptr @names, align 8, !tbaa !5
+  store ptr %6, ptr %5, align 8, !tbaa !5
+  ret i32 %4
+}
+define i32 @loops(ptr noalias %0, i32 %1) #1 {
+  br label %3
+3:
+  %4 = phi i32 [ 0, %2 ], [ %5, %3 ]
+  %5 = add i32 %4, 1
+  store i32 %4, ptr %0, align 4, !tbaa !2, !alias.scope !9, !noalias !10
+  %6 = icmp eq i32 %5, %1
+  br i1 %6, label %7, label %3, !llvm.loop !7
+7:
+  br label %8
+8:
+  %9 = phi i32 [ 0, %7 ], [ %10, %8 ]
+  %10 = add i32 %9, 1
+  %11 = call i32 @second(i32 %9)
+  %12 = icmp eq i32 %10, %11
+  br i1 %12, label %13, label %8, !llvm.loop !8
+13:
+  ret i32 0
+}
+define i32 @more(i32 %0) #1 {
+  br label %2
+2:
+  %3 = call i32 @loops(ptr @shared, i32 %0)
+  %4 = icmp eq i32 %3, 0
+  br i1 %4, label %5, label %2, !llvm.loop !12
+5:
+  %6 = call i32 @odd(i32 %0)
+  %7 = load ptr, ptr @table, align 8
+  %8 = call i32 %7(i32 %6)
+  ret i32 %8
+}
+define internal i32 @quote(i32 %0) #1 {
+  %2 = call i32 @puts(ptr @.str.1)
+  ret i32 %2
+}
+define i32 @quotes(i32 %0) #1 {
+  %2 = call i32 @quote(i32 1)
+  %3 = call i32 @puts(ptr @.str.1)
+  %4 = load i32, ptr @fixed, align 4
+  %5 = load ptr, ptr @chosen, align 8
+  %6 = call i32 @other(i32 %4)
+  %7 = call i32 %5(i32 %6)
+  ret i32 %7
+}
+define i32 @longer(i32 %0) #1 {
+  store volatile i32 0, ptr @shared, align 4
+  store volatile i32 1, ptr @shared, align 4
+  store volatile i32 2, ptr @shared, align 4
+  store volatile i32 3, ptr @shared, align 4
+  store volatile i32 4, ptr @shared, align 4
+  store volatile i32 5, ptr @shared, align 4
+  store volatile i32 6, ptr @shared, align 4
+  store volatile i32 7, ptr @shared, align 4
+  store volatile i32 8, ptr @shared, align 4
+  store volatile i32 9, ptr @shared, align 4
+  store volatile i32 10, ptr @shared, align 4
+  ret i32 %0
+}
+define i32 @main() #1 {
+  %1 = call i32 @only(i32 1)
+  %2 = call i32 @many(i32 %1)
+  %3 = call i32 @some(i32 %2)
+  %4 = call i32 @given(i32 %3)
+  %5 = call i32 @strings(ptr @shared)
+  %6 = call i32 @more(i32 %5)
+  %7 = load i32, ptr @long, align 16
+  %8 = load i32, ptr @local, align 4
+  %9 = call i32 @longer(i32 %8)
+  %10 = call i32 @longer(i32 %9)
+  call void asm sideeffect "nop # $0", "r"(i32 %10)
+  ret i32 %7
+}
+declare i32 @puts(ptr noundef) #4
+declare i32 @away(i32) #5
+declare i32 @other(i32) #5
+attributes #0 = { nounwind "target-cpu"="x86-64" }
+attributes #1 = { nounwind uwtable }
+attributes #2 = { alwaysinline nounwind }
+attributes #3 = { inlinehint nounwind }
+attributes #4 = { nounwind willreturn }
+attributes #5 = { noinline nounwind }
+!llvm.module.flags = !{!0, !1}
+!0 = !{i32 1, !"wchar_size", i32 4}
+!1 = !{i32 7, !"uwtable", i32 2}
+!2 = !{!3, !3, i64 0}
+!3 = !{!"int", !4, i64 0}
+!4 = !{!"omnipotent char", !11, i64 0}
+!5 = !{!6, !6, i64 0}
+!6 = !{!"any pointer", !4, i64 0}
+!7 = distinct !{!7, !13}
+!8 = distinct !{!8, !13}
+!9 = !{!14}
+!10 = !{!15}
+!11 = !{!"Simple C/C++ TBAA"}
+!12 = distinct !{!12, !13}
+!13 = !{!"llvm.loop.mustprogress"}
+!14 = distinct !{!14, !16, !"first"}
+!15 = distinct !{!15, !16, !"second"}
+!16 = distinct !{!16}
+"""
+
+SECOND = r"""
+%struct.S = type { i32, ptr }
+$many = comdat any
+@shared = external global i32, align 4
+@.str = private unnamed_addr constant [4 x i8] c"you\00", align 1
+@total = internal global i32 3, align 4
+@fixed = linkonce_odr constant i32 5, align 4
+@other = alias i32 (i32), ptr @leaf
+define i32 @away(i32 %0) #0 {
+  %2 = call i32 @leaf(i32 %0)
+  %3 = call i32 @many(i32 %2)
+  %4 = call i32 @puts(ptr @.str)
+  ret i32 %4
+}
+define internal i32 @leaf(i32 %0) #0 {
+  %2 = load i32, ptr @shared, align 4
+  store i32 %2, ptr @total, align 4
+  ret i32 %2
+}
+define linkonce_odr i32 @many(i32 %0) #1 comdat {
+  %2 = sub i32 %0, 5
+  ret i32 %2
+}
+declare i32 @puts(ptr noundef) #0
+attributes #0 = { nounwind }
+attributes #1 = { inlinehint nounwind }
+"""
+
+WORDS = [
+    ("internal ", ""),
+    ("weak_odr ", ""),
+    ("linkonce_odr ", "weak_odr "),
+    ("linkonce_odr ", ""),
+    ("weak ", ""),
+    (" noinline", ""),
+    (" alwaysinline", ""),
+    (" inlinehint", ""),
+    ("unnamed_addr ", ""),
+    (" constant", " global"),
+    ("available_externally ", ""),
+    ("nsw ", ""),
+    (" uwtable", ""),
+    ("thread_local ", ""),
+    ("distinct ", ""),
+    ("noalias ", ""),
+    (" noundef", ""),
+    ("internal ", "hidden "),
+    ("define ", "define hidden "),
+    ("you", "yow"),
+    (", align 4", ""),
+    ("i32 (i32), ptr @leaf", "i32 (i32), ptr @inner"),
+    ("sideeffect ", ""),
+    ("private", "internal"),
+    (" comdat", ""),
+    ("int", "long"),
+    ("define ", "define fastcc "),
+    ("add", "or"),
+]
+TOKENS = re.compile(r"(?<![\w])(?:[@!#]\w[\w.]*|%struct\.\w+|@\.str\.?\d*)")
+
+
+def changes(texts: list[str], rng: random.Random) -> Iterator[list[str]]:
+    """Each token, number, word and some lines changed in turn, one at a time; valid or not."""
+    for n, text in enumerate(texts):
+        spans: list[tuple[int, int, str]] = []
+        tokens = list(TOKENS.finditer(text))
+        for place in tokens:
+            like = sorted({m[0] for m in tokens if m[0][0] == place[0][0]} - {place[0]})
+            if like:
+                spans.append((*place.span(), rng.choice(like)))
+        for place in re.finditer(r"(?<= )\d+(?=\n|,| \})", text):
+            spans.append((*place.span(), str(int(place[0]) ^ 1)))
+        for old, new in WORDS:
+            spans += [(*place.span(), new) for place in re.finditer(re.escape(old), text)]
+        spans += [(*place.span(), "") for place in re.finditer(r"  store volatile .*\n", text)]
+        for start, end, new in spans:
+            yield [*texts[:n], text[:start] + new + text[end:], *texts[n + 1 :]]
+
+
+def mutations(texts: list[str], rng: random.Random, share: float) -> Iterator[list[str]]:
+    """The program, a share of its single changes, and changes on top of one of them."""
+    yield texts
+    last = texts
+    for changed in changes(texts, rng):
+        if rng.random() < share:
+            yield changed
+            if rng.random() < 0.2:
+                yield rng.choice(list(changes(last, rng)))
+            last = changed
+
+
+def prepared(
+    texts: list[str], limits: ImportLimits, *, final: bool
+) -> tuple[Program, tuple[Unit, ...], Meanings]:
+    modules = [index_module(text, f"{n}.ll") for n, text in enumerate(texts)]
+    program = resolve_symbols(modules)
+    units = partition(program, final=final)
+    store = EntryStore(NullStore())
+    memos = [Memo(m.label, ENGINE.identity, OPTIONS, store) for m in modules]
+    meanings = Meanings(program, b"", memos, longest=limits.lines)
+    if limits.lines:
+        find_bodies(
+            program,
+            units,
+            meanings,
+            memos,
+            engine=ENGINE,
+            options=OPTIONS,
+            final=final,
+            store=store,
+            threads=1,
+        )
+        roots = [unit.index for unit in units if unit.name == "main"]
+        program.once = find_called_once(program, units, meanings, roots, limits)
+    return program, units, meanings
+
+
+@pytest.mark.parametrize(
+    ("limits", "final", "share"), [(LIMITS, True, 1.0), (ImportLimits(), True, 0.3), (LIMITS, False, 0.3)]
+)
+def test_equal_meanings_give_equal_units(limits: ImportLimits, final: bool, share: float) -> None:
+    rng = random.Random(f"{limits} {final}")
+    known: dict[bytes, list[tuple[tuple[str, ...], bytes, str, list[str]]]] = defaultdict(list)
+    hits = valid = 0
+    for changed in mutations([FIRST, SECOND], rng, share):
+        try:
+            texts = [llvm.read_module(text.encode()) for text in changed]
+            program, units, meanings = prepared(texts, limits, final=final)
+        except (BuildError, ValueError):
+            continue
+        valid += 1
+        for unit in units:
+            if unit.kind not in ("function", "data"):
+                continue
+            if unit.kind == "function" and limits.lines and unit.name not in program.bodies:
+                continue
+            text = extract(program, unit, triple=TRIPLE, datalayout="", final=final, limits=limits)
+            meaning = meanings.unit(unit.module, unit.tokens, imports=True)
+            now = digest(*map(meanings.body, text.imported))
+            for imported, then, known_text, known_program in known[meaning]:
+                # What a build does: trust a record while what was imported means what it did.
+                if then == digest(*map(meanings.body, imported)):
+                    hits += 1
+                    assert text.text == known_text, "\n".join([*known_program, "and", *texts])
+            if (text.imported, now) not in {record[:2] for record in known[meaning]}:
+                known[meaning].append((text.imported, now, text.text, texts))
+    assert valid > 150 * share and hits > valid * 4
+
+
+def test_numbers_mean_nothing() -> None:
+    """What is added above renumbers metadata, attribute groups and strings."""
+    more = re.sub(r"(?<=[!#])(\d+)\b", lambda m: str(int(m[1]) + 100), FIRST)
+    more = more.replace("@.str ", "@.str.77 ").replace("@.str,", "@.str.77,").replace("@.str)", "@.str.77)")
+    assert llvm.read_module(more.encode()) != llvm.read_module(FIRST.encode())
+    found = []
+    for text in (FIRST, more):
+        _, units, meanings = prepared([text, SECOND], LIMITS, final=True)
+        found.append({u.name: meanings.unit(u.module, u.tokens, imports=True) for u in units})
+    # Alias scopes point at other nodes with an identity: their numbers stay part of the meaning.
+    assert {name for name in found[0] if found[0][name] != found[1].get(name)} == {"loops"}
+
+
+def test_a_skeleton_has_each_token_once() -> None:
+    bones = skeleton('call @f(@g, "a @h \\22", !3) @f #1 %x %S %1')
+    assert bones.symbols == ("@f", "@g") and bones.repeated == ("@f",)
+    assert bones.others == ('"a @h \\22"', "!3", "#1", "%x", "%S")
+    assert bones.shape == skeleton('call @i(@g, "z", !9) @i #0 %y %T %1').shape
+    assert bones.shape != skeleton('call @f(@g, "a @h \\22", !3) @g #1 %x %S %1').shape
+    assert skeleton("@f !1").shape != skeleton("!1 @f").shape
