@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from nativecache.aot import clang, llvm
 from nativecache.aot.bodies import find_bodies, find_called_once, longest_import
-from nativecache.aot.emit import Image, write_output
+from nativecache.aot.emit import Image, Written, write_output
 from nativecache.aot.engine import Engine
 from nativecache.aot.errors import BuildError, UsageError
 from nativecache.aot.extract import (
@@ -25,20 +25,24 @@ from nativecache.aot.extract import (
     UnitText,
     extract,
 )
+from nativecache.aot.front_cache import FrontCache
 from nativecache.aot.index import Module, symbol_name
-from nativecache.aot.key import Options, compute_key
+from nativecache.aot.key import Options, assembler_reads, compute_key
 from nativecache.aot.load import FrontEnd, Loaded, index, is_native, is_source, load
 from nativecache.aot.meaning import Meanings, digest, value_digest
 from nativecache.aot.memo import KeyedUnit, Memo
 from nativecache.aot.partition import Unit, partition
 from nativecache.aot.pool import Done, Job, Pool, WorkerDied
 from nativecache.aot.program import Program, resolve_symbols
+from nativecache.aot.reads import Finished, gather
 from nativecache.aot.record import BuildRecord
 from nativecache.aot.roots import find_roots, index_symbols, wrapped_symbols
 from nativecache.cache.entry import Entry
+from nativecache.cache.facts import Fact
 from nativecache.cache.lookup import EntryStore
 from nativecache.linker.elf import linkage
 from nativecache.linker.errors import BadObject
+from nativecache.linker.libraries import Libraries, scan_libraries
 from nativecache.linker.native import scan_native
 
 #: Keys go before compilations: they show what is missing, and the biggest of that is compiled first.
@@ -110,6 +114,11 @@ class Report:
     phases: dict[str, Phase]
     wall_seconds: float
     image_bytes: int
+    #: Source files, and how many of them clang need not read again.
+    sources: int = 0
+    sources_unchanged: int = 0
+    #: What all this rests on, if that can be told.
+    reads: tuple[Fact, ...] | None = None
 
     @property
     def importers(self) -> int:
@@ -154,10 +163,13 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
     start, clock = time.perf_counter(), Clock()
     _check(request)
     final = request.emit in ("exe", "shared", "asm", "bitcode")
-    with tempfile.TemporaryDirectory(prefix="nativecache-") as scratch:
+    with (
+        tempfile.TemporaryDirectory(prefix="nativecache-") as scratch,
+        FrontCache(request.store, request.environ) as front_cache,
+    ):
         # Load the inputs; LLVM reads them in worker processes, for it may not survive them.
         with clock.phase("load"), Pool(request.threads, {"read": llvm.read_module}) as pool:
-            front = _front_end(request)
+            front = replace(_front_end(request), cache=front_cache if request.store.root else None)
             loaded = load(request.inputs, front, pool, threads=request.threads, scratch=Path(scratch))
         # Find the entities in the printed text.
         with clock.phase("index"):
@@ -173,13 +185,15 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
         with clock.phase("partition"):
             units = partition(program, final=final)
             defined_in = index_symbols(program, units)
-            roots = _roots(request, loaded, program, units, defined_in)
+            libraries = _libraries(request)
+            roots = _roots(request, loaded, libraries, program, units, defined_in)
         engine = llvm.find_engine(request.engine, front.clang.command[0] if front.clang else None)
         limits = _limits(request)
         # What each input's units meant and became in earlier builds.
         with clock.phase("memo"):
             memos = [Memo(m.label, engine.identity, options, request.store) for m in modules]
-            context = value_digest((options, limits, final, program.interposable))
+            files = [assembler_reads(text) for _, text in loaded.texts]
+            context = value_digest((options, limits, final, program.interposable, files))
             meanings = Meanings(program, context, memos, longest=longest_import(program, limits))
         # Clean each function up alone, so that callees worth inlining can be told and carried.
         if limits.lines:
@@ -228,7 +242,7 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
             cplusplus=loaded.cplusplus or "__gxx_personality_v0" in _mentioned(modules),
             target=options.triple if _is_foreign(options) else request.target,
         )
-        warnings = write_output(
+        written = write_output(
             image,
             emit=request.emit,
             output=request.output,
@@ -238,6 +252,11 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
             environ=request.environ,
             phase=clock.phase,
         )
+        # Note what was read, so that the next build can tell whether it has anything to do.
+        with clock.phase("note"):
+            reads = None
+            if request.store.root and not any(files):
+                reads = gather(_finished(request, libraries, written, Path(scratch)), front_cache)
     done = [units[i] for i in objects]
     functions = [u for u in done if u.is_function]
     compiled_functions = {i for i in work.compiled_units if units[i].is_function}
@@ -254,10 +273,25 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
         corrupt=request.store.corrupt.total(),
         saved_seconds=work.saved / 1000,
         whole=loaded.whole,
-        warnings=(*loaded.warnings, *warnings),
+        warnings=(*loaded.warnings, *written.warnings),
         phases=clock.phases,
         wall_seconds=time.perf_counter() - start,
         image_bytes=request.output.stat().st_size,
+        sources=sum(map(is_source, request.inputs)),
+        sources_unchanged=front_cache.unchanged,
+        reads=reads,
+    )
+
+
+def _finished(request: Request, libraries: Libraries, written: Written, scratch: Path) -> Finished:
+    return Finished(
+        inputs=request.inputs,
+        chosen=(request.clang, request.driver, request.linker),
+        link_options=request.link_options,
+        libraries=libraries,
+        written=written,
+        scratch=scratch,
+        environ=request.environ,
     )
 
 
@@ -406,14 +440,21 @@ def _link_flags(flags: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(flag for flag in flags if flag.startswith(wanted))
 
 
+def _libraries(request: Request) -> Libraries:
+    if request.emit != "exe":
+        return Libraries()
+    return scan_libraries(request.link_options, request.driver, request.environ)
+
+
 def _roots(
     request: Request,
     loaded: Loaded,
+    libraries: Libraries,
     program: Program,
     units: tuple[Unit, ...],
     defined_in: Mapping[str, list[int]],
 ) -> list[int]:
-    outside: set[str] = set()
+    outside = set(libraries.symbols)
     named = [Path(option) for option in request.link_options if is_native(Path(option))]
     for path in (*loaded.native_before, *loaded.native_after, *(path for path in named if path.is_file())):
         try:
@@ -421,10 +462,6 @@ def _roots(
         except (BadObject, OSError) as error:
             raise BuildError(f"{path}: cannot be linked: {error}") from None
         outside |= symbols.undefined | symbols.defined
-    if request.emit == "exe":
-        from nativecache.linker.libraries import library_symbols
-
-        outside |= library_symbols(request.link_options, request.driver, request.environ)
     return find_roots(
         program,
         units,
@@ -513,7 +550,7 @@ class _Work:
         )
         middle = time.process_time()
         bitcode = self.engine.unit_bitcode(text.text)
-        key = compute_key(self.engine.identity, options, bitcode)
+        key = compute_key(self.engine.identity, options, bitcode, assembler_reads(text.text))
         return key, bitcode, replace(text, text=""), (middle - start, time.process_time() - middle)
 
     def _compile(self, bitcode: bytes, options: Options) -> tuple[bytes, list[str], list[str], float]:

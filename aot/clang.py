@@ -21,6 +21,9 @@ OLDEST: Final = 14
 CPLUSPLUS: Final = frozenset((".cc", ".cpp", ".cxx", ".c++", ".C"))
 C_LIKE: Final = frozenset((".c", ".i")) | CPLUSPLUS | {".ii"}
 
+#: All names that are looked for on PATH, first to last.
+SEARCHED: Final = (*(f"clang-{version}" for version in range(NEWEST, OLDEST - 1, -1)), "clang")
+
 #: Flags whose work is done by passes that only clang's own pipeline runs, or that change its back end
 #: in ways out of reach from here. Inputs compiled with them are compiled whole.
 _WHOLE_FILE: Final = re.compile(
@@ -100,12 +103,15 @@ def _base(clang: Clang, source: Path) -> list[str]:
     return command
 
 
-def emit_ir(clang: Clang, source: Path, level: int, flags: Sequence[str], scratch: Path) -> tuple[bytes, str]:
+def emit_ir(
+    clang: Clang, source: Path, level: int, flags: Sequence[str], scratch: Path, depfile: Path | None = None
+) -> tuple[bytes, str]:
     """Printed IR of a source file as the front end makes it for -O`level`, and clang's warnings.
 
-    Raises BuildError with clang's own messages.
+    `depfile` is to name the files that were read. Raises BuildError with clang's own messages.
     """
-    command = [*_base(clang, source), f"-O{level}", *flags, "-Xclang", "-disable-llvm-passes"]
+    command = [*_base(clang, source), f"-O{level}", *flags, *_depfile_flags(depfile)]
+    command += ["-Xclang", "-disable-llvm-passes"]
     # Through a file: zig's clang takes `-o -` for a file's name.
     messages = _run([*command, "-S", "-emit-llvm", "-o", os.fspath(scratch), os.fspath(source)], source)
     data = scratch.read_bytes()
@@ -113,10 +119,78 @@ def emit_ir(clang: Clang, source: Path, level: int, flags: Sequence[str], scratc
     return data, messages
 
 
-def compile_whole(clang: Clang, source: Path, level: int, flags: Sequence[str], output: Path) -> str:
-    """Compiles a file to a native object with clang alone; returns clang's warnings."""
-    command = [*_base(clang, source), f"-O{level}", *flags, "-c", "-o", os.fspath(output), os.fspath(source)]
-    return _run(command, source)
+def compile_whole(
+    clang: Clang, source: Path, level: int, flags: Sequence[str], scratch: Path, depfile: Path | None = None
+) -> tuple[bytes, str]:
+    """A native object of a source file as clang alone makes it, and clang's warnings; else as `emit_ir`."""
+    command = [*_base(clang, source), f"-O{level}", *flags, *_depfile_flags(depfile)]
+    messages = _run([*command, "-c", "-o", os.fspath(scratch), os.fspath(source)], source)
+    data = scratch.read_bytes()
+    scratch.unlink()
+    return data, messages
+
+
+#: The target's name in a depfile, which is of no interest.
+_TARGET: Final = "it"
+
+
+def _depfile_flags(depfile: Path | None) -> list[str]:
+    return ["-MD", "-MT", _TARGET, "-MF", os.fspath(depfile)] if depfile else []
+
+
+def read_depfile(path: Path) -> list[str]:
+    """The files that a depfile of ours names, in the order they were read. Raises OSError, ValueError."""
+    text = os.fsdecode(path.read_bytes())
+    if not text.startswith(f"{_TARGET}:"):
+        raise ValueError(f"{path}: not a depfile")
+    words = re.findall(r"(?:[^\\\s]|\\[^\n])+", text[len(_TARGET) + 1 :].replace("\\\n", " "))
+    return [re.sub(r"\\([ #])|\$(\$)", r"\1\2", word) for word in words]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPath:
+    """Where clang looks: `folders` for headers, whether they exist or not; `program` is what really runs.
+
+    `toolchains` are folders whose contents decide which folders those are.
+    """
+
+    folders: tuple[str, ...]
+    program: str
+    toolchains: tuple[str, ...]
+
+
+def language(source: Path) -> str:
+    """What clang's -x calls the language of a source file that is preprocessed."""
+    if source.suffix in CPLUSPLUS:
+        return "c++"
+    return "assembler-with-cpp" if source.suffix == ".S" else "c"
+
+
+def search_path(clang: Clang, source: Path, flags: Sequence[str]) -> SearchPath | None:
+    """Asks clang where it would look for this source's headers. None where it says nothing intelligible."""
+    command = [*_base(clang, source), *flags, "-E", "-v", "-x", language(source), os.devnull]
+    command += ["-o", os.devnull]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    except OSError:
+        return None
+    text = os.fsdecode(done.stderr)
+    program = re.search(r'^ "?(.+?)"? -cc1 ', text, re.MULTILINE)
+    start = text.find('\n#include "..." search starts here:\n')
+    end = text.find("\nEnd of search list.")
+    if done.returncode or not program or start < 0 or end < 0 or "onfiguration file: " in text:
+        return None
+    missing = re.findall(r'^ignoring nonexistent directory "(.*)"$', text, re.MULTILINE)
+    listed = [line[1:] for line in text[start:end].splitlines() if line[:1] == " "]
+    selected = re.search(r"^Selected GCC installation: (.*)$", text, re.MULTILINE)
+    gcc = [os.path.dirname(selected[1]), os.path.dirname(os.path.dirname(selected[1]))] if selected else []
+    # A configuration file may come to lie beside clang.
+    toolchains = dict.fromkeys((os.path.dirname(program[1]), *gcc, *_TOOLCHAINS))
+    return SearchPath((*listed, *missing), program[1], tuple(toolchains))
+
+
+#: Where clang looks for the GCC whose headers it takes (clang/lib/Driver/ToolChains/Gnu.cpp).
+_TOOLCHAINS: Final = ("/usr/lib/gcc", "/usr/lib/gcc-cross", "/usr/lib64/gcc", "/opt/rh")
 
 
 def _run(command: list[str], source: Path) -> str:

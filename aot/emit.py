@@ -34,6 +34,15 @@ _PERSONALITY_REFERENCE: Final = re.compile(r"\t\.hidden\tDW\.ref\.(\S+)\n(?:.*\n
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """The linker's warnings, the programs that linked, and the files they read; None if that is unknown."""
+
+    warnings: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    reads: tuple[str, ...] | None = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """All that goes into the output. `objects`: by unit index, the unit's output and its bindings."""
 
@@ -56,8 +65,8 @@ def write_output(
     options: tuple[str, ...],
     environ: Mapping[str, str],
     phase: PhaseTimer,
-) -> tuple[str, ...]:
-    """Writes the output file, beside its target and then moved into place; returns warnings.
+) -> Written:
+    """Writes the output file, beside its target and then moved into place.
 
     Raises LinkError where the linker fails, BuildError where an object cannot be renamed or written.
     """
@@ -65,11 +74,11 @@ def write_output(
         with phase("rename"):
             text = _assembly(image)
         write_file(output, text.encode("utf-8", "surrogateescape"))
-        return ()
+        return Written()
     if emit == "bitcode":
         with phase("link"):
             write_file(output, _bitcode(image))
-        return ()
+        return Written()
     with phase("rename"):
         members = list(_members(image))
     with phase("link"):
@@ -84,13 +93,17 @@ def write_output(
             options=options,
             target=image.target,
         )
+        # A driver that chooses its own linker does not say which.
+        known = job.linker and job.driver.family != "zig"
+        programs = (job.driver.command[0], job.linker.path) if known and job.linker else ()
         if emit in ("exe", "shared"):
             archive = write_archive([(name, data) for _, name, data in members], symbol_index=False)
-            return link_image(replace(job, archive=archive), environ).warnings
+            linked = link_image(replace(job, archive=archive), environ)
+            return Written(linked.warnings, programs, linked.reads if programs else None)
         if emit == "object":
             data = _relocatable(image, job, [(name, data) for _, name, data in members], environ)
             write_file(output, data)
-            return ()
+            return Written(programs=programs, reads=() if programs else None)
         by_module: dict[int, list[tuple[str, bytes]]] = defaultdict(list)
         for module, name, data in members:
             by_module[module].append((name, data))
@@ -100,7 +113,7 @@ def write_output(
         ]
         native = [(path.name, path.read_bytes()) for path in (*image.native_before, *image.native_after)]
         write_file(output, write_archive([*merged, *native], symbol_index=True))
-        return ()
+        return Written(programs=programs, reads=() if programs else None)
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
+
+from nativecache.cache.facts import digest_file
 
 #: Raised whenever the way from bitcode to entry changes.
 SCHEMA: Final = 1
@@ -37,8 +41,10 @@ class Options:
     output: str = "object"  # object, assembly, bitcode
 
 
-def fields(compiler: Compiler, options: Options, bitcode: bytes) -> Iterable[tuple[str, bytes]]:
-    """The recipe, compiler first, each field tagged."""
+def fields(
+    compiler: Compiler, options: Options, bitcode: bytes, files: bytes = b""
+) -> Iterable[tuple[str, bytes]]:
+    """The recipe, compiler first, each field tagged. `files` is what `assembler_reads` found."""
     yield "schema", str(SCHEMA).encode()
     yield "llvm", compiler.llvm.encode()
     yield "llvmlite", compiler.llvmlite.encode()
@@ -46,15 +52,37 @@ def fields(compiler: Compiler, options: Options, bitcode: bytes) -> Iterable[tup
     for name in Options.__slots__:
         yield name, str(getattr(options, name)).encode()
     yield "bitcode", bitcode
+    if files:
+        yield "files", files
 
 
-def compute_key(compiler: Compiler, options: Options, bitcode: bytes) -> str:
+def compute_key(compiler: Compiler, options: Options, bitcode: bytes, files: bytes = b"") -> str:
     """The SHA-256 of the recipe in hexadecimal; each field is delimited by its length."""
     digest = hashlib.sha256()
-    for name, value in fields(compiler, options, bitcode):
+    for name, value in fields(compiler, options, bitcode, files):
         digest.update(b"%s %d\0" % (name.encode(), len(value)))
         digest.update(value)
     return digest.hexdigest()
+
+
+_ASSEMBLER_READS: Final = re.compile(r"\.(?:incbin|include)\b(?:[ \t]*\\22(.*?)\\22)?")
+
+
+def assembler_reads(text: str) -> bytes:
+    """Names and digests of the files that the assembler reads for a unit's IR, or nothing if there are none.
+
+    What has no plain name is a file like no other: that unit is compiled every time.
+    """
+    if ".inc" not in text:
+        return b""
+    found: list[str] = []
+    for match in _ASSEMBLER_READS.finditer(text):
+        if " asm " not in text[text.rfind("\n", 0, match.start()) + 1 : match.start()]:
+            continue  # in a string of the program
+        name = match[1] or ""
+        digest = digest_file(name) if name and "\\" not in name else ""
+        found.append(f"{name} {digest or os.urandom(16).hex()}")
+    return "\n".join(found).encode("utf-8", "surrogateescape")
 
 
 def explain_key(compiler: Compiler, options: Options, bitcode: bytes) -> str:

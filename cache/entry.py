@@ -21,20 +21,13 @@ Versions:
     1  the first
 """
 
-import hashlib
 import json
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-VERSION = 1
-
-_MAGIC = b"ncentry\n"
-_FOOTER = struct.Struct("<32sQII32s8s")
-_FOOTER_HEAD = struct.Struct("<32sQII")  # the footer as far as the checksum covers it
-_CHECKSUM_AND_MAGIC = _FOOTER.size - _FOOTER_HEAD.size
+from nativecache.cache.seal import Broken, check_key, seal, unseal
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 
@@ -71,20 +64,10 @@ class Entry:
         check_key(self.key)
 
 
-def check_key(key: str) -> None:
-    """Raise ValueError unless `key` is 64 lowercase hex digits; such a key is also a safe file name."""
-    if len(key) != 64 or key.strip("0123456789abcdef"):
-        raise ValueError(f"a cache key is 64 lowercase hex digits, not {key!r}")
-
-
 def pack(entry: Entry) -> bytes:
     """The bytes of `entry`, the same for equal entries. TypeError or ValueError if `meta` is not JSON."""
     meta = json.dumps(entry.meta, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-    head = _FOOTER_HEAD.pack(bytes.fromhex(entry.key), len(entry.payload), len(meta), VERSION)
-    checksum = hashlib.sha256(entry.payload)
-    checksum.update(meta)
-    checksum.update(head)
-    return b"".join((entry.payload, meta, head, checksum.digest(), _MAGIC))
+    return seal(entry.key, entry.payload, meta)
 
 
 def unpack(key: str, data: bytes) -> Entry:
@@ -92,21 +75,11 @@ def unpack(key: str, data: bytes) -> Entry:
 
     Sequences in the metadata come back as lists.
     """
-    if len(data) < _FOOTER.size:
-        raise BadEntry(Reason.SHORT)
-    start = len(data) - _FOOTER.size
-    stored_key, payload_length, meta_length, version, checksum, magic = _FOOTER.unpack_from(data, start)
-    if magic != _MAGIC:
-        raise BadEntry(Reason.MAGIC)
-    if version != VERSION:
-        raise BadEntry(Reason.VERSION)
-    if payload_length + meta_length != start:
-        raise BadEntry(Reason.LENGTH)
-    if hashlib.sha256(memoryview(data)[:-_CHECKSUM_AND_MAGIC]).digest() != checksum:
-        raise BadEntry(Reason.CHECKSUM)
-    if stored_key.hex() != key:
-        raise BadEntry(Reason.KEY)
-    return Entry(key, data[:payload_length], _read_meta(data[payload_length:start]))
+    try:
+        payload, meta = unseal(key, data)
+    except Broken as broken:
+        raise BadEntry(Reason(broken.reason)) from None
+    return Entry(key, payload, _read_meta(meta))
 
 
 def _read_meta(text: bytes) -> dict[str, JSON]:

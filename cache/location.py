@@ -3,14 +3,23 @@
 import os
 import stat
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
-from pathlib import Path
+
+TYPE_CHECKING = False  # typing's, whose import would take longer than all that is done here
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 _NAME = "nativecache"
 
 
-def default_cache_dir(environ: Mapping[str, str], *, platform: str = sys.platform) -> Path:
+def default_cache_dir(environ: "Mapping[str, str]", *, platform: str = sys.platform) -> "Path":
+    """`default_cache_folder` as a path."""
+    from pathlib import Path
+
+    return Path(default_cache_folder(environ, platform=platform))
+
+
+def default_cache_folder(environ: "Mapping[str, str]", *, platform: str = sys.platform) -> str:
     """NATIVECACHE_DIR, else XDG_CACHE_HOME/nativecache, else nativecache in the platform's cache folder.
 
     That is ~/.cache, ~/Library/Caches on macOS, %LOCALAPPDATA% on Windows. An empty variable counts as
@@ -19,39 +28,41 @@ def default_cache_dir(environ: Mapping[str, str], *, platform: str = sys.platfor
     even that can be made.
     """
     if named := environ.get("NATIVECACHE_DIR"):
-        return Path(named)
+        return named
     xdg = environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(xdg):
-        return Path(xdg, _NAME)
-    return (_user_caches(environ, platform) or _private_temporary_folder()) / _NAME
+        return os.path.join(xdg, _NAME)
+    return os.path.join(_user_caches(environ, platform) or _private_temporary_folder(), _NAME)
 
 
-def _user_caches(environ: Mapping[str, str], platform: str) -> Path | None:
+def _user_caches(environ: "Mapping[str, str]", platform: str) -> str | None:
     """The platform's folder for the user's caches, or None if it neither can be written to nor made."""
     if platform == "win32":
-        home = caches = Path(environ.get("LOCALAPPDATA", ""))
+        home = caches = environ.get("LOCALAPPDATA", "")
     else:
-        home = Path(environ.get("HOME", ""))
-        caches = home / ("Library/Caches" if platform == "darwin" else ".cache")
+        home = environ.get("HOME", "")
+        caches = os.path.join(home, "Library/Caches" if platform == "darwin" else ".cache")
     # Containers and build users often have a HOME that does not exist, or is / and not theirs.
     # os.path.isdir, for Path.is_dir raises where the home is closed to this user.
     there = caches if os.path.isdir(caches) else home
-    usable = home.is_absolute() and os.path.isdir(home) and os.access(there, os.W_OK | os.X_OK)
+    usable = os.path.isabs(home) and os.path.isdir(home) and os.access(there, os.W_OK | os.X_OK)
     return caches if usable else None
 
 
-def _private_temporary_folder() -> Path:
+def _private_temporary_folder() -> str:
     """A folder that no other user can have put anything into: what is read from it will be run."""
     import tempfile  # here, since it is slow to import and seldom needed
 
-    temporary = Path(tempfile.gettempdir())
+    temporary = tempfile.gettempdir()
     if not hasattr(os, "getuid"):  # Windows, where the folder for temporary files is the user's own
         return temporary
-    folder = temporary / f"{_NAME}-{os.getuid()}"
-    with suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    status = folder.lstat()
+    folder = os.path.join(temporary, f"{_NAME}-{os.getuid()}")
+    try:  # noqa: SIM105 - contextlib is slow to import, too
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        pass
+    status = os.lstat(folder)
     private = stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) & 0o077 == 0
     if private and status.st_uid == os.getuid():
         return folder
-    return Path(tempfile.mkdtemp(prefix=f"{_NAME}-"))
+    return tempfile.mkdtemp(prefix=f"{_NAME}-")

@@ -14,9 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from nativecache.cache.entry import check_key
+from nativecache.cache.seal import check_key, entry_path
 
-LAYOUT = "v1"  # of the folder; another layout gets another name, so that both can share one root
 TEMPORARY_SUFFIX = ".tmp"  # what a killed writer leaves behind ends in this
 
 # Pruning looks at the time of last use in days, so an hour is exact enough and saves
@@ -108,7 +107,7 @@ class FileStore:
         self._failures = itertools.count()
 
     def get(self, key: str) -> bytes | None:
-        path = self._path(key)
+        path = entry_path(self.root, key)
         try:
             value, modified = _read_file(path)
         except FileNotFoundError:
@@ -123,7 +122,7 @@ class FileStore:
         return value
 
     def put(self, key: str, value: bytes) -> None:
-        path = self._path(key)
+        path = entry_path(self.root, key)
         try:
             try:
                 _write_file(path, value)
@@ -132,10 +131,6 @@ class FileStore:
                 _write_file(path, value)
         except OSError as error:
             self._failed("written", error, "building without storing")
-
-    def _path(self, key: str) -> str:
-        check_key(key)
-        return os.path.join(self.root, LAYOUT, key[:2], key[2:] + ".o")
 
     def _make_folders(self, folder: str) -> None:
         # A root that someone else made is not marked: it may hold more than a cache,

@@ -7,15 +7,18 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from nativecache.cli import report
+from nativecache.cli.receipt import pack, read_command
+from nativecache.cli.start import VERSION
 
-_VERSION = "0.1.0"
+if TYPE_CHECKING:
+    from nativecache.aot.build import Report, Request
 
 
 def _option(*names: str, env: str, **settings: Any) -> Callable[[Any], Any]:
@@ -24,7 +27,7 @@ def _option(*names: str, env: str, **settings: Any) -> Callable[[Any], Any]:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(_VERSION, prog_name="nativecache")
+@click.version_option(VERSION, prog_name="nativecache")
 def cli() -> None:
     """Ahead-of-time builds with a function-granular object cache."""
 
@@ -134,10 +137,26 @@ def build(**options: Any) -> None:
         result = build(request, progress=progress)
     for warning in result.warnings:
         click.echo(warning, err=True)
+    _keep_receipt(result, request)
     if options["stats_json"]:
         report.write_stats(result, options["stats_json"])
     if not quiet:
         report.show(result, timings=options["timings"], verbose=options["verbose"])
+
+
+def _keep_receipt(result: Report, request: Request) -> None:
+    """Notes for the same command what it would repeat."""
+    from nativecache.cache.entry import Entry
+
+    words: list[str] = click.get_current_context().obj
+    try:
+        command = read_command(words, os.environ)
+    except OSError:
+        return
+    done = report.receipt(result, request.output)
+    if command and done:
+        with suppress(ValueError):  # a text that cannot be noted
+            request.store.save(Entry(command.key, pack(done), {}))
 
 
 def split_arguments(arguments: tuple[str, ...]) -> tuple[list[str], list[str]]:
@@ -198,7 +217,7 @@ _SAME = {
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point. Exit codes: 1 bad input, 2 usage, 3 link, 4 verification, 130 interrupted."""
-    sys.exit(_run(_spread(list(sys.argv[1:] if arguments is None else arguments))))
+    sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
 def _spread(words: list[str]) -> list[str]:
@@ -238,7 +257,7 @@ def _run(words: list[str]) -> int:
     from nativecache.linker.errors import LinkError
 
     try:
-        cli(words, standalone_mode=False, prog_name="nativecache")
+        cli(_spread(words), standalone_mode=False, prog_name="nativecache", obj=words)
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.UsageError as error:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from nativecache.cache import facts
+from nativecache.cli.receipt import Receipt
 
 if TYPE_CHECKING:
     from nativecache.aot.build import Report
@@ -90,6 +95,8 @@ def show(report: Report, *, timings: bool, verbose: bool) -> None:
         notes.append(f"{report.corrupt} damaged cache entries replaced")
     if report.whole:
         notes.append(f"compiled whole by clang, for its passes cannot be split: {', '.join(report.whole)}")
+    if report.sources and (timings or verbose):
+        notes.append(f"front end: {report.sources_unchanged} of {report.sources} files unchanged")
     if verbose:
         notes.append(
             f"{report.units} units, {report.grouped} of several functions that must stay together, "
@@ -124,9 +131,35 @@ def _show_timings(report: Report) -> None:
         console.print(table)
 
 
+def receipt(report: Report, output: Path) -> Receipt | None:
+    """What to answer when the same build is asked for again, or None if it cannot be told that it is."""
+    if report.reads is None:
+        return None
+    saved = report.saved_seconds + sum(unit.milliseconds for unit in report.compiled) / 1000
+    again = replace(
+        report,
+        function_hits=report.functions,
+        hits=report.units,
+        compiled=(),
+        corrupt=0,
+        saved_seconds=saved,
+        sources_unchanged=report.sources,
+    )
+    image = facts.note("image", (os.path.abspath(output),))
+    line = f"{report.output}: up to date, {report.functions} functions"
+    return Receipt(line, json.dumps(_figures(again)), list(report.warnings), [image, *report.reads])
+
+
 def write_stats(report: Report, path: Path) -> None:
     """Writes the figures as JSON. Raises click.ClickException where the file cannot be written."""
-    figures = {
+    try:
+        path.write_text(json.dumps(_figures(report), indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _figures(report: Report) -> dict[str, object]:
+    return {
         "units": report.units,
         "functions": report.functions,
         "function_hits": report.function_hits,
@@ -141,6 +174,8 @@ def write_stats(report: Report, path: Path) -> None:
         "compiled_milliseconds": round(sum(unit.milliseconds for unit in report.compiled), 3),
         "saved_seconds": round(report.saved_seconds, 6),
         "whole": list(report.whole),
+        "sources": report.sources,
+        "sources_unchanged": report.sources_unchanged,
         "wall_seconds": round(report.wall_seconds, 6),
         "image_bytes": report.image_bytes,
         "phases": {
@@ -148,7 +183,3 @@ def write_stats(report: Report, path: Path) -> None:
             for name, phase in report.phases.items()
         },
     }
-    try:
-        path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from None

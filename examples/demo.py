@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 EXAMPLE = Path(__file__).parent / "c"
-BUILD = [sys.executable, "-m", "nativecache.cli.main", "build"]
+BUILD = [sys.executable, "-m", "nativecache.cli.start", "build"]
 SOURCES = ["main.c", "lexer.c", "parser.c", "functions.c"]
 
 

@@ -54,6 +54,11 @@ _AUTO_ORDER: tuple[LinkerName, ...] = ("mold", "lld", "bfd")
 # `mold -r` (1.10) makes hidden thread-local symbols visible.
 _AUTO_ORDER_RELOCATABLE: tuple[LinkerName, ...] = ("lld", "bfd")
 
+#: All names that are looked for on PATH.
+SEARCHED = tuple(
+    dict.fromkeys((*_C_DRIVERS, *_CPLUSPLUS_DRIVERS, *(n for names in _LINKER_FILES.values() for n in names)))
+)
+
 
 @dataclass(frozen=True)
 class Driver:
@@ -95,10 +100,14 @@ class LinkJob:
 
 @dataclass(frozen=True)
 class LinkResult:
-    """The command that was run (its temporary folder is gone by now) and the linker's warnings."""
+    """The command that was run (its temporary folder is gone by now) and the linker's warnings.
+
+    `reads` are the files that the linker read, without the job's archive; None where it cannot tell.
+    """
 
     command: tuple[str, ...]
     warnings: tuple[str, ...]
+    reads: tuple[str, ...] | None = None
 
 
 def find_driver(explicit: str | None, *, cplusplus: bool, environ: Mapping[str, str]) -> Driver:
@@ -159,13 +168,39 @@ def link_image(job: LinkJob, environ: Mapping[str, str]) -> LinkResult:
         with open(archive, "wb") as file:
             file.write(job.archive)
         command = _command(job, archive, image, folder)
+        depfile = os.path.join(folder, "reads.d")
+        asked = ("-Xlinker", f"--dependency-file={depfile}") if job.driver.family != "zig" else ()
         # The C locale, so that messages can be read; TMPDIR, so that a killed driver leaves nothing behind.
-        status, text = _run(command, {**environ, "LC_ALL": "C", "TMPDIR": folder})
+        environ = {**environ, "LC_ALL": "C", "TMPDIR": folder}
+        status, text = _run((*command, *asked), environ)
+        if status != 0 and "--dependency-file" in text:  # older than binutils 2.35, lld 11, mold 1.1
+            status, text = _run(command, environ)
         if status != 0 or not os.path.exists(image):
             lines = condense(text, archive) or [f"{command[0]} ended with status {status} and no message"]
             raise LinkError("\n".join(lines))
+        reads = _read_depfile(depfile, folder)
         os.replace(image, output)
-        return LinkResult(command, warnings(text, archive))
+        return LinkResult(command, warnings(text, archive), reads)
+
+
+def _read_depfile(path: str, folder: str) -> tuple[str, ...] | None:
+    """The files that a linker's depfile names, those in our folder left out; None if there are none.
+
+    Behind the rule for the image each file has a rule of its own, in which GNU ld, gold and mold escape
+    nothing and lld what make wants escaped.
+    """
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            lines = file.read().replace("\\\n", " ").split("\n")[1:]
+    except OSError:
+        return None
+    names = [line[:-1] for line in lines if line.endswith(":")]
+    found = [name if os.path.exists(name) else _unescaped(name) for name in names]
+    return tuple(dict.fromkeys(name for name in found if not name.startswith(folder + "/"))) or None
+
+
+def _unescaped(name: str) -> str:
+    return re.sub(r"\\([ #\\])|\$(\$)", r"\1\2", name)
 
 
 def _command(job: LinkJob, archive: str, image: str, folder: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import glob
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from .driver import find_driver
 from .errors import BadObject, LinkError
@@ -15,26 +16,32 @@ from .native import scan_native
 _DEFAULT = ("c", "m", "stdc++", "gcc_s", "pthread", "c++", "c++abi")
 
 
-def library_symbols(
-    options: tuple[str, ...], driver: str | None, environ: Mapping[str, str]
-) -> frozenset[str]:
-    """All symbols that the default libraries and those named by `-l` in `options` define or need.
+@dataclass(frozen=True, slots=True)
+class Libraries:
+    """Files of libraries, all symbols that they define or need, and where they were looked for."""
+
+    files: tuple[str, ...] = ()
+    symbols: frozenset[str] = frozenset()
+    folders: tuple[str, ...] = ()
+
+
+def scan_libraries(options: tuple[str, ...], driver: str | None, environ: Mapping[str, str]) -> Libraries:
+    """The default libraries and those named by `-l` in `options`.
 
     A program that defines `malloc` replaces libc's even if it never calls it. Libraries that cannot be
     found or read are passed over: the linker reports those.
     """
     names = dict.fromkeys((*_DEFAULT, *(option[2:] for option in options if re.match("-l.", option))))
     folders = [option[2:] for option in options if re.match("-L.", option)] + _search_folders(driver, environ)
+    files = tuple(path for path in (_find(name, folders) for name in names) if path)
     found: set[str] = set()
-    for name in names:
-        path = _find(name, folders)
-        if path:
-            try:
-                symbols = scan_native(path)
-            except (BadObject, OSError):
-                continue
-            found |= symbols.defined | symbols.undefined
-    return frozenset(found)
+    for path in files:
+        try:
+            symbols = scan_native(path)
+        except (BadObject, OSError):
+            continue
+        found |= symbols.defined | symbols.undefined
+    return Libraries(files, frozenset(found), tuple(folders))
 
 
 def _search_folders(driver: str | None, environ: Mapping[str, str]) -> list[str]:

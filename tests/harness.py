@@ -62,7 +62,7 @@ def build(
     """Run `nativecache build ARGS` with the cache in `tmp_path`/cache; `check` asserts that it succeeds."""
     stats = tmp_path / "stats.json"
     stats.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "nativecache.cli.main", "build"]
+    command = [sys.executable, "-m", "nativecache.cli.start", "build"]
     command += ["--stats-json", str(stats), *map(str, args)]
     done = subprocess.run(
         command,

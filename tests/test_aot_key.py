@@ -1,11 +1,12 @@
 """A key changes with everything that an object depends on, and with nothing else."""
 
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nativecache.aot.key import Compiler, Options, compute_key, explain_key
+from nativecache.aot.key import Compiler, Options, assembler_reads, compute_key, explain_key
 from nativecache.aot.llvm import Llvmlite
 
 COMPILER = Compiler(llvm="22.1.0", llvmlite="0.50.0", library="1000")
@@ -76,6 +77,30 @@ def test_explain_differs_where_keys_do() -> None:
     other = replace(OPTIONS, level=3)
     one, two = (explain_key(COMPILER, o, b"bitcode").splitlines() for o in (OPTIONS, other))
     assert [pair for pair in zip(one, two, strict=True) if pair[0] != pair[1]] == [("level: 2", "level: 3")]
+
+
+def test_files_that_the_assembler_reads_are_in_the_key(tmp_path: Path) -> None:
+    data = tmp_path / "data.bin"
+    data.write_bytes(b"one")
+    texts = [
+        f'\nmodule asm ".incbin \\22{data}\\22"\n',
+        f'  call void asm sideeffect "1: .include \\22{data}\\22", ""()\n',
+    ]
+    first = [assembler_reads(text) for text in texts]
+    assert all(first) and first == [assembler_reads(text) for text in texts]
+    data.write_bytes(b"two")
+    assert not set(first) & {assembler_reads(text) for text in texts}
+    assert len({compute_key(COMPILER, OPTIONS, b"bitcode", files) for files in (first[0], b"")}) == 2
+
+
+def test_a_file_whose_name_is_not_plain_is_never_the_same() -> None:
+    text = '\nmodule asm "\\09.incbin name"\n'
+    assert assembler_reads(text) != assembler_reads(text)
+
+
+@pytest.mark.parametrize("text", ['@s = constant [9 x i8] c".include\\00"\n', 'module asm ".included"\n', ""])
+def test_no_file(text: str) -> None:
+    assert assembler_reads(text) == b""
 
 
 def test_the_compiler_in_use_is_known_by_its_library() -> None:

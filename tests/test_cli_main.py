@@ -444,7 +444,7 @@ def on_a_terminal(space: Path, **environment: str) -> str:
     """What a build writes to a terminal."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-m", "nativecache.cli.main", "build", *WORDS, "--timings"],
+        [sys.executable, "-m", "nativecache.cli.start", "build", *WORDS, "--timings"],
         cwd=space,
         env={
             **clean_environment(),

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from harness import needs_clang
-from rules import compare
+from harness import build, needs_clang, run
+from rules import compare, write
 
 pytestmark = needs_clang
 
@@ -214,3 +214,19 @@ declare i32 @puts(ptr)
 define i32 @main() { call i32 @puts(ptr @__start_notes) ret i32 0 }
 """
     compare(tmp_path, {"used.ll": ir}, "note\n")
+
+
+def test_files_that_the_assembler_reads(tmp_path: Path) -> None:
+    """The IR does not change with the file."""
+    text = """\
+#include <stdio.h>
+__asm__(".section .rodata\\nblob: .incbin \\"data.bin\\"\\n.byte 0\\n.text\\n");
+extern const char blob[] __attribute__((visibility("hidden")));
+int main(void) { puts(blob); }
+"""
+    write(tmp_path, {"main.c": text})
+    for data, misses in (("one", 1), ("one", 0), ("two", 1)):
+        (tmp_path / "data.bin").write_text(data)
+        done = build(tmp_path, "main.c", "-O1", "-o", "app")
+        assert done.misses == misses
+        assert run(tmp_path / "app").stdout == f"{data}\n".encode()

@@ -26,7 +26,7 @@ RUN_SECONDS = 5
 BUILD_SECONDS = 300
 SOURCE = "random.c"
 INCLUDE = "-I/usr/include/csmith"
-NATIVECACHE = (sys.executable, "-m", "nativecache.cli.main", "build", "-q")
+NATIVECACHE = (sys.executable, "-m", "nativecache.cli.start", "build", "-q")
 
 Behaviour = tuple[int, bytes]
 

@@ -70,7 +70,7 @@ class Work:
 
     def ours(self, image: str, cache: str, *options: str) -> Cost:
         """Build with nativecache, with the cache in `space`/`cache`."""
-        command = [sys.executable, "-m", "nativecache.cli.main", "build", "-q", "-O2", *self.flags, *options]
+        command = [sys.executable, "-m", "nativecache.cli.start", "build", "-q", "-O2", *self.flags, *options]
         command += ["--cflag=-w", "--cache-dir", str(self.space / cache), "-o", str(self.space / image)]
         return call([*command, *self.sources, "--", *self.libraries], self.folder)
 

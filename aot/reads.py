@@ -1,0 +1,134 @@
+"""All that a build read, as facts: as long as they hold, building again would write the same image."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from nativecache.aot import clang
+from nativecache.aot.emit import Written
+from nativecache.aot.front_cache import FrontCache, named_files
+from nativecache.cache.facts import Fact, Memo, note, settled
+from nativecache.linker.archive import THIN_MAGIC
+from nativecache.linker.driver import SEARCHED
+from nativecache.linker.libraries import Libraries
+
+#: Options with which other programs link than those we know, files are read that no linker names, or
+#: other files than the image are written.
+_ELSEWHERE: Final = re.compile(
+    r"-fuse-ld|--ld-path|-B|--?specs|-wrapper|.*(?:@|-plugin|-Map|dependency-file|--out-)|-save-temps|--?coverage"
+)
+#: Where GNU ld and lld look for libraries besides the folders they are given.
+_FOLDERS: Final = ("/usr/local/lib", "/usr/local/lib64", "/lib", "/lib64", "/usr/lib", "/usr/lib64")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """What a finished build was made from. `chosen`: tools that the user named; `scratch` is gone later."""
+
+    inputs: tuple[Path, ...]
+    chosen: tuple[str | None, ...]
+    link_options: tuple[str, ...]
+    libraries: Libraries
+    written: Written
+    scratch: Path
+    environ: Mapping[str, str]
+
+
+def gather(build: Finished, front: FrontCache) -> tuple[Fact, ...] | None:
+    """The facts, or None where something was read that cannot be named, or was changed during the build."""
+    reads = build.written.reads
+    if front.reads is None or reads is None or any(map(_ELSEWHERE.match, build.link_options)):
+        return None
+    named = dict.fromkeys((*map(os.fspath, build.inputs), *named_files(build.link_options)))
+    linked = [path for path in reads if path not in named and not _is_in(path, build.scratch)]
+    if any(map(_is_thin, (*named, *linked))):
+        return None
+    memo: Memo = {}
+    programs = [*build.written.programs, *front.programs, *_words_found(build)]
+    big = dict.fromkeys((*linked, *build.libraries.files, *programs, *_loaded_llvm()))
+    facts = (
+        *(fact for fact in front.reads if fact[0] != "found"),
+        *_headers_found(front.reads, memo),
+        *(note("file", (path,), memo) for path in named),
+        *(note("stat", (path,), memo) for path in big),
+        *(note("program", (path,), memo) for path in programs),
+        note("found", (*_path(build.environ), "", *_tools(build.chosen)), memo),
+        note("found", (*_library_folders(build, linked), "", *_library_names(build, linked)), memo),
+    )
+    if not all(settled(fact, front.since) for fact in facts):
+        return None
+    return tuple(dict.fromkeys(facts))
+
+
+def _headers_found(reads: Iterable[Fact], memo: Memo) -> list[Fact]:
+    """One search for all source files, for they look for much the same in much the same folders."""
+    folders: dict[str, None] = {}
+    names: dict[str, None] = {}
+    for kind, _, subjects in reads:
+        if kind == "found":
+            cut = subjects.index("")
+            folders.update(dict.fromkeys(subjects[:cut]))
+            names.update(dict.fromkeys(subjects[cut + 1 :]))
+    return [note("found", (*folders, "", *names), memo)] if names else []
+
+
+def _is_in(path: str, folder: Path) -> bool:
+    return os.path.abspath(path).startswith(f"{folder}/")
+
+
+def _is_thin(path: str) -> bool:
+    """Whether a file is an archive whose members are files of their own, which no linker names."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(THIN_MAGIC)) == THIN_MAGIC
+    except OSError:
+        return True
+
+
+def _path(environ: Mapping[str, str]) -> Iterable[str]:
+    return dict.fromkeys(folder or "." for folder in environ.get("PATH", os.defpath).split(os.pathsep))
+
+
+def _tools(chosen: Sequence[str | None]) -> Iterable[str]:
+    """What is looked for on PATH. A tool may be given with arguments."""
+    words = [word for tool in chosen if tool for word in tool.split() if "/" not in word]
+    return dict.fromkeys(name for name in (*SEARCHED, *clang.SEARCHED, *words) if name[0] != "/")
+
+
+def _words_found(build: Finished) -> list[str]:
+    """The programs that a tool given with arguments may run, as in `ccache gcc`."""
+    from shutil import which
+
+    words = [word for tool in build.chosen if tool for word in tool.split()]
+    return [path for word in words if (path := which(word, path=build.environ.get("PATH")))]
+
+
+def _library_folders(build: Finished, linked: Sequence[str]) -> Iterable[str]:
+    asked = [option[2:] for option in build.link_options if re.match("-L.", option)]
+    environ = build.environ.get("LIBRARY_PATH", "").split(os.pathsep)
+    beside = [os.path.dirname(path) or "." for path in linked]
+    folders = (*asked, *environ, *build.libraries.folders, *beside, *_FOLDERS)
+    return dict.fromkeys(folder for folder in folders if folder)
+
+
+def _library_names(build: Finished, linked: Sequence[str]) -> Iterable[str]:
+    """What would be taken if it were found first."""
+    libraries = [option[2:] for option in build.link_options if re.match("-l.", option)]
+    exact = [name[1:] for name in libraries if name[0] == ":"]
+    ends = [f"lib{name}{end}" for name in libraries for end in (".so", ".a")]
+    return dict.fromkeys((*map(os.path.basename, linked), *exact, *ends))
+
+
+def _loaded_llvm() -> list[str]:
+    """The files of the LLVM in this process, read off the system's list of them."""
+    try:
+        with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as file:
+            lines = [line for line in file if "libLLVM" in line or "libllvmlite" in line]
+    except OSError:
+        return []
+    return list(dict.fromkeys(line[line.index("/") :].rstrip("\n") for line in lines if "/" in line))

@@ -1,0 +1,68 @@
+"""How an entry's bytes are checked, and where they are: what the quickest reader of one needs.
+
+`entry.py` describes the form. This module is loaded before anything else, to answer in no time when
+nothing has changed, so it imports little.
+"""
+
+import hashlib
+import os
+import struct
+
+LAYOUT = "v1"  # of the folder; another layout gets another name, so that both can share one root
+VERSION = 1
+
+_MAGIC = b"ncentry\n"
+_FOOTER = struct.Struct("<32sQII32s8s")
+_FOOTER_HEAD = struct.Struct("<32sQII")  # the footer as far as the checksum covers it
+_CHECKSUM_AND_MAGIC = _FOOTER.size - _FOOTER_HEAD.size
+
+
+class Broken(Exception):
+    """These bytes are not the entry of that key; `reason` is one of `entry.Reason`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def check_key(key: str) -> None:
+    """Raise ValueError unless `key` is 64 lowercase hex digits; such a key is also a safe file name."""
+    if len(key) != 64 or key.strip("0123456789abcdef"):
+        raise ValueError(f"a cache key is 64 lowercase hex digits, not {key!r}")
+
+
+def entry_path(root: "str | os.PathLike[str]", key: str) -> str:
+    """The file of an entry. ValueError for a malformed key."""
+    check_key(key)
+    return os.path.join(root, LAYOUT, key[:2], key[2:] + ".o")
+
+
+def seal(key: str, payload: bytes, meta: bytes) -> bytes:
+    """The bytes of an entry."""
+    head = _FOOTER_HEAD.pack(bytes.fromhex(key), len(payload), len(meta), VERSION)
+    checksum = hashlib.sha256(payload)
+    checksum.update(meta)
+    checksum.update(head)
+    return b"".join((payload, meta, head, checksum.digest(), _MAGIC))
+
+
+def unseal(key: str, data: bytes) -> tuple[bytes, bytes]:
+    """Payload and metadata of the entry in `data`, checked in full but for the metadata's form.
+
+    Raises Broken if it is not the undamaged entry of `key`.
+    """
+    if len(data) < _FOOTER.size:
+        raise Broken("short")
+    start = len(data) - _FOOTER.size
+    stored_key, payload_length, meta_length, version, checksum, magic = _FOOTER.unpack_from(data, start)
+    if magic != _MAGIC:
+        raise Broken("magic")
+    if version != VERSION:
+        raise Broken("version")
+    if payload_length + meta_length != start:
+        raise Broken("length")
+    if hashlib.sha256(memoryview(data)[:-_CHECKSUM_AND_MAGIC]).digest() != checksum:
+        raise Broken("checksum")
+    if stored_key.hex() != key:
+        raise Broken("key")
+    return data[:payload_length], data[payload_length:start]

@@ -1,0 +1,210 @@
+"""Receipts: what a finished build read and wrote, so that the same command need do nothing again.
+
+A receipt is an entry in the cache folder whose key is the command: its words, the folder it was given in,
+what it sees of the environment, and which nativecache this is. It is of use as long as all its facts hold,
+the image's among them. Its payload is texts between NULs: a line for people, figures as JSON, number of
+warnings, warnings, facts.
+
+This module is loaded before anything else, to answer in no time when nothing has changed: it imports only
+what is as quick to load.
+"""
+
+import hashlib
+import os
+import sys
+import time
+
+from nativecache.cache.facts import Fact, decode, encode, hold
+from nativecache.cache.location import default_cache_folder
+from nativecache.cache.seal import Broken, entry_path, unseal
+
+#: Raised whenever a receipt's form changes, or what it rests on.
+SCHEMA = 1
+
+#: After a day a build is done in full again: what the cache holds for it is then in use, as pruning sees it.
+LIFETIME_SECONDS = 24 * 3600
+
+#: Options whose value is a word of its own.
+VALUED = frozenset(
+    (
+        *("-o", "--output", "-O", "--import-limit", "--target", "--cpu", "--features", "--emit", "-j"),
+        *(
+            "--threads",
+            "--cache-dir",
+            "--stats-json",
+            "--linker",
+            "--cc",
+            "--clang",
+            "--llvm",
+            "-I",
+            "-D",
+            "-U",
+        ),
+        *("--std", "--cflag", "-isystem", "-iquote", "-include", "-idirafter", "-Xpreprocessor", "-l", "-L"),
+        *("-Xlinker", "-B"),
+    )
+)
+
+#: What changes an image or where it is looked for: all names, or names that begin so.
+_ENVIRONMENT = frozenset(
+    (
+        *(
+            "PATH",
+            "HOME",
+            "PWD",
+            "XDG_CACHE_HOME",
+            "LOCALAPPDATA",
+            "TMPDIR",
+            "LANG",
+            "LANGUAGE",
+            "PYTHONPATH",
+        ),
+        *("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH", "OBJCPLUS_INCLUDE_PATH"),
+        *("SOURCE_DATE_EPOCH", "COMPILER_PATH", "LIBRARY_PATH", "SDKROOT", "QA_OVERRIDE_GCC3_OPTIONS"),
+        *("DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES"),
+    )
+)
+_PREFIXES = ("NATIVECACHE_", "LD", "LC_", "CCC_", "CLANG_", "GCC_", "COLLECT_", "GNUTARGET", "MOLD_", "ZIG_")
+
+#: These change only what is said.
+_QUIET, _TIMINGS, _STATS = "NATIVECACHE_QUIET", "NATIVECACHE_TIMINGS", "NATIVECACHE_STATS_JSON"
+_OUTPUT_ONLY = frozenset((_QUIET, _TIMINGS, _STATS, "NATIVECACHE_THREADS"))
+_TRUE, _FALSE = ("1", "true", "t", "yes", "y", "on"), ("", "0", "false", "f", "no", "n", "off")
+
+
+class Command:
+    """A build command for which there may be a receipt, and how its answer is to be given."""
+
+    def __init__(self, root: str, words: list[str], quiet: bool, timings: bool, stats: str) -> None:
+        self.root, self.words, self.quiet, self.timings, self.stats = root, words, quiet, timings, stats
+        self.key = ""
+
+
+def read_command(words: "list[str]", environ: "dict[str, str] | os._Environ[str]") -> Command | None:
+    """The command, or None if there is no receipt for such: it writes more, says more, or rests on more.
+
+    Raises OSError if there is no folder to ask in.
+    """
+    if words[:1] != ["build"]:
+        return None
+    cut = words.index("--") if "--" in words else len(words)
+    command = Command("", [], False, False, environ.get(_STATS, ""))
+    before = ""
+    for n, word in enumerate(words):
+        valued = before in VALUED
+        if n < cut and _says_other_things(word) and not valued:
+            return None
+        if _rests_on_more(word):
+            return None
+        if n < cut and (word in _SAID or word.startswith("--stats-json") or before == "--stats-json"):
+            if valued and before != "--stats-json":
+                return None  # a value that looks like an option
+            if word in ("-q", "--quiet"):
+                command.quiet = True
+            elif word == "--timings":
+                command.timings = True
+            elif before == "--stats-json":
+                command.stats = word
+            elif word != "--stats-json":
+                command.stats = word.partition("=")[2]
+        else:
+            command.words.append(word)
+            if n < cut and before == "--cache-dir":
+                command.root = word
+            elif n < cut and word.startswith("--cache-dir="):
+                command.root = word.partition("=")[2]
+        before = word
+    if not _read_environment(command, environ):
+        return None
+    command.root = os.path.abspath(command.root or default_cache_folder(environ))
+    command.key = _key(command.words, environ)
+    return command
+
+
+_SAID = frozenset(("-q", "--quiet", "--timings", "--stats-json"))
+
+
+def _says_other_things(word: str) -> bool:
+    """Options for which a build is done in full, alone or run together with others."""
+    if word in _SAID:
+        return False
+    return word[:2] in ("-v", "-q", "-h") or word in ("--verbose", "--help", "--no-cache")
+
+
+def _rests_on_more(word: str) -> bool:
+    """On a file full of options, or on the machine's own CPU."""
+    return word[:1] == "@" or ",@" in word or "=@" in word or word.rpartition("=")[2] == "native"
+
+
+def _read_environment(command: Command, environ: "dict[str, str] | os._Environ[str]") -> bool:
+    quiet, timings = environ.get(_QUIET, "").lower(), environ.get(_TIMINGS, "").lower()
+    if quiet not in (*_TRUE, *_FALSE) or timings not in (*_TRUE, *_FALSE):
+        return False
+    command.quiet |= quiet in _TRUE
+    command.timings |= timings in _TRUE
+    if environ.get("NATIVECACHE_VERBOSE") or environ.get("NATIVECACHE_NO_CACHE"):
+        return False
+    values = [environ[name] for name in environ if name.startswith("NATIVECACHE_")]
+    return not any(map(_rests_on_more, " ".join(values).split()))
+
+
+def _key(words: "list[str]", environ: "dict[str, str] | os._Environ[str]") -> str:
+    mask = os.umask(0o77)
+    os.umask(mask)
+    seen = sorted(
+        f"{name}={environ[name]}"
+        for name in environ
+        if (name in _ENVIRONMENT or name.startswith(_PREFIXES)) and name not in _OUTPUT_ONLY
+    )
+    fields = [str(SCHEMA), sys.version, sys.executable, _own_code(), os.getcwd(), f"{mask:o}"]
+    text = "\0".join((*fields, str(len(seen)), *seen, *words))
+    return hashlib.sha256(b"receipt\0" + os.fsencode(text)).hexdigest()
+
+
+def _own_code() -> str:
+    """Which nativecache this is, to the last edit of whoever works on it."""
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    parts: list[str] = []
+    for folder in ("aot", "cache", "cli", "linker"):
+        try:
+            with os.scandir(os.path.join(root, folder)) as files:
+                for file in files:
+                    if file.name.endswith(".py"):
+                        status = file.stat()
+                        parts.append(f"{folder}/{file.name} {status.st_size} {status.st_mtime_ns}")
+        except OSError:
+            pass
+    return "\n".join(sorted(parts))
+
+
+class Receipt:
+    """What a build said, in a line, in figures (JSON) and in warnings, and what all that rests on."""
+
+    def __init__(self, line: str, figures: str, warnings: "list[str]", facts: "list[Fact]") -> None:
+        self.line, self.figures, self.warnings, self.facts = line, figures, warnings, facts
+
+
+def check(command: Command) -> Receipt | None:
+    """The receipt of the build that this command would repeat, or None if it would not."""
+    try:
+        with open(entry_path(command.root, command.key), "rb", buffering=0) as file:
+            if abs(time.time() - os.fstat(file.fileno()).st_mtime) > LIFETIME_SECONDS:
+                return None
+            found = _unpack(unseal(command.key, file.readall())[0])
+        return found if found.facts and hold(found.facts) else None
+    except (OSError, Broken, ValueError):
+        return None
+
+
+def pack(receipt: Receipt) -> bytes:
+    """The payload of a receipt. Raises ValueError where a text cannot be in one."""
+    fields = [receipt.line, receipt.figures, str(len(receipt.warnings)), *receipt.warnings]
+    fields += encode(receipt.facts)
+    if any("\0" in field for field in fields):
+        raise ValueError("a text holds a NUL")
+    return os.fsencode("\0".join(fields))
+
+
+def _unpack(payload: bytes) -> Receipt:
+    line, figures, count, *fields = os.fsdecode(payload).split("\0")
+    return Receipt(line, figures, fields[: int(count)], decode(fields[int(count) :]))

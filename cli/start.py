@@ -1,0 +1,63 @@
+"""The entry point: answers at once where there is nothing to do, and only else loads what builds."""
+
+import os
+import sys
+import time
+
+VERSION = "0.1.0"
+
+
+def main() -> None:
+    """Runs the command line. Exit codes are those of `main.main`."""
+    start = time.perf_counter()
+    words = sys.argv[1:]
+    if words == ["--version"]:
+        print(f"nativecache, version {VERSION}")
+        return
+    if words[:1] == ["build"] and _is_up_to_date(words, start):
+        return
+    from nativecache.cli.main import main as run
+
+    run(words)
+
+
+def _is_up_to_date(words: "list[str]", start: float) -> bool:
+    """Whether a build like this was done and would do the same again; says so."""
+    from nativecache.cli import receipt
+
+    try:
+        command = receipt.read_command(words, os.environ)
+    except OSError:  # no folder for a cache; who builds says so
+        return False
+    found = receipt.check(command) if command else None
+    if not command or not found:
+        return False
+    seconds = time.perf_counter() - start
+    if command.stats and not _write_stats(found.figures, command.stats, seconds):
+        return False  # who builds says so
+    for warning in found.warnings:
+        print(warning, file=sys.stderr)
+    if command.quiet:
+        return True
+    if command.timings:
+        print(f"{found.line}: {len(found.facts)} facts about files, folders and tools were checked")
+    print(f"{found.line}, checked in {seconds * 1000:.0f} ms")
+    return True
+
+
+def _write_stats(figures: str, path: str, seconds: float) -> bool:
+    import json
+
+    check = {"wall": round(seconds, 6), "cpu": round(time.process_time(), 6)}
+    now = {"wall_seconds": check["wall"], "phases": {"check": check}}
+    try:
+        text = json.dumps({**json.loads(figures), **now}, indent=2)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main()

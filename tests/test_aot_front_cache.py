@@ -1,0 +1,528 @@
+"""Clang runs only if it would say something else than it said before; each trap is a test."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from harness import CLANG, build, needs_clang, run
+from rules import write
+
+from nativecache.aot import clang as clang_module
+from nativecache.aot import llvm
+from nativecache.aot.clang import Clang, read_depfile, search_path
+from nativecache.aot.front_cache import FrontCache
+from nativecache.aot.load import FrontEnd, load
+from nativecache.aot.pool import Pool
+from nativecache.cache.entry import Entry
+from nativecache.cache.lookup import EntryStore
+from nativecache.cache.store import FileStore
+
+pytestmark = needs_clang
+
+
+@dataclass
+class Space:
+    """A folder with sources, a cache, and a clang that notes when it is run."""
+
+    folder: Path
+    environ: dict[str, str] = field(default_factory=dict)
+    reads: object = None
+
+    def __post_init__(self) -> None:
+        self.clang = self.folder / "bin" / "clang"
+        self.clang.parent.mkdir()
+        self.clang.write_text(f'#!/bin/sh\necho "$@" >> {self.folder}/runs\nexec {CLANG} "$@"\n')
+        self.clang.chmod(0o755)
+        (self.folder / "scratch").mkdir()
+
+    def runs(self) -> int:
+        """How often clang compiled something since this was last asked."""
+        log = self.folder / "runs"
+        lines = log.read_text().splitlines() if log.exists() else []
+        log.unlink(missing_ok=True)
+        return sum(" -emit-llvm " in line or " -c " in line for line in lines)
+
+    def ask(self, *flags: str, names: tuple[str, ...] = ("main.c",), cached: bool = True) -> list[str]:
+        """What clang says of the files: printed IR or bytes of objects, and warnings."""
+        time.sleep(0.03)  # else they count as changed while clang was reading
+        store = EntryStore(FileStore(self.folder / "cache"))
+        with FrontCache(store, self.environ) as cache, Pool(1, {"read": llvm.read_module}) as pool:
+            front = FrontEnd(Clang((str(self.clang),), 22), 0, flags, cache if cached else None)
+            loaded = load(list(map(Path, names)), front, pool, threads=1, scratch=self.folder / "scratch")
+            self.reads = cache.reads if cached else self.reads
+        objects = [path.read_bytes().hex() for path in loaded.native_before]
+        return [*(text for _, text in loaded.texts), *objects, *loaded.warnings]
+
+    def check(self, expected_runs: int, *flags: str) -> list[str]:
+        """Asks, counts the runs of clang and compares with what it says without a cache."""
+        self.runs()
+        answer = self.ask(*flags)
+        assert self.runs() == expected_runs
+        assert answer == self.ask(*flags, cached=False)
+        return answer
+
+    def settle(self, *flags: str) -> None:
+        """Has the answer kept, and sees that it is."""
+        self.check(1, *flags)
+        self.check(0, *flags)
+
+
+@pytest.fixture
+def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Space:
+    monkeypatch.chdir(tmp_path)
+    write(
+        tmp_path,
+        {"main.c": '#include "value.h"\nint f(void) { return VALUE; }\n', "value.h": "#define VALUE 1\n"},
+    )
+    return Space(tmp_path)
+
+
+# What is noticed
+
+
+def test_nothing_changed(space: Space) -> None:
+    space.settle()
+    assert space.reads
+
+
+@pytest.mark.parametrize("name", ["main.c", "value.h"])
+def test_touched_or_written_again_with_the_same_content(space: Space, name: str) -> None:
+    space.settle()
+    os.utime(name, (1, 1))
+    space.check(0)
+    text = Path(name).read_text()
+    Path(name).unlink()
+    Path(name).write_text(text)
+    space.check(0)
+
+
+def test_a_changed_source(space: Space) -> None:
+    space.settle()
+    write(space.folder, {"main.c": "int f(void) { return 2; }\n"})
+    space.check(1)
+
+
+def test_a_header_of_the_same_size_and_time(space: Space) -> None:
+    space.settle()
+    before = Path("value.h").stat()
+    Path("value.h").write_text("#define VALUE 2\n")
+    os.utime("value.h", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert Path("value.h").stat().st_size == before.st_size
+    space.check(1)
+
+
+def test_branches_that_are_switched(space: Space) -> None:
+    for value in (1, 2, 3):
+        Path("value.h").write_text(f"#define VALUE {value}\n")
+        space.check(1)
+    for value in (1, 3, 2, 2):
+        Path("value.h").write_text(f"#define VALUE {value}\n")
+        space.check(0)
+
+
+def test_not_all_branches_are_kept_for_ever(space: Space) -> None:
+    for value in range(10):
+        Path("value.h").write_text(f"#define VALUE {value}\n")
+        space.ask()
+    space.check(0)
+    Path("value.h").write_text("#define VALUE 0\n")
+    space.check(1)
+
+
+def test_an_include_that_is_gone(space: Space) -> None:
+    space.settle()
+    Path("value.h").rename("other.h")
+    with pytest.raises(Exception, match=r"'value\.h' file not found"):
+        space.ask()
+
+
+# A header that appears where it is found first
+
+
+def header(path: str, value: int = 2) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(f"#define VALUE {value}\n")
+
+
+def include(name: str) -> None:
+    Path("main.c").write_text(f"#include {name}\nint f(void) {{ return VALUE; }}\n")
+
+
+@pytest.mark.parametrize(
+    ("spelling", "flags"),
+    [
+        ('"v.h"', ("-Ione", "-Itwo")),
+        ("<sub/v.h>", ("-Ione/", "-I./two")),
+        ('"sub/../sub/v.h"', ("-Ione", "-Itwo")),
+        ('"sub/v.h"', ("-iquote", "one", "-Itwo")),
+        ("<v.h>", ("-isystem", "one", "-isystem", "two")),
+        ("<sub/v.h>", ("-Ione", "-idirafter", "two")),
+    ],
+)
+def test_in_an_earlier_folder(space: Space, spelling: str, flags: tuple[str, ...]) -> None:
+    """The folder does not exist at first, then it does, then the header is in it."""
+    name = spelling[1:-1].replace("sub/../", "")
+    include(spelling)
+    header(f"two/{name}")
+    space.settle(*flags)
+    Path("one").mkdir()
+    space.check(0, *flags)
+    header("one/other.h")
+    space.check(0, *flags)
+    header(f"one/{name}", 3)
+    assert "i32 3" in space.check(1, *flags)[0]
+    Path(f"one/{name}").unlink()
+    assert "i32 2" in space.check(0, *flags)[0]
+
+
+def test_beside_the_including_file(space: Space) -> None:
+    header("inc/v.h")
+    include('"v.h"')
+    space.settle("-Iinc")
+    header("v.h", 3)
+    assert "i32 3" in space.check(1, "-Iinc")[0]
+
+
+def test_beside_an_including_header(space: Space) -> None:
+    header("inc/v.h")
+    Path("deep/er").mkdir(parents=True)
+    Path("deep/er/first.h").write_text('#include "v.h"\n')
+    include('"deep/er/first.h"')
+    space.settle("-Iinc")
+    header("deep/er/v.h", 3)
+    assert "i32 3" in space.check(1, "-Iinc")[0]
+
+
+def test_in_place_of_a_system_header(space: Space) -> None:
+    Path("main.c").write_text("#include <limits.h>\nint f(void) { return INT_MAX; }\n")
+    space.settle("-Ione")
+    Path("one").mkdir()
+    Path("one/limits.h").write_text("#define INT_MAX 4\n")
+    assert "i32 4" in space.check(1, "-Ione")[0]
+
+
+def test_through_the_environment(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    header("two/v.h")
+    include("<v.h>")
+    space.environ = {"CPATH": "one:two"}
+    monkeypatch.setenv("CPATH", "one:two")
+    space.settle()
+    header("one/v.h", 3)
+    assert "i32 3" in space.check(1)[0]
+    space.environ = {"CPATH": "two:one"}
+    monkeypatch.setenv("CPATH", "two:one")
+    assert "i32 2" in space.check(1)[0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "where"), [('"nosuch.h"', "."), ("<nosuch.h>", "two"), ('"sub/nosuch.h"', "one")]
+)
+def test_what_is_asked_for_but_not_there(space: Space, asked: str, where: str) -> None:
+    Path("main.c").write_text(f"int f(void) {{ return 0\n#if __has_include({asked})\n + 1\n#endif\n; }}\n")
+    flags = ("-Ione", "-Itwo")
+    space.settle(*flags)
+    header(f"{where}/{asked[1:-1]}")
+    assert "i32 1" in space.check(1, *flags)[0]
+
+
+def test_asked_for_by_a_header_or_by_a_macro(space: Space) -> None:
+    Path("main.c").write_text('#include "a.h"\nint f(void) { return A; }\n')
+    Path("a.h").write_text('#if __has_include ( "b.h" )\n#define A 1\n#else\n#define A 0\n#endif\n')
+    space.settle()
+    header("b.h")
+    space.check(1)
+    Path("a.h").write_text('#define X "c.h"\n#if __has_include(X)\n#define A 1\n#else\n#define A 0\n#endif\n')
+    space.check(1)
+    space.check(1)
+
+
+def test_a_link_that_leads_somewhere_at_last(space: Space) -> None:
+    header("two/v.h")
+    include("<v.h>")
+    Path("one").mkdir()
+    Path("one/v.h").symlink_to(space.folder / "late.h")
+    space.settle("-Ione", "-Itwo")
+    header("late.h", 3)
+    assert "i32 3" in space.check(1, "-Ione", "-Itwo")[0]
+
+
+# Other command lines
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("-Ione", "-Itwo"), ("-Itwo", "-Ione")),
+        ((), ("-DVALUE2",)),
+        (("-O1",), ("-O2",)),
+        ((), ("-g",)),
+        ((), ("-fPIC",)),
+    ],
+)
+def test_another_command_line(space: Space, first: tuple[str, ...], second: tuple[str, ...]) -> None:
+    space.settle(*first)
+    space.settle(*second)
+    space.check(0, *first)
+
+
+def test_another_folder(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    space.settle("-g")
+    write(space.folder / "scratch", {name: Path(name).read_text() for name in ("main.c", "value.h")})
+    monkeypatch.chdir("scratch")
+    space.check(1, "-g")
+
+
+def test_another_compiler_of_the_same_name(space: Space) -> None:
+    space.settle()
+    space.clang.write_text(space.clang.read_text() + "# newer\n")
+    space.check(1)
+    real = space.folder / "bin" / "clang-22"
+    real.write_text(space.clang.read_text())
+    real.chmod(0o755)
+    space.clang.unlink()
+    space.clang.symlink_to(real)
+    space.settle()
+    real.write_text(real.read_text() + "# and newer\n")
+    space.check(1)
+
+
+def test_files_that_flags_name(space: Space) -> None:
+    header("forced.h", 5)
+    Path("main.c").write_text("int f(void) { return VALUE; }\n")
+    space.settle("-include", "forced.h")
+    header("forced.h", 6)
+    assert "i32 6" in space.check(1, "-include", "forced.h")[0]
+    Path("list.txt").write_text("fun:f\n")
+    space.settle("-include", "forced.h", "-fsanitize=address", "-fsanitize-ignorelist=list.txt")
+    Path("list.txt").write_text("fun:g\n")
+    space.check(1, "-include", "forced.h", "-fsanitize=address", "-fsanitize-ignorelist=list.txt")
+
+
+def test_embedded_files(space: Space) -> None:
+    Path("main.c").write_text('char data[] = {\n#embed "data.bin"\n};\n')
+    Path("data.bin").write_bytes(b"one")
+    space.settle("-std=c23")
+    Path("data.bin").write_bytes(b"two")
+    assert "two" in space.check(1, "-std=c23")[0]
+
+
+# What is never kept
+
+
+@pytest.mark.parametrize("macro", ["__DATE__", "__TIME__", "__TIMESTAMP__"])
+@pytest.mark.parametrize("name", ["main.c", "value.h"])
+def test_the_time_of_day(space: Space, macro: str, name: str) -> None:
+    with open(name, "a") as file:
+        file.write(f"static const char *when(void) {{ return {macro}; }}\n")
+    space.ask()
+    space.runs()
+    space.ask()
+    assert space.runs() == 1 and space.reads is None
+
+
+def test_the_time_of_day_in_a_comment(space: Space) -> None:
+    with open("value.h", "a") as file:
+        file.write("/* not __DATE__\n */ // nor __TIME__ \\\n nor __TIMESTAMP__\n")
+    space.settle()
+
+
+def test_a_comment_that_is_none(space: Space) -> None:
+    Path("main.c").write_text('const char *a = "/*";\nconst char *b = __DATE__; /* */\n')
+    space.ask()
+    space.runs()
+    space.ask()
+    assert space.runs() == 1
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("-MMD", "-MF", "mine.d"),
+        ("-Xclang", "-ffake-address-space-map"),
+        ("-fmodules",),
+        ("--coverage",),
+        ("-mllvm", "-inline-threshold=3"),
+        ("-save-temps=obj",),
+        ("-ftime-trace",),
+    ],
+)
+def test_flags_that_read_or_write_more(space: Space, flags: tuple[str, ...]) -> None:
+    space.ask(*flags)
+    space.runs()
+    space.ask(*flags)
+    assert space.runs() == 1 and space.reads is None
+
+
+def test_files_that_the_assembler_reads(space: Space) -> None:
+    """In IR the directive is still text, and the text does not change with the file."""
+    Path("data.bin").write_bytes(b"one")
+    Path("main.c").write_text('__asm__(".data\\n.incbin \\"data.bin\\"\\n");\n')
+    space.settle()
+    space.ask("-fsanitize=address")
+    Path("data.bin").write_bytes(b"two")
+    assert b"two".hex() in space.check(1, "-fsanitize=address")[0]
+
+
+@pytest.mark.parametrize("name", ["main.i", "main.ii"])
+def test_preprocessed_files(space: Space, name: str) -> None:
+    Path(name).write_text("int x;\n")
+    for _ in range(2):
+        space.runs()
+        space.ask(names=(name,))
+        assert space.runs() == 1 and space.reads is None
+
+
+@pytest.mark.parametrize("name", ["main.s", "main.S"])
+def test_assembly(space: Space, name: str) -> None:
+    text = ".data\n.long 1\n" if name == "main.s" else '#include "value.h"\n.data\n.long VALUE\n'
+    Path(name).write_text(text)
+    for expected in (1, 0):
+        first = space.ask(names=(name,))
+        assert space.runs() == expected and space.reads is not None
+    header("value.h")
+    Path(name).write_text(text.replace("long 1", "long 2"))
+    assert space.ask(names=(name,)) != first
+    Path("value.bin").write_bytes(b"1")
+    Path(name).write_text('.data\n.incbin "value.bin"\n')
+    for _ in range(2):
+        space.runs()
+        space.ask(names=(name,))
+        assert space.runs() == 1 and space.reads is None
+
+
+def test_errors(space: Space) -> None:
+    Path("main.c").write_text("int f(void) { return x; }\n")
+    for _ in range(2):
+        with pytest.raises(Exception, match="undeclared identifier 'x'"):
+            space.ask()
+        assert space.runs() == 1
+
+
+def meanwhile(space: Space, monkeypatch: pytest.MonkeyPatch, change: Callable[[], None]) -> None:
+    """Has something changed while clang runs, after it read all it reads."""
+    run_clang = clang_module._run
+
+    def wrapped(command: list[str], source: Path) -> str:
+        said = run_clang(command, source)
+        change()
+        return said
+
+    with monkeypatch.context() as patch:
+        patch.setattr(clang_module, "_run", wrapped)
+        space.ask("-Ione", "-I.")
+        assert space.reads is None
+
+
+def test_what_changes_while_clang_reads_it(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    meanwhile(space, monkeypatch, lambda: header("value.h", 7))
+    assert "i32 7" in space.check(1, "-Ione", "-I.")[0]
+    include("<value.h>")
+    meanwhile(space, monkeypatch, lambda: header("one/value.h", 8))
+    assert "i32 8" in space.check(1, "-Ione", "-I.")[0]
+    include("<value.h> // again")
+    meanwhile(space, monkeypatch, lambda: Path("one/value.h").unlink())
+
+
+# What else
+
+
+def test_warnings_are_shown_again(space: Space) -> None:
+    Path("main.c").write_text("int f(void) { int unused; return 1; }\n")
+    for expected in (1, 0):
+        assert "unused variable 'unused'" in space.check(expected, "-Wall")[1]
+
+
+@pytest.mark.parametrize("flag", ["-fsanitize=address", "-fsanitize=undefined", "-fprofile-generate", "-pg"])
+def test_objects_of_files_compiled_whole(space: Space, flag: str) -> None:
+    space.settle(flag)
+    header("value.h", 3)
+    space.check(1, flag)
+
+
+def test_names_with_blanks_and_signs(space: Space) -> None:
+    for name in ("a b.h", "a#b.h", "a$b.h", "ä.h"):
+        include(f'"{name}"')
+        header(name)
+        space.settle()
+        header(name, 3)
+        space.check(1)
+
+
+def test_many_files_of_which_one_changes(space: Space) -> None:
+    names = tuple(f"f{n}.c" for n in range(4))
+    for n, name in enumerate(names):
+        Path(name).write_text(f'#include "value.h"\nint f{n}(void) {{ return VALUE + {n}; }}\n')
+    space.ask(names=names)
+    assert space.runs() == 4
+    Path("f2.c").write_text("int f2(void) { return 0; }\n")
+    assert [text.count("define") for text in space.ask(names=names)] == [1, 1, 1, 1]
+    assert space.runs() == 1
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"[]", b"{}", b'{"facts":[["file"]]}', b'{"search":1,"facts":[],"variants":[[[5],""]]}', b"\xff"],
+)
+def test_a_strange_manifest_is_none(space: Space, payload: bytes) -> None:
+    space.settle()
+    store = EntryStore(FileStore(space.folder / "cache"))
+    for path in (space.folder / "cache").rglob("*.o"):
+        key = path.parent.name + path.stem
+        entry = store.load(key)
+        if entry and b'"variants"' in entry.payload:
+            store.save(Entry(key, payload, {}))
+    space.settle()
+
+
+def test_no_process_to_store_with(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fork() -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr("nativecache.aot.front_cache.os.fork", fork)
+    space.settle()
+
+
+def test_a_damaged_cache(space: Space) -> None:
+    space.settle()
+    for path in (space.folder / "cache").rglob("*.o"):
+        path.write_bytes(path.read_bytes()[:-1])
+    space.settle()
+    for path in (space.folder / "cache").rglob("*.o"):
+        path.unlink()
+    space.settle()
+
+
+def test_depfiles(tmp_path: Path) -> None:
+    depfile = tmp_path / "d"
+    depfile.write_text("it: a.c b\\ c.h \\\n  d\\#e.h f$$g.h\n")
+    assert read_depfile(depfile) == ["a.c", "b c.h", "d#e.h", "f$g.h"]
+    depfile.write_text("a.o: a.c\n")
+    with pytest.raises(ValueError, match="not a depfile"):
+        read_depfile(depfile)
+
+
+def test_the_search_path_names_folders_that_are_not_there(tmp_path: Path) -> None:
+    path = search_path(Clang((CLANG,), 22), Path("a.c"), (f"-I{tmp_path}/no", f"-I{tmp_path}"))
+    assert path and {f"{tmp_path}/no", str(tmp_path), "/usr/include"} <= set(path.folders)
+    assert "clang" in path.program and os.path.isabs(path.program)
+    assert search_path(Clang((CLANG,), 22), Path("a.c"), ("--nosuch",)) is None
+    assert search_path(Clang(("true",), 22), Path("a.c"), ()) is None
+    assert search_path(Clang(("nosuch",), 22), Path("a.c"), ()) is None
+
+
+def test_builds_say_how_many_files_were_unchanged(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {"a.c": "int f(void) { return 3; }\n", "b.c": "int f(void); int main(void) { return f(); }\n"},
+    )
+    words = ("a.c", "b.c", "-O1", "-o", "app")
+    assert build(tmp_path, *words).stats["sources_unchanged"] == 0
+    write(tmp_path, {"a.c": "int f(void) { return 4; }\n"})
+    done = build(tmp_path, *words, "--timings")
+    assert (done.stats["sources"], done.stats["sources_unchanged"]) == (2, 1)
+    assert "app: front end: 1 of 2 files unchanged\n" in done.stdout
+    assert run(tmp_path / "app").code == 4
+    assert build(tmp_path, *words, "--no-cache").stats["sources_unchanged"] == 0

@@ -1,0 +1,144 @@
+"""Facts hold as long as what they are about does not change, however it came to be so."""
+
+import os
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nativecache.cache.facts import decode, encode, hold, measure, note, settled
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_files_content(tmp_path: Path) -> None:
+    Path("a").write_text("one")
+    facts = [note("file", ("a",)), note("file", ("missing",)), note("file", (str(tmp_path),))]
+    assert [value for _, value, _ in facts[1:]] == ["", ""]
+    os.utime("a", (1, 1))
+    assert hold(facts)
+    Path("a").write_text("two")
+    assert not hold(facts)
+    Path("a").write_text("one")
+    assert hold(facts)
+    Path("missing").touch()
+    assert not hold(facts)
+
+
+def test_a_files_status_cannot_be_put_back() -> None:
+    Path("a").write_text("one")
+    fact = note("stat", ("a",))
+    assert hold([fact])
+    before = os.stat("a")
+    time.sleep(0.02)
+    Path("a").write_text("two")
+    os.utime("a", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert not hold([fact])
+    assert measure("stat", ("missing",)) == ""
+
+
+def test_a_program_is_where_its_links_end() -> None:
+    for name in ("gcc-12", "gcc-13"):
+        Path(name).write_text("same")
+        os.utime(name, (1, 1))
+    Path("cc").symlink_to("gcc-12")
+    fact = note("program", ("cc",))
+    Path("cc").unlink()
+    Path("cc").symlink_to("gcc-13")
+    assert not hold([fact])
+    assert measure("program", ("missing",)) == ""
+
+
+def test_the_names_in_a_folder() -> None:
+    facts = [note("names", ("sub",))]
+    Path("sub").mkdir()
+    assert not hold(facts)
+    facts = [note("names", ("sub",))]
+    Path("sub/a").touch()
+    assert not hold(facts)
+    Path("sub/a").unlink()
+    assert hold(facts)
+
+
+@pytest.mark.parametrize("name", ["x.h", "sub/x.h", "sub/deep/x.h", "../here/x.h"])
+@pytest.mark.parametrize("folder", ["here", "here/"])
+def test_which_names_are_found_where(name: str, folder: str) -> None:
+    fact = note("found", ("there", folder, "", "y.h", name, "sub/y.h"))
+    for path in ("here/z.h", "here/sub/z.h", "here/sub/deep/z.h", "elsewhere/x.h", "here/xh"):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).touch()
+        assert hold([fact])
+    Path(folder, name).touch()
+    assert not hold([fact])
+    both = note("found", ("there", folder, "", "y.h", name, "sub/y.h"))
+    Path("there", name).parent.mkdir(parents=True, exist_ok=True)
+    Path("there", name).touch()
+    assert not hold([both]) or name.startswith("..")
+    shutil.rmtree("there")
+    assert hold([both])
+
+
+def test_a_link_to_nowhere_is_not_found() -> None:
+    Path("link").symlink_to("target")
+    fact = note("found", (".", "", "link"))
+    Path("target").touch()
+    assert not hold([fact])
+
+
+def test_a_memo_is_measured_once() -> None:
+    memo: dict[tuple[str, tuple[str, ...]], str] = {}
+    Path("a").write_text("one")
+    fact = note("file", ("a",), memo)
+    Path("a").write_text("two")
+    assert hold([fact], memo) and not hold([fact])
+
+
+def test_what_changed_since_is_not_settled() -> None:
+    Path("sub").mkdir()
+    Path("sub/a").write_text("one")
+    Path("link").symlink_to("sub/a")
+    facts = [
+        note("file", ("sub/a",)),
+        note("stat", ("sub/a",)),
+        note("file", ("link",)),
+        note("found", ("sub", "", "a")),
+        note("names", ("sub",)),
+    ]
+    time.sleep(0.02)
+    now = time.time_ns()
+    if not os.stat("sub/a").st_ctime_ns % 1_000_000_000:
+        pytest.skip("this file system tells no fractions of a second")
+    assert all(settled(fact, now) for fact in facts)
+    assert not any(settled(fact, now - 3_600_000_000_000) for fact in facts)
+    time.sleep(0.02)
+    os.utime("sub/a", (1, 1))
+    assert [settled(fact, now) for fact in facts] == [False, False, False, False, True]
+    Path("sub/a").unlink()
+    assert [settled(note(kind, names), now) for kind, _, names in facts[:3]] == [False, False, False]
+
+
+@pytest.mark.parametrize(("kind", "subjects"), [("nosuch", ("a",)), ("file", ("a", "b")), ("file", ())])
+def test_other_kinds_are_refused(kind: str, subjects: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="no such fact"):
+        measure(kind, subjects)
+
+
+TEXT = st.text(st.characters(exclude_characters="\0"))
+
+
+@given(st.lists(st.tuples(TEXT, TEXT, st.lists(TEXT, min_size=1).map(tuple))))
+def test_facts_as_fields_and_back(facts: list[tuple[str, str, tuple[str, ...]]]) -> None:
+    assert decode(encode(facts)) == facts
+
+
+@given(st.lists(st.one_of(TEXT, st.integers(-2, 4).map(str))))
+def test_other_fields_are_an_error_and_nothing_else(fields: list[str]) -> None:
+    with suppress(ValueError):
+        decode(fields)
