@@ -140,9 +140,9 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         sources = front.sources
         engine = llvm.find_engine(request.engine, sources.end.clang.command[0] if sources else None)
         libraries = _libraries(request)
-    # Load the inputs; LLVM reads them in worker processes, for it may not survive them.
-    with clock.phase("load"), Pool(request.threads, {"read": llvm.read_module}) as pool:
-        loaded = load(request.inputs, sources, pool)
+    # Load the inputs as IR that LLVM has accepted and printed, or would print as it stands.
+    with clock.phase("load"):
+        loaded = load(request.inputs, sources, request.store, threads=request.threads)
     # Find the entities in the printed text.
     with clock.phase("index"):
         modules = index(loaded.texts)

@@ -274,7 +274,7 @@ def index_module(text: str, label: str) -> Module:
     source = _SOURCE.search(top)
     return Module(
         label=label,
-        source_file=unescape(source[1]) if source else label,
+        source_file=unescape(source[1]) if source else "<string>",  # as LLVM prints it
         triple=target.get("triple", ""),
         datalayout=target.get("datalayout", ""),
         types=dict(_TYPES.findall(top)),
