@@ -27,13 +27,14 @@ from nativecache.aot.extract import (
 from nativecache.aot.front import Front, is_native, is_source
 from nativecache.aot.index import Module, symbol_name
 from nativecache.aot.key import Options, assembler_reads, compute_key
+from nativecache.aot.link_record import LinkRecord, digest_link
 from nativecache.aot.load import Loaded, index, load
 from nativecache.aot.meaning import Meanings, digest, value_digest
 from nativecache.aot.memo import KeyedUnit, Memo
 from nativecache.aot.partition import Unit, partition
 from nativecache.aot.pool import Done, Job, Pool, WorkerDied
 from nativecache.aot.program import Program, resolve_symbols
-from nativecache.aot.reads import Finished, gather
+from nativecache.aot.reads import Finished, gather, gather_linked
 from nativecache.aot.record import BuildRecord
 from nativecache.aot.request import Request
 from nativecache.aot.roots import find_roots, index_symbols, wrapped_symbols
@@ -212,21 +213,35 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         cplusplus=loaded.cplusplus or "__gxx_personality_v0" in _mentioned(modules),
         target=options.triple if _is_foreign(options) else request.target,
     )
-    written = write_output(
-        image,
-        emit=request.emit,
-        output=request.output,
-        linker=request.linker,
-        driver=_driver(request, options, loaded),
-        options=(*_link_flags(request.clang_flags), *request.link_options),
-        environ=request.environ,
-        phase=clock.phase,
-    )
+    # With the very objects of the last link, and the same of all else, its output stands.
+    link_driver = _driver(request, options, loaded)
+    link_options = (*_link_flags(request.clang_flags), *request.link_options)
+    with clock.phase("note"):
+        link = LinkRecord(request.store, request.output)
+        details = (request.emit, request.linker, link_driver, link_options)
+        made_from = digest_link(image, work.keys, request.environ, front.scratch, *details)
+        written = link.look_up(made_from)
+    linked_again = written is None
+    if written is None:
+        written = write_output(
+            image,
+            emit=request.emit,
+            output=request.output,
+            linker=request.linker,
+            driver=link_driver,
+            options=link_options,
+            environ=request.environ,
+            phase=clock.phase,
+        )
     # Note what was read, so that the next build can tell whether it has anything to do.
     with clock.phase("note"):
         reads = None
         if request.store.root and not any(files):
-            reads = gather(_finished(request, libraries, written, front.scratch), front.cache)
+            finished = _finished(request, libraries, written, front.scratch)
+            linked = gather_linked(finished, front.cache.since)
+            reads = gather(finished, front.cache, linked)
+            if linked is not None and linked_again:
+                link.save(made_from, written, linked)
     done = [units[i] for i in objects]
     functions = [u for u in done if u.is_function]
     compiled_functions = {i for i in work.compiled_units if units[i].is_function}
@@ -445,6 +460,7 @@ class _Work:
         self.own: dict[str, str] = {}  # digests of the units' own code, by name
         self.clock, self.progress, self.threads = clock, progress, request.threads
         self.objects: dict[int, tuple[bytes, Mapping[str, str]]] = {}
+        self.keys: dict[int, str] = {}
         self.seen: set[int] = set()
         self.needed: deque[int] = deque()  # reached, and not yet looked at
         self.waiting: dict[str, list[tuple[int, Mapping[str, str]]]] = defaultdict(list)  # by key
@@ -559,6 +575,7 @@ class _Work:
     def _use(self, index: int, key: str, text: UnitText, bitcode: bytes | None) -> None:
         """Takes the object of a key, or has it compiled; without bitcode, after that was made."""
         self.own[self.units[index].name] = text.own
+        self.keys[index] = key
         if key in self.waiting:
             self.waiting[key].append((index, text.bindings))
             self.shared += 1
