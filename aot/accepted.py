@@ -23,13 +23,12 @@ from typing import Final
 
 from nativecache.aot.errors import BuildError
 from nativecache.aot.key import Compiler
+from nativecache.aot.meaning import DIGEST
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
 
 #: Raised whenever what "as they stand" means changes.
 SCHEMA: Final = 1
-#: Bytes of a digest, as in `meaning.py`.
-_SIZE: Final = 16
 #: What LLVM calls text that names no source file.
 _NAMELESS: Final = b'source_filename = "<string>"'
 
@@ -135,10 +134,10 @@ class Accepted:
             self._key = frame.hexdigest()
             view = memoryview(data)
             spans = self._layout.functions
-            self._digests = [hashlib.sha256(view[start:end]).digest()[:_SIZE] for start, _, end in spans]
+            self._digests = [hashlib.sha256(view[start:end]).digest()[:DIGEST] for start, _, end in spans]
             if entry := store.load(self._key):
                 kept = entry.payload
-                self._known = frozenset(kept[at : at + _SIZE] for at in range(0, len(kept), _SIZE))
+                self._known = frozenset(kept[at : at + DIGEST] for at in range(0, len(kept), DIGEST))
 
     def new_functions(self) -> list[int] | None:
         """Numbers of the functions that LLVM must read first; None if it must read all of the text."""

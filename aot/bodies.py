@@ -23,6 +23,7 @@ from nativecache.aot.index import Entity, Module, references, symbol_name
 from nativecache.aot.key import Compiler, Options, compute_key
 from nativecache.aot.meaning import Meanings
 from nativecache.aot.memo import CleanUp, Memo
+from nativecache.aot.names import pack, pack_pairs, unpack
 from nativecache.aot.partition import Unit, is_always_inline, structors
 from nativecache.aot.pool import Job, Pool
 from nativecache.aot.profile import HOT, WARM
@@ -84,7 +85,8 @@ def find_bodies(
             number_module(engine.simplify(text.text, options)) if known is None else str(known, "latin-1")
         )
         mentions = _mentions_printed(result, text.bindings)
-        return CleanUp(digest, _lines(result), text.bindings, mentions), (result if known is None else None)
+        made = CleanUp(digest, _lines(result), pack_pairs(text.bindings), pack(mentions))
+        return made, (result if known is None else None)
 
     def add(unit: Unit, made: CleanUp, text: memoryview | bytes) -> None:
         source = program.source(unit.module)
@@ -110,7 +112,7 @@ def find_bodies(
                 program.bodies[unit.name] = Body(
                     lines=_cost(source.module, entity, lines * _LEFT_LINES),
                     importable=_importable(meanings, program, unit),
-                    mentions=_mentions(meanings, program, unit),
+                    mentions=pack(_mentions(meanings, program, unit)),
                     given=(source, entity),
                     heat=_heat(source.module, entity),
                 )
@@ -132,8 +134,8 @@ def find_bodies(
         for unit in units:
             if unit.name in program.bodies and _exported(program, unit):
                 program.bodies[unit.name].home = unit.module
-    for pack in packs:
-        pack.save()
+    for used in packs:
+        used.save()
 
 
 def _importable(meanings: Meanings, program: Program, unit: Unit) -> bool:
@@ -163,9 +165,9 @@ def find_called_once(
     callers: dict[str, str] = {}
     for unit in units:
         body = program.bodies.get(unit.name) if unit.kind == "function" else None
-        for name, count in (_mentions(meanings, program, unit) if body is None else body.mentions).items():
-            mentions[name] += count
-            callers[name] = unit.name if body is not None else ""
+        names = _mentions(meanings, program, unit) if body is None else unpack(body.mentions)
+        mentions.update(names)
+        callers.update(dict.fromkeys(names, unit.name if body is not None else ""))
     fixed = {units[i].name for i in roots} | program.asm_words | program.wrapped
     for i, module in enumerate(program.modules):
         # Bodies without a unit of their own are carried into any unit.
@@ -198,8 +200,8 @@ def find_called_once(
         once |= more
 
 
-def _mentions(meanings: Meanings, program: Program, unit: Unit) -> dict[str, int]:
-    """How often a unit names each symbol (2 for any more than once), what it defines left out once each."""
+def _mentions(meanings: Meanings, program: Program, unit: Unit) -> list[str]:
+    """The symbols that a unit names, those named more often twice; what it defines is left out once."""
     source = program.source(unit.module)
     own: Counter[str] = Counter()
     for token in unit.tokens:
@@ -209,17 +211,18 @@ def _mentions(meanings: Meanings, program: Program, unit: Unit) -> dict[str, int
     own.subtract(unit.tokens)
     if unit.kind == "structors":
         own.update(slot.function for slot in structors(program, unit.module, final=True))
-    return {source.names[token]: n for token, n in own.items() if n > 0 and token in source.names}
+    return [source.names[token] for token in own.elements() if token in source.names]
 
 
-def _mentions_printed(text: str, bindings: Mapping[str, str]) -> dict[str, int]:
-    """How often the functions of a printed unit name each symbol, themselves left out."""
-    found: Counter[str] = Counter()
-    for part in text.split("\n}\n")[:-1]:
-        tokens = references(part[part.index("define ") :])
-        found.update(tokens[1:])
-    names = {token: symbol_name(token) for token in found if not token.startswith("@llvm.")}
-    return {bindings.get(name, name): found[token] for token, name in names.items()}
+def _mentions_printed(text: str, bindings: Mapping[str, str]) -> list[str]:
+    """The symbols that the functions of a printed unit name, as often as they do, themselves left out."""
+    found = [
+        token
+        for part in text.split("\n}\n")[:-1]
+        for token in references(part[part.index("define ") :])[1:]
+        if not token.startswith("@llvm.")
+    ]
+    return [bindings.get(name, name) for name in map(symbol_name, found)]
 
 
 def _is_private(program: Program, name: str) -> bool:

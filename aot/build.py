@@ -21,7 +21,6 @@ from nativecache.aot.extract import (
     IMPORT_TOTAL,
     NO_IMPORTS,
     ImportLimits,
-    UnitText,
     extract,
 )
 from nativecache.aot.front import Front, is_native, is_source
@@ -31,6 +30,7 @@ from nativecache.aot.link_record import LinkRecord, digest_link
 from nativecache.aot.load import Loaded, index, load
 from nativecache.aot.meaning import Meanings, digest, value_digest
 from nativecache.aot.memo import KeyedUnit, Memo
+from nativecache.aot.names import pack_pairs, unpack_pairs
 from nativecache.aot.partition import Unit, partition
 from nativecache.aot.pool import Done, Job, Pool, WorkerDied
 from nativecache.aot.program import Program, resolve_symbols
@@ -459,11 +459,11 @@ class _Work:
         self.meanings, self.memos = meanings, memos
         self.own: dict[str, str] = {}  # digests of the units' own code, by name
         self.clock, self.progress, self.threads = clock, progress, request.threads
-        self.objects: dict[int, tuple[bytes, Mapping[str, str]]] = {}
+        self.objects: dict[int, tuple[bytes, str]] = {}
         self.keys: dict[int, str] = {}
         self.seen: set[int] = set()
         self.needed: deque[int] = deque()  # reached, and not yet looked at
-        self.waiting: dict[str, list[tuple[int, Mapping[str, str]]]] = defaultdict(list)  # by key
+        self.waiting: dict[str, list[tuple[int, str]]] = defaultdict(list)  # by key
         self.ready: dict[str, Entry] = {}  # compiled by this build, by key
         self.compiled: list[Compiled] = []
         self.compiled_units: list[int] = []
@@ -472,7 +472,7 @@ class _Work:
         self.saved = 0.0
         self.missing = 0
 
-    def run(self, roots: list[int]) -> dict[int, tuple[bytes, Mapping[str, str]]]:
+    def run(self, roots: list[int]) -> dict[int, tuple[bytes, str]]:
         """Objects and bindings of all reached units by unit index, in unit order."""
         spans: dict[str, list[float]] = {}
         with Pool(self.threads, {"key": self._key, "compile": self._compile}) as self.pool:
@@ -497,7 +497,7 @@ class _Work:
 
     # In the workers: these see only what is passed to them and the program as it was when forked.
 
-    def _key(self, index: int) -> tuple[str, bytes, UnitText, tuple[float, float]]:
+    def _key(self, index: int) -> tuple[KeyedUnit, bytes, tuple[float, float]]:
         start = time.process_time()
         options = self.options_of(self.units[index])
         layout = self.program.modules[self.units[index].module].datalayout
@@ -513,7 +513,8 @@ class _Work:
         middle = time.process_time()
         bitcode = self.engine.unit_bitcode(text.text)
         key = compute_key(self.engine.identity, options, bitcode, assembler_reads(text.text))
-        return key, bitcode, replace(text, text=""), (middle - start, time.process_time() - middle)
+        keyed = KeyedUnit(key, text.own, pack_pairs(text.bindings), text.imported)
+        return keyed, bitcode, (middle - start, time.process_time() - middle)
 
     def _compile(self, bitcode: bytes, options: Options) -> tuple[bytes, list[str], list[str], float]:
         start = time.process_time()
@@ -541,8 +542,8 @@ class _Work:
             if self._has_meaning(unit):
                 meaning = self.meanings.unit(unit.module, unit.tokens, imports=True)
                 known = self.memos[unit.module].unit(meaning)
-                if known and known.imported == self._imported(known.text):
-                    self._use(index, known.key, known.text, None)
+                if known and known.meanings == self._imported(known):
+                    self._use(index, known, None)
                     continue
             self.pool.submit(Job("key", (index, meaning), (index,)), priority=_KEYS_FIRST)
 
@@ -556,44 +557,45 @@ class _Work:
             return not self.limits.lines or unit.name in self.program.bodies
         return unit.kind == "data"
 
-    def _imported(self, text: UnitText) -> bytes:
-        return digest(*map(self.meanings.body, text.imported))
+    def _imported(self, unit: KeyedUnit) -> bytes:
+        return digest(*map(self.meanings.body, unit.imported))
 
     def _keyed(self, done: Done) -> None:
         index, meaning = done.job.tag
         if done.error is not None:
             self._fail(index, done.error)
             return
-        key, bitcode, text, (extract_cpu, key_cpu) = done.result
+        keyed, bitcode, (extract_cpu, key_cpu) = done.result
         self.clock.add("extract", 0.0, extract_cpu)
         self.clock.add("key", 0.0, key_cpu)
         if meaning is not None:
             memo = self.memos[self.units[index].module]
-            memo.add_unit(meaning, KeyedUnit(key, text, self._imported(text)))
-        self._use(index, key, text, bitcode)
+            memo.add_unit(meaning, replace(keyed, meanings=self._imported(keyed)))
+        self._use(index, keyed, bitcode)
 
-    def _use(self, index: int, key: str, text: UnitText, bitcode: bytes | None) -> None:
+    def _use(self, index: int, keyed: KeyedUnit, bitcode: bytes | None) -> None:
         """Takes the object of a key, or has it compiled; without bitcode, after that was made."""
-        self.own[self.units[index].name] = text.own
-        self.keys[index] = key
+        key = self.keys[index] = keyed.key
+        self.own[self.units[index].name] = keyed.own
         if key in self.waiting:
-            self.waiting[key].append((index, text.bindings))
+            self.waiting[key].append((index, keyed.bindings))
             self.shared += 1
             return
         if key in self.ready:
             self.shared += 1
-            self._take(index, self.ready[key], text.bindings)
+            self._take(index, self.ready[key], keyed.bindings)
             return
-        with self.clock.phase("look-up"):
-            entry = self.store.load(key)
+        wall, cpu = time.perf_counter(), time.process_time()
+        entry = self.store.load(key)
+        self.clock.add("look-up", time.perf_counter() - wall, time.process_time() - cpu)
         if entry is not None:
             self.saved += float(entry.meta.get("milliseconds", 0))  # type: ignore[arg-type]
-            self._take(index, entry, text.bindings)
+            self._take(index, entry, keyed.bindings)
             return
         if bitcode is None:
             self.pool.submit(Job("key", (index, None), (index,)), priority=_KEYS_FIRST)
             return
-        self.waiting[key].append((index, text.bindings))
+        self.waiting[key].append((index, keyed.bindings))
         self.missing += 1
         job = Job("compile", (index, key), (bitcode, self.options_of(self.units[index])))
         self.pool.submit(job, priority=len(bitcode))
@@ -620,12 +622,13 @@ class _Work:
         if self.progress:
             self.progress(len(self.compiled), self.missing)
 
-    def _take(self, index: int, entry: Entry, bindings: Mapping[str, str]) -> None:
+    def _take(self, index: int, entry: Entry, bindings: str) -> None:
         """Keeps a unit's object and follows what it leaves undefined."""
         self.objects[index] = (entry.payload, bindings)
         undefined: Any = entry.meta["undefined"]
+        names = unpack_pairs(bindings)
         for name in undefined:
-            for target in self.defined_in.get(bindings.get(name, name), ()):
+            for target in self.defined_in.get(names.get(name, name), ()):
                 self._need(target)
 
     def _display(self, unit: Unit) -> str:

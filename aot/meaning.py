@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Final, Protocol
@@ -30,37 +30,40 @@ from nativecache.aot.program import Program, copyable
 _NODE: Final = re.compile(r"!\d+", re.ASCII)
 
 #: Bytes of a digest: an accident within one cache has a chance of 2^-64 at four billion of them.
-_SIZE: Final = 16
+DIGEST: Final = 16
 
 
 def digest(*digests: bytes) -> bytes:
     """The digest of some digests."""
-    return hashlib.sha256(b"".join(digests)).digest()[:_SIZE]
+    return hashlib.sha256(b"".join(digests)).digest()[:DIGEST]
 
 
 def text_digest(text: str) -> bytes:
     """The digest of a piece of IR, one byte per character."""
-    return hashlib.sha256(text.encode("latin-1")).digest()[:_SIZE]
+    return hashlib.sha256(text.encode("latin-1")).digest()[:DIGEST]
 
 
 def value_digest(value: object) -> bytes:
     """The digest of what a value of plain types looks like."""
-    return hashlib.sha256(repr(value).encode("utf-8", "surrogateescape")).digest()[:_SIZE]
+    return hashlib.sha256(repr(value).encode("utf-8", "surrogateescape")).digest()[:DIGEST]
 
 
 @dataclass(frozen=True, slots=True)
 class Skeleton:
-    """A piece of IR without the spelling of its tokens; those in order of first use, each once."""
+    """A piece of IR without the spelling of what it names; that in order of first use, each once.
+
+    Names of values and contents of strings mean themselves, so they stay.
+    """
 
     shape: bytes
     symbols: tuple[str, ...]  # tokens of globals
-    others: tuple[str, ...]
+    others: tuple[str, ...]  # of types, attribute groups, metadata and comdats
     #: Symbols that are named more than once.
     repeated: tuple[str, ...]
 
 
-def skeleton(text: str) -> Skeleton:
-    """One regex split, one join and a digest."""
+def skeleton(text: str, types: Container[str]) -> Skeleton:
+    """One regex split, one join and a digest. `types`: those of the module, spelled like values."""
     parts = TOKEN.split(text)
     tokens = parts[1::2]
     symbols: list[str] = []
@@ -70,6 +73,8 @@ def skeleton(text: str) -> Skeleton:
         if token[0] == "@":
             ranks[token] = f"\0@{len(symbols)}\0"
             symbols.append(token)
+        elif token[0] == '"' or (token[0] == "%" and token not in types):
+            ranks[token] = token
         else:
             ranks[token] = f"\0{len(others)}\0"
             others.append(token)
@@ -162,10 +167,10 @@ class ModuleMeaning:
                 name = text_digest(entity.text)
                 found = self._known.skeleton(name)
                 if found is None:
-                    found = skeleton(entity.text)
+                    found = skeleton(entity.text, self._module.types)
                     self._known.add_skeleton(name, found)
             else:
-                found = skeleton(entity.text)
+                found = skeleton(entity.text, self._module.types)
             self._skeletons[token] = found
         return found
 
@@ -175,7 +180,7 @@ class ModuleMeaning:
         return digest(text_digest("\0".join(parts[0::2])), *map(self._spelled.__getitem__, parts[1::2]))
 
     def _tokens(self, text: str) -> bytes:
-        return self._mean(skeleton(text))
+        return self._mean(skeleton(text, self._module.types))
 
     def _mean(self, bones: Skeleton) -> bytes:
         spelled = self._spelled.__getitem__

@@ -353,9 +353,12 @@ def test_numbers_mean_nothing() -> None:
 
 
 def test_a_skeleton_has_each_token_once() -> None:
-    bones = skeleton('call @f(@g, "a @h \\22", !3) @f #1 %x %S %1')
+    types = ("%S", "%T")
+    bones = skeleton('call @f(@g, "a @h \\22", !3) @f #1 %x %S %1', types)
     assert bones.symbols == ("@f", "@g") and bones.repeated == ("@f",)
-    assert bones.others == ('"a @h \\22"', "!3", "#1", "%x", "%S")
-    assert bones.shape == skeleton('call @i(@g, "z", !9) @i #0 %y %T %1').shape
-    assert bones.shape != skeleton('call @f(@g, "a @h \\22", !3) @g #1 %x %S %1').shape
-    assert skeleton("@f !1").shape != skeleton("!1 @f").shape
+    assert bones.others == ("!3", "#1", "%S")
+    assert bones.shape == skeleton('call @i(@g, "a @h \\22", !9) @i #0 %x %T %1', types).shape
+    assert bones.shape != skeleton('call @f(@g, "a @h \\22", !3) @g #1 %x %S %1', types).shape
+    for other in ('call @f(@g, "z", !3) @f #1 %x %S %1', 'call @f(@g, "a @h \\22", !3) @f #1 %y %S %1'):
+        assert bones.shape != skeleton(other, types).shape, "what strings and values are called is kept"
+    assert skeleton("@f !1", ()).shape != skeleton("!1 @f", ()).shape
