@@ -147,6 +147,8 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     # Find the entities in the printed text.
     with clock.phase("index"):
         modules = index(loaded.texts)
+        files = [assembler_reads(text) for _, text in loaded.texts]
+        loaded = replace(loaded, texts=())  # the index has all of them, in pieces
     # Agree on one target for all of them.
     options = _choose_target(request, modules)
     # Resolve symbols over the whole program.
@@ -163,7 +165,6 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     # What each input's units meant and became in earlier builds.
     with clock.phase("memo"):
         memos = [Memo(m.label, engine.identity, options, request.store) for m in modules]
-        files = [assembler_reads(text) for _, text in loaded.texts]
         context = value_digest((options, limits, final, program.interposable, files))
         meanings = Meanings(program, context, memos, longest=longest_import(program, limits))
     # Clean each function up alone, so that callees worth inlining can be told and carried.

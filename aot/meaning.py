@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Final, Protocol
@@ -269,6 +269,7 @@ class Meanings:
         self._longest = longest
         self.modules = [ModuleMeaning(program, i, names) for i, names in enumerate(known)]
         count = range(len(self.modules))
+        self._sources = [program.source(i) for i in count]
         # By module: what is known of a symbol without imports; by stage and module: all that a unit
         # knows of a symbol, and a definition with that of everything that it names.
         self._plain = [_OnDemand(partial(self._declared, i)) for i in count]
@@ -290,28 +291,37 @@ class Meanings:
         return digest(meaning.context, meaning.meaning[token], *seen)
 
     def _see(self, module: int, imports: bool, token: str) -> bytes:
-        return digest(*self._views(module, token, imports=imports))
-
-    def _views(self, module: int, token: str, *, imports: bool) -> Iterator[bytes]:
-        """The symbol, what it is a second name of, and the bodies that go wherever those are named."""
-        program = self._program
-        stack, done = [(module, token)], {(module, token)}
-        while stack:
-            at, current = stack.pop()
-            yield self._view(at, current, imports=imports)
-            below: list[tuple[int, str]] = []
-            entity = program.modules[at].entities.get(current)
-            if entity is None:
-                continue
-            found = program.definitions.get(program.names[at][current])
-            other = program.modules[found.module].entities[found.token] if found else entity
-            if other.kind == "alias":
-                below.append((found.module if found else at, aliasee(other)))
-            if must_import(program, program.source(at), entity):
-                yield self.modules[at].meaning[current]
-                below += [(at, symbol) for symbol in self.modules[at].skeleton(current).symbols]
+        view = self._view(module, token, imports=imports)
+        carried, below = self._attached(module, token)
+        if not below and carried is None:  # as nearly always
+            return digest(view)
+        parts, stack, done = [view], [], {(module, token)}
+        while True:
+            if carried is not None:
+                parts.append(carried)
             stack += [place for place in below if place not in done]
             done.update(below)
+            if not stack:
+                return digest(*parts)
+            place = stack.pop()
+            parts.append(self._view(*place, imports=imports))
+            carried, below = self._attached(*place)
+
+    def _attached(self, module: int, token: str) -> tuple[bytes | None, list[tuple[int, str]]]:
+        """A body that goes wherever the symbol is named, and what that names; what it is a second name of."""
+        program = self._program
+        entity = program.modules[module].entities.get(token)
+        if entity is None:
+            return None, []
+        below: list[tuple[int, str]] = []
+        found = program.definitions.get(program.names[module][token])
+        other = program.modules[found.module].entities[found.token] if found else entity
+        if other.kind == "alias":
+            below.append((found.module if found else module, aliasee(other)))
+        if not must_import(program, self._sources[module], entity):
+            return None, below
+        bones = self.modules[module].skeleton(token)
+        return self.modules[module].meaning[token], [*below, *((module, symbol) for symbol in bones.symbols)]
 
     def _view(self, module: int, token: str, *, imports: bool) -> bytes:
         plain = self._plain[module][token]
