@@ -6,6 +6,7 @@ import os
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -199,10 +200,6 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         progress,
     )
     objects = work.run(roots)
-    with clock.phase("memo"):
-        record.save(work.own)
-        for memo in memos:
-            memo.save()
     # Rename, archive and link.
     image = Image(
         program=program,
@@ -222,17 +219,24 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         made_from = digest_link(image, work.keys, request.environ, front.scratch, *details)
         written = link.look_up(made_from)
     linked_again = written is None
-    if written is None:
-        written = write_output(
-            image,
-            emit=request.emit,
-            output=request.output,
-            linker=request.linker,
-            driver=link_driver,
-            options=link_options,
-            environ=request.environ,
-            phase=clock.phase,
-        )
+    # While the linker is at work, keep what is to be remembered.
+    with ThreadPoolExecutor(1) as executor:
+        kept = executor.submit(_remember, record, work.own, memos)
+        if request.emit == "bitcode":
+            kept.result()  # LLVM links it in a process forked from this one, which must have no threads then
+        if written is None:
+            written = write_output(
+                image,
+                emit=request.emit,
+                output=request.output,
+                linker=request.linker,
+                driver=link_driver,
+                options=link_options,
+                environ=request.environ,
+                phase=clock.phase,
+            )
+        with clock.phase("memo"):
+            kept.result()
     # Note what was read, so that the next build can tell whether it has anything to do.
     with clock.phase("note"):
         reads = None
@@ -266,6 +270,12 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         sources_unchanged=front.cache.unchanged,
         reads=reads,
     )
+
+
+def _remember(record: BuildRecord, own: Mapping[str, str], memos: Sequence[Memo]) -> None:
+    record.save(own)
+    for memo in memos:
+        memo.save()
 
 
 def _finished(request: Request, libraries: Libraries, written: Written, scratch: Path) -> Finished:
