@@ -146,6 +146,7 @@ def test_who_comes_second_lets_it_be(space: Space) -> None:
 def test_what_is_used_while_others_go_stays(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
     space.add("a", age=100 * DAY)
     space.add("b", age=100 * DAY)
+
     def find_then_use(root: Path) -> list[Found]:
         found = list(find_entries(root))
         assert FileStore(root).get(space.key("a"))
