@@ -150,7 +150,9 @@ def _read_environment(command: Command, environ: "dict[str, str] | os._Environ[s
         return False
     command.quiet |= quiet in _TRUE
     command.timings |= timings in _TRUE
-    if any(environ.get(f"NATIVECACHE_{name}") for name in ("VERBOSE", "NO_CACHE", "CACHE_MODE", "VERIFY")):
+    if any(environ.get(f"NATIVECACHE_{name}") for name in ("VERBOSE", "NO_CACHE", "VERIFY")):
+        return False
+    if environ.get("NATIVECACHE_CACHE_MODE") not in (None, "", "read-write"):
         return False
     values = [environ[name] for name in environ if name.startswith("NATIVECACHE_")]
     return not any(map(_rests_on_more, " ".join(values).split()))
