@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +39,7 @@ from nativecache.aot.reads import Finished, gather, gather_linked
 from nativecache.aot.record import BuildRecord
 from nativecache.aot.request import Request
 from nativecache.aot.roots import find_roots, index_symbols, wrapped_symbols
+from nativecache.aot.verify import Mismatch, Verifier
 from nativecache.cache.entry import Entry
 from nativecache.cache.facts import Fact
 from nativecache.linker.elf import linkage
@@ -91,6 +93,11 @@ class Report:
     #: Source files, and how many of them clang need not read again.
     sources: int = 0
     sources_unchanged: int = 0
+    #: Why misses were none of the cache: new, changed, pruned, corrupt, llvm, options.
+    missed: Mapping[str, int] = field(default_factory=dict)
+    #: Hits that were compiled again, and those of them that were wrong.
+    verified: int = 0
+    mismatches: tuple[Mismatch, ...] = ()
     #: What all this rests on, if that can be told.
     reads: tuple[Fact, ...] | None = None
 
@@ -200,10 +207,6 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         progress,
     )
     objects = work.run(roots)
-    with clock.phase("memo"):
-        record.save(work.own)
-        for memo in memos:
-            memo.save()
     # Rename, archive and link.
     image = Image(
         program=program,
@@ -221,19 +224,27 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         link = LinkRecord(request.store, request.output)
         details = (request.emit, request.linker, link_driver, link_options)
         made_from = digest_link(image, work.keys, request.environ, front.scratch, *details)
-        written = link.look_up(made_from)
+        # Where a hit turned out to be wrong, the last image may hold it, too.
+        written = None if work.verifier.mismatches else link.look_up(made_from)
     linked_again = written is None
-    if written is None:
-        written = write_output(
-            image,
-            emit=request.emit,
-            output=request.output,
-            linker=request.linker,
-            driver=link_driver,
-            options=link_options,
-            environ=request.environ,
-            phase=clock.phase,
-        )
+    # While the linker is at work, keep what is to be remembered.
+    with ThreadPoolExecutor(1) as executor:
+        kept = executor.submit(_remember, record, work.own, memos)
+        if request.emit == "bitcode":
+            kept.result()  # LLVM links it in a process forked from this one, which must have no threads then
+        if written is None:
+            written = write_output(
+                image,
+                emit=request.emit,
+                output=request.output,
+                linker=request.linker,
+                driver=link_driver,
+                options=link_options,
+                environ=request.environ,
+                phase=clock.phase,
+            )
+        with clock.phase("memo"):
+            kept.result()
     # Note what was read, so that the next build can tell whether it has anything to do.
     with clock.phase("note"):
         reads = None
@@ -265,8 +276,17 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         image_bytes=request.output.stat().st_size,
         sources=sum(map(is_source, request.inputs)),
         sources_unchanged=front.cache.unchanged,
+        missed=dict(work.missed),
+        verified=work.verifier.checked,
+        mismatches=tuple(work.verifier.mismatches),
         reads=reads,
     )
+
+
+def _remember(record: BuildRecord, own: Mapping[str, str], memos: Sequence[Memo]) -> None:
+    record.save(own)
+    for memo in memos:
+        memo.save()
 
 
 def _finished(request: Request, libraries: Libraries, written: Written, scratch: Path) -> Finished:
@@ -472,6 +492,10 @@ class _Work:
         self.shared = 0
         self.saved = 0.0
         self.missing = 0
+        self.missed: Counter[str] = Counter()  # by reason
+        self.verifier = Verifier(request.store, request.verify_percent, record.turn)
+        if request.verify_percent:
+            record.turn += 1
 
     def run(self, roots: list[int]) -> dict[int, tuple[bytes, str]]:
         """Objects and bindings of all reached units by unit index, in unit order."""
@@ -569,6 +593,7 @@ class _Work:
         keyed, bitcode, (extract_cpu, key_cpu) = done.result
         self.clock.add("extract", 0.0, extract_cpu)
         self.clock.add("key", 0.0, key_cpu)
+        self.verifier.compare_key(index, self._label(index), keyed.key)
         if meaning is not None:
             memo = self.memos[self.units[index].module]
             memo.add_unit(meaning, replace(keyed, meanings=self._imported(keyed)))
@@ -589,15 +614,22 @@ class _Work:
         wall, cpu = time.perf_counter(), time.process_time()
         entry = self.store.load(key)
         self.clock.add("look-up", time.perf_counter() - wall, time.process_time() - cpu)
-        if entry is not None:
+        sampled = entry is not None and self.verifier.samples(key)
+        if entry is not None and not sampled:
             self.saved += float(entry.meta.get("milliseconds", 0))  # type: ignore[arg-type]
             self._take(index, entry, keyed.bindings)
             return
         if bitcode is None:
+            if sampled:
+                self.verifier.expect(index, key)
             self.pool.submit(Job("key", (index, None), (index,)), priority=_KEYS_FIRST)
             return
         self.waiting[key].append((index, keyed.bindings))
-        self.missing += 1
+        if entry is not None:
+            self.verifier.hold(entry, bitcode)
+        else:
+            self.missing += 1
+            self.missed[self.record.why_missed(self.units[index].name, key)] += 1
         job = Job("compile", (index, key), (bitcode, self.options_of(self.units[index])))
         self.pool.submit(job, priority=len(bitcode))
 
@@ -611,6 +643,12 @@ class _Work:
         output, defined, undefined, milliseconds = done.result
         meta = {"defined": defined, "undefined": undefined, "milliseconds": round(milliseconds, 3)}
         entry = Entry(key, output, meta)
+        hit = self.verifier.compare(self._label(index), entry)
+        if hit is not None:
+            self.ready[key] = hit
+            for waiter, bindings in waiting:
+                self._take(waiter, hit, bindings)
+            return
         with self.clock.phase("store"):
             self.store.save(entry)
         self.ready[key] = entry
@@ -636,9 +674,13 @@ class _Work:
         """The name by which the source knows the unit."""
         return symbol_name(unit.tokens[0]) if unit.kind == "function" else unit.name
 
-    def _fail(self, index: int, error: Exception) -> None:
+    def _label(self, index: int) -> str:
+        """Where a unit is, for messages."""
         unit = self.units[index]
-        where = f"{self.program.modules[unit.module].label}: {unit.kind} '{self._display(unit)}'"
+        return f"{self.program.modules[unit.module].label}: {unit.kind} '{self._display(unit)}'"
+
+    def _fail(self, index: int, error: Exception) -> None:
+        where = self._label(index)
         if isinstance(error, WorkerDied):
             reason = f"LLVM stopped while compiling it: {error}"
         elif isinstance(error, (BuildError, RuntimeError)):

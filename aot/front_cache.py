@@ -203,6 +203,7 @@ class FrontCache:
         manifest.variants = [(facts, result), *others][:_VARIANTS]
         self._store.save(Entry(question.key, _encode(manifest), {}))
         self._unsaved.append((result, answer))
+        self._store.note_used(result)  # another process saves it
 
     def save(self) -> None:
         """Starts to compress and store what was kept, in a process of its own beside the build's work."""

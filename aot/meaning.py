@@ -25,6 +25,7 @@ from typing import Final, Protocol
 
 from nativecache.aot.extract import importable_constant, must_import
 from nativecache.aot.index import TOKEN, Entity, aliasee, split_global
+from nativecache.aot.partition import structors
 from nativecache.aot.program import Program, copyable
 
 _NODE: Final = re.compile(r"!\d+", re.ASCII)
@@ -153,7 +154,8 @@ class ModuleMeaning:
         """What every unit of the module depends on."""
         module = self._module
         flags = module.named_metadata.get("llvm.module.flags", "")
-        lists = (module.used, module.structors, module.numbered_types, module.asm, module.label)
+        slots = [structors(self._program, self._i, final=final) for final in (False, True)]
+        lists = (module.used, slots, module.numbered_types, module.asm, module.label)
         target = (module.triple, module.datalayout, sorted(self._program.pinned[self._i]))
         nodes = module.metadata if self._opaque else None
         return digest(value_digest((lists, target, nodes)), self._tokens(flags))

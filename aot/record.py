@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from nativecache.aot.key import Compiler, Options, compute_key
 from nativecache.cache.entry import Entry
-from nativecache.cache.lookup import EntryStore
+from nativecache.cache.lookup import EntryStore, Missed
 
 
 class BuildRecord:
-    """Digests of the units' own code by unit name. Losing it costs an explanation, nothing else."""
+    """Digests of the units' own code by unit name, per compiler, options and output.
+
+    Which compiler and options there were last is kept per output. Losing any of it costs an explanation,
+    nothing else. `turn` counts the output's builds that verified hits.
+    """
 
     def __init__(self, store: EntryStore, compiler: Compiler, options: Options, output: Path) -> None:
         self._store = store
@@ -20,12 +26,37 @@ class BuildRecord:
         self._key = compute_key(compiler, options, b"record\0" + name)
         entry = store.load(self._key)
         self._last: dict[str, str] = json.loads(entry.payload) if entry else {}
+        self._how_key = hashlib.sha256(b"how\0" + name).hexdigest()
+        entry = store.load(self._how_key)
+        self._last_how: dict[str, Any] = json.loads(entry.payload) if entry else {}
+        self._how = {"compiler": str(compiler), "options": str(options)}
+        self.turn = int(self._last_how.get("turn", 0))
 
     def unchanged(self, name: str, digest: str) -> bool:
         """Whether this unit's own code is what it was, so that only something it inlines can differ."""
         return self._last.get(name) == digest
 
+    def why_missed(self, name: str, key: str) -> str:
+        """Why the object of a unit was not there: corrupt, pruned, changed, llvm, options or new.
+
+        `llvm` and `options` if the last build of this output had others, and none had these.
+        """
+        missed = self._store.why_missed(key)
+        if missed is not Missed.ABSENT:
+            return missed.value
+        if self._last:
+            return "changed" if name in self._last else "new"
+        if not self._last_how:
+            return "new"
+        return "options" if self._last_how["compiler"] == self._how["compiler"] else "llvm"
+
     def save(self, digests: Mapping[str, str]) -> None:
         if digests != self._last:
-            payload = json.dumps(digests, sort_keys=True, separators=(",", ":")).encode()
-            self._store.save(Entry(self._key, payload, {}))
+            self._save(self._key, digests)
+        how = {**self._how, "turn": self.turn}
+        if how != self._last_how:
+            self._save(self._how_key, how)
+
+    def _save(self, key: str, values: Mapping[str, Any]) -> None:
+        payload = json.dumps(values, sort_keys=True, separators=(",", ":")).encode()
+        self._store.save(Entry(key, payload, {}))

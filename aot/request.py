@@ -35,6 +35,7 @@ class Request:
     link_options: tuple[str, ...] = ()
     #: None for the default.
     import_lines: int | None = None
+    verify_percent: float = 0.0  # of the hits, to be compiled again and compared
     environ: Mapping[str, str] = field(default_factory=dict)
 
 

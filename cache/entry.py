@@ -15,19 +15,24 @@ The payload comes first so that a tool for the payload's own format opens an ent
 payload: readers of object files, such as objdump, ignore what follows the last section.
 The key is in the entry so that a file renamed or copied to another key is not taken for it.
 
+The caller's metadata is its own but for one field: "milliseconds" is what it took to make the payload, and
+so what a hit saves. Pruning keeps what saves most.
+
 The checksum finds accidents, not attacks: who can write to a store can forge an entry.
 
 Versions:
     1  the first
 """
 
+import io
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from nativecache.cache.seal import Broken, check_key, seal, unseal
+from nativecache.cache.seal import FOOTER_SIZE, Broken, check_key, measure_meta, seal, unseal
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 
@@ -80,6 +85,33 @@ def unpack(key: str, data: bytes) -> Entry:
     except Broken as broken:
         raise BadEntry(Reason(broken.reason)) from None
     return Entry(key, payload, _read_meta(meta))
+
+
+def read_milliseconds(path: str) -> float | None:
+    """What it took to make the entry in a file, None if it does not say.
+
+    Only the end is read, and the checksum is not looked at. Raises OSError where there is no such file, and
+    BadEntry where its end is not an entry's.
+    """
+    with open(path, "rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        end = _read_end(file, size, _END)
+        meta_length = measure_meta(end)
+        if meta_length is None or meta_length + FOOTER_SIZE > size:
+            raise BadEntry(Reason.MAGIC)
+        if meta_length + FOOTER_SIZE > len(end):
+            end = _read_end(file, size, meta_length + FOOTER_SIZE)
+    cost = _read_meta(end[len(end) - FOOTER_SIZE - meta_length : len(end) - FOOTER_SIZE]).get("milliseconds")
+    return float(cost) if isinstance(cost, (int, float)) and cost >= 0 else None
+
+
+#: Nearly all metadata is shorter than this.
+_END = 2048
+
+
+def _read_end(file: io.FileIO, size: int, length: int) -> bytes:
+    file.seek(max(0, size - length))
+    return file.read(length) or b""
 
 
 def _read_meta(text: bytes) -> dict[str, JSON]:

@@ -1,8 +1,10 @@
-"""Where the cache folder is unless the user names one."""
+"""Where the cache folder is unless the user names one, and whether to trust it."""
 
 import os
 import stat
 import sys
+
+from nativecache.cache.seal import LAYOUT
 
 TYPE_CHECKING = False  # typing's, whose import would take longer than all that is done here
 if TYPE_CHECKING:
@@ -33,6 +35,25 @@ def default_cache_folder(environ: "Mapping[str, str]", *, platform: str = sys.pl
     if os.path.isabs(xdg):
         return os.path.join(xdg, _NAME)
     return os.path.join(_user_caches(environ, platform) or _private_temporary_folder(), _NAME)
+
+
+def distrust(folder: str) -> str:
+    """Why other users may have put something into a cache folder, in some words; "" if they cannot have.
+
+    What is read from it will be linked into programs and run. A folder that is not there is nobody's.
+    """
+    if not hasattr(os, "geteuid"):  # Windows, which has no such modes
+        return ""
+    for path in (folder, os.path.join(folder, LAYOUT)):
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue
+        if status.st_uid not in (os.geteuid(), 0):
+            return f"{path} belongs to user {status.st_uid}"
+        if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+            return f"every user may write to {path}"
+    return ""
 
 
 def _user_caches(environ: "Mapping[str, str]", platform: str) -> str | None:

@@ -1,44 +1,117 @@
 """Looking entries up in a store, and counting how that went."""
 
 from collections import Counter
+from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 
 from nativecache.cache.entry import BadEntry, Entry, Reason, pack, unpack
-from nativecache.cache.store import FileStore, Store
+from nativecache.cache.folder import set_aside
+from nativecache.cache.ghosts import ghost, read_ghosts
+from nativecache.cache.store import FileStore, ReadOnlyStore, Store
+
+
+class Missed(StrEnum):
+    """Why an entry was not had, as far as a store can tell."""
+
+    ABSENT = "absent"
+    CORRUPT = "corrupt"
+    PRUNED = "pruned"
 
 
 class EntryStore:
     """Entries in a store of bytes. A damaged entry is a miss, and the next `save` replaces it.
 
-    hits and misses add up to the number of loads; corrupt counts those misses that found a damaged
-    entry, by reason. The counts are of this object and not locked: use it in one thread.
+    What the store does not have is looked for in the `fallbacks`, in their order, and copied from there.
+    hits and misses add up to the number of loads; fallback_hits are those hits that a fallback had;
+    corrupt counts damaged entries by reason, each once. `used` names every key that was loaded or saved.
+    The counts are of this object and not locked: use it in one thread.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, fallbacks: Sequence[Store] = ()) -> None:
         self._store = store
+        self._fallbacks = fallbacks
+        self._damaged: set[str] = set()
+        self._ghosts: set[int] | None = None
         self.hits = 0
         self.misses = 0
+        self.fallback_hits = 0
         self.corrupt: Counter[Reason] = Counter()
+        self.bytes_read = 0
+        self.bytes_written = 0
+        self.used: dict[str, None] = {}
 
     @property
     def root(self) -> Path | None:
         """The folder the entries are kept in, if it is a folder; for messages."""
         return self._store.root if isinstance(self._store, FileStore) else None
 
+    @property
+    def keeps(self) -> bool:
+        """Whether there is a folder and it may be written to."""
+        return isinstance(self._store, FileStore) and not isinstance(self._store, ReadOnlyStore)
+
     def load(self, key: str) -> Entry | None:
         """The entry of `key`, checked in full, or None."""
-        data = self._store.get(key)
-        if data is not None:
-            try:
-                entry = unpack(key, data)
-            except BadEntry as bad:
+        entry = self._load(self._store, key) or self._fall_back(key)
+        if entry is None:
+            self.misses += 1
+        else:
+            self.hits += 1
+            self.used[key] = None
+        return entry
+
+    def _load(self, store: Store, key: str) -> Entry | None:
+        data = store.get(key)
+        if data is None:
+            return None
+        try:
+            entry = unpack(key, data)
+        except BadEntry as bad:
+            if key not in self._damaged:
+                self._damaged.add(key)
                 self.corrupt[bad.reason] += 1
-            else:
-                self.hits += 1
+            return None
+        self.bytes_read += len(data)
+        return entry
+
+    def _fall_back(self, key: str) -> Entry | None:
+        for store in self._fallbacks:
+            entry = self._load(store, key)
+            if entry is not None:
+                self.fallback_hits += 1
+                self._put(entry)
                 return entry
-        self.misses += 1
         return None
 
     def save(self, entry: Entry) -> None:
         """Keep `entry`, in place of what was there, if the store can. Raises what `pack` raises."""
-        self._store.put(entry.key, pack(entry))
+        self.used[entry.key] = None
+        self._put(entry)
+
+    def _put(self, entry: Entry) -> None:
+        data = pack(entry)
+        if self.keeps:
+            self.bytes_written += len(data)
+        self._store.put(entry.key, data)
+
+    def note_used(self, key: str) -> None:
+        """Notes a key that someone else loads or saves on behalf of whoever uses this object."""
+        self.used[key] = None
+
+    def set_aside(self, name: str, data: bytes) -> str:
+        """Keeps bytes in the folder's quarantine; the file, or "" where that cannot be done."""
+        if not self.keeps or self.root is None:
+            return ""
+        try:
+            return set_aside(self.root, name, data)
+        except OSError:
+            return ""
+
+    def why_missed(self, key: str) -> Missed:
+        """Why the last load of `key` found nothing."""
+        if key in self._damaged:
+            return Missed.CORRUPT
+        if self._ghosts is None:
+            self._ghosts = read_ghosts(self.root) if self.root else set()
+        return Missed.PRUNED if ghost(key) in self._ghosts else Missed.ABSENT

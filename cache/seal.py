@@ -14,6 +14,7 @@ VERSION = 1
 _MAGIC = b"ncentry\n"
 _FOOTER = struct.Struct("<32sQII32s8s")
 _FOOTER_HEAD = struct.Struct("<32sQII")  # the footer as far as the checksum covers it
+FOOTER_SIZE = _FOOTER.size
 _CHECKSUM_AND_MAGIC = _FOOTER.size - _FOOTER_HEAD.size
 
 
@@ -44,6 +45,14 @@ def seal(key: str, payload: bytes, meta: bytes) -> bytes:
     checksum.update(meta)
     checksum.update(head)
     return b"".join((payload, meta, head, checksum.digest(), _MAGIC))
+
+
+def measure_meta(end: bytes) -> int | None:
+    """How long the metadata before the footer is, by an entry's last bytes; None if these are not."""
+    if len(end) < _FOOTER.size:
+        return None
+    _, _, meta_length, version, _, magic = _FOOTER.unpack_from(end, len(end) - _FOOTER.size)
+    return int(meta_length) if (version, magic) == (VERSION, _MAGIC) else None
 
 
 def unseal(key: str, data: bytes) -> tuple[bytes, bytes]:

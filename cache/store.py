@@ -14,9 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from nativecache.cache.seal import check_key, entry_path
+from nativecache.cache.seal import LAYOUT, check_key, entry_path
 
 TEMPORARY_SUFFIX = ".tmp"  # what a killed writer leaves behind ends in this
+TAG_NAME = "CACHEDIR.TAG"
 
 # Pruning looks at the time of last use in days, so an hour is exact enough and saves
 # a write to disk for nearly every hit.
@@ -105,6 +106,7 @@ class FileStore:
         self._clock = clock
         self._warn = warn
         self._failures = itertools.count()
+        self.failed = False  # whether anything could not be read or written
 
     def get(self, key: str) -> bytes | None:
         path = entry_path(self.root, key)
@@ -115,35 +117,62 @@ class FileStore:
         except OSError as error:
             self._failed("read", error, "building without what is in it")
             return None
+        self._touch(path, modified)
+        return value
+
+    def _touch(self, path: str, modified: float) -> None:
         now = self._clock()
         if abs(now - modified) >= _TOUCH_SECONDS:  # a time in the future is wrong: set it right
             with suppress(OSError):  # a folder that can only be read is still of use
                 os.utime(path, (now, now))
-        return value
 
     def put(self, key: str, value: bytes) -> None:
         path = entry_path(self.root, key)
         try:
             try:
-                _write_file(path, value)
+                write_file(path, value)
             except FileNotFoundError:  # the first value in this folder, or the folder has vanished
                 self._make_folders(os.path.dirname(path))
-                _write_file(path, value)
+                write_file(path, value)
         except OSError as error:
             self._failed("written", error, "building without storing")
 
     def _make_folders(self, folder: str) -> None:
         # A root that someone else made is not marked: it may hold more than a cache,
-        # and the tag would keep all of it out of backups.
-        if _make_folder(str(self.root)):
-            _write_file(os.path.join(self.root, "README.txt"), _README)
-            _write_file(os.path.join(self.root, "CACHEDIR.TAG"), _CACHEDIR_TAG)
-        _make_folder(folder)
+        # and the tag would keep all of it out of backups. The folder that we make in it is.
+        made = make_folder(str(self.root))
+        if made:
+            write_file(os.path.join(self.root, "README.txt"), _README)
+        layout = os.path.join(self.root, LAYOUT)
+        if make_folder(layout) and not made:
+            write_file(os.path.join(layout, TAG_NAME), _CACHEDIR_TAG)
+        elif made:
+            write_file(os.path.join(self.root, TAG_NAME), _CACHEDIR_TAG)
+        make_folder(folder)
 
     def _failed(self, done: str, error: OSError, consequence: str) -> None:
+        self.failed = True
         if next(self._failures) == 0:
             reason = error.strerror or error
             self._warn(f"cache folder {self.root} cannot be {done}: {reason}; {consequence}")
+
+
+class ReadOnlyStore(FileStore):
+    """A folder that is left as it is: nothing is put, and no time of use is noted."""
+
+    def put(self, key: str, value: bytes) -> None:
+        check_key(key)
+
+    def _touch(self, path: str, modified: float) -> None:
+        pass
+
+
+class RefreshStore(FileStore):
+    """A folder whose values are all to be made again: each is put, none is got."""
+
+    def get(self, key: str) -> bytes | None:
+        check_key(key)
+        return None
 
 
 def _read_file(path: str) -> tuple[bytes, float]:
@@ -155,8 +184,8 @@ def _read_file(path: str) -> tuple[bytes, float]:
 _temporary_numbers = itertools.count()
 
 
-def _write_file(path: str, data: bytes) -> None:
-    """Make `path` a file of `data` in one step, or raise OSError and leave no trace."""
+def write_file(path: str, data: bytes) -> None:
+    """Make `path` a file of `data` in one step, mode 0600, or raise OSError and leave no trace."""
     name = f"{os.getpid()}-{next(_temporary_numbers)}-{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
     temporary = os.path.join(os.path.dirname(path), name)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o600)
@@ -178,11 +207,11 @@ def _write_all(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _make_folder(path: str) -> bool:
+def make_folder(path: str) -> bool:
     """Make a folder and what is missing above it, mode 0700; False if the name was there already."""
     parent = os.path.dirname(path)
     if parent not in ("", path) and not os.path.isdir(parent):
-        _make_folder(parent)
+        make_folder(parent)
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:

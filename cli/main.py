@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nativecache.cli import report
+from nativecache.cli import account, report
+from nativecache.cli.cache import cache
+from nativecache.cli.folders import MODES, open_store
 from nativecache.cli.receipt import pack, read_command
 from nativecache.cli.start import VERSION
 
@@ -31,6 +33,9 @@ def _option(*names: str, env: str, **settings: Any) -> Callable[[Any], Any]:
 @click.version_option(VERSION, prog_name="nativecache")
 def cli() -> None:
     """Ahead-of-time builds with a function-granular object cache."""
+
+
+cli.add_command(cache)
 
 
 @cli.command()
@@ -76,7 +81,36 @@ def cli() -> None:
     env="DIR",
     help="The cache folder [default: the user's cache folder].",
 )
-@_option("--no-cache", is_flag=True, env="NO_CACHE", help="Neither read nor write the cache.")
+@_option(
+    "--cache-mode",
+    type=click.Choice(MODES),
+    default="read-write",
+    show_default=True,
+    env="CACHE_MODE",
+    help="read-only writes nothing, refresh compiles everything again and keeps that.",
+)
+@_option("--no-cache", is_flag=True, env="NO_CACHE", help="The same as --cache-mode off.")
+@_option(
+    "--fallback-dir",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    env="FALLBACK_DIR",
+    help="A cache folder to look in, never to write to, for what the cache folder lacks.",
+)
+@_option(
+    "--trust-cache-dir",
+    is_flag=True,
+    env="TRUST_CACHE_DIR",
+    help="Use a cache folder that other users may write to.",
+)
+@_option(
+    "--verify",
+    type=click.FloatRange(0, 100),
+    default=0,
+    env="VERIFY",
+    metavar="[=PERCENT]",
+    help="Compile this share of the hits again and compare [10 unless said]; exit code 4 if any differs.",
+)
 @_option("--timings", is_flag=True, env="TIMINGS", help="Show where the time went.")
 @_option("--stats-json", type=click.Path(path_type=Path), env="STATS_JSON", help="Write figures to a file.")
 @_option("--linker", default="auto", env="LINKER", help="auto, lld, mold, bfd, gold or a path.")
@@ -116,7 +150,7 @@ def build(**options: Any) -> None:
     request = Request(
         inputs=tuple(map(Path, inputs)),
         output=output,
-        store=_store(options),
+        store=open_store(options),
         emit=options["emit"],
         level=options["level"],
         optimize=not options["no_opt"],
@@ -132,6 +166,7 @@ def build(**options: Any) -> None:
         link_options=tuple(link_options),
         environ=dict(os.environ),
         import_lines=options["import_limit"],
+        verify_percent=options["verify"],
     )
     gc.disable()  # a build makes few cycles, and walking a program's text for them takes a tenth of it
     quiet = options["quiet"]
@@ -143,11 +178,17 @@ def build(**options: Any) -> None:
             result = build(request, front, progress=progress)
     for warning in result.warnings:
         click.echo(warning, err=True)
-    _keep_receipt(result, request)
+    if not result.mismatches:
+        _keep_receipt(result, request)
+    account.book(result, request, options["cache_mode"])
     if options["stats_json"]:
         report.write_stats(result, options["stats_json"])
     if not quiet:
         report.show(result, timings=options["timings"], verbose=options["verbose"])
+    account.prune_in_time(request.store)
+    if result.mismatches:
+        report.show_mismatches(result)
+        raise click.exceptions.Exit(4)
 
 
 def _keep_receipt(result: Report, request: Request) -> None:
@@ -186,19 +227,6 @@ def default_output(emit: str, inputs: list[str]) -> Path:
     return Path(Path(inputs[0]).stem + endings[emit]) if emit in endings else Path("a.out")
 
 
-def _store(options: dict[str, Any]) -> Any:
-    from nativecache.cache.location import default_cache_dir
-    from nativecache.cache.lookup import EntryStore
-    from nativecache.cache.store import FileStore, NullStore
-
-    if options["no_cache"]:
-        return EntryStore(NullStore())
-    root = options["cache_dir"] or default_cache_dir(os.environ)
-    return EntryStore(
-        FileStore(Path(root).absolute(), warn=lambda text: click.echo(f"warning: {text}", err=True))
-    )
-
-
 #: What compilers are told with one dash and click cannot parse: flags for clang, and for the linker.
 _CLANG_FLAG = re.compile(
     r"-(?:std=|f|m|W(?!l,)|w$|g|pedantic|ansi|pthread|nostdinc|-coverage|-sysroot=|isystem.|iquote.|include.)"
@@ -217,6 +245,7 @@ _SAME = {
     "-Oz": ["-O2", "--cflag=-Oz"],
     "-Ofast": ["-O3", "--cflag=-ffast-math"],
     "-shared": ["--emit=shared"],
+    "--verify": ["--verify=10"],
     "-pipe": [],
 }
 
@@ -228,7 +257,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _spread(words: list[str]) -> list[str]:
     """Spells compilers' own flags so that click can read them; link options go behind the `--`."""
-    if "build" not in words:
+    if words[:1] != ["build"]:
         return words
     cut = words.index("--") if "--" in words else len(words)
     spread: list[str] = []
@@ -238,6 +267,7 @@ def _spread(words: list[str]) -> list[str]:
         for parameter in build.params
         if isinstance(parameter, click.Option) and not parameter.is_flag
         for name in parameter.opts
+        if name not in _SAME
     }
     for before, word in zip(["", *words], words[:cut], strict=False):
         if before in takes_value:
@@ -263,7 +293,7 @@ def _run(words: list[str]) -> int:
     from nativecache.linker.errors import LinkError
 
     try:
-        cli(_spread(words), standalone_mode=False, prog_name="nativecache", obj=words)
+        code = cli(_spread(words), standalone_mode=False, prog_name="nativecache", obj=words)
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.UsageError as error:
@@ -271,7 +301,7 @@ def _run(words: list[str]) -> int:
         return 2
     except click.ClickException as error:
         error.show()
-        return 1
+        return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("nativecache: interrupted; what was compiled is kept", err=True)
         return 130
@@ -287,7 +317,7 @@ def _run(words: list[str]) -> int:
         for problem in error.problems:
             _complain(problem)
         return 2 if isinstance(error, UsageError) else 1
-    return 0
+    return code if isinstance(code, int) else 0  # click makes an Exit the value
 
 
 def _complain(problem: str) -> None:

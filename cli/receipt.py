@@ -15,7 +15,7 @@ import sys
 import time
 
 from nativecache.cache.facts import Fact, decode, encode, hold
-from nativecache.cache.location import default_cache_folder
+from nativecache.cache.location import default_cache_folder, distrust
 from nativecache.cache.seal import Broken, entry_path, unseal
 from nativecache.linker.environment import matters
 
@@ -32,6 +32,9 @@ VALUED = frozenset(
         *(
             "--threads",
             "--cache-dir",
+            "--cache-mode",
+            "--fallback-dir",
+            "--verify",
             "--stats-json",
             "--linker",
             "--cc",
@@ -106,6 +109,9 @@ def read_command(words: "list[str]", environ: "dict[str, str] | os._Environ[str]
     if not _read_environment(command, environ):
         return None
     command.root = os.path.abspath(command.root or default_cache_folder(environ))
+    told = "--trust-cache-dir" in words[:cut] or environ.get("NATIVECACHE_TRUST_CACHE_DIR")
+    if not told and distrust(command.root):
+        return None  # who builds says so
     command.key = _key(command.words, environ)
     return command
 
@@ -117,7 +123,9 @@ def _says_other_things(word: str) -> bool:
     """Options for which a build is done in full, alone or run together with others."""
     if word in _SAID:
         return False
-    return word[:2] in ("-v", "-q", "-h") or word in ("--verbose", "--help", "--no-cache")
+    if word[:2] in ("-v", "-q", "-h") or word in ("--verbose", "--help", "--no-cache"):
+        return True
+    return word.startswith(("--cache-mode", "--verify"))
 
 
 def _rests_on_more(word: str) -> bool:
@@ -131,7 +139,9 @@ def _read_environment(command: Command, environ: "dict[str, str] | os._Environ[s
         return False
     command.quiet |= quiet in _TRUE
     command.timings |= timings in _TRUE
-    if environ.get("NATIVECACHE_VERBOSE") or environ.get("NATIVECACHE_NO_CACHE"):
+    if any(environ.get(f"NATIVECACHE_{name}") for name in ("VERBOSE", "NO_CACHE", "VERIFY")):
+        return False
+    if environ.get("NATIVECACHE_CACHE_MODE") not in (None, "", "read-write"):
         return False
     values = [environ[name] for name in environ if name.startswith("NATIVECACHE_")]
     return not any(map(_rests_on_more, " ".join(values).split()))

@@ -91,6 +91,8 @@ def show(report: Report, *, timings: bool, verbose: bool) -> None:
     if timings:
         _show_timings(report)
     notes = []
+    if report.verified:
+        notes.append(f"{report.verified} hits compiled again, {len(report.mismatches)} of them wrong")
     if report.corrupt:
         notes.append(f"{report.corrupt} damaged cache entries replaced")
     if report.whole:
@@ -106,6 +108,13 @@ def show(report: Report, *, timings: bool, verbose: bool) -> None:
     for note in notes:
         click.echo(f"{report.output}: {note}")
     click.echo(summary(report))
+
+
+def show_mismatches(report: Report) -> None:
+    """Names hits that were not what they should be, and where both are."""
+    for mismatch in report.mismatches:
+        files = f"; see {' '.join(mismatch.files)}" if mismatch.files else ""
+        click.echo(f"nativecache: {mismatch.name}: {mismatch.reason}{files}", err=True)
 
 
 def _show_timings(report: Report) -> None:
@@ -141,6 +150,8 @@ def receipt(report: Report, output: Path) -> Receipt | None:
         function_hits=report.functions,
         hits=report.units,
         compiled=(),
+        missed={},
+        verified=0,
         corrupt=0,
         saved_seconds=saved,
         sources_unchanged=report.sources,
@@ -165,11 +176,14 @@ def _figures(report: Report) -> dict[str, object]:
         "function_hits": report.function_hits,
         "hits": report.hits,
         "misses": report.misses,
+        "missed": dict(report.missed),
         "importers": report.importers,
         "shared": report.shared,
         "grouped": report.grouped,
         "unreached": report.unreached,
         "corrupt": report.corrupt,
+        "verified": report.verified,
+        "mismatches": [mismatch.name for mismatch in report.mismatches],
         "compiled": [unit.name for unit in report.compiled],
         "compiled_milliseconds": round(sum(unit.milliseconds for unit in report.compiled), 3),
         "saved_seconds": round(report.saved_seconds, 6),

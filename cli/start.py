@@ -23,6 +23,7 @@ def main() -> None:
 
 def _is_up_to_date(words: "list[str]", start: float) -> bool:
     """Whether a build like this was done and would do the same again; says so."""
+    from nativecache.cache.counters import add_counts
     from nativecache.cli import receipt
 
     try:
@@ -35,6 +36,7 @@ def _is_up_to_date(words: "list[str]", start: float) -> bool:
     seconds = time.perf_counter() - start
     if command.stats and not _write_stats(found.figures, command.stats, seconds):
         return False  # who builds says so
+    add_counts(command.root, {"up_to_date": 1})
     for warning in found.warnings:
         print(warning, file=sys.stderr)
     if command.quiet:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nativecache.cache.entry import JSON, BadEntry, Entry, Reason, pack, unpack
+from nativecache.cache.entry import JSON, BadEntry, Entry, Reason, pack, read_milliseconds, unpack
 
 KEY = "0123456789abcdef" * 4
 OTHER_KEY = "fedcba9876543210" * 4
@@ -153,3 +153,38 @@ def test_objdump_reads_an_entry_as_the_object_in_it(tmp_path: Path) -> None:
     payload = (tmp_path / "f.o").read_bytes()
     assert b"<f>:" in disassembly(payload)
     assert disassembly(pack(Entry(KEY, payload, {"defined": ["f"]}))) == disassembly(payload)
+
+
+# What an entry saves, read from its end
+
+
+@pytest.mark.parametrize(
+    ("meta", "expected"),
+    [
+        ({"milliseconds": 3.5}, 3.5),
+        ({"milliseconds": 7, "names": ["n" * 50] * 100}, 7.0),
+        ({}, None),
+        ({"milliseconds": "many"}, None),
+        ({"milliseconds": -1}, None),
+    ],
+)
+def test_milliseconds(tmp_path: Path, meta: dict[str, JSON], expected: float | None) -> None:
+    file = tmp_path / "entry"
+    file.write_bytes(pack(Entry("ab" * 32, b"payload" * 1000, meta)))
+    assert read_milliseconds(str(file)) == expected
+
+
+@pytest.mark.parametrize("cut", [0, 1, 8, 87, 88, 100])
+def test_milliseconds_of_what_is_no_entry(tmp_path: Path, cut: int) -> None:
+    file = tmp_path / "entry"
+    file.write_bytes(pack(Entry("ab" * 32, b"", {"milliseconds": 1}))[:cut])
+    with pytest.raises(BadEntry):
+        read_milliseconds(str(file))
+
+
+def test_milliseconds_with_a_length_that_lies(tmp_path: Path) -> None:
+    data = bytearray(pack(Entry("ab" * 32, b"", {})))
+    data[-88 + 40 : -88 + 44] = b"\xff\xff\xff\x7f"
+    (tmp_path / "entry").write_bytes(data)
+    with pytest.raises(BadEntry):
+        read_milliseconds(str(tmp_path / "entry"))

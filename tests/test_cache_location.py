@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nativecache.cache.location import default_cache_dir
+from nativecache.cache.location import default_cache_dir, distrust
 
 
 @pytest.fixture
@@ -102,3 +102,43 @@ def assert_fresh_and_private(cache: Path, temporary: Path) -> None:
     assert cache.parent != user_folder(temporary)
     assert cache.parent.parent == temporary
     assert stat.S_IMODE(cache.parent.stat().st_mode) == 0o700
+
+
+# Trust
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "cache" / "v1").mkdir(parents=True)
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o755, 0o775, 0o500, 0o1777])
+@pytest.mark.parametrize("name", ["", "v1"])
+def test_a_folder_to_trust(folder: Path, name: str, mode: int) -> None:
+    (folder / name).chmod(mode)
+    assert distrust(str(folder)) == ""
+    (folder / name).chmod(0o700)
+
+
+@pytest.mark.parametrize("name", ["", "v1"])
+def test_a_folder_that_every_user_may_write_to(folder: Path, name: str) -> None:
+    (folder / name).chmod(0o777)
+    assert distrust(str(folder)) == f"every user may write to {folder / name}"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+@pytest.mark.parametrize("name", ["", "v1"])
+def test_a_folder_of_someone_elses(folder: Path, name: str) -> None:
+    os.chown(folder / name, 12345, -1)
+    assert distrust(str(folder)) == f"{folder / name} belongs to user 12345"
+
+
+def test_a_folder_of_roots_is_trusted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = folder.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    assert (distrust(str(folder)) == "") == (owner == 0)
+
+
+def test_a_folder_that_is_not_there_is_nobodys(tmp_path: Path) -> None:
+    assert distrust(str(tmp_path / "nowhere")) == ""

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from nativecache.cache.entry import Entry, Reason, pack
-from nativecache.cache.lookup import EntryStore
-from nativecache.cache.store import FileStore, MemoryStore, NullStore
+from nativecache.cache.ghosts import add_ghosts
+from nativecache.cache.lookup import EntryStore, Missed
+from nativecache.cache.store import FileStore, MemoryStore, NullStore, ReadOnlyStore
 
 KEY = "ab" + "0" * 62
 OTHER_KEY = "ab" + "1" * 62
@@ -36,7 +37,7 @@ def test_damaged_entry_is_a_miss_with_its_reason() -> None:
     assert entries.load(KEY) is None
     assert entries.load(OTHER_KEY) is None
     assert (entries.hits, entries.misses) == (0, 3)
-    assert entries.corrupt == {Reason.CHECKSUM: 2, Reason.SHORT: 1}
+    assert entries.corrupt == {Reason.CHECKSUM: 1, Reason.SHORT: 1}, "each entry counts once"
 
 
 def test_damaged_entry_is_replaced_by_the_next_save() -> None:
@@ -65,3 +66,72 @@ def test_swapped_files_are_two_misses(tmp_path: Path) -> None:
 def test_root_is_that_of_the_folder(tmp_path: Path) -> None:
     assert EntryStore(FileStore(tmp_path)).root == tmp_path
     assert EntryStore(MemoryStore()).root is None
+
+
+def test_why_an_entry_was_missed(tmp_path: Path) -> None:
+    store = FileStore(tmp_path, warn=pytest.fail)
+    entries = EntryStore(store)
+    store.put(KEY, b"?")
+    add_ghosts(tmp_path, [OTHER_KEY])
+    keys = (KEY, OTHER_KEY, "cd" * 32)
+    assert [entries.load(key) for key in keys] == [None] * 3
+    assert [entries.why_missed(key) for key in keys] == [Missed.CORRUPT, Missed.PRUNED, Missed.ABSENT]
+
+
+def test_used_keys_are_those_loaded_and_saved() -> None:
+    entries = EntryStore(MemoryStore())
+    entries.save(ENTRY)
+    entries.load(OTHER_KEY)
+    assert list(entries.used) == [KEY]
+
+
+# Fallbacks
+
+
+def test_a_fallback_is_a_hit_and_copied(tmp_path: Path) -> None:
+    EntryStore(FileStore(tmp_path / "far")).save(ENTRY)
+    near, far = (
+        FileStore(tmp_path / "near", warn=pytest.fail),
+        ReadOnlyStore(tmp_path / "far", warn=pytest.fail),
+    )
+    entries = EntryStore(near, [far])
+    assert entries.load(KEY) == ENTRY
+    assert (entries.hits, entries.misses, entries.fallback_hits) == (1, 0, 1)
+    assert near.get(KEY) == pack(ENTRY)
+    assert entries.load(KEY) == ENTRY
+    assert (entries.hits, entries.fallback_hits) == (2, 1)
+
+
+def test_a_fallback_makes_up_for_damage(tmp_path: Path) -> None:
+    EntryStore(FileStore(tmp_path / "far")).save(ENTRY)
+    near = FileStore(tmp_path / "near", warn=pytest.fail)
+    near.put(KEY, b"?")
+    entries = EntryStore(near, [ReadOnlyStore(tmp_path / "far")])
+    assert entries.load(KEY) == ENTRY
+    assert (entries.hits, entries.corrupt) == (1, {Reason.SHORT: 1})
+    assert near.get(KEY) == pack(ENTRY)
+
+
+def test_fallbacks_are_asked_in_order() -> None:
+    stores = [MemoryStore(), MemoryStore(), MemoryStore()]
+    stores[1].put(KEY, b"damaged")
+    stores[2].put(KEY, pack(ENTRY))
+    entries = EntryStore(stores[0], stores[1:])
+    assert entries.load(KEY) == ENTRY
+    assert entries.load(OTHER_KEY) is None
+
+
+def test_a_broken_fallback_costs_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    lines: list[str] = []
+    entries = EntryStore(NullStore(), [ReadOnlyStore(tmp_path / "file", warn=lines.append)])
+    assert entries.load(KEY) is None and entries.load(OTHER_KEY) is None
+    assert len(lines) == 1
+
+
+def test_a_read_only_store_takes_a_fallbacks_entry_without_keeping_it(tmp_path: Path) -> None:
+    EntryStore(FileStore(tmp_path / "far")).save(ENTRY)
+    entries = EntryStore(ReadOnlyStore(tmp_path / "near"), [ReadOnlyStore(tmp_path / "far")])
+    assert entries.load(KEY) == ENTRY
+    assert not entries.keeps and not (tmp_path / "near").exists()
+    assert entries.set_aside("name", b"data") == ""

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from nativecache.cache.store import FileStore, MemoryStore, NullStore, Store
+from nativecache.cache.store import FileStore, MemoryStore, NullStore, ReadOnlyStore, RefreshStore, Store
 
 KEY = "ab" + "0" * 62
 OTHER_KEY = "ab" + "1" * 62
@@ -103,7 +103,7 @@ def test_new_root_is_tagged_as_a_cache(tmp_path: Path) -> None:
 
 def test_root_made_by_someone_else_is_not_tagged(tmp_path: Path) -> None:
     quiet(tmp_path).put(KEY, b"value")
-    assert files_in(tmp_path) == {f"v1/ab/{'0' * 62}.o"}
+    assert files_in(tmp_path) == {f"v1/ab/{'0' * 62}.o", "v1/CACHEDIR.TAG"}
 
 
 def test_get_makes_no_folder(tmp_path: Path) -> None:
@@ -273,6 +273,33 @@ def test_value_that_cannot_be_touched_is_still_a_hit(tmp_path: Path, monkeypatch
     store.put(KEY, b"value")
     monkeypatch.setattr(os, "utime", fail_with(errno.EROFS))
     assert store.get(KEY) == b"value"
+
+
+def test_a_read_only_store_changes_nothing(tmp_path: Path) -> None:
+    FileStore(tmp_path).put(KEY, b"value")
+    os.utime(entry_path(tmp_path), (1, 1))
+    store = ReadOnlyStore(tmp_path, warn=pytest.fail)
+    store.put(OTHER_KEY, b"other")
+    store.put(KEY, b"other")
+    assert (store.get(KEY), store.get(OTHER_KEY)) == (b"value", None)
+    assert entry_path(tmp_path).stat().st_mtime == 1
+
+
+def test_a_refresh_store_gets_nothing_and_replaces(tmp_path: Path) -> None:
+    FileStore(tmp_path).put(KEY, b"old")
+    store = RefreshStore(tmp_path, warn=pytest.fail)
+    assert store.get(KEY) is None
+    store.put(KEY, b"new")
+    assert store.get(KEY) is None
+    assert FileStore(tmp_path).get(KEY) == b"new"
+
+
+def test_failed_is_known_afterwards(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    store = FileStore(tmp_path / "file", warn=lambda _: None)
+    assert not store.failed
+    store.put(KEY, b"value")
+    assert store.failed
 
 
 def put_and_get(root: Path, writer: int) -> None:

@@ -1,12 +1,14 @@
 """Each example builds from an empty cache and from a full one, and prints its kept output."""
 
+import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import EXAMPLES, Program, needs_clang, run
+from harness import EXAMPLES, Program, build, needs_clang, run
 
 TOY = EXAMPLES / "toy"
 
@@ -54,3 +56,33 @@ def test_toy_language_reports_a_malformed_program(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, TOY / "toy.py", source], capture_output=True, text=True)
     assert done.returncode == 1
     assert "line 2: expected a name, found ';'" in done.stderr
+
+
+def test_the_workflow_sums_up_what_a_build_reports(tmp_path: Path) -> None:
+    (tmp_path / "f.ll").write_text("define i32 @f() {\n  ret i32 1\n}\n")
+    figures = build(tmp_path, "f.ll", "--emit", "object", "-o", "f.o").stats
+    workflow = (EXAMPLES / "github-actions.yml").read_text()
+    script = textwrap.dedent(workflow.partition("<<'END'\n")[2].partition("          END\n")[0])
+    done = subprocess.run(
+        [sys.executable, "-", tmp_path / "stats.json"],
+        input=script,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[2] == f"| {figures['functions']} | 0 | 1 new | 0.0 s |"
+
+
+def test_the_workflow_gives_commands_that_there_are() -> None:
+    commands = re.findall(
+        r"nativecache ((?:cache \w+|build))(.*)", (EXAMPLES / "github-actions.yml").read_text()
+    )
+    assert [name for name, _ in commands] == ["cache import", "build", "cache export"]
+    for name, rest in commands:
+        options = set(re.findall(r"--[\w-]+", rest))
+        said = subprocess.run(
+            [sys.executable, "-m", "nativecache.cli.start", *name.split(), "--help"],
+            capture_output=True,
+            text=True,
+        )
+        assert said.returncode == 0 and all(option in said.stdout for option in options)

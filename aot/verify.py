@@ -1,0 +1,72 @@
+"""Compiles a sample of the hits again and compares, so that a cache can be trusted for a reason.
+
+The sample is a share of all keys that moves on with each build of an output: with N percent, every hit has
+had its turn after 100 / N builds. Compared are the object's bytes and what the entry says of its symbols;
+and, where a record of meanings had led to the key, that key with the one that extraction finds.
+
+What differs is set aside, both objects and the bitcode, and the image is built from the new object.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nativecache.cache.entry import Entry
+from nativecache.cache.lookup import EntryStore
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """A unit whose cached object was not what it compiles to; `files` are those that were set aside."""
+
+    name: str
+    reason: str
+    files: tuple[str, ...]
+
+
+class Verifier:
+    """Chooses hits, holds them while they are compiled again, and keeps what came of it."""
+
+    def __init__(self, store: EntryStore, percent: float, turn: int) -> None:
+        self._store = store
+        self._percent, self._first = percent, turn * percent
+        self._held: dict[str, tuple[Entry, bytes]] = {}  # and their bitcode, by key
+        self._expected: dict[int, str] = {}  # keys by unit
+        self.checked = 0
+        self.mismatches: list[Mismatch] = []
+
+    def samples(self, key: str) -> bool:
+        """Whether it is this key's turn."""
+        return bool(self._percent) and (int(key[:8], 16) * 100 / 2**32 - self._first) % 100 < self._percent
+
+    def expect(self, index: int, key: str) -> None:
+        """A record says that this unit has this key."""
+        self._expected[index] = key
+
+    def compare_key(self, index: int, name: str, key: str) -> None:
+        """The key that was found for a unit, in case one was expected."""
+        if self._expected.pop(index, key) != key:
+            self.mismatches.append(Mismatch(name, "has another key than was recorded", ()))
+
+    def hold(self, entry: Entry, bitcode: bytes) -> None:
+        """This hit is compiled again."""
+        self._held[entry.key] = entry, bitcode
+
+    def compare(self, name: str, made: Entry) -> Entry | None:
+        """The entry to use, if this was compiled to be compared; else None."""
+        if made.key not in self._held:
+            return None
+        cached, bitcode = self._held.pop(made.key)
+        self.checked += 1
+        if cached.payload == made.payload and _symbols(cached) == _symbols(made):
+            return cached
+        parts = (".cached.o", cached.payload), (".compiled.o", made.payload), (".bc", bitcode)
+        files = [self._store.set_aside(made.key + end, data) for end, data in parts]
+        reason = "the cached object is not what it compiles to"
+        self.mismatches.append(Mismatch(name, reason, tuple(filter(None, files))))
+        self._store.save(made)
+        return made
+
+
+def _symbols(entry: Entry) -> tuple[object, object]:
+    return entry.meta.get("defined"), entry.meta.get("undefined")

@@ -1,0 +1,162 @@
+"""Bundles: entries in one tar file, to carry a cache from one machine to another.
+
+What a build used is noted under its name, so that a bundle carries just that. A bundle holds entries as the
+cache folder does, v1/ab/cdef….o, and nothing else; it is the same for the same entries. It is not compressed:
+whoever carries it can do that, and whoever reads it need not fear what it unfolds to.
+
+Nothing in a bundle is believed: names must be an entry's, members plain files of bearable size, and each
+entry is checked in full under the key that its name says. Who can make you import a bundle can make you
+run its code all the same: take one only from where you would take programs.
+"""
+
+import hashlib
+import io
+import os
+import re
+import tarfile
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from nativecache.cache.entry import BadEntry, Entry, unpack
+from nativecache.cache.lookup import EntryStore
+from nativecache.cache.seal import LAYOUT, entry_path
+from nativecache.cache.store import FileStore
+
+#: The greatest entries known are front ends' results of some tens of megabytes.
+MEMBER_LIMIT = 2**30
+
+_MEMBER = re.compile(re.escape(LAYOUT) + r"/([0-9a-f]{2})/([0-9a-f]{62})\.o")
+_KEY_SIZE = 32
+
+
+class BadBundle(Exception):
+    """The file is not a bundle, or ends early. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """Entries and bytes in a bundle, and how many keys were noted whose entries are gone or damaged."""
+
+    entries: int
+    size: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """Entries and bytes taken, and names of members that were not, each with the reason."""
+
+    entries: int
+    size: int
+    refused: tuple[tuple[str, str], ...]
+
+
+def note_used(store: EntryStore, name: str) -> None:
+    """Notes all keys that `store` was asked for as those of `name`, in place of what was noted before."""
+    key = _note_key(name)
+    payload = b"".join(sorted(map(bytes.fromhex, store.used)))
+    store.save(Entry(key, payload, {}))
+
+
+def read_used(store: EntryStore, name: str) -> list[str] | None:
+    """The keys noted for `name`, that of the note included; None if there is no note."""
+    key = _note_key(name)
+    entry = store.load(key)
+    if entry is None:
+        return None
+    found = entry.payload
+    keys = [found[at : at + _KEY_SIZE].hex() for at in range(0, len(found), _KEY_SIZE)]
+    return [*(one for one in keys if len(one) == 2 * _KEY_SIZE), key]
+
+
+def _note_key(name: str) -> str:
+    return hashlib.sha256(b"used\0" + name.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def export_entries(root: Path, keys: Iterable[str], bundle: Path) -> Exported:
+    """Writes the whole entries among `keys` to a new file, which appears when it is complete.
+
+    Raises OSError where the file cannot be written.
+    """
+    temporary = bundle.with_name(f"{bundle.name}.{os.getpid()}.tmp")
+    entries = size = missing = 0
+    try:
+        with (
+            open(temporary, "xb") as file,
+            tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar,
+        ):
+            for key in sorted(set(keys)):
+                data = _read_whole(root, key)
+                if data is None:
+                    missing += 1
+                    continue
+                member = tarfile.TarInfo(f"{LAYOUT}/{key[:2]}/{key[2:]}.o")
+                member.size, member.mode = len(data), 0o600
+                tar.addfile(member, io.BytesIO(data))
+                entries += 1
+                size += len(data)
+        os.replace(temporary, bundle)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+    return Exported(entries, size, missing)
+
+
+def _read_whole(root: Path, key: str) -> bytes | None:
+    try:
+        with open(entry_path(root, key), "rb") as file:
+            data = file.read()
+        unpack(key, data)
+    except (OSError, BadEntry):
+        return None
+    return data
+
+
+def import_entries(store: FileStore, bundle: Path) -> Imported:
+    """Takes all whole entries of a bundle, each at once or not at all, in place of what is there.
+
+    Raises OSError where the file cannot be read, and BadBundle where it is none; entries before that stay.
+    """
+    entries = size = 0
+    refused: list[tuple[str, str]] = []
+    with open(bundle, "rb") as file:
+        for name, key, data in _members(file, refused):
+            try:
+                unpack(key, data)
+            except BadEntry as bad:
+                refused.append((name, f"damaged ({bad.reason})"))
+                continue
+            store.put(key, data)
+            entries += 1
+            size += len(data)
+    return Imported(entries, size, tuple(refused))
+
+
+def _members(file: io.BufferedReader, refused: list[tuple[str, str]]) -> Iterator[tuple[str, str, bytes]]:
+    """Names, keys and contents of members that look like entries; what does not is added to `refused`."""
+    try:
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            for member in tar:
+                found = _MEMBER.fullmatch(member.name)
+                reason = _why_not(member, found is not None)
+                if reason or not found:
+                    refused.append((member.name, reason))
+                    continue
+                content = tar.extractfile(member)
+                data = content.read() if content else b""
+                yield member.name, found[1] + found[2], data
+    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
+        raise BadBundle(str(error) or "it is damaged") from None
+
+
+def _why_not(member: tarfile.TarInfo, is_named_so: bool) -> str:
+    if not is_named_so:
+        return "not an entry's name"
+    if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.sparse:
+        return "not a plain file"
+    if member.size > MEMBER_LIMIT:
+        return "too big"
+    return ""

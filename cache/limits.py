@@ -1,0 +1,110 @@
+"""How much a cache folder may hold, for how long, and how that is written.
+
+A limit is named on the command line, by an environment variable, in `config.toml` of the cache folder, or
+in that of the user; the first that names it counts:
+
+    max-size = "5G"       # of the disk; K, M, G, T are powers of 1024
+    max-age = "30d"       # since the last use; s, m, h, d, w
+    max-files = 1000000
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+CONFIG_NAME = "config.toml"
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:I?B)?", re.I)
+_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])", re.I)
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
+_NONE = ("0", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes of the disk, seconds since the last use, number of entries; None for no limit.
+
+    5 GiB and a month are what ccache and people's habits suggest. A million files is where folders get slow.
+    """
+
+    max_size: int | None = 5 * 2**30
+    max_age: float | None = 30 * 24 * 3600
+    max_files: int | None = 1_000_000
+
+
+def parse_size(text: str) -> int | None:
+    """Bytes, of `5G`, `500 MiB`, `1048576`; None for `0` and `none`. ValueError for anything else."""
+    text = text.strip()
+    if text.lower() in _NONE:
+        return None
+    found = _SIZE.fullmatch(text)
+    if not found:
+        raise ValueError(f"{text!r} is not a size such as 5G or 500M")
+    return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
+
+
+def parse_age(text: str) -> float | None:
+    """Seconds, of `7d`, `12h`; None for `0` and `none`. ValueError for anything else."""
+    text = text.strip()
+    if text.lower() in _NONE:
+        return None
+    found = _AGE.fullmatch(text)
+    if not found:
+        raise ValueError(f"{text!r} is not an age such as 7d or 12h")
+    return float(found[1]) * _UNITS[found[2].lower()]
+
+
+def parse_files(text: str) -> int | None:
+    """A number; None for `0` and `none`. ValueError for anything else."""
+    text = text.strip()
+    if text.lower() in _NONE:
+        return None
+    if not text.isascii() or not text.isdigit():
+        raise ValueError(f"{text!r} is not a number of files")
+    return int(text)
+
+
+def read_limits(chosen: Mapping[str, str], configurations: tuple[Path, ...]) -> Limits:
+    """The limits: what was chosen by name (`max-size`), else what the files say, the first first.
+
+    Raises ValueError that names the limit or the file where something cannot be understood.
+    """
+    texts: dict[str, str] = {}
+    for path in reversed(configurations):
+        texts |= _read_config(path)
+    texts |= chosen
+    values: dict[str, int | float | None] = {}
+    for name, text in texts.items():
+        try:
+            values[name.replace("-", "_")] = _PARSERS[name](text)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    return Limits(**values)  # type: ignore[arg-type]
+
+
+_PARSERS = {"max-size": parse_size, "max-age": parse_age, "max-files": parse_files}
+
+
+def _read_config(path: Path) -> dict[str, str]:
+    try:
+        with open(path, "rb") as file:
+            found = tomllib.load(file)
+    except OSError:
+        return {}
+    except ValueError as error:  # not TOML, or not UTF-8
+        raise ValueError(f"{path}: {error}") from None
+    unknown = sorted(found.keys() - _PARSERS.keys())
+    if unknown:
+        raise ValueError(f"{path}: no such setting: {', '.join(unknown)}; there are {', '.join(_PARSERS)}")
+    return {name: str(value) for name, value in found.items()}
+
+
+def user_config(environ: Mapping[str, str]) -> Path:
+    """XDG_CONFIG_HOME/nativecache/config.toml, else that in ~/.config."""
+    home = environ.get("XDG_CONFIG_HOME", "")
+    if not os.path.isabs(home):
+        home = os.path.join(environ.get("HOME", "") or os.path.sep, ".config")
+    return Path(home, "nativecache", CONFIG_NAME)

@@ -1,0 +1,160 @@
+"""The sums of all runs' counters: read, folded together, set to zero.
+
+Logs of days that are long over are folded into one file under a lock. First they are renamed, so that no
+run adds to them any more; then the sum is written, with the names of what is in it; then they are removed.
+Killed at any point, the next fold goes on from there and counts nothing twice.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from nativecache.cache.counters import LOG_SUFFIX, read_line, statistics_folder
+from nativecache.cache.store import write_file
+
+#: A run that began on one day, with a clock that is off, may add to its log a little later.
+_OPEN_SECONDS = 2 * 24 * 3600
+
+_FOLDED_SUFFIX = ".folded"
+_TOTAL, _LOCK = "total", "lock"
+
+
+@dataclass(slots=True)
+class Statistics:
+    """Counts by day, as `2026-11-20` in UTC, and how many records were damaged and left out."""
+
+    days: dict[str, Counter[str]] = field(default_factory=dict)
+    damaged: int = 0
+
+    @property
+    def total(self) -> Counter[str]:
+        both: Counter[str] = Counter()
+        for counts in self.days.values():
+            both.update(counts)
+        return both
+
+    def _add(self, day: str, counts: dict[str, int]) -> None:
+        self.days.setdefault(day, Counter()).update(counts)
+
+
+def read_statistics(root: Path) -> Statistics:
+    """The sum of all runs that have ended. It needs no lock, and writes nothing."""
+    folder = statistics_folder(root)
+    before = _state(folder)
+    while True:
+        found = _sum(folder, before[0])
+        after = _state(folder)
+        if after == before:
+            return found
+        before = after  # something was folded meanwhile
+
+
+def fold_statistics(root: Path, *, now: float | None = None, timeout: float = 0) -> None:
+    """Folds logs of days that are over into one file, unless someone else is at it."""
+    folder = statistics_folder(root)
+    oldest = time.strftime("%Y-%m-%d", time.gmtime((now or time.time()) - _OPEN_SECONDS))
+    with suppress(OSError, Timeout), _locked(folder, timeout):
+        total = _bytes(os.path.join(folder, _TOTAL))
+        for name in _read_total(total)[1]:
+            with suppress(FileNotFoundError):
+                os.unlink(os.path.join(folder, name))
+        for name in _names(folder, LOG_SUFFIX):
+            if name < oldest:
+                folded = f"{name.removesuffix(LOG_SUFFIX)}-{os.urandom(8).hex()}{_FOLDED_SUFFIX}"
+                os.rename(os.path.join(folder, name), os.path.join(folder, folded))
+        names = _names(folder, _FOLDED_SUFFIX)
+        if names:
+            _write_total(folder, _sum(folder, total, logs=()), names)
+            for name in names:
+                os.unlink(os.path.join(folder, name))
+
+
+def zero_statistics(root: Path, *, timeout: float = 5) -> bool:
+    """Sets all counters to zero; False if someone held the lock for too long, or they cannot be removed."""
+    folder = statistics_folder(root)
+    if not os.path.isdir(folder):
+        return True
+    try:
+        with _locked(folder, timeout):
+            for name in (_TOTAL, *_names(folder, LOG_SUFFIX), *_names(folder, _FOLDED_SUFFIX)):
+                with suppress(FileNotFoundError):
+                    os.unlink(os.path.join(folder, name))
+    except (OSError, Timeout):
+        return False
+    return True
+
+
+@contextmanager
+def _locked(folder: str, timeout: float) -> Iterator[None]:
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(folder)  # a lock would make the folder
+    try:
+        with FileLock(os.path.join(folder, _LOCK), timeout=timeout):
+            yield
+    except NotImplementedError as error:  # a file system without locks
+        raise OSError(str(error)) from None
+
+
+def _names(folder: str, suffix: str) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(folder) if name.endswith(suffix))
+    except OSError:  # there is none, or it is closed to us
+        return []
+
+
+def _sum(folder: str, total: bytes, logs: tuple[str, ...] | None = None) -> Statistics:
+    """What is in the total and in logs beside it: those named, and all that wait to be folded."""
+    days, counted, damaged = _read_total(total)
+    found = Statistics({day: Counter(counts) for day, counts in days.items()}, damaged)
+    waiting = [name for name in _names(folder, _FOLDED_SUFFIX) if name not in counted]
+    for name in (*waiting, *(_names(folder, LOG_SUFFIX) if logs is None else logs)):
+        try:
+            with open(os.path.join(folder, name), "rb") as file:
+                lines = file.read().split(b"\n")
+        except OSError:  # closed to us, or no file
+            found.damaged += 1
+            continue
+        for line in filter(None, lines):
+            try:
+                found._add(name[: len("2026-11-20")], read_line(line))
+            except ValueError:
+                found.damaged += 1
+    return found
+
+
+def _state(folder: str) -> tuple[bytes, list[str], list[str]]:
+    """What changes when logs are folded."""
+    total = _bytes(os.path.join(folder, _TOTAL))
+    return total, _names(folder, LOG_SUFFIX), _names(folder, _FOLDED_SUFFIX)
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _read_total(data: bytes) -> tuple[dict[str, dict[str, int]], list[str], int]:
+    """Counts by day, the logs that are in them, and how often they were damaged. Damage resets them."""
+    digest, _, body = data.partition(b"\n")
+    if not data:
+        return {}, [], 0
+    if digest != hashlib.sha256(body).hexdigest().encode():
+        return {}, [], 1
+    days, counted, damaged = json.loads(body)
+    return days, counted, damaged
+
+
+def _write_total(folder: str, found: Statistics, counted: list[str]) -> None:
+    body = json.dumps([found.days, counted, found.damaged], sort_keys=True).encode()
+    write_file(os.path.join(folder, _TOTAL), hashlib.sha256(body).hexdigest().encode() + b"\n" + body)

@@ -1,0 +1,62 @@
+"""Books a finished build: its counts, what it used, and now and then a look at the folder's limits."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nativecache.aot.build import Report
+    from nativecache.aot.request import Request
+    from nativecache.cache.lookup import EntryStore
+
+
+def book(report: Report, request: Request, mode: str) -> None:
+    """Adds the build to the statistics, and notes which entries its output is made of."""
+    from nativecache.cache.bundle import note_used
+    from nativecache.cache.counters import add_counts
+
+    store = request.store
+    if not store.keeps or store.root is None:
+        return
+    missed = {"refreshed": report.misses} if mode == "refresh" else report.missed
+    note_used(store, os.path.abspath(request.output))
+    add_counts(
+        store.root,
+        {
+            "builds": 1,
+            "hits": report.hits,
+            "fallback_hits": store.fallback_hits,
+            **{f"missed_{reason}": number for reason, number in missed.items()},
+            "corrupt": report.corrupt,
+            "bytes_read": store.bytes_read,
+            "bytes_written": store.bytes_written,
+            "saved_us": round(report.saved_seconds * 1e6),
+            "compiled_us": round(sum(unit.milliseconds for unit in report.compiled) * 1e3),
+            "verified": report.verified,
+            "mismatches": len(report.mismatches),
+        },
+    )
+
+
+def prune_in_time(store: EntryStore) -> None:
+    """Once per hour starts a process that applies the limits; nobody waits for it."""
+    from nativecache.cache.folder import claim_pruning
+
+    if not store.keeps or store.root is None or not claim_pruning(store.root, time.time()):
+        return
+    import subprocess
+
+    words = [sys.executable, "-m", "nativecache.cli.start", "cache", "prune", "--automatic"]
+    with suppress(OSError):
+        subprocess.Popen(
+            [*words, "--cache-dir", str(store.root), "--trust-cache-dir"],
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
