@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -229,7 +230,7 @@ def clear(root: Path, as_json: bool) -> None:
         raise click.ClickException(
             f"{root}: is not marked as a cache by CACHEDIR.TAG; look, and delete it by hand"
         )
-    files, size = clear(root)
+    files, size = clear(root, time.time())
     _say(as_json, {"files": files, "size": size}, [f"{files} files removed ({_bytes(size)})"])
 
 
