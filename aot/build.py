@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from nativecache.aot import clang, llvm
 from nativecache.aot.bodies import find_bodies, find_called_once, longest_import
 from nativecache.aot.emit import Image, Written, write_output
 from nativecache.aot.engine import Engine
-from nativecache.aot.errors import BuildError, UsageError
+from nativecache.aot.errors import BuildError
 from nativecache.aot.extract import (
     IMPORT_LINES,
     IMPORT_TOTAL,
@@ -25,22 +25,23 @@ from nativecache.aot.extract import (
     UnitText,
     extract,
 )
-from nativecache.aot.front_cache import FrontCache
+from nativecache.aot.front import Front, is_native, is_source
 from nativecache.aot.index import Module, symbol_name
 from nativecache.aot.key import Options, assembler_reads, compute_key
-from nativecache.aot.load import FrontEnd, Loaded, index, is_native, is_source, load
+from nativecache.aot.link_record import LinkRecord, digest_link
+from nativecache.aot.load import Loaded, index, load
 from nativecache.aot.meaning import Meanings, digest, value_digest
 from nativecache.aot.memo import KeyedUnit, Memo
 from nativecache.aot.partition import Unit, partition
 from nativecache.aot.pool import Done, Job, Pool, WorkerDied
 from nativecache.aot.program import Program, resolve_symbols
-from nativecache.aot.reads import Finished, gather
+from nativecache.aot.reads import Finished, gather, gather_linked
 from nativecache.aot.record import BuildRecord
+from nativecache.aot.request import Request
 from nativecache.aot.roots import find_roots, index_symbols, wrapped_symbols
 from nativecache.aot.verify import Mismatch, Verifier
 from nativecache.cache.entry import Entry
 from nativecache.cache.facts import Fact
-from nativecache.cache.lookup import EntryStore
 from nativecache.linker.elf import linkage
 from nativecache.linker.errors import BadObject
 from nativecache.linker.libraries import Libraries, scan_libraries
@@ -48,33 +49,6 @@ from nativecache.linker.native import scan_native
 
 #: Keys go before compilations: they show what is missing, and the biggest of that is compiled first.
 _KEYS_FIRST: Final = 1e12
-
-EMIT_KINDS: Final = ("exe", "shared", "object", "archive", "asm", "bitcode")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What the user asked for. `linker` and `driver` are names or paths; None lets us choose."""
-
-    inputs: tuple[Path, ...]
-    output: Path
-    store: EntryStore
-    emit: str = "exe"
-    level: int = 2
-    optimize: bool = True
-    target: str | None = None
-    cpu: str | None = None
-    features: str = ""
-    threads: int = 1
-    clang: str | None = None
-    clang_flags: tuple[str, ...] = ()
-    linker: str = "auto"
-    driver: str | None = None
-    engine: str = "auto"
-    link_options: tuple[str, ...] = ()
-    import_lines: int = IMPORT_LINES
-    verify_percent: float = 0.0  # of the hits, to be compiled again and compared
-    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,109 +135,124 @@ def _cpu() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def build(request: Request, *, progress: Callable[[int, int], None] | None = None) -> Report:
+def build(request: Request, front: Front, *, progress: Callable[[int, int], None] | None = None) -> Report:
     """Builds the image.
 
-    `progress(compiled, missing)` is called as units are compiled. Raises BuildError (with what was
-    compiled so far kept in the cache), UsageError, and LinkError.
+    `front` was started on the same request. `progress(compiled, missing)` is called as units are
+    compiled. Raises BuildError (with what was compiled so far kept in the cache), UsageError, and LinkError.
     """
-    start, clock = time.perf_counter(), Clock()
-    _check(request)
+    clock = Clock()
     final = request.emit in ("exe", "shared", "asm", "bitcode")
-    with (
-        tempfile.TemporaryDirectory(prefix="nativecache-") as scratch,
-        FrontCache(request.store, request.environ) as front_cache,
-    ):
-        # Load the inputs; LLVM reads them in worker processes, for it may not survive them.
-        with clock.phase("load"), Pool(request.threads, {"read": llvm.read_module}) as pool:
-            front = replace(_front_end(request), cache=front_cache if request.store.root else None)
-            loaded = load(request.inputs, front, pool, threads=request.threads, scratch=Path(scratch))
-        # Find the entities in the printed text.
-        with clock.phase("index"):
-            modules = index(loaded.texts)
-        # Agree on one target for all of them.
-        options = _choose_target(request, modules)
-        # Resolve symbols over the whole program.
-        with clock.phase("resolve"):
-            program = resolve_symbols(modules)
-            program.interposable = request.emit == "shared"
-            program.wrapped = wrapped_symbols(request.link_options)
-        # Cut it into units.
-        with clock.phase("partition"):
-            units = partition(program, final=final)
-            defined_in = index_symbols(program, units)
-            libraries = _libraries(request)
-            roots = _roots(request, loaded, libraries, program, units, defined_in)
-        engine = llvm.find_engine(request.engine, front.clang.command[0] if front.clang else None)
-        limits = _limits(request)
-        # What each input's units meant and became in earlier builds.
+    # While clang is at work, find what depends on no input.
+    with clock.phase("tools"):
+        sources = front.sources
+        engine = llvm.find_engine(request.engine, sources.end.clang.command[0] if sources else None)
+        libraries = _libraries(request)
+    # Load the inputs; LLVM reads them in worker processes, for it may not survive them.
+    with clock.phase("load"), Pool(request.threads, {"read": llvm.read_module}) as pool:
+        loaded = load(request.inputs, sources, pool)
+    # Find the entities in the printed text.
+    with clock.phase("index"):
+        modules = index(loaded.texts)
+    # Agree on one target for all of them.
+    options = _choose_target(request, modules)
+    # Resolve symbols over the whole program.
+    with clock.phase("resolve"):
+        program = resolve_symbols(modules)
+        program.interposable = request.emit == "shared"
+        program.wrapped = wrapped_symbols(request.link_options)
+    # Cut it into units.
+    with clock.phase("partition"):
+        units = partition(program, final=final)
+        defined_in = index_symbols(program, units)
+        roots = _roots(request, loaded, libraries, program, units, defined_in)
+    limits = _limits(request)
+    # What each input's units meant and became in earlier builds.
+    with clock.phase("memo"):
+        memos = [Memo(m.label, engine.identity, options, request.store) for m in modules]
+        files = [assembler_reads(text) for _, text in loaded.texts]
+        context = value_digest((options, limits, final, program.interposable, files))
+        meanings = Meanings(program, context, memos, longest=longest_import(program, limits))
+    # Clean each function up alone, so that callees worth inlining can be told and carried.
+    if limits.lines:
+        with clock.phase("simplify"):
+            find_bodies(
+                program,
+                units,
+                meanings,
+                memos,
+                engine=engine,
+                options=options,
+                final=final,
+                store=request.store,
+                threads=request.threads,
+            )
+            program.once = find_called_once(program, units, meanings, roots, limits)
+    # Key, look up and compile what the roots reach.
+    record = BuildRecord(request.store, engine.identity, options, request.output)
+    work = _Work(
+        request,
+        engine,
+        options,
+        program,
+        units,
+        defined_in,
+        final,
+        limits,
+        meanings,
+        memos,
+        record,
+        clock,
+        progress,
+    )
+    objects = work.run(roots)
+    # Rename, archive and link.
+    image = Image(
+        program=program,
+        units=units,
+        objects=objects,
+        native_before=loaded.native_before,
+        native_after=loaded.native_after,
+        cplusplus=loaded.cplusplus or "__gxx_personality_v0" in _mentioned(modules),
+        target=options.triple if _is_foreign(options) else request.target,
+    )
+    # With the very objects of the last link, and the same of all else, its output stands.
+    link_driver = _driver(request, options, loaded)
+    link_options = (*_link_flags(request.clang_flags), *request.link_options)
+    with clock.phase("note"):
+        link = LinkRecord(request.store, request.output)
+        details = (request.emit, request.linker, link_driver, link_options)
+        made_from = digest_link(image, work.keys, request.environ, front.scratch, *details)
+        # Where a hit turned out to be wrong, the last image may hold it, too.
+        written = None if work.verifier.mismatches else link.look_up(made_from)
+    linked_again = written is None
+    # While the linker is at work, keep what is to be remembered.
+    with ThreadPoolExecutor(1) as executor:
+        kept = executor.submit(_remember, record, work.own, memos)
+        if request.emit == "bitcode":
+            kept.result()  # LLVM links it in a process forked from this one, which must have no threads then
+        if written is None:
+            written = write_output(
+                image,
+                emit=request.emit,
+                output=request.output,
+                linker=request.linker,
+                driver=link_driver,
+                options=link_options,
+                environ=request.environ,
+                phase=clock.phase,
+            )
         with clock.phase("memo"):
-            memos = [Memo(m.label, engine.identity, options, request.store) for m in modules]
-            files = [assembler_reads(text) for _, text in loaded.texts]
-            context = value_digest((options, limits, final, program.interposable, files))
-            meanings = Meanings(program, context, memos, longest=longest_import(program, limits))
-        # Clean each function up alone, so that callees worth inlining can be told and carried.
-        if limits.lines:
-            with clock.phase("simplify"):
-                find_bodies(
-                    program,
-                    units,
-                    meanings,
-                    memos,
-                    engine=engine,
-                    options=options,
-                    final=final,
-                    store=request.store,
-                    threads=request.threads,
-                )
-                program.once = find_called_once(program, units, meanings, roots, limits)
-        # Key, look up and compile what the roots reach.
-        record = BuildRecord(request.store, engine.identity, options, request.output)
-        work = _Work(
-            request,
-            engine,
-            options,
-            program,
-            units,
-            defined_in,
-            final,
-            limits,
-            meanings,
-            memos,
-            record,
-            clock,
-            progress,
-        )
-        objects = work.run(roots)
-        with clock.phase("memo"):
-            record.save(work.own)
-            for memo in memos:
-                memo.save()
-        # Rename, archive and link.
-        image = Image(
-            program=program,
-            units=units,
-            objects=objects,
-            native_before=loaded.native_before,
-            native_after=loaded.native_after,
-            cplusplus=loaded.cplusplus or "__gxx_personality_v0" in _mentioned(modules),
-            target=options.triple if _is_foreign(options) else request.target,
-        )
-        written = write_output(
-            image,
-            emit=request.emit,
-            output=request.output,
-            linker=request.linker,
-            driver=_driver(request, options, loaded),
-            options=(*_link_flags(request.clang_flags), *request.link_options),
-            environ=request.environ,
-            phase=clock.phase,
-        )
-        # Note what was read, so that the next build can tell whether it has anything to do.
-        with clock.phase("note"):
-            reads = None
-            if request.store.root and not any(files):
-                reads = gather(_finished(request, libraries, written, Path(scratch)), front_cache)
+            kept.result()
+    # Note what was read, so that the next build can tell whether it has anything to do.
+    with clock.phase("note"):
+        reads = None
+        if request.store.root and not any(files):
+            finished = _finished(request, libraries, written, front.scratch)
+            linked = gather_linked(finished, front.cache.since)
+            reads = gather(finished, front.cache, linked)
+            if linked is not None and linked_again:
+                link.save(made_from, written, linked)
     done = [units[i] for i in objects]
     functions = [u for u in done if u.is_function]
     compiled_functions = {i for i in work.compiled_units if units[i].is_function}
@@ -282,15 +271,21 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
         whole=loaded.whole,
         warnings=(*loaded.warnings, *written.warnings),
         phases=clock.phases,
-        wall_seconds=time.perf_counter() - start,
+        wall_seconds=time.perf_counter() - front.start,
         image_bytes=request.output.stat().st_size,
         sources=sum(map(is_source, request.inputs)),
-        sources_unchanged=front_cache.unchanged,
+        sources_unchanged=front.cache.unchanged,
         missed=dict(work.missed),
         verified=work.verifier.checked,
         mismatches=tuple(work.verifier.mismatches),
         reads=reads,
     )
+
+
+def _remember(record: BuildRecord, own: Mapping[str, str], memos: Sequence[Memo]) -> None:
+    record.save(own)
+    for memo in memos:
+        memo.save()
 
 
 def _finished(request: Request, libraries: Libraries, written: Written, scratch: Path) -> Finished:
@@ -307,34 +302,10 @@ def _finished(request: Request, libraries: Libraries, written: Written, scratch:
 
 def _limits(request: Request) -> ImportLimits:
     """No imports where nothing is inlined: at -O0, and in IR that is optimised already."""
-    if request.level == 0 or not request.optimize or request.import_lines == 0:
+    lines = IMPORT_LINES if request.import_lines is None else request.import_lines
+    if request.level == 0 or not request.optimize or lines == 0:
         return NO_IMPORTS
-    return ImportLimits(request.import_lines, IMPORT_TOTAL)
-
-
-def _check(request: Request) -> None:
-    if request.output.is_dir():
-        raise BuildError(f"{request.output}: is a directory; name a file with -o")
-    if not request.output.absolute().parent.is_dir():
-        raise BuildError(f"{request.output}: its folder does not exist")
-    for path in request.inputs:
-        if path.exists() and request.output.exists() and path.samefile(request.output):
-            raise UsageError(f"{path}: is an input and the output; name another file with -o")
-
-
-def _front_end(request: Request) -> FrontEnd:
-    if not any(is_source(path) for path in request.inputs):
-        return FrontEnd(None, request.level, ())
-    found = clang.find_clang(request.clang, request.environ)
-    flags = list(request.clang_flags)
-    if request.target:
-        flags.insert(0, f"--target={request.target}")
-    if request.emit == "shared":
-        flags.insert(0, "-fPIC")
-    if request.cpu:
-        x86 = (request.target or llvm.host()[0]).startswith(("x86_64", "i386", "i686"))
-        flags.append(f"-march={request.cpu}" if x86 else f"-mcpu={request.cpu}")
-    return FrontEnd(found, request.level, tuple(flags))
+    return ImportLimits(lines, IMPORT_TOTAL)
 
 
 def _platform(triple: str) -> tuple[str, ...]:
@@ -509,6 +480,7 @@ class _Work:
         self.own: dict[str, str] = {}  # digests of the units' own code, by name
         self.clock, self.progress, self.threads = clock, progress, request.threads
         self.objects: dict[int, tuple[bytes, Mapping[str, str]]] = {}
+        self.keys: dict[int, str] = {}
         self.seen: set[int] = set()
         self.needed: deque[int] = deque()  # reached, and not yet looked at
         self.waiting: dict[str, list[tuple[int, Mapping[str, str]]]] = defaultdict(list)  # by key
@@ -628,6 +600,7 @@ class _Work:
     def _use(self, index: int, key: str, text: UnitText, bitcode: bytes | None) -> None:
         """Takes the object of a key, or has it compiled; without bitcode, after that was made."""
         self.own[self.units[index].name] = text.own
+        self.keys[index] = key
         if key in self.waiting:
             self.waiting[key].append((index, text.bindings))
             self.shared += 1

@@ -25,7 +25,10 @@ from typing import Final, Protocol
 
 from nativecache.aot.extract import importable_constant, must_import
 from nativecache.aot.index import TOKEN, Entity, aliasee, split_global
+from nativecache.aot.partition import structors
 from nativecache.aot.program import Program, copyable
+
+_NODE: Final = re.compile(r"!\d+", re.ASCII)
 
 #: Bytes of a digest: an accident within one cache has a chance of 2^-64 at four billion of them.
 _SIZE: Final = 16
@@ -116,19 +119,10 @@ class ModuleMeaning:
         self._skeletons: dict[str, Skeleton] = {}  # of definitions, by token
 
     @cached_property
-    def _nodes(self) -> dict[str, Skeleton]:
-        """The metadata nodes; one that names itself does so by no number."""
-        return {
-            token: skeleton(body if body.startswith("!{") else re.sub(rf"{token}\b", "!self", body))
-            for token, body in self._module.metadata.items()
-        }
-
-    @cached_property
     def _below(self) -> dict[str, frozenset[str]]:
-        """What each metadata node names besides itself."""
+        """What each metadata node names besides itself; what only a string names may be among it."""
         return {
-            token: frozenset(t for t in bones.others if t[0] == "!" and t != token)
-            for token, bones in self._nodes.items()
+            token: frozenset(_NODE.findall(body)) - {token} for token, body in self._module.metadata.items()
         }
 
     @cached_property
@@ -155,7 +149,8 @@ class ModuleMeaning:
         """What every unit of the module depends on."""
         module = self._module
         flags = module.named_metadata.get("llvm.module.flags", "")
-        lists = (module.used, module.structors, module.numbered_types, module.asm, module.label)
+        slots = [structors(self._program, self._i, final=final) for final in (False, True)]
+        lists = (module.used, slots, module.numbered_types, module.asm, module.label)
         target = (module.triple, module.datalayout, sorted(self._program.pinned[self._i]))
         nodes = module.metadata if self._opaque else None
         return digest(value_digest((lists, target, nodes)), self._tokens(flags))
@@ -231,12 +226,13 @@ class ModuleMeaning:
     def _node(self, token: str) -> bytes:
         if self._opaque:
             return text_digest(token)
-        content = self._mean(self._nodes[token])
-        if self._module.metadata[token].startswith("!{"):
-            return digest(b"!", content)
+        body = self._module.metadata[token]
+        if body.startswith("!{"):
+            return digest(b"!", self._tokens(body))
         # A node with an identity; the usual one (of a loop) is named by one function and itself.
         alone = self._users[token] == 1 and all(map(self._is_plain, self._below[token]))
         own = "" if alone else token
+        content = self._tokens(re.sub(rf"{token}\b", "!self", body))
         return digest(text_digest("!" + own), content)
 
     def _is_plain(self, token: str) -> bool:

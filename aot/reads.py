@@ -39,30 +39,47 @@ class Finished:
     environ: Mapping[str, str]
 
 
-def gather(build: Finished, front: FrontCache) -> tuple[Fact, ...] | None:
-    """The facts, or None where something was read that cannot be named, or was changed during the build."""
-    reads = build.written.reads
-    if front.reads is None or reads is None or any(map(_ELSEWHERE.match, build.link_options)):
-        return None
-    named = dict.fromkeys((*map(os.fspath, build.inputs), *named_files(build.link_options)))
-    linked = [path for path in reads if path not in named and not _is_in(path, build.scratch)]
-    if any(map(_is_thin, (*named, *linked))):
+def gather(build: Finished, front: FrontCache, linked: tuple[Fact, ...] | None) -> tuple[Fact, ...] | None:
+    """The facts, or None where something was read that cannot be named, or was changed during the build.
+
+    `linked`: those of the link.
+    """
+    inputs = [os.fspath(path) for path in build.inputs]
+    if front.reads is None or linked is None or any(map(_is_thin, inputs)):
         return None
     memo: Memo = {}
-    programs = [*build.written.programs, *front.programs, *_words_found(build)]
-    big = dict.fromkeys((*linked, *build.libraries.files, *programs, *_loaded_llvm()))
     facts = (
         *(fact for fact in front.reads if fact[0] != "found"),
         *_headers_found(front.reads, memo),
+        *(note("file", (path,), memo) for path in inputs),
+        *(note(kind, (path,), memo) for path in front.programs for kind in ("stat", "program")),
+    )
+    if not all(settled(fact, front.since) for fact in facts):
+        return None
+    return tuple(dict.fromkeys((*facts, *linked)))
+
+
+def gather_linked(build: Finished, since: int) -> tuple[Fact, ...] | None:
+    """The same of what was linked with the objects of the inputs, and of tools; `since` the build began."""
+    reads = build.written.reads
+    if reads is None or any(map(_ELSEWHERE.match, build.link_options)):
+        return None
+    inputs = {os.fspath(path) for path in build.inputs}
+    named = [path for path in named_files(build.link_options) if path not in inputs]
+    linked = [path for path in reads if path not in inputs.union(named) and not _is_in(path, build.scratch)]
+    if any(map(_is_thin, (*named, *linked))):
+        return None
+    memo: Memo = {}
+    programs = [*build.written.programs, *_words_found(build)]
+    big = dict.fromkeys((*linked, *build.libraries.files, *programs, *_loaded_llvm()))
+    facts = (
         *(note("file", (path,), memo) for path in named),
         *(note("stat", (path,), memo) for path in big),
         *(note("program", (path,), memo) for path in programs),
         note("found", (*_path(build.environ), "", *_tools(build.chosen)), memo),
         note("found", (*_library_folders(build, linked), "", *_library_names(build, linked)), memo),
     )
-    if not all(settled(fact, front.since) for fact in facts):
-        return None
-    return tuple(dict.fromkeys(facts))
+    return facts if all(settled(fact, since) for fact in facts) else None
 
 
 def _headers_found(reads: Iterable[Fact], memo: Memo) -> list[Fact]:

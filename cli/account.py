@@ -9,7 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nativecache.aot.build import Report, Request
+    from nativecache.aot.build import Report
+    from nativecache.aot.request import Request
     from nativecache.cache.lookup import EntryStore
 
 

@@ -20,7 +20,8 @@ from nativecache.cli.receipt import pack, read_command
 from nativecache.cli.start import VERSION
 
 if TYPE_CHECKING:
-    from nativecache.aot.build import Report, Request
+    from nativecache.aot.build import Report
+    from nativecache.aot.request import Request
 
 
 def _option(*names: str, env: str, **settings: Any) -> Callable[[Any], Any]:
@@ -132,7 +133,8 @@ cli.add_command(cache)
 @_option("-q", "--quiet", is_flag=True, env="QUIET", help="Say nothing but errors and warnings.")
 def build(**options: Any) -> None:
     """Build a program from LLVM IR (.ll, .bc), C and C++, and link it with objects and libraries."""
-    from nativecache.aot.build import Request, build
+    from nativecache.aot.front import Front
+    from nativecache.aot.request import Request
 
     inputs, link_options = split_arguments(options["arguments"])
     if not inputs:
@@ -163,13 +165,17 @@ def build(**options: Any) -> None:
         driver=options["driver"],
         link_options=tuple(link_options),
         environ=dict(os.environ),
+        import_lines=options["import_limit"],
         verify_percent=options["verify"],
-        **({} if options["import_limit"] is None else {"import_lines": options["import_limit"]}),
     )
     gc.disable()  # a build makes few cycles, and walking a program's text for them takes a tenth of it
     quiet = options["quiet"]
-    with nullcontext(None) if quiet else report.progress() as progress:
-        result = build(request, progress=progress)
+    with Front(request) as front:
+        # While clang is at work.
+        from nativecache.aot.build import build
+
+        with nullcontext(None) if quiet else report.progress() as progress:
+            result = build(request, front, progress=progress)
     for warning in result.warnings:
         click.echo(warning, err=True)
     if not result.mismatches:

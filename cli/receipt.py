@@ -17,6 +17,7 @@ import time
 from nativecache.cache.facts import Fact, decode, encode, hold
 from nativecache.cache.location import default_cache_folder, distrust
 from nativecache.cache.seal import Broken, entry_path, unseal
+from nativecache.linker.environment import matters
 
 #: Raised whenever a receipt's form changes, or what it rests on.
 SCHEMA = 1
@@ -48,26 +49,14 @@ VALUED = frozenset(
     )
 )
 
-#: What changes an image or where it is looked for: all names, or names that begin so.
+#: What changes an image or where it is looked for, besides what changes a link.
 _ENVIRONMENT = frozenset(
     (
-        *(
-            "PATH",
-            "HOME",
-            "PWD",
-            "XDG_CACHE_HOME",
-            "LOCALAPPDATA",
-            "TMPDIR",
-            "LANG",
-            "LANGUAGE",
-            "PYTHONPATH",
-        ),
+        *("XDG_CACHE_HOME", "LOCALAPPDATA", "PYTHONPATH"),
         *("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH", "OBJCPLUS_INCLUDE_PATH"),
-        *("SOURCE_DATE_EPOCH", "COMPILER_PATH", "LIBRARY_PATH", "SDKROOT", "QA_OVERRIDE_GCC3_OPTIONS"),
         *("DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES"),
     )
 )
-_PREFIXES = ("NATIVECACHE_", "LD", "LC_", "CCC_", "CLANG_", "GCC_", "COLLECT_", "GNUTARGET", "MOLD_", "ZIG_")
 
 #: These change only what is said.
 _QUIET, _TIMINGS, _STATS = "NATIVECACHE_QUIET", "NATIVECACHE_TIMINGS", "NATIVECACHE_STATS_JSON"
@@ -164,7 +153,8 @@ def _key(words: "list[str]", environ: "dict[str, str] | os._Environ[str]") -> st
     seen = sorted(
         f"{name}={environ[name]}"
         for name in environ
-        if (name in _ENVIRONMENT or name.startswith(_PREFIXES)) and name not in _OUTPUT_ONLY
+        if (name in _ENVIRONMENT or name.startswith("NATIVECACHE_") or matters(name))
+        and name not in _OUTPUT_ONLY
     )
     fields = [str(SCHEMA), sys.version, sys.executable, _own_code(), os.getcwd(), f"{mask:o}"]
     text = "\0".join((*fields, str(len(seen)), *seen, *words))

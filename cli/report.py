@@ -77,8 +77,8 @@ def summary(report: Report) -> str:
         compiled,
         f"saved {_time(report.saved_seconds * 1000)}",
     ]
-    if link:
-        parts.append(f"linked in {_time(link.wall * 1000)}")
+    # Text and bitcode are not linked; of anything else the last link stands.
+    parts.append(f"linked in {_time(link.wall * 1000)}" if link else "nothing to link")
     return ", ".join(parts)
 
 

@@ -13,8 +13,9 @@ from rules import write
 from nativecache.aot import clang as clang_module
 from nativecache.aot import llvm
 from nativecache.aot.clang import Clang, read_depfile, search_path
+from nativecache.aot.front import FrontEnd, Sources
 from nativecache.aot.front_cache import FrontCache
-from nativecache.aot.load import FrontEnd, load
+from nativecache.aot.load import load
 from nativecache.aot.pool import Pool
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
@@ -51,7 +52,9 @@ class Space:
         store = EntryStore(FileStore(self.folder / "cache"))
         with FrontCache(store, self.environ) as cache, Pool(1, {"read": llvm.read_module}) as pool:
             front = FrontEnd(Clang((str(self.clang),), 22), 0, flags, cache if cached else None)
-            loaded = load(list(map(Path, names)), front, pool, threads=1, scratch=self.folder / "scratch")
+            inputs = list(map(Path, names))
+            sources = Sources(inputs, front, threads=1, outputs=self.folder / "scratch")
+            loaded = load(inputs, sources, pool)
             self.reads = cache.reads if cached else self.reads
         objects = [path.read_bytes().hex() for path in loaded.native_before]
         return [*(text for _, text in loaded.texts), *objects, *loaded.warnings]

@@ -8,16 +8,18 @@ from harness import CLANG, needs_clang
 from nativecache.aot import llvm
 from nativecache.aot.clang import Clang
 from nativecache.aot.errors import BuildError
-from nativecache.aot.load import FrontEnd, Loaded, index, is_native, is_source, load
+from nativecache.aot.front import FrontEnd, Sources, is_native, is_source
+from nativecache.aot.load import Loaded, index, load
 from nativecache.aot.pool import Pool
 
 FUNCTION = "define i32 @f() {\n  ret i32 1\n}\n"
 
 
 def read(space: Path, *names: str, flags: tuple[str, ...] = ()) -> Loaded:
-    front = FrontEnd(Clang((CLANG,), 22), 0, flags)
+    inputs = [space / name for name in names]
+    sources = Sources(inputs, FrontEnd(Clang((CLANG,), 22), 0, flags), threads=1, outputs=space)
     with Pool(1, {"read": llvm.read_module}) as pool:
-        return load([space / name for name in names], front, pool, threads=1, scratch=space)
+        return load(inputs, sources, pool)
 
 
 def problems(space: Path, *names: str) -> list[str]:

@@ -2,10 +2,13 @@
 
 import random
 import re
+import subprocess
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pytest
+from harness import CLANG, needs, needs_clang
 
 from nativecache.aot import llvm
 from nativecache.aot.bodies import find_bodies, find_called_once
@@ -18,7 +21,7 @@ from nativecache.aot.memo import Memo
 from nativecache.aot.partition import Unit, partition
 from nativecache.aot.program import Program, resolve_symbols
 from nativecache.cache.lookup import EntryStore
-from nativecache.cache.store import NullStore
+from nativecache.cache.store import MemoryStore, NullStore
 
 TRIPLE = "x86_64-unknown-linux-gnu"
 OPTIONS = Options(
@@ -26,6 +29,7 @@ OPTIONS = Options(
 )
 LIMITS = ImportLimits(lines=12, total=60)
 ENGINE = llvm.Llvmlite()
+needs_csmith = needs("csmith")
 
 FIRST = r"""
 %struct.S = type { i32, ptr }
@@ -282,8 +286,9 @@ def mutations(texts: list[str], rng: random.Random, share: float) -> Iterator[li
 
 
 def prepared(
-    texts: list[str], limits: ImportLimits, *, final: bool
+    texts: list[str], limits: ImportLimits, *, final: bool, packs: EntryStore | None = None
 ) -> tuple[Program, tuple[Unit, ...], Meanings]:
+    """Clean-ups come from `packs`, if given, by their text; meanings are made anew."""
     modules = [index_module(text, f"{n}.ll") for n, text in enumerate(texts)]
     program = resolve_symbols(modules)
     units = partition(program, final=final)
@@ -299,7 +304,7 @@ def prepared(
             engine=ENGINE,
             options=OPTIONS,
             final=final,
-            store=store,
+            store=packs or store,
             threads=1,
         )
         roots = [unit.index for unit in units if unit.name == "main"]
@@ -307,17 +312,19 @@ def prepared(
     return program, units, meanings
 
 
-@pytest.mark.parametrize(
-    ("limits", "final", "share"), [(LIMITS, True, 1.0), (ImportLimits(), True, 0.3), (LIMITS, False, 0.3)]
-)
-def test_equal_meanings_give_equal_units(limits: ImportLimits, final: bool, share: float) -> None:
-    rng = random.Random(f"{limits} {final}")
+def compare_units(
+    programs: Iterable[list[str]], limits: ImportLimits, *, final: bool, packs: EntryStore | None = None
+) -> tuple[int, int]:
+    """Trusts a unit's record of an earlier program as a build does, and holds it against the unit's text.
+
+    Returns how many programs were valid, and how often a record was there.
+    """
     known: dict[bytes, list[tuple[tuple[str, ...], bytes, str, list[str]]]] = defaultdict(list)
     hits = valid = 0
-    for changed in mutations([FIRST, SECOND], rng, share):
+    for changed in programs:
         try:
             texts = [llvm.read_module(text.encode()) for text in changed]
-            program, units, meanings = prepared(texts, limits, final=final)
+            program, units, meanings = prepared(texts, limits, final=final, packs=packs)
         except (BuildError, ValueError):
             continue
         valid += 1
@@ -336,7 +343,39 @@ def test_equal_meanings_give_equal_units(limits: ImportLimits, final: bool, shar
                     assert text.text == known_text, "\n".join([*known_program, "and", *texts])
             if (text.imported, now) not in {record[:2] for record in known[meaning]}:
                 known[meaning].append((text.imported, now, text.text, texts))
+    return valid, hits
+
+
+def csmith_ir(space: Path, seed: int) -> str:
+    """What clang's front end makes of one of csmith's smaller programs."""
+    words = ["csmith", "--seed", str(seed), "--max-funcs", "5", "--max-block-depth", "2", "--no-checksum"]
+    source = subprocess.run(words, capture_output=True, check=True, timeout=60).stdout
+    command = [CLANG, "-O1", "-w", "-x", "c", "-I/usr/include/csmith", "-Xclang", "-disable-llvm-passes"]
+    command += ["-S", "-emit-llvm", "-o", "-", "-"]
+    done = subprocess.run(command, input=source, capture_output=True, check=True, timeout=60, cwd=space)
+    return done.stdout.decode()
+
+
+@pytest.mark.parametrize(
+    ("limits", "final", "share"), [(LIMITS, True, 1.0), (ImportLimits(), True, 0.3), (LIMITS, False, 0.3)]
+)
+def test_equal_meanings_give_equal_units(limits: ImportLimits, final: bool, share: float) -> None:
+    rng = random.Random(f"{limits} {final}")
+    valid, hits = compare_units(mutations([FIRST, SECOND], rng, share), limits, final=final)
     assert valid > 150 * share and hits > valid * 4
+
+
+@needs_csmith
+@needs_clang
+def test_equal_meanings_give_equal_units_in_random_programs(tmp_path: Path) -> None:
+    """The same over what clang makes of csmith's programs, with a number, a word or a token changed."""
+    hits = 0
+    for seed in (3, 14, 15):
+        text = csmith_ir(tmp_path, seed)
+        rng = random.Random(seed)
+        changed = rng.sample(list(changes([text], rng)), 25)
+        hits += compare_units([[text], *changed], LIMITS, final=True, packs=EntryStore(MemoryStore()))[1]
+    assert hits > 1000
 
 
 def test_numbers_mean_nothing() -> None:

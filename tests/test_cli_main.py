@@ -17,8 +17,10 @@ from harness import build, clean_environment, needs_clang, run
 from rules import write
 
 import nativecache.aot.build
-from nativecache.aot.build import EMIT_KINDS, Compiled, Phase, Report, Request
+from nativecache.aot.build import Compiled, Phase, Report
 from nativecache.aot.errors import BuildError
+from nativecache.aot.front import Front
+from nativecache.aot.request import EMIT_KINDS, Request
 from nativecache.cli.main import default_output, main, split_arguments
 from nativecache.cli.report import summary
 
@@ -54,7 +56,7 @@ class Asked:
         self.requests: list[Request] = []
         self.monkeypatch = monkeypatch
 
-        def note(request: Request, **_: object) -> Report:
+        def note(request: Request, front: Front, **_: object) -> Report:
             self.requests.append(request)
             raise _Asked(request)
 

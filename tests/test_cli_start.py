@@ -63,12 +63,14 @@ def test_an_answer_loads_little(space: Path) -> None:
     ours = {name for name in modules if name.startswith("nativecache.")} - {
         "nativecache.cli",
         "nativecache.cache",
+        "nativecache.linker",
     }
     assert ours == {
         "nativecache.cli.start",
         "nativecache.cli.receipt",
         "nativecache.cache.counters",
         "nativecache.cache.facts",
+        "nativecache.linker.environment",
         "nativecache.cache.location",
         "nativecache.cache.seal",
     }

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.generate import generate
 from bench.measure import TITLE, Cost, Row, Skipped, call, compare
-from bench.works import CLANGXX, FRONT_END, PLAIN, SECTIONS, THIN, Work, make_work, sizes
+from bench.works import CCACHE, CLANGXX, FRONT_END, PLAIN, SECTIONS, THIN, Work, make_work, sizes
 from harness import CLANG, ROOT, has_tool
 
 # Runs the command line and leaves the driver's peak memory in a file. The kernel's `ru_maxrss` would not do:
@@ -82,29 +82,37 @@ def rebuilds(bench: Bench) -> Iterator[Row]:
             bar="B4", what="S, nothing changed", ours=median(again), ratio=median(again), goal="<= 0.25"
         )
         yield Row(bar="B4", what="the same in % of a cold build", ratio=share, goal="<= 1")
+        if has_tool("ccache"):
+            work.build(CCACHE)
+            cached = [work.build(CCACHE).wall for _ in range(bench.pairs)]
+            what = "S, nothing changed: ccache + link ÷ ours"
+            yield compare("B4", what, cached, again, "", speed=True)
     if not bench.wants("B1", "B2", "B3"):
         return
-    work.build(PLAIN)
-    work.build(THIN)
-    peers = {"B1": PLAIN, "B2": THIN, "B3": FRONT_END}
-    costs: dict[str, list[float]] = {bar: [] for bar in peers}
+    peers = [
+        ("B1", "clang + link ÷ ours", PLAIN, ">= 6"),
+        ("B2", "ThinLTO ÷ ours", THIN, ">= 8"),
+        ("B3", "ours ÷ front end", FRONT_END, "<= 2"),
+    ]
+    if has_tool("ccache"):
+        peers.append(("B1", "ccache + link ÷ ours", CCACHE, ""))
+    peers = [peer for peer in peers if bench.wants(peer[0])]
+    for peer in (PLAIN, *(peer for *_, peer, _ in peers)):
+        if peer is not FRONT_END:
+            work.build(peer)
+    costs: list[list[float]] = [[] for _ in peers]
     ours = []
     for pair in range(bench.pairs):
         work.edit(pair)
         ours.append(work.ours("ours", "warm").wall)
-        for bar, peer in peers.items():
-            if bench.wants(bar):
-                link = PLAIN if peer is FRONT_END else peer
-                cost = work.compile(peer, "sqlite3.c") + work.link(link, link.name)
-                costs[bar].append(cost.wall)
+        for (*_, peer, _), taken in zip(peers, costs, strict=True):
+            link = PLAIN if peer is FRONT_END else peer
+            cost = work.compile(peer, "sqlite3.c") + work.link(link, link.name)
+            taken.append(cost.wall)
     (work.folder / "sqlite3.c.original").replace(work.folder / "sqlite3.c")
-    for bar, what, goal in (
-        ("B1", "S, one function edited: clang + link ÷ ours", ">= 6"),
-        ("B2", "S, one function edited: ThinLTO ÷ ours", ">= 8"),
-        ("B3", "S, one function edited: ours ÷ front end", "<= 2"),
-    ):
-        if bench.wants(bar):
-            yield compare(bar, what, costs[bar], ours, goal, speed=bar != "B3")
+    for (bar, what, peer, goal), taken in zip(peers, costs, strict=True):
+        what = f"S, one function edited: {what}"
+        yield compare(bar, what, taken, ours, goal, speed=peer is not FRONT_END)
 
 
 def cold_builds(bench: Bench, name: str) -> tuple[list[Cost], list[Cost]]:

@@ -41,11 +41,13 @@ class Peer:
     name: str
     compiling: tuple[str, ...] = ()
     linking: tuple[str, ...] = ()
+    launcher: tuple[str, ...] = ()
 
 
 PLAIN = Peer("clang")
 SECTIONS = Peer("sections", ("-ffunction-sections", "-fdata-sections"), ("-Wl,--gc-sections",))
 THIN = Peer("thin", ("-flto=thin",), ("-flto=thin", "-Wl,--thinlto-cache-dir={space}/thinlto"))
+CCACHE = Peer("ccache", launcher=("env", "CCACHE_DIR={space}/ccache.d", "ccache"))
 FRONT_END = Peer("front", ("-Xclang", "-disable-llvm-passes", "-emit-llvm"))
 
 
@@ -78,7 +80,8 @@ class Work:
         """Compile some of the sources, by default all, one after the other."""
         cost = Cost(0, 0)
         for source in sources or self.sources:
-            command = [self.clang, "-O2", "-w", *self.flags, *peer.compiling, "-c", source]
+            launcher = [word.format(space=self.space) for word in peer.launcher]
+            command = [*launcher, self.clang, "-O2", "-w", *self.flags, *peer.compiling, "-c", source]
             cost += call([*command, "-o", self.object_file(peer, source)], self.folder)
         return cost
 

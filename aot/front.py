@@ -1,0 +1,180 @@
+"""Starts clang on the sources of a build. Light to import: the rest is loaded while clang works."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from nativecache.aot.clang import (
+    C_LIKE,
+    NEWEST,
+    Clang,
+    compile_whole,
+    compiles_whole,
+    emit_ir,
+    find_clang,
+)
+from nativecache.aot.errors import BuildError
+from nativecache.aot.front_cache import Answer, FrontCache, Question
+from nativecache.aot.request import Request, check
+
+_ASSEMBLY: Final = frozenset((".s", ".S"))
+_NATIVE_NAME: Final = re.compile(r"\.(?:o|obj|lo|a|so(?:\.[\d.]+)?)$")
+
+
+@dataclass(frozen=True, slots=True)
+class FrontEnd:
+    """How C and C++ inputs are compiled to IR.
+
+    `cache` keeps what clang made; without one clang runs for every file.
+    """
+
+    clang: Clang
+    level: int
+    flags: tuple[str, ...]
+    cache: FrontCache | None = None
+
+    @property
+    def prints(self) -> bool:
+        """Whether clang prints what llvmlite would print, being of one version; else LLVM reads it first."""
+        return self.clang.version == NEWEST and not self.clang.is_zig
+
+
+def is_source(path: Path) -> bool:
+    """Whether an input goes through clang."""
+    return path.suffix in C_LIKE or path.suffix in _ASSEMBLY
+
+
+def is_native(path: Path) -> bool:
+    """Whether an input goes straight to the linker."""
+    return _NATIVE_NAME.search(path.name) is not None
+
+
+def unreadable(path: Path) -> str | None:
+    """What keeps an input from being read, or None."""
+    try:
+        if path.is_dir():
+            return f"{path}: is a directory; name the files in it"
+        if path.stat().st_size == 0:
+            return f"{path}: the file is empty"
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+    return None
+
+
+class Run:
+    """A run of clang for one source file, which may turn out not to be needed."""
+
+    def __init__(self, source: Path, front: FrontEnd, output: Path) -> None:
+        self.source, self.front, self.clang, self.output = source, front, front.clang, output
+        self.whole = source.suffix in _ASSEMBLY or compiles_whole(front.flags)
+        self.question: Question | None = None
+        if front.cache:
+            self.question = front.cache.question(
+                front.clang, source, front.level, front.flags, whole=self.whole
+            )
+        preprocessed = source.suffix != ".s"
+        self.depfile = output.with_suffix(".d") if self.question and preprocessed else None
+
+    def known(self) -> Answer | None:
+        """What clang would say, if that is known."""
+        return self.front.cache.look_up(self.question) if self.front.cache and self.question else None
+
+    def __call__(self) -> Answer:
+        front, run = self.front, compile_whole if self.whole else emit_ir
+        return Answer(*run(self.clang, self.source, front.level, front.flags, self.output, self.depfile))
+
+    def keep(self, answer: Answer) -> None:
+        """Keeps what clang said for the next time."""
+        if self.front.cache and self.question:
+            self.front.cache.keep(self.question, answer, self.depfile)
+
+
+class Sources:
+    """Compilers at work on the sources among a build's inputs. `outputs` takes what they write."""
+
+    def __init__(self, inputs: Sequence[Path], end: FrontEnd, *, threads: int, outputs: Path) -> None:
+        self.end = end
+        self._executor = ThreadPoolExecutor(threads)
+        self._runs: dict[int, tuple[Run, Answer | Future[Answer]]] = {}
+        for n, path in enumerate(inputs):
+            if is_source(path) and not unreadable(path):
+                run = Run(path, end, outputs / f"{n}-{path.stem}.o")
+                self._runs[n] = run, run.known() or self._executor.submit(run)
+
+    def results(self) -> Iterator[tuple[int, Run, Answer | BuildError]]:
+        """What came of each, by the number of the input, in order; keeps the answers for the next time."""
+        for n, (run, answer) in self._runs.items():
+            if isinstance(answer, Future):
+                try:
+                    answer = answer.result()
+                except BuildError as error:
+                    yield n, run, error
+                    continue
+                run.keep(answer)
+            yield n, run, answer
+        if self.end.cache:
+            self.end.cache.save()
+
+    def close(self) -> None:
+        """Waits for compilers that have begun, lets none begin any more."""
+        self._executor.shutdown(cancel_futures=True)
+
+
+class Front:
+    """The front of a build, at work since `start`, in performance-counter seconds. Use as a context manager.
+
+    Raises BuildError or UsageError for an output that cannot be written; what is wrong with the
+    compiler, `sources` raises.
+    """
+
+    def __init__(self, request: Request) -> None:
+        check(request)
+        self.start = time.perf_counter()
+        self._scratch = tempfile.TemporaryDirectory(prefix="nativecache-")
+        self.scratch = Path(self._scratch.name)
+        self.cache = FrontCache(request.store, request.environ)
+        self._error: Exception | None = None
+        self._sources: Sources | None = None
+        try:
+            if any(is_source(path) and not unreadable(path) for path in request.inputs):
+                end = _front_end(request, self.cache if request.store.root else None)
+                self._sources = Sources(request.inputs, end, threads=request.threads, outputs=self.scratch)
+        except Exception as error:
+            self._error = error
+
+    def __enter__(self) -> Front:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._sources:
+            self._sources.close()
+        self.cache.__exit__()
+        self._scratch.cleanup()
+
+    @property
+    def sources(self) -> Sources | None:
+        """None if no input is a source. Raises what kept the compiler from being started."""
+        if self._error:
+            raise self._error
+        return self._sources
+
+
+def _front_end(request: Request, cache: FrontCache | None) -> FrontEnd:
+    found = find_clang(request.clang, request.environ)
+    flags = list(request.clang_flags)
+    if request.target:
+        flags.insert(0, f"--target={request.target}")
+    if request.emit == "shared":
+        flags.insert(0, "-fPIC")
+    if request.cpu:
+        x86 = (request.target or os.uname().machine).startswith(("x86_64", "i386", "i686"))
+        flags.append(f"-march={request.cpu}" if x86 else f"-mcpu={request.cpu}")
+    return FrontEnd(found, request.level, tuple(flags), cache)
