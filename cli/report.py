@@ -115,6 +115,8 @@ def show_mismatches(report: Report) -> None:
     for mismatch in report.mismatches:
         files = f"; see {' '.join(mismatch.files)}" if mismatch.files else ""
         click.echo(f"nativecache: {mismatch.name}: {mismatch.reason}{files}", err=True)
+    advice = "what else was built with this cache may be wrong; build it again with --cache-mode refresh"
+    click.echo(f"nativecache: {report.output} is right now; {advice}", err=True)
 
 
 def _show_timings(report: Report) -> None:
