@@ -591,7 +591,9 @@ class _Work:
         key, bitcode, text, (extract_cpu, key_cpu) = done.result
         self.clock.add("extract", 0.0, extract_cpu)
         self.clock.add("key", 0.0, key_cpu)
-        self.verifier.compare_key(index, self._label(index), key)
+        if self.verifier.is_recorded_wrong(index, self._label(index), key):
+            unit = self.units[index]
+            meaning = self.meanings.unit(unit.module, unit.tokens, imports=True)  # to be recorded again
         if meaning is not None:
             memo = self.memos[self.units[index].module]
             memo.add_unit(meaning, KeyedUnit(key, text, self._imported(text)))

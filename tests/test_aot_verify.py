@@ -109,6 +109,31 @@ def test_where_nothing_can_be_kept_it_is_named_all_the_same(lying: Path) -> None
     assert list(find_quarantined(lying / "cache")) == []
 
 
+def test_a_record_that_led_to_another_key_is_named(tmp_path: Path) -> None:
+    write(tmp_path, {"f.ll": IR % 1})
+    build(tmp_path, *WORDS)
+    (tmp_path / "f.o").rename(tmp_path / "right.o")
+    swap_recorded_keys(tmp_path / "cache")
+    result = build(tmp_path, *WORDS, "--verify=100", check=False)
+    assert result.exit_code == 4
+    assert "f.ll: function 'f': has another key than was recorded" in result.stderr
+    assert (tmp_path / "f.o").read_bytes() == (tmp_path / "right.o").read_bytes()
+    (tmp_path / "f.o").unlink()
+    assert build(tmp_path, *WORDS).misses == 0, "the record is right now"
+    assert (tmp_path / "f.o").read_bytes() == (tmp_path / "right.o").read_bytes()
+
+
+def swap_recorded_keys(cache: Path) -> None:
+    """Exchanges the keys of two units in the records of what units meant."""
+    store = EntryStore(FileStore(cache))
+    first, second = (entry.key.encode() for entry in objects(cache))
+    for found in list(find_entries(cache)):
+        entry = store.load(found.key)
+        if entry and "milliseconds" not in entry.meta and first in entry.payload:
+            payload = entry.payload.replace(first, b"?").replace(second, first).replace(b"?", second)
+            store.save(Entry(entry.key, payload, entry.meta))
+
+
 def test_shares_take_turns(tmp_path: Path) -> None:
     functions = "".join(f"define i32 @f{n}() {{\n  ret i32 {n}\n}}\n" for n in range(20))
     write(tmp_path, {"f.ll": functions})

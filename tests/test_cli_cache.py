@@ -121,6 +121,13 @@ def test_builds_with_nothing_to_do_count(space: Space) -> None:
     assert (space.total()["builds"], space.total()["up_to_date"]) == (1, 2)
 
 
+def test_builds_that_fail_count(space: Space) -> None:
+    space.build()
+    write(space.folder, {"bad.ll": "nonsense"})
+    assert build(space.folder, "bad.ll", "-o", "bad", check=False).exit_code == 1
+    assert (space.total()["builds"], space.total()["failed"]) == (1, 1)
+
+
 def test_reasons(space: Space) -> None:
     space.build()
     assert space.build("-O1").stats["missed"] == {"options": 2}
