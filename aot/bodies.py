@@ -128,10 +128,13 @@ def find_bodies(
             made, result = done.result
             memos[unit.module].add_clean_up(meaning, made)
             add(unit, made, kept[made.text] if result is None else result.encode("latin-1"))
-    if program.interposable:
-        for unit in units:
-            if unit.name in program.bodies and _exported(program, unit):
-                program.bodies[unit.name].home = unit.module
+    for unit in units:
+        body = program.body(unit.module, unit.tokens[0]) if unit.kind == "function" else None
+        if body and (
+            (program.interposable and _exported(program, unit))
+            or (program.separate and program.mentions_local(unit.module, body.mentions))
+        ):
+            body.home = unit.module
     for pack in packs:
         pack.save()
 
@@ -162,7 +165,7 @@ def find_called_once(
     mentions: Counter[str] = Counter()
     callers: dict[str, str] = {}
     for unit in units:
-        body = program.bodies.get(unit.name) if unit.kind == "function" else None
+        body = program.body(unit.module, unit.tokens[0]) if unit.kind == "function" else None
         for name, count in (_mentions(meanings, program, unit) if body is None else body.mentions).items():
             mentions[name] += count
             callers[name] = unit.name if body is not None else ""
@@ -182,7 +185,7 @@ def find_called_once(
         if count == 1
         and name not in fixed
         and _is_private(program, name)
-        and _may_move(program.bodies.get(name))
+        and _may_move(program, program.bodies.get(name), callers[name])
     }
     # What some call makes hot is imported up to a higher limit.
     longest = longest_import(program, limits)
@@ -233,8 +236,11 @@ def _is_private(program: Program, name: str) -> bool:
     return entity is not None and (entity.local or entity.linkage == "linkonce_odr")
 
 
-def _may_move(body: Body | None) -> bool:
-    return body is not None and body.importable and body.lines <= ONCE_LINES
+def _may_move(program: Program, body: Body | None, caller: str) -> bool:
+    if body is None or not body.importable or body.lines > ONCE_LINES:
+        return False
+    found = program.definitions.get(caller)
+    return body.home is None or (found is not None and body.home == found.module)
 
 
 def _stays(body: Body | None, longest: int) -> bool:

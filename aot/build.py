@@ -180,6 +180,7 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
         with clock.phase("resolve"):
             program = resolve_symbols(modules)
             program.interposable = request.emit == "shared"
+            program.separate = request.emit == "archive"
             program.wrapped = wrapped_symbols(request.link_options)
         # Cut it into units.
         with clock.phase("partition"):
@@ -193,7 +194,7 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
         with clock.phase("memo"):
             memos = [Memo(m.label, engine.identity, options, request.store) for m in modules]
             files = [assembler_reads(text) for _, text in loaded.texts]
-            context = value_digest((options, limits, final, program.interposable, files))
+            context = value_digest((options, limits, final, program.interposable, program.separate, files))
             meanings = Meanings(program, context, memos, longest=longest_import(program, limits))
         # Clean each function up alone, so that callees worth inlining can be told and carried.
         if limits.lines:
@@ -591,7 +592,7 @@ class _Work:
         though others were is a rare one, too.
         """
         if unit.kind == "function":
-            return not self.limits.lines or unit.name in self.program.bodies
+            return not self.limits.lines or self.program.body(unit.module, unit.tokens[0]) is not None
         return unit.kind == "data"
 
     def _imported(self, text: UnitText) -> bytes:

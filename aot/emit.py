@@ -177,7 +177,7 @@ def _assembly(image: Image) -> str:
         unit, program = image.units[index], image.program
         names = _names(image, index)
         for name in (program.names[unit.module][t] for t in unit.tokens if t in program.pinned[unit.module]):
-            if name in locals_seen and name not in program.asm_words:
+            if (name in locals_seen or name in program.definitions) and name not in program.asm_words:
                 names[name] = f"{name}.{index}"
             locals_seen.add(name)
 
