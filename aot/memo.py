@@ -23,7 +23,7 @@ from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
 
 #: Raised whenever meanings, what is made from them, or the form of the file change.
-SCHEMA: Final = 3
+SCHEMA: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
