@@ -18,13 +18,14 @@ from pathlib import PurePath
 from typing import Final
 
 from nativecache.aot.engine import Engine
+from nativecache.aot.errors import BuildError
 from nativecache.aot.extract import ImportLimits, extract, importable, number_module
 from nativecache.aot.index import Entity, Module, references, symbol_name
 from nativecache.aot.key import Compiler, Options, compute_key
 from nativecache.aot.meaning import Meanings
-from nativecache.aot.memo import CleanUp, Memo
+from nativecache.aot.memo import CleanUp, Memo, own_code
 from nativecache.aot.partition import Unit, is_always_inline, structors
-from nativecache.aot.pool import Job, Pool
+from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.aot.profile import HOT, WARM
 from nativecache.aot.program import Body, Program
 from nativecache.cache.entry import Entry
@@ -122,8 +123,10 @@ def find_bodies(
             else:
                 pool.submit(Job("simplify", (unit, meaning), (unit.index,)))
         for done in pool.results():
-            if done.error is not None:
+            if isinstance(done.error, (RuntimeError, BuildError, WorkerDied)):
                 continue  # it is compiled as it is, and complained about there
+            if done.error is not None:
+                raise done.error
             unit, meaning = done.job.tag
             made, result = done.result
             memos[unit.module].add_clean_up(meaning, made)
@@ -303,7 +306,8 @@ class _Pack:
     def __init__(self, label: str, compiler: Compiler, options: Options, store: EntryStore) -> None:
         name = PurePath(label).name
         self._store = store
-        self._key = compute_key(compiler, options, b"bodies\0" + name.encode("utf-8", "surrogateescape"))
+        name = f"bodies\0{own_code()}\0{name}"
+        self._key = compute_key(compiler, options, name.encode("utf-8", "surrogateescape"))
         entry = store.load(self._key)
         self.stored = _unpack(entry.payload) if entry else {}
         self.used: dict[bytes, memoryview | bytes] = {}
