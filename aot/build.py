@@ -117,6 +117,8 @@ class Report:
     #: Source files, and how many of them clang need not read again.
     sources: int = 0
     sources_unchanged: int = 0
+    #: The value of the output's `image` fact (see cache/facts.py) as this build wrote it.
+    image: str = ""
     #: What all this rests on, if that can be told.
     reads: tuple[Fact, ...] | None = None
 
@@ -257,7 +259,7 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
         with clock.phase("note"):
             reads = None
             if request.store.root and not any(files):
-                reads = gather(_finished(request, libraries, written, Path(scratch)), front_cache)
+                reads = gather(_finished(request, engine, libraries, written, Path(scratch)), front_cache)
     done = [units[i] for i in objects]
     functions = [u for u in done if u.is_function]
     compiled_functions = {i for i in work.compiled_units if units[i].is_function}
@@ -280,13 +282,17 @@ def build(request: Request, *, progress: Callable[[int, int], None] | None = Non
         image_bytes=request.output.stat().st_size,
         sources=sum(map(is_source, request.inputs)),
         sources_unchanged=front_cache.unchanged,
+        image=written.image,
         reads=reads,
     )
 
 
-def _finished(request: Request, libraries: Libraries, written: Written, scratch: Path) -> Finished:
+def _finished(
+    request: Request, engine: Engine, libraries: Libraries, written: Written, scratch: Path
+) -> Finished:
     return Finished(
         inputs=request.inputs,
+        engine=engine.path,
         chosen=(request.clang, request.driver, request.linker),
         link_options=request.link_options,
         libraries=libraries,
