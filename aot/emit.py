@@ -30,6 +30,8 @@ _PLAIN_NAME: Final = re.compile(r"[-a-zA-Z$._][-\w$.]*", re.ASCII)
 _ASM_NAME: Final = re.compile(r'(?<![\w.$])[A-Za-z_$][\w.$]*|"(?:[^"\\]|\\.)*"', re.ASCII)
 #: What LLVM numbers within one file.
 _ASM_LABEL: Final = re.compile(r"(?<![\w$])\.L(?=\w)|\bGCC_except_table(?=\d)")
+#: Names a source file of the line table.
+_LINE_FILE: Final = re.compile(rb"^\t\.file\t\d+ ", re.MULTILINE)
 #: The pointer to a personality routine that each file with exception tables holds, as a comdat.
 _PERSONALITY_REFERENCE: Final = re.compile(r"\t\.hidden\tDW\.ref\.(\S+)\n(?:.*\n)*?\t\.quad\t.*\n")
 
@@ -187,6 +189,9 @@ def _assembly(image: Image) -> str:
     parts: list[str] = []
     references: set[str] = set()
     locals_seen: set[str] = set()
+    if sum(_LINE_FILE.search(payload) is not None for payload, _ in image.objects.values()) > 1:
+        # Each unit numbers its source files anew, and debug information holds the bare numbers.
+        raise BuildError("assembly of several units holds no debug information: leave out -g")
     for index, (payload, _) in image.objects.items():
         unit, program = image.units[index], image.program
         names = _names(image, index)

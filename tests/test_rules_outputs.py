@@ -149,6 +149,13 @@ def test_static_that_keeps_its_name_and_its_namesake(tmp_path: Path, kind: str) 
     assert link_with_clang(tmp_path, output) == "13\n"
 
 
+def test_assembly_with_debug_information(tmp_path: Path) -> None:
+    write(tmp_path, {"one.c": "int one(void) { return 1; }\n", "two.c": "int two(void) { return 2; }\n"})
+    build(tmp_path, "one.c", "-g", "--emit", "asm", "-o", "one.s")
+    result = build(tmp_path, "one.c", "two.c", "-g", "--emit", "asm", "-o", "both.s", check=False)
+    assert result.exit_code == 1 and "leave out -g" in result.stderr
+
+
 TEMPLATES = """\
 #include <string>
 #include <vector>
