@@ -101,6 +101,8 @@ class Report:
     #: Hits that were compiled again, and those of them that were wrong.
     verified: int = 0
     mismatches: tuple[Mismatch, ...] = ()
+    #: The value of the output's `image` fact (see cache/facts.py) as this build wrote it.
+    image: str = ""
     #: What all this rests on, if that can be told.
     reads: tuple[Fact, ...] | None = None
 
@@ -165,6 +167,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     with clock.phase("resolve"):
         program = resolve_symbols(modules)
         program.interposable = request.emit == "shared"
+        program.separate = request.emit == "archive"
         program.wrapped = wrapped_symbols(request.link_options)
     # Cut it into units.
     with clock.phase("partition"):
@@ -175,7 +178,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     # What each input's units meant and became in earlier builds.
     with clock.phase("memo"):
         memos = [Memo(m.label, engine.identity, options, request.store) for m in modules]
-        context = value_digest((options, limits, final, program.interposable, files))
+        context = value_digest((options, limits, final, program.interposable, program.separate, files))
         meanings = Meanings(program, context, memos, longest=longest_import(program, limits))
     # Clean each function up alone, so that callees worth inlining can be told and carried.
     if limits.lines:
@@ -253,7 +256,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     with clock.phase("note"):
         reads = None
         if request.store.root and not any(files):
-            finished = _finished(request, libraries, written, front.scratch)
+            finished = _finished(request, engine, libraries, written, front.scratch)
             linked = gather_linked(finished, front.cache.since)
             reads = gather(finished, front.cache, linked)
             if linked is not None and linked_again:
@@ -283,6 +286,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         missed=dict(work.missed),
         verified=work.verifier.checked,
         mismatches=tuple(work.verifier.mismatches),
+        image=written.image,
         reads=reads,
     )
 
@@ -293,9 +297,12 @@ def _remember(record: BuildRecord, own: Mapping[str, str], memos: Sequence[Memo]
         memo.save()
 
 
-def _finished(request: Request, libraries: Libraries, written: Written, scratch: Path) -> Finished:
+def _finished(
+    request: Request, engine: Engine, libraries: Libraries, written: Written, scratch: Path
+) -> Finished:
     return Finished(
         inputs=request.inputs,
+        engine=engine.path,
         chosen=(request.clang, request.driver, request.linker),
         link_options=request.link_options,
         libraries=libraries,
@@ -591,7 +598,7 @@ class _Work:
         though others were is a rare one, too.
         """
         if unit.kind == "function":
-            return not self.limits.lines or unit.name in self.program.bodies
+            return not self.limits.lines or self.program.body(unit.module, unit.tokens[0]) is not None
         return unit.kind == "data"
 
     def _imported(self, unit: KeyedUnit) -> bytes:
@@ -605,7 +612,9 @@ class _Work:
         keyed, bitcode, (extract_cpu, key_cpu) = done.result
         self.clock.add("extract", 0.0, extract_cpu)
         self.clock.add("key", 0.0, key_cpu)
-        self.verifier.compare_key(index, self._label(index), keyed.key)
+        if self.verifier.is_recorded_wrong(index, self._label(index), keyed.key):
+            unit = self.units[index]
+            meaning = self.meanings.unit(unit.module, unit.tokens, imports=True)  # to be recorded again
         if meaning is not None:
             memo = self.memos[self.units[index].module]
             memo.add_unit(meaning, replace(keyed, meanings=self._imported(keyed)))

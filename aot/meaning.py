@@ -18,13 +18,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Final, Protocol
 
 from nativecache.aot.extract import importable_constant, must_import
 from nativecache.aot.index import TOKEN, Entity, aliasee, split_global
+from nativecache.aot.names import unpack
 from nativecache.aot.partition import structors
 from nativecache.aot.program import Program, copyable
 
@@ -200,7 +201,10 @@ class ModuleMeaning:
             case "!" if token in module.metadata:
                 return self._node(token)
             case "$":
-                return text_digest(f"{token} {module.comdats.get(token)}")
+                # It is spelled as the symbol of its name is.
+                symbol = self._names.get("@" + token[1:], "")
+                known = symbol in self._program.definitions
+                return value_digest((token, module.comdats.get(token), symbol, known))
         return text_digest(token)
 
     @cached_property
@@ -248,8 +252,8 @@ class ModuleMeaning:
 
     @cached_property
     def _users(self) -> Counter[str]:
-        """How many definitions and other nodes name each node."""
-        users = Counter(token for below in self._below.values() for token in below)
+        """How many definitions name each node; another node counts for two, as it may have several users."""
+        users = Counter(token for below in self._below.values() for token in below for _ in range(2))
         for token in self._module.entities:
             users.update(t for t in self.skeleton(token).others if t[0] == "!")
         return users
@@ -290,7 +294,22 @@ class Meanings:
     def _read(self, module: int, imports: bool, token: str) -> bytes:
         meaning = self.modules[module]
         seen = map(self._seen[imports][module].__getitem__, meaning.skeleton(token).symbols)
-        return digest(meaning.context, meaning.meaning[token], *seen)
+        parts = [meaning.context, meaning.meaning[token], *seen]
+        if imports:
+            parts += self._come_up(module, token)
+        return digest(*parts)
+
+    def _come_up(self, module: int, token: str) -> Iterator[bytes]:
+        """What is known of symbols that the clean-up brought in: it makes `puts` of a `printf`."""
+        program = self._program
+        body = program.body(module, token)
+        if body is None:
+            return
+        symbols = self.modules[module].skeleton(token).symbols
+        old = map(program.names[module].get, symbols)
+        for name in sorted(set(unpack(body.mentions)).difference(old)):
+            if found := program.definitions.get(name):
+                yield self._seen[True][found.module][found.token]
 
     def _see(self, module: int, imports: bool, token: str) -> bytes:
         view = self._view(module, token, imports=imports)
@@ -323,7 +342,8 @@ class Meanings:
         if not must_import(program, self._sources[module], entity):
             return None, below
         bones = self.modules[module].skeleton(token)
-        return self.modules[module].meaning[token], [*below, *((module, symbol) for symbol in bones.symbols)]
+        carried = digest(self.modules[module].context, self.modules[module].meaning[token])
+        return carried, [*below, *((module, symbol) for symbol in bones.symbols)]
 
     def _view(self, module: int, token: str, *, imports: bool) -> bytes:
         plain = self._plain[module][token]
@@ -342,8 +362,8 @@ class Meanings:
         parts = [plain, value_digest(where)]
         found = program.definitions.get(name)
         if found and importable_constant(program.modules[found.module].entities[found.token]):
-            for symbol in self.modules[found.module].skeleton(found.token).symbols:
-                parts.append(self._view(found.module, symbol, imports=False))
+            symbols = self.modules[found.module].skeleton(found.token).symbols
+            parts += map(self._seen[False][found.module].__getitem__, symbols)
         return digest(*parts)
 
     def _declared(self, module: int, token: str) -> bytes:

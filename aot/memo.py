@@ -9,12 +9,14 @@ lost, old or damaged file costs time only.
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate, islice
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from struct import Struct
 from sys import intern
 from typing import Final
@@ -25,10 +27,15 @@ from nativecache.aot.names import pack, unpack
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
 
-#: Raised whenever meanings, what is made from them, or the form of the file change.
-SCHEMA: Final = 4
-
 _HEAD: Final = Struct("<QQ")
+
+
+@cache
+def own_code() -> str:
+    """A digest of the modules that make units of programs. What another nativecache made is not taken:
+    its units may have been other ones."""
+    modules = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"\0".join(module.read_bytes() for module in modules)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,7 @@ class Memo:
     def __init__(self, label: str, compiler: Compiler, options: Options, store: EntryStore) -> None:
         name = PurePath(label).name.encode("utf-8", "surrogateescape")
         self._store = store
-        self._key = compute_key(compiler, options, b"memo %d\0%s" % (SCHEMA, name))
+        self._key = compute_key(compiler, options, b"memo %s\0%s" % (own_code().encode(), name))
         entry = store.load(self._key)
         rest = memoryview(entry.payload if entry else _Table().packed() * 3)
         self._skeletons, rest = _Table.read(rest)

@@ -43,10 +43,12 @@ class Verifier:
         """A record says that this unit has this key."""
         self._expected[index] = key
 
-    def compare_key(self, index: int, name: str, key: str) -> None:
-        """The key that was found for a unit, in case one was expected."""
-        if self._expected.pop(index, key) != key:
-            self.mismatches.append(Mismatch(name, "has another key than was recorded", ()))
+    def is_recorded_wrong(self, index: int, name: str, key: str) -> bool:
+        """Whether another key was expected for a unit than was found."""
+        if self._expected.pop(index, key) == key:
+            return False
+        self.mismatches.append(Mismatch(name, "has another key than was recorded", ()))
+        return True
 
     def hold(self, entry: Entry, bitcode: bytes) -> None:
         """This hit is compiled again."""

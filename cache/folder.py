@@ -24,6 +24,9 @@ _ENTRY = re.compile(r"[0-9a-f]{62}\.o")
 _TEMPORARY = re.compile(r"\d+-\d+-[0-9a-f]{16}" + re.escape(TEMPORARY_SUFFIX))
 _QUARANTINE = "quarantine"
 
+#: Temporary files are renamed within milliseconds. After an hour nobody is at one any more.
+_ABANDONED = 3600
+
 _STAMP = "prune.stamp"
 #: Automatic pruning looks at most so often, in seconds.
 _PRUNE_INTERVAL = 3600
@@ -76,6 +79,11 @@ def find_temporaries(root: Path) -> Iterator[Found]:
                 yield from _found(file, "")
 
 
+def find_abandoned(root: Path, now: float) -> list[Found]:
+    """What killed writers left behind."""
+    return [found for found in find_temporaries(root) if now - found.used > _ABANDONED]
+
+
 def find_quarantined(root: Path) -> Iterator[Found]:
     """Files that were set aside."""
     layout = os.path.join(root, LAYOUT)
@@ -100,21 +108,17 @@ def is_marked(root: Path) -> bool:
     return any(os.path.isfile(os.path.join(root, name, TAG_NAME)) for name in ("", LAYOUT))
 
 
-def clear(root: Path) -> tuple[int, int]:
-    """Removes all entries, temporaries and what was set aside: how many files, and bytes.
+def clear(root: Path, now: float) -> tuple[int, int]:
+    """Removes all entries, abandoned temporaries and what was set aside: how many files, and bytes.
 
-    What a build puts meanwhile may stay.
+    What a build puts meanwhile may stay, and so do folders, which it may be about to write to.
     """
     files = size = 0
-    for found in (*find_entries(root), *find_temporaries(root), *find_quarantined(root)):
+    for found in (*find_entries(root), *find_abandoned(root, now), *find_quarantined(root)):
         with suppress(OSError):
             os.unlink(found.path)
             files += 1
             size += found.size
-    layout = os.path.join(root, LAYOUT)
-    for shelf in filter(_SHELF.fullmatch, _folders(layout)):
-        with suppress(OSError):  # something of someone else's is in it, or a build has just begun to write
-            os.rmdir(os.path.join(layout, shelf))
     return files, size
 
 

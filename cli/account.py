@@ -5,13 +5,27 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nativecache.aot.build import Report
     from nativecache.aot.request import Request
     from nativecache.cache.lookup import EntryStore
+
+
+@contextmanager
+def failures(store: EntryStore) -> Iterator[None]:
+    """Counts a build that ends in an error, without what it compiled before."""
+    from nativecache.cache.counters import add_counts
+
+    try:
+        yield
+    except Exception:
+        if store.keeps and store.root:
+            add_counts(store.root, {"failed": 1})
+        raise
 
 
 def book(report: Report, request: Request, mode: str) -> None:

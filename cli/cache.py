@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -142,7 +143,8 @@ def _figures(counts: Mapping[str, int]) -> dict[str, Any]:
     missed = {reason: counts.get(f"missed_{reason}", 0) for reason in _REASONS}
     names = ("corrupt", "bytes_read", "bytes_written", "verified", "mismatches", "pruned", "pruned_bytes")
     return {
-        **{name: counts.get(name, 0) for name in ("builds", "up_to_date", "hits", "fallback_hits")},
+        **{name: counts.get(name, 0) for name in ("builds", "up_to_date", "failed")},
+        **{name: counts.get(name, 0) for name in ("hits", "fallback_hits")},
         "misses": sum(missed.values()),
         "missed": missed,
         **{name: counts.get(name, 0) for name in names},
@@ -163,7 +165,7 @@ def stats(root: Path, as_json: bool) -> None:
     asked = every["hits"] + every["misses"]
     share = f" ({100 * every['hits'] / asked:.1f} %)" if asked else ""
     lines = [
-        f"builds      {every['builds']}, and {every['up_to_date']} with nothing to do",
+        f"builds      {every['builds']}, with nothing to do {every['up_to_date']}, failed {every['failed']}",
         f"hits        {every['hits']} of {asked}{share}",
         *(f"misses      {number} {_REASONS[reason]}" for reason, number in every["missed"].items() if number),
         f"saved       {every['saved_seconds']:.1f} s, compiled for {every['compiled_seconds']:.1f} s",
@@ -229,7 +231,7 @@ def clear(root: Path, as_json: bool) -> None:
         raise click.ClickException(
             f"{root}: is not marked as a cache by CACHEDIR.TAG; look, and delete it by hand"
         )
-    files, size = clear(root)
+    files, size = clear(root, time.time())
     _say(as_json, {"files": files, "size": size}, [f"{files} files removed ({_bytes(size)})"])
 
 

@@ -170,7 +170,7 @@ def build(**options: Any) -> None:
     )
     gc.disable()  # a build makes few cycles, and walking a program's text for them takes a tenth of it
     quiet = options["quiet"]
-    with Front(request) as front:
+    with account.failures(request.store), Front(request) as front:
         # While clang is at work.
         from nativecache.aot.build import build
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nativecache.cache import facts
 from nativecache.cli.receipt import Receipt
 
 if TYPE_CHECKING:
@@ -115,6 +114,8 @@ def show_mismatches(report: Report) -> None:
     for mismatch in report.mismatches:
         files = f"; see {' '.join(mismatch.files)}" if mismatch.files else ""
         click.echo(f"nativecache: {mismatch.name}: {mismatch.reason}{files}", err=True)
+    advice = "what else was built with this cache may be wrong; build it again with --cache-mode refresh"
+    click.echo(f"nativecache: {report.output} is right now; {advice}", err=True)
 
 
 def _show_timings(report: Report) -> None:
@@ -156,7 +157,7 @@ def receipt(report: Report, output: Path) -> Receipt | None:
         saved_seconds=saved,
         sources_unchanged=report.sources,
     )
-    image = facts.note("image", (os.path.abspath(output),))
+    image = ("image", report.image, (os.path.abspath(output),))
     line = f"{report.output}: up to date, {report.functions} functions"
     return Receipt(line, json.dumps(_figures(again)), list(report.warnings), [image, *report.reads])
 

@@ -72,7 +72,8 @@ def lying(tmp_path: Path) -> Path:
 def test_a_wrong_object_is_set_aside_and_named(lying: Path) -> None:
     result = build(lying, *WORDS, "--verify=100", check=False)
     assert result.exit_code == 4
-    (line,) = result.stderr.splitlines()
+    line, advice = result.stderr.splitlines()
+    assert advice.startswith("nativecache: f.o is right now; what else") and "--cache-mode refresh" in advice
     assert line.startswith(
         "nativecache: f.ll: function 'f': the cached object is not what it compiles to; see"
     )
@@ -92,11 +93,45 @@ def test_without_verification_it_would_be_used(lying: Path) -> None:
     assert (lying / "f.o").read_bytes() != (lying / "right.o").read_bytes()
 
 
+def test_other_images_are_healed_by_a_refresh(lying: Path) -> None:
+    other = (*WORDS[:-1], "other.o")
+    build(lying, *other)
+    assert (lying / "other.o").read_bytes() != (lying / "right.o").read_bytes()
+    build(lying, *WORDS, "--verify=100", check=False)
+    build(lying, *other, "--cache-mode=refresh")
+    assert (lying / "other.o").read_bytes() == (lying / "right.o").read_bytes()
+
+
 def test_where_nothing_can_be_kept_it_is_named_all_the_same(lying: Path) -> None:
     result = build(lying, *WORDS, "--verify=100", "--cache-mode=read-only", check=False)
-    assert result.exit_code == 4 and "see" not in result.stderr
+    assert result.exit_code == 4 and "; see" not in result.stderr
     assert (lying / "f.o").read_bytes() == (lying / "right.o").read_bytes()
     assert list(find_quarantined(lying / "cache")) == []
+
+
+def test_a_record_that_led_to_another_key_is_named(tmp_path: Path) -> None:
+    write(tmp_path, {"f.ll": IR % 1})
+    build(tmp_path, *WORDS)
+    (tmp_path / "f.o").rename(tmp_path / "right.o")
+    swap_recorded_keys(tmp_path / "cache")
+    result = build(tmp_path, *WORDS, "--verify=100", check=False)
+    assert result.exit_code == 4
+    assert "f.ll: function 'f': has another key than was recorded" in result.stderr
+    assert (tmp_path / "f.o").read_bytes() == (tmp_path / "right.o").read_bytes()
+    (tmp_path / "f.o").unlink()
+    assert build(tmp_path, *WORDS).misses == 0, "the record is right now"
+    assert (tmp_path / "f.o").read_bytes() == (tmp_path / "right.o").read_bytes()
+
+
+def swap_recorded_keys(cache: Path) -> None:
+    """Exchanges the keys of two units in the records of what units meant."""
+    store = EntryStore(FileStore(cache))
+    first, second = (entry.key.encode() for entry in objects(cache))
+    for found in list(find_entries(cache)):
+        entry = store.load(found.key)
+        if entry and "milliseconds" not in entry.meta and first in entry.payload:
+            payload = entry.payload.replace(first, b"?").replace(second, first).replace(b"?", second)
+            store.save(Entry(entry.key, payload, entry.meta))
 
 
 def test_shares_take_turns(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from nativecache.cache.lookup import EntryStore
 from nativecache.cache.seal import entry_path
 from nativecache.cache.store import FileStore
 
+NOW = 2e9
 KEY, OTHER_KEY = "ab" + "0" * 62, "cd" + "1" * 62
 
 
@@ -60,7 +61,7 @@ def test_files_take_whole_blocks(size: int) -> None:
 def test_nothing_is_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
     for find in (find_entries, find_temporaries, find_quarantined):
         assert list(find(tmp_path / "nowhere")) == []
-    assert clear(tmp_path / "nowhere") == (0, 0)
+    assert clear(tmp_path / "nowhere", NOW) == (0, 0)
     assert list(check_entries(tmp_path / "nowhere", keep=False)) == []
 
 
@@ -85,13 +86,15 @@ def plant_foreign(root: Path, elsewhere: Path) -> set[str]:
 def test_clear_removes_only_what_is_ours(root: Path, tmp_path: Path) -> None:
     before = files_in(root)
     after = plant_foreign(root, tmp_path / "elsewhere")
-    (root / "v1" / "ab" / "1-2-0123456789abcdef.tmp").write_text("abandoned")
-    assert clear(root) == (3, 4096 + 16384 + 4096)
+    for name, age in (("1-2-0123456789abcdef.tmp", 4000), ("2-2-0123456789abcdef.tmp", 60)):
+        (root / "v1" / "ab" / name).write_text("old" if age > 3600 else "new")
+        os.utime(root / "v1" / "ab" / name, (NOW - age, NOW - age))
+    after.add("v1/ab/2-2-0123456789abcdef.tmp")
+    assert clear(root, NOW) == (3, 4096 + 16384 + 4096)
     gone = {str(file_of(root, key).relative_to(root)) for key in (KEY, OTHER_KEY)}
     assert files_in(root) == after - gone
     assert gone < before
     assert len(list((tmp_path / "elsewhere").iterdir())) == 2
-    assert not (root / "v1" / "cd").exists(), "an empty folder goes"
 
 
 def test_a_linked_layout_is_not_ours(tmp_path: Path) -> None:
@@ -99,13 +102,13 @@ def test_a_linked_layout_is_not_ours(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "v1").symlink_to(tmp_path / "theirs" / "v1")
     assert list(find_entries(tmp_path / "cache")) == []
-    assert clear(tmp_path / "cache") == (0, 0)
+    assert clear(tmp_path / "cache", NOW) == (0, 0)
     assert file_of(tmp_path / "theirs", KEY).exists()
 
 
 def test_a_root_may_be_a_link(root: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(root)
-    assert clear(tmp_path / "link")[0] == 2
+    assert clear(tmp_path / "link", NOW)[0] == 2
 
 
 def test_marked_folders(root: Path, tmp_path: Path) -> None:
@@ -132,7 +135,7 @@ def test_damaged_entries_go(root: Path, keep: bool) -> None:
     assert [found.path for found in find_quarantined(root)] == ([bad.kept] if keep else [])
     if keep:
         assert Path(bad.kept).read_bytes() == data
-        clear(root)
+        clear(root, NOW)
         assert list(find_quarantined(root)) == []
 
 

@@ -121,6 +121,13 @@ def test_builds_with_nothing_to_do_count(space: Space) -> None:
     assert (space.total()["builds"], space.total()["up_to_date"]) == (1, 2)
 
 
+def test_builds_that_fail_count(space: Space) -> None:
+    space.build()
+    write(space.folder, {"bad.ll": "nonsense"})
+    assert build(space.folder, "bad.ll", "-o", "bad", check=False).exit_code == 1
+    assert (space.total()["builds"], space.total()["failed"]) == (1, 1)
+
+
 def test_reasons(space: Space) -> None:
     space.build()
     assert space.build("-O1").stats["missed"] == {"options": 2}
@@ -133,6 +140,24 @@ def test_reasons(space: Space) -> None:
     assert space.build("--cache-mode=refresh").misses == 2
     found = space.total()["missed"]
     assert (found["pruned"], found["corrupt"], found["refreshed"], found["options"]) == (2, 2, 2, 2)
+
+
+def test_builds_at_the_same_time_are_all_counted(space: Space) -> None:
+    command = [sys.executable, "-m", "nativecache.cli.start", "build", "--stats-json"]
+    environment = clean_environment() | {"NATIVECACHE_DIR": str(space.cache)}
+    builds = [
+        subprocess.Popen(
+            [*command, f"{n}.json", "f.ll", "--emit", "object", "-q", "-o", f"{n}.o"], env=environment
+        )
+        for n in range(6)
+    ]
+    assert [one.wait() for one in builds] == [0] * 6
+    figures = [json.loads(Path(f"{n}.json").read_text()) for n in range(6)]
+    total = space.total()
+    assert total["builds"] == 6
+    for name in ("hits", "misses", "corrupt"):
+        assert total[name] == sum(one[name] for one in figures)
+    assert total["saved_seconds"] == pytest.approx(sum(one["saved_seconds"] for one in figures), abs=1e-5)
 
 
 def test_zero(space: Space) -> None:
