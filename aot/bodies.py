@@ -209,6 +209,11 @@ def find_called_once(
 def _mentions(meanings: Meanings, program: Program, unit: Unit) -> list[str]:
     """The symbols that a unit names, those named more often twice; what it defines is left out once."""
     source = program.source(unit.module)
+    if unit.kind == "function":
+        bones = meanings.modules[unit.module].skeleton(unit.tokens[0])
+        tokens = [*bones.symbols, *bones.repeated]
+        tokens.remove(unit.tokens[0])
+        return [source.names[token] for token in tokens if token in source.names]
     own: Counter[str] = Counter()
     for token in unit.tokens:
         bones = meanings.modules[unit.module].skeleton(token)

@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from nativecache.aot.extract import importable_constant, must_import
 from nativecache.aot.index import TOKEN, Entity, aliasee, split_global
@@ -29,6 +29,7 @@ from nativecache.aot.names import unpack
 from nativecache.aot.partition import structors
 from nativecache.aot.program import Program, copyable
 
+_K = TypeVar("_K")
 _NODE: Final = re.compile(r"!\d+", re.ASCII)
 
 #: Bytes of a digest: an accident within one cache has a chance of 2^-64 at four billion of them.
@@ -88,15 +89,15 @@ def skeleton(text: str, types: Container[str]) -> Skeleton:
     return Skeleton(text_digest("".join(parts)), tuple(symbols), tuple(others), tuple(repeated))
 
 
-class _OnDemand(dict[str, bytes]):
-    """Digests by token, each made when it is asked for first."""
+class _OnDemand(dict[_K, bytes]):
+    """Digests by token or other key, each made when it is asked for first."""
 
-    def __init__(self, make: Callable[[str], bytes]) -> None:
+    def __init__(self, make: Callable[[_K], bytes]) -> None:
         super().__init__()
         self._make = make
 
-    def __missing__(self, token: str) -> bytes:
-        found = self[token] = self._make(token)
+    def __missing__(self, key: _K) -> bytes:
+        found = self[key] = self._make(key)
         return found
 
 
@@ -119,7 +120,9 @@ class ModuleMeaning:
         self._entities = self._module.entities
         self._names = program.names[i]
         self._spelled = _OnDemand(self._spell)
-        self.meaning = _OnDemand(lambda token: self._mean(self.skeleton(token)))  # of a whole definition
+        self.meaning: _OnDemand[str] = _OnDemand(
+            lambda token: self._mean(self.skeleton(token))
+        )  # of a whole definition
         #: Of a function's first line: all that a declaration of it is made from.
         self.head = _OnDemand(self._head)
         self._skeletons: dict[str, Skeleton] = {}  # of definitions, by token
@@ -276,6 +279,7 @@ class Meanings:
         self.modules = [ModuleMeaning(program, i, names) for i, names in enumerate(known)]
         count = range(len(self.modules))
         self._sources = [program.source(i) for i in count]
+        self._values: dict[object, bytes] = _OnDemand(value_digest)
         # By module: what is known of a symbol without imports; by stage and module: all that a unit
         # knows of a symbol, and a definition with that of everything that it names.
         self._plain = [_OnDemand(partial(self._declared, i)) for i in count]
@@ -303,7 +307,7 @@ class Meanings:
         """What is known of symbols that the clean-up brought in: it makes `puts` of a `printf`."""
         program = self._program
         body = program.body(module, token)
-        if body is None:
+        if body is None or body.given:
             return
         symbols = self.modules[module].skeleton(token).symbols
         old = map(program.names[module].get, symbols)
@@ -359,7 +363,7 @@ class Meanings:
             # How long a body is does not matter once it is too long.
             lines = min(body.lines, self._longest + 1)
             where = (lines, body.importable, body.home, body.heat, name in program.once)
-        parts = [plain, value_digest(where)]
+        parts = [plain, self._values[where]]
         found = program.definitions.get(name)
         if found and importable_constant(program.modules[found.module].entities[found.token]):
             symbols = self.modules[found.module].skeleton(found.token).symbols

@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import IO, Final
 
-#: So much stays in memory: the objects of sqlite3 are 6 MB.
-_IN_MEMORY: Final = 32 << 20
+#: So much is gathered before it is written; the objects of sqlite3 are 6 MB and never are.
+_IN_MEMORY: Final = 16 << 20
 
 
 class Spool(Mapping[int, bytes]):
     """Bytes by number, each put aside once. Not to be used from several threads or processes at a time."""
 
     def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - lives as long as the spool
         self._places: dict[int, tuple[int, int]] = {}
-        self._end = 0
+        self._file: IO[bytes] | None = None
+        self._written = 0
+        self._recent = bytearray()
 
     def put(self, number: int, data: bytes) -> None:
         """Keeps `data` under a number."""
-        self._file.seek(self._end)
-        self._file.write(data)
-        self._places[number] = self._end, len(data)
-        self._end += len(data)
+        self._places[number] = self._written + len(self._recent), len(data)
+        self._recent += data
+        if len(self._recent) > _IN_MEMORY:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the spool
+            self._file.write(self._recent)
+            self._file.flush()
+            self._written += len(self._recent)
+            self._recent.clear()
 
     def __getitem__(self, number: int) -> bytes:
         start, size = self._places[number]
-        self._file.seek(start)
-        return self._file.read(size)
+        if start >= self._written:
+            return bytes(self._recent[start - self._written : start - self._written + size])
+        assert self._file
+        data = os.pread(self._file.fileno(), size, start)
+        if len(data) != size:
+            raise OSError(f"a temporary file in {tempfile.gettempdir()} was cut short")
+        return data
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._places)

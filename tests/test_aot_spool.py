@@ -15,6 +15,7 @@ def test_bytes_come_back_by_number(in_memory: int, monkeypatch: pytest.MonkeyPat
         expected[number] = bytes([number]) * (number * 5)
         spooled.put(number, expected[number])
         assert dict(spooled) == expected, "reading does not disturb what is written next"
+    assert (spooled._file is None) == (in_memory > 100)
     assert list(spooled) == [7, 3, 5, 0] and len(spooled) == 4 and 4 not in spooled
     with pytest.raises(KeyError):
         spooled[4]
