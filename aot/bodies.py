@@ -24,6 +24,7 @@ from nativecache.aot.index import Entity, Module, references, symbol_name
 from nativecache.aot.key import Compiler, Options, compute_key
 from nativecache.aot.meaning import Meanings
 from nativecache.aot.memo import CleanUp, Memo, own_code
+from nativecache.aot.names import pack, pack_pairs, unpack
 from nativecache.aot.partition import Unit, is_always_inline, structors
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.aot.profile import HOT, WARM
@@ -85,7 +86,8 @@ def find_bodies(
             number_module(engine.simplify(text.text, options)) if known is None else str(known, "latin-1")
         )
         mentions = _mentions_printed(result, text.bindings)
-        return CleanUp(digest, _lines(result), text.bindings, mentions), (result if known is None else None)
+        made = CleanUp(digest, _lines(result), pack_pairs(text.bindings), pack(mentions))
+        return made, (result if known is None else None)
 
     def add(unit: Unit, made: CleanUp, text: memoryview | bytes) -> None:
         source = program.source(unit.module)
@@ -111,7 +113,7 @@ def find_bodies(
                 program.bodies[unit.name] = Body(
                     lines=_cost(source.module, entity, lines * _LEFT_LINES),
                     importable=_importable(meanings, program, unit),
-                    mentions=_mentions(meanings, program, unit),
+                    mentions=pack(_mentions(meanings, program, unit)),
                     given=(source, entity),
                     heat=_heat(source.module, entity),
                 )
@@ -135,11 +137,11 @@ def find_bodies(
         body = program.body(unit.module, unit.tokens[0]) if unit.kind == "function" else None
         if body and (
             (program.interposable and _exported(program, unit))
-            or (program.separate and program.mentions_local(unit.module, body.mentions))
+            or (program.separate and program.mentions_local(unit.module, unpack(body.mentions)))
         ):
             body.home = unit.module
-    for pack in packs:
-        pack.save()
+    for used in packs:
+        used.save()
 
 
 def _importable(meanings: Meanings, program: Program, unit: Unit) -> bool:
@@ -169,9 +171,9 @@ def find_called_once(
     callers: dict[str, str] = {}
     for unit in units:
         body = program.body(unit.module, unit.tokens[0]) if unit.kind == "function" else None
-        for name, count in (_mentions(meanings, program, unit) if body is None else body.mentions).items():
-            mentions[name] += count
-            callers[name] = unit.name if body is not None else ""
+        names = _mentions(meanings, program, unit) if body is None else unpack(body.mentions)
+        mentions.update(names)
+        callers.update(dict.fromkeys(names, unit.name if body is not None else ""))
     fixed = {units[i].name for i in roots} | program.asm_words | program.wrapped
     for i, module in enumerate(program.modules):
         # Bodies without a unit of their own are carried into any unit.
@@ -204,8 +206,8 @@ def find_called_once(
         once |= more
 
 
-def _mentions(meanings: Meanings, program: Program, unit: Unit) -> dict[str, int]:
-    """How often a unit names each symbol (2 for any more than once), what it defines left out once each."""
+def _mentions(meanings: Meanings, program: Program, unit: Unit) -> list[str]:
+    """The symbols that a unit names, those named more often twice; what it defines is left out once."""
     source = program.source(unit.module)
     own: Counter[str] = Counter()
     for token in unit.tokens:
@@ -215,17 +217,18 @@ def _mentions(meanings: Meanings, program: Program, unit: Unit) -> dict[str, int
     own.subtract(unit.tokens)
     if unit.kind == "structors":
         own.update(slot.function for slot in structors(program, unit.module, final=True))
-    return {source.names[token]: n for token, n in own.items() if n > 0 and token in source.names}
+    return [source.names[token] for token in own.elements() if token in source.names]
 
 
-def _mentions_printed(text: str, bindings: Mapping[str, str]) -> dict[str, int]:
-    """How often the functions of a printed unit name each symbol, themselves left out."""
-    found: Counter[str] = Counter()
-    for part in text.split("\n}\n")[:-1]:
-        tokens = references(part[part.index("define ") :])
-        found.update(tokens[1:])
-    names = {token: symbol_name(token) for token in found if not token.startswith("@llvm.")}
-    return {bindings.get(name, name): found[token] for token, name in names.items()}
+def _mentions_printed(text: str, bindings: Mapping[str, str]) -> list[str]:
+    """The symbols that the functions of a printed unit name, as often as they do, themselves left out."""
+    found = [
+        token
+        for part in text.split("\n}\n")[:-1]
+        for token in references(part[part.index("define ") :])[1:]
+        if not token.startswith("@llvm.")
+    ]
+    return [bindings.get(name, name) for name in map(symbol_name, found)]
 
 
 def _is_private(program: Program, name: str) -> bool:

@@ -22,7 +22,6 @@ from nativecache.aot.extract import (
     IMPORT_TOTAL,
     NO_IMPORTS,
     ImportLimits,
-    UnitText,
     extract,
 )
 from nativecache.aot.front import Front, is_native, is_source
@@ -32,6 +31,7 @@ from nativecache.aot.link_record import LinkRecord, digest_link
 from nativecache.aot.load import Loaded, index, load
 from nativecache.aot.meaning import Meanings, digest, value_digest
 from nativecache.aot.memo import KeyedUnit, Memo
+from nativecache.aot.names import pack_pairs, unpack_pairs
 from nativecache.aot.partition import Unit, partition
 from nativecache.aot.pool import Done, Job, Pool, WorkerDied
 from nativecache.aot.program import Program, resolve_symbols
@@ -150,12 +150,14 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         sources = front.sources
         engine = llvm.find_engine(request.engine, sources.end.clang.command[0] if sources else None)
         libraries = _libraries(request)
-    # Load the inputs; LLVM reads them in worker processes, for it may not survive them.
-    with clock.phase("load"), Pool(request.threads, {"read": llvm.read_module}) as pool:
-        loaded = load(request.inputs, sources, pool)
+    # Load the inputs as IR that LLVM has accepted and printed, or would print as it stands.
+    with clock.phase("load"):
+        loaded = load(request.inputs, sources, request.store, threads=request.threads)
     # Find the entities in the printed text.
     with clock.phase("index"):
         modules = index(loaded.texts)
+        files = [assembler_reads(text) for _, text in loaded.texts]
+        loaded = replace(loaded, texts=())  # the index has all of them, in pieces
     # Agree on one target for all of them.
     options = _choose_target(request, modules)
     # Resolve symbols over the whole program.
@@ -173,7 +175,6 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     # What each input's units meant and became in earlier builds.
     with clock.phase("memo"):
         memos = [Memo(m.label, engine.identity, options, request.store) for m in modules]
-        files = [assembler_reads(text) for _, text in loaded.texts]
         context = value_digest((options, limits, final, program.interposable, program.separate, files))
         meanings = Meanings(program, context, memos, longest=longest_import(program, limits))
     # Clean each function up alone, so that callees worth inlining can be told and carried.
@@ -486,11 +487,11 @@ class _Work:
         self.meanings, self.memos = meanings, memos
         self.own: dict[str, str] = {}  # digests of the units' own code, by name
         self.clock, self.progress, self.threads = clock, progress, request.threads
-        self.objects: dict[int, tuple[bytes, Mapping[str, str]]] = {}
+        self.objects: dict[int, tuple[bytes, str]] = {}
         self.keys: dict[int, str] = {}
         self.seen: set[int] = set()
         self.needed: deque[int] = deque()  # reached, and not yet looked at
-        self.waiting: dict[str, list[tuple[int, Mapping[str, str]]]] = defaultdict(list)  # by key
+        self.waiting: dict[str, list[tuple[int, str]]] = defaultdict(list)  # by key
         self.ready: dict[str, Entry] = {}  # compiled by this build, by key
         self.compiled: list[Compiled] = []
         self.compiled_units: list[int] = []
@@ -503,7 +504,7 @@ class _Work:
         if request.verify_percent:
             record.turn += 1
 
-    def run(self, roots: list[int]) -> dict[int, tuple[bytes, Mapping[str, str]]]:
+    def run(self, roots: list[int]) -> dict[int, tuple[bytes, str]]:
         """Objects and bindings of all reached units by unit index, in unit order."""
         spans: dict[str, list[float]] = {}
         with Pool(self.threads, {"key": self._key, "compile": self._compile}) as self.pool:
@@ -528,7 +529,7 @@ class _Work:
 
     # In the workers: these see only what is passed to them and the program as it was when forked.
 
-    def _key(self, index: int) -> tuple[str, bytes, UnitText, tuple[float, float]]:
+    def _key(self, index: int) -> tuple[KeyedUnit, bytes, tuple[float, float]]:
         start = time.process_time()
         options = self.options_of(self.units[index])
         layout = self.program.modules[self.units[index].module].datalayout
@@ -544,7 +545,8 @@ class _Work:
         middle = time.process_time()
         bitcode = self.engine.unit_bitcode(text.text)
         key = compute_key(self.engine.identity, options, bitcode, assembler_reads(text.text))
-        return key, bitcode, replace(text, text=""), (middle - start, time.process_time() - middle)
+        keyed = KeyedUnit(key, text.own, pack_pairs(text.bindings), text.imported)
+        return keyed, bitcode, (middle - start, time.process_time() - middle)
 
     def _compile(self, bitcode: bytes, options: Options) -> tuple[bytes, list[str], list[str], float]:
         start = time.process_time()
@@ -572,8 +574,8 @@ class _Work:
             if self._has_meaning(unit):
                 meaning = self.meanings.unit(unit.module, unit.tokens, imports=True)
                 known = self.memos[unit.module].unit(meaning)
-                if known and known.imported == self._imported(known.text):
-                    self._use(index, known.key, known.text, None)
+                if known and known.meanings == self._imported(known):
+                    self._use(index, known, None)
                     continue
             self.pool.submit(Job("key", (index, meaning), (index,)), priority=_KEYS_FIRST)
 
@@ -587,50 +589,51 @@ class _Work:
             return not self.limits.lines or self.program.body(unit.module, unit.tokens[0]) is not None
         return unit.kind == "data"
 
-    def _imported(self, text: UnitText) -> bytes:
-        return digest(*map(self.meanings.body, text.imported))
+    def _imported(self, unit: KeyedUnit) -> bytes:
+        return digest(*map(self.meanings.body, unit.imported))
 
     def _keyed(self, done: Done) -> None:
         index, meaning = done.job.tag
         if done.error is not None:
             self._fail(index, done.error)
             return
-        key, bitcode, text, (extract_cpu, key_cpu) = done.result
+        keyed, bitcode, (extract_cpu, key_cpu) = done.result
         self.clock.add("extract", 0.0, extract_cpu)
         self.clock.add("key", 0.0, key_cpu)
-        if self.verifier.is_recorded_wrong(index, self._label(index), key):
+        if self.verifier.is_recorded_wrong(index, self._label(index), keyed.key):
             unit = self.units[index]
             meaning = self.meanings.unit(unit.module, unit.tokens, imports=True)  # to be recorded again
         if meaning is not None:
             memo = self.memos[self.units[index].module]
-            memo.add_unit(meaning, KeyedUnit(key, text, self._imported(text)))
-        self._use(index, key, text, bitcode)
+            memo.add_unit(meaning, replace(keyed, meanings=self._imported(keyed)))
+        self._use(index, keyed, bitcode)
 
-    def _use(self, index: int, key: str, text: UnitText, bitcode: bytes | None) -> None:
+    def _use(self, index: int, keyed: KeyedUnit, bitcode: bytes | None) -> None:
         """Takes the object of a key, or has it compiled; without bitcode, after that was made."""
-        self.own[self.units[index].name] = text.own
-        self.keys[index] = key
+        key = self.keys[index] = keyed.key
+        self.own[self.units[index].name] = keyed.own
         if key in self.waiting:
-            self.waiting[key].append((index, text.bindings))
+            self.waiting[key].append((index, keyed.bindings))
             self.shared += 1
             return
         if key in self.ready:
             self.shared += 1
-            self._take(index, self.ready[key], text.bindings)
+            self._take(index, self.ready[key], keyed.bindings)
             return
-        with self.clock.phase("look-up"):
-            entry = self.store.load(key)
+        wall, cpu = time.perf_counter(), time.process_time()
+        entry = self.store.load(key)
+        self.clock.add("look-up", time.perf_counter() - wall, time.process_time() - cpu)
         sampled = entry is not None and self.verifier.samples(key)
         if entry is not None and not sampled:
             self.saved += float(entry.meta.get("milliseconds", 0))  # type: ignore[arg-type]
-            self._take(index, entry, text.bindings)
+            self._take(index, entry, keyed.bindings)
             return
         if bitcode is None:
             if sampled:
                 self.verifier.expect(index, key)
             self.pool.submit(Job("key", (index, None), (index,)), priority=_KEYS_FIRST)
             return
-        self.waiting[key].append((index, text.bindings))
+        self.waiting[key].append((index, keyed.bindings))
         if entry is not None:
             self.verifier.hold(entry, bitcode)
         else:
@@ -667,12 +670,13 @@ class _Work:
         if self.progress:
             self.progress(len(self.compiled), self.missing)
 
-    def _take(self, index: int, entry: Entry, bindings: Mapping[str, str]) -> None:
+    def _take(self, index: int, entry: Entry, bindings: str) -> None:
         """Keeps a unit's object and follows what it leaves undefined."""
         self.objects[index] = (entry.payload, bindings)
         undefined: Any = entry.meta["undefined"]
+        names = unpack_pairs(bindings)
         for name in undefined:
-            for target in self.defined_in.get(bindings.get(name, name), ()):
+            for target in self.defined_in.get(names.get(name, name), ()):
                 self._need(target)
 
     def _display(self, unit: Unit) -> str:

@@ -15,6 +15,7 @@ from typing import Final
 from nativecache.aot import llvm
 from nativecache.aot.errors import BuildError
 from nativecache.aot.extract import FILE_PLACEHOLDER
+from nativecache.aot.names import unpack_pairs
 from nativecache.aot.partition import Unit
 from nativecache.aot.pool import Job, Pool
 from nativecache.aot.program import Program
@@ -51,11 +52,11 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """All that goes into the output. `objects`: by unit index, the unit's output and its bindings."""
+    """All that goes into the output. `objects`: by unit index, the unit's output and its bindings, packed."""
 
     program: Program
     units: tuple[Unit, ...]
-    objects: Mapping[int, tuple[bytes, Mapping[str, str]]]
+    objects: Mapping[int, tuple[bytes, str]]
     native_before: tuple[Path, ...]
     native_after: tuple[Path, ...]
     cplusplus: bool
@@ -152,7 +153,7 @@ def write_file(path: Path, data: bytes) -> str:
 
 def _names(image: Image, index: int) -> dict[str, str]:
     module = image.program.modules[image.units[index].module]
-    return {**image.objects[index][1], FILE_PLACEHOLDER: os.path.basename(module.source_file)}
+    return {**unpack_pairs(image.objects[index][1]), FILE_PLACEHOLDER: os.path.basename(module.source_file)}
 
 
 def _members(image: Image) -> Iterator[tuple[int, str, bytes]]:

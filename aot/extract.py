@@ -589,9 +589,10 @@ def importable(program: Program, source: Source, entity: Entity, symbols: Collec
     """
     if entity.linkage in INTERPOSABLE or takes_block_address(entity, source.module):
         return False
-    if source.names[entity.token] in program.wrapped or not program.opaque_bases.isdisjoint(
-        source.names.get(token, "") for token in symbols
-    ):
+    if source.names[entity.token] in program.wrapped:
+        return False
+    bases = program.opaque_bases
+    if bases and not bases.isdisjoint(source.names.get(token, "") for token in symbols):
         return False
     if entity.has_asm and _ASM_DEFINITION.search(" ".join(inline_asm(entity))):
         return False

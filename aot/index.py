@@ -242,18 +242,20 @@ def inline_asm(entity: Entity) -> list[str]:
 
 def index_module(text: str, label: str) -> Module:
     """Indexes a printed module. The text must be LLVM's own output (one character per byte)."""
-    *chunks, rest = text.split("\n}\n")
     entities: dict[str, Entity] = {}
     outside = []
     bodies = []
     # Most modules have neither: one search then does for all their functions.
     plain = " asm " not in text and _BLOCK_ADDRESS not in text
-    for chunk in chunks:
-        start = 0 if chunk.startswith("define ") else chunk.index("\ndefine ") + 1
-        outside.append(chunk[:start])
-        body = chunk[start:] + "\n}\n"
+    at = 0
+    while (end := text.find("\n}\n", at)) >= 0:
+        start = at if text.startswith("define ", at) else text.index("\ndefine ", at, end) + 1
+        outside.append(text[at:start])
+        at = end + 3
+        body = text[start:at]
         # Only error messages use it, and every edit above the statement would change it.
         bodies.append(_ASM_PLACE.sub("", body) if not plain and " !srcloc " in body else body)
+    rest = text[at:]
     outside.append(rest)
     top = "".join(outside)
 
@@ -274,7 +276,7 @@ def index_module(text: str, label: str) -> Module:
     source = _SOURCE.search(top)
     return Module(
         label=label,
-        source_file=unescape(source[1]) if source else label,
+        source_file=unescape(source[1]) if source else "<string>",  # as LLVM prints it
         triple=target.get("triple", ""),
         datalayout=target.get("datalayout", ""),
         types=dict(_TYPES.findall(top)),

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from nativecache.aot import clang
+from nativecache.aot import clang, llvm
+from nativecache.aot.accepted import Accepted, is_as_printed
 from nativecache.aot.errors import BuildError
 from nativecache.aot.extract import local_names, type_names
 from nativecache.aot.front import Sources, is_native, is_source, unreadable
 from nativecache.aot.index import Module, index_module
 from nativecache.aot.pool import Job, Pool, WorkerDied
+from nativecache.cache.lookup import EntryStore
 
 _IR: Final = frozenset((".ll", ".bc"))
 _KNOWN: Final = ".ll .bc .c .cc .cpp .cxx .s .o .a .so"
+_BITCODE: Final = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")
 _MAGIC: Final = (b"\x7fELF", b"!<arch>", b"!<thin>")
 
 
@@ -43,10 +46,11 @@ class _Text:
     printed: bool
 
 
-def load(inputs: Sequence[Path], sources: Sources | None, pool: Pool) -> Loaded:
+def load(inputs: Sequence[Path], sources: Sources | None, store: EntryStore, *, threads: int) -> Loaded:
     """Reads all inputs; `sources` has compilers at work on those that need one.
 
-    Raises BuildError with every input that cannot be read, each on a line of its own.
+    LLVM reads IR in worker processes, for it may not survive that, and only what `store` does not tell
+    to be fit as it stands. Raises BuildError with every input that cannot be read, each on a line of its own.
     """
     problems: list[str] = []
     warnings: list[str] = []
@@ -60,7 +64,7 @@ def load(inputs: Sequence[Path], sources: Sources | None, pool: Pool) -> Loaded:
             continue
         elif is_native(path) or _starts(path, _MAGIC):
             native[n] = path
-        elif path.suffix in _IR or _starts(path, (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")):
+        elif path.suffix in _IR or _starts(path, _BITCODE):
             texts[n] = _Text(path.read_bytes(), printed=False)
         else:
             problems.append(f"{path}: unknown kind of input; known are {_KNOWN}")
@@ -76,7 +80,9 @@ def load(inputs: Sequence[Path], sources: Sources | None, pool: Pool) -> Loaded:
             whole.append(str(inputs[n]))
         else:
             texts[n] = _Text(answer.output, run.front.prints)
-    printed = _print_all(inputs, texts, pool, problems)
+    reader = _Reader(inputs, texts, store)
+    printed = reader.print_all(threads)
+    problems += reader.problems
     if problems:
         raise BuildError(*problems)
     cplusplus = any(path.suffix in clang.CPLUSPLUS for path in inputs)
@@ -105,36 +111,70 @@ def _starts(path: Path, magic: tuple[bytes, ...]) -> bool:
         return file.read(8).startswith(magic)
 
 
-def _print_all(
-    inputs: Sequence[Path], texts: dict[int, _Text], pool: Pool, problems: list[str]
-) -> dict[int, str]:
-    """Every text as LLVM prints it, in forms that the index can read without ambiguity."""
-    ready: dict[int, str] = {}
-    for n, text in texts.items():
-        if text.printed:
-            ready[n] = text.data.decode("latin-1")
-        else:
-            pool.submit(Job("read", n, (text.data,)))
-    _collect(inputs, pool, ready, problems)
-    for n, printed in ready.items():
-        if _ambiguous(printed):
-            pool.submit(Job("read", n, (printed.encode("latin-1"), True)))
-    _collect(inputs, pool, ready, problems)
-    return ready
+class _Reader:
+    """Makes every text what LLVM prints, in forms that the index can read without ambiguity."""
 
+    def __init__(self, inputs: Sequence[Path], texts: dict[int, _Text], store: EntryStore) -> None:
+        self.problems: list[str] = []
+        self._inputs, self._texts = inputs, texts
+        self._accepted = {
+            n: Accepted(text.data, llvm.Llvmlite().identity, store)
+            for n, text in texts.items()
+            if not text.printed and not text.data.startswith(_BITCODE)
+        }
 
-def _collect(inputs: Sequence[Path], pool: Pool, ready: dict[int, str], problems: list[str]) -> None:
-    for done in pool.results():
-        n = done.job.tag
-        if done.error is None:
-            ready[n] = done.result
-        elif isinstance(done.error, WorkerDied):
-            problems.append(f"{inputs[n]}: LLVM cannot read it ({done.error}); is the file damaged?")
-        else:
-            problems.append(f"{inputs[n]}: {done.error}")
+    def print_all(self, threads: int) -> dict[int, str]:
+        ready: dict[int, str] = {}
+        tasks: dict[str, Callable[..., Any]] = {
+            "read": self._read,
+            "read some": self._read_some,
+            "clear": llvm.read_module,
+        }
+        with Pool(threads, tasks) as pool:
+            for n, text in self._texts.items():
+                new = self._accepted[n].new_functions() if n in self._accepted else None
+                if text.printed or new == []:
+                    ready[n] = text.data.decode("latin-1")
+                elif new:
+                    pool.submit(Job("read some", n, (n, new)))
+                else:
+                    pool.submit(Job("read", n, (n,)))
+            self._collect(pool, ready)
+            for n, printed in ready.items():
+                if _ambiguous(printed):
+                    pool.submit(Job("clear", n, (printed.encode("latin-1"), True)))
+            self._collect(pool, ready)
+        return ready
+
+    # In the workers, which have the texts since they are forks.
+
+    def _read(self, n: int) -> str | None:
+        """What LLVM prints, if that is anything new."""
+        data = self._texts[n].data
+        printed = llvm.read_module(data)
+        return None if n in self._accepted and is_as_printed(data, printed.encode("latin-1")) else printed
+
+    def _read_some(self, n: int, new: list[int]) -> bool:
+        return self._accepted[n].accepts(new, llvm.read_module)
+
+    # In the driver.
+
+    def _collect(self, pool: Pool, ready: dict[int, str]) -> None:
+        for done in pool.results():
+            n, path = done.job.tag, self._inputs[done.job.tag]
+            if done.job.task == "read some" and (done.error or not done.result):
+                pool.submit(Job("read", n, (n,)))  # for LLVM's own words on it, or its own text
+            elif isinstance(done.error, WorkerDied):
+                self.problems.append(f"{path}: LLVM cannot read it ({done.error}); is the file damaged?")
+            elif done.error:
+                self.problems.append(f"{path}: {done.error}")
+            elif isinstance(done.result, str):
+                ready[n] = done.result
+            else:
+                self._accepted[n].save()
+                ready[n] = self._texts[n].data.decode("latin-1")
 
 
 def _ambiguous(text: str) -> bool:
     """Whether some local name would be taken for a type's."""
-    names = local_names(text)
-    return bool(names) and not names.isdisjoint(type_names(text))
+    return " = type " in text and not local_names(text).isdisjoint(type_names(text))

@@ -18,50 +18,54 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Final, Protocol
 
 from nativecache.aot.extract import importable_constant, must_import
 from nativecache.aot.index import TOKEN, Entity, aliasee, split_global
+from nativecache.aot.names import unpack
 from nativecache.aot.partition import structors
 from nativecache.aot.program import Program, copyable
 
 _NODE: Final = re.compile(r"!\d+", re.ASCII)
 
 #: Bytes of a digest: an accident within one cache has a chance of 2^-64 at four billion of them.
-_SIZE: Final = 16
+DIGEST: Final = 16
 
 
 def digest(*digests: bytes) -> bytes:
     """The digest of some digests."""
-    return hashlib.sha256(b"".join(digests)).digest()[:_SIZE]
+    return hashlib.sha256(b"".join(digests)).digest()[:DIGEST]
 
 
 def text_digest(text: str) -> bytes:
     """The digest of a piece of IR, one byte per character."""
-    return hashlib.sha256(text.encode("latin-1")).digest()[:_SIZE]
+    return hashlib.sha256(text.encode("latin-1")).digest()[:DIGEST]
 
 
 def value_digest(value: object) -> bytes:
     """The digest of what a value of plain types looks like."""
-    return hashlib.sha256(repr(value).encode("utf-8", "surrogateescape")).digest()[:_SIZE]
+    return hashlib.sha256(repr(value).encode("utf-8", "surrogateescape")).digest()[:DIGEST]
 
 
 @dataclass(frozen=True, slots=True)
 class Skeleton:
-    """A piece of IR without the spelling of its tokens; those in order of first use, each once."""
+    """A piece of IR without the spelling of what it names; that in order of first use, each once.
+
+    Names of values and contents of strings mean themselves, so they stay.
+    """
 
     shape: bytes
     symbols: tuple[str, ...]  # tokens of globals
-    others: tuple[str, ...]
+    others: tuple[str, ...]  # of types, attribute groups, metadata and comdats
     #: Symbols that are named more than once.
     repeated: tuple[str, ...]
 
 
-def skeleton(text: str) -> Skeleton:
-    """One regex split, one join and a digest."""
+def skeleton(text: str, types: Container[str]) -> Skeleton:
+    """One regex split, one join and a digest. `types`: those of the module, spelled like values."""
     parts = TOKEN.split(text)
     tokens = parts[1::2]
     symbols: list[str] = []
@@ -71,6 +75,8 @@ def skeleton(text: str) -> Skeleton:
         if token[0] == "@":
             ranks[token] = f"\0@{len(symbols)}\0"
             symbols.append(token)
+        elif token[0] == '"' or (token[0] == "%" and token not in types):
+            ranks[token] = token
         else:
             ranks[token] = f"\0{len(others)}\0"
             others.append(token)
@@ -164,10 +170,10 @@ class ModuleMeaning:
                 name = text_digest(entity.text)
                 found = self._known.skeleton(name)
                 if found is None:
-                    found = skeleton(entity.text)
+                    found = skeleton(entity.text, self._module.types)
                     self._known.add_skeleton(name, found)
             else:
-                found = skeleton(entity.text)
+                found = skeleton(entity.text, self._module.types)
             self._skeletons[token] = found
         return found
 
@@ -177,7 +183,7 @@ class ModuleMeaning:
         return digest(text_digest("\0".join(parts[0::2])), *map(self._spelled.__getitem__, parts[1::2]))
 
     def _tokens(self, text: str) -> bytes:
-        return self._mean(skeleton(text))
+        return self._mean(skeleton(text, self._module.types))
 
     def _mean(self, bones: Skeleton) -> bytes:
         spelled = self._spelled.__getitem__
@@ -269,6 +275,7 @@ class Meanings:
         self._longest = longest
         self.modules = [ModuleMeaning(program, i, names) for i, names in enumerate(known)]
         count = range(len(self.modules))
+        self._sources = [program.source(i) for i in count]
         # By module: what is known of a symbol without imports; by stage and module: all that a unit
         # knows of a symbol, and a definition with that of everything that it names.
         self._plain = [_OnDemand(partial(self._declared, i)) for i in count]
@@ -300,33 +307,43 @@ class Meanings:
             return
         symbols = self.modules[module].skeleton(token).symbols
         old = {program.names[module].get(symbol, "") for symbol in symbols}
-        for name in sorted(body.mentions.keys() - old):
+        for name in sorted(set(unpack(body.mentions)) - old):
             if found := program.definitions.get(name):
                 yield self._seen[True][found.module][found.token]
 
     def _see(self, module: int, imports: bool, token: str) -> bytes:
-        return digest(*self._views(module, token, imports=imports))
-
-    def _views(self, module: int, token: str, *, imports: bool) -> Iterator[bytes]:
-        """The symbol, what it is a second name of, and the bodies that go wherever those are named."""
-        program = self._program
-        stack, done = [(module, token)], {(module, token)}
-        while stack:
-            at, current = stack.pop()
-            yield self._view(at, current, imports=imports)
-            below: list[tuple[int, str]] = []
-            entity = program.modules[at].entities.get(current)
-            if entity is None:
-                continue
-            found = program.definitions.get(program.names[at][current])
-            other = program.modules[found.module].entities[found.token] if found else entity
-            if other.kind == "alias":
-                below.append((found.module if found else at, aliasee(other)))
-            if must_import(program, program.source(at), entity):
-                yield digest(self.modules[at].context, self.modules[at].meaning[current])
-                below += [(at, symbol) for symbol in self.modules[at].skeleton(current).symbols]
+        view = self._view(module, token, imports=imports)
+        carried, below = self._attached(module, token)
+        if not below and carried is None:  # as nearly always
+            return digest(view)
+        parts, stack, done = [view], [], {(module, token)}
+        while True:
+            if carried is not None:
+                parts.append(carried)
             stack += [place for place in below if place not in done]
             done.update(below)
+            if not stack:
+                return digest(*parts)
+            place = stack.pop()
+            parts.append(self._view(*place, imports=imports))
+            carried, below = self._attached(*place)
+
+    def _attached(self, module: int, token: str) -> tuple[bytes | None, list[tuple[int, str]]]:
+        """A body that goes wherever the symbol is named, and what that names; what it is a second name of."""
+        program = self._program
+        entity = program.modules[module].entities.get(token)
+        if entity is None:
+            return None, []
+        below: list[tuple[int, str]] = []
+        found = program.definitions.get(program.names[module][token])
+        other = program.modules[found.module].entities[found.token] if found else entity
+        if other.kind == "alias":
+            below.append((found.module if found else module, aliasee(other)))
+        if not must_import(program, self._sources[module], entity):
+            return None, below
+        meaning = self.modules[module]
+        below += [(module, symbol) for symbol in meaning.skeleton(token).symbols]
+        return digest(meaning.context, meaning.meaning[token]), below
 
     def _view(self, module: int, token: str, *, imports: bool) -> bytes:
         plain = self._plain[module][token]

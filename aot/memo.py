@@ -10,19 +10,24 @@ lost, old or damaged file costs time only.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
+import sys
+from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path, PurePath
-from typing import Any
+from struct import Struct
+from sys import intern
+from typing import Final
 
-from nativecache.aot.extract import UnitText
 from nativecache.aot.key import Compiler, Options, compute_key
-from nativecache.aot.meaning import Skeleton
+from nativecache.aot.meaning import DIGEST, Skeleton
+from nativecache.aot.names import pack, unpack
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
+
+_HEAD: Final = Struct("<QQ")
 
 
 @cache
@@ -39,8 +44,8 @@ class CleanUp:
 
     text: bytes  # digest of the text that was cleaned up
     lines: int
-    bindings: Mapping[str, str]
-    mentions: Mapping[str, int]
+    bindings: str  # packed pairs
+    mentions: str  # packed names
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +53,12 @@ class KeyedUnit:
     """A unit's key, and all of its text that the rest of the build needs."""
 
     key: str
-    text: UnitText  # without the text itself
+    #: As in UnitText.
+    own: str
+    bindings: str  # packed pairs
+    imported: tuple[str, ...]
     #: Digest over the imported bodies' meanings.
-    imported: bytes
+    meanings: bytes = b""
 
 
 class Memo:
@@ -61,74 +69,117 @@ class Memo:
         self._store = store
         self._key = compute_key(compiler, options, b"memo %s\0%s" % (own_code().encode(), name))
         entry = store.load(self._key)
-        tables = json.loads(entry.payload) if entry else ({}, {}, {})
-        self._skeletons, self._clean_ups, self._units = map(_Table, tables)
+        rest = memoryview(entry.payload if entry else _Table().packed() * 3)
+        self._skeletons, rest = _Table.read(rest)
+        self._clean_ups, rest = _Table.read(rest)
+        self._units, rest = _Table.read(rest)
 
     def skeleton(self, name: bytes) -> Skeleton | None:
         """The skeleton of a definition, by the digest of its text."""
         record = self._skeletons.use(name)
         if record is None:
             return None
-        shape, symbols, others, repeated = record
-        return Skeleton(bytes.fromhex(shape), _words(symbols), _words(others), _words(repeated))
+        shape, count, repeated, *tokens = record
+        # Most symbols are named by several functions.
+        symbols, n = tuple(map(intern, tokens[: int(count)])), len(tokens) - int(repeated)
+        return Skeleton(bytes.fromhex(shape), symbols, tuple(tokens[int(count) : n]), tuple(tokens[n:]))
 
     def add_skeleton(self, name: bytes, made: Skeleton) -> None:
-        words = map("\n".join, (made.symbols, made.others, made.repeated))
-        self._skeletons.add(name, [made.shape.hex(), *words])
+        counts = (str(len(made.symbols)), str(len(made.repeated)))
+        self._skeletons.add(name, (made.shape.hex(), *counts, *made.symbols, *made.others, *made.repeated))
 
     def clean_up(self, meaning: bytes) -> CleanUp | None:
         """What became of a function, by its meaning without imports."""
         record = self._clean_ups.use(meaning)
-        return CleanUp(bytes.fromhex(record[0]), *record[1:]) if record else None
+        if record is None:
+            return None
+        text, lines, bound, *names = record
+        return CleanUp(bytes.fromhex(text), int(lines), pack(names[: int(bound)]), pack(names[int(bound) :]))
 
     def add_clean_up(self, meaning: bytes, made: CleanUp) -> None:
-        self._clean_ups.add(meaning, [made.text.hex(), made.lines, dict(made.bindings), dict(made.mentions)])
+        bindings, mentions = unpack(made.bindings), unpack(made.mentions)
+        fields = (made.text.hex(), str(made.lines), str(len(bindings)), *bindings, *mentions)
+        self._clean_ups.add(meaning, fields)
 
     def unit(self, meaning: bytes) -> KeyedUnit | None:
         """What a unit led to, by its meaning."""
         record = self._units.use(meaning)
         if record is None:
             return None
-        key, own, bindings, imported, meanings = record
-        return KeyedUnit(key, UnitText("", bindings, tuple(imported), own), bytes.fromhex(meanings))
+        key, own, meanings, bound, *names = record
+        bindings, imported = pack(names[: int(bound)]), tuple(map(intern, names[int(bound) :]))
+        return KeyedUnit(key, own, bindings, imported, bytes.fromhex(meanings))
 
     def add_unit(self, meaning: bytes, made: KeyedUnit) -> None:
-        text = made.text
-        record = [made.key, text.own, dict(text.bindings), list(text.imported), made.imported.hex()]
-        self._units.add(meaning, record)
+        bindings = unpack(made.bindings)
+        fields = (made.key, made.own, made.meanings.hex(), str(len(bindings)), *bindings, *made.imported)
+        self._units.add(meaning, fields)
 
     def save(self) -> None:
         """Keeps what is new, if anything is."""
         tables = (self._skeletons, self._clean_ups, self._units)
         if any(table.changed for table in tables):
-            payload = json.dumps([table.kept() for table in tables], separators=(",", ":")).encode()
-            self._store.save(Entry(self._key, payload, {}))
+            self._store.save(Entry(self._key, b"".join(table.packed() for table in tables), {}))
 
 
 class _Table:
-    """Records by digest, those of this build told apart from older ones."""
+    """Records by digest, those of this build told apart from older ones. As bytes:
 
-    def __init__(self, old: dict[str, list[Any]]) -> None:
-        self._old = old
-        self._used: dict[str, list[Any]] = {}
+        table   = number of records u64, length of `records` u64, names, ends, records
+        names   = a digest for each record
+        ends    = where each ends in `records`, u64 each
+        records = UTF-8, NULs between the fields of each
+
+    Integers are little-endian. A record is decoded each time it is used, for most of a table rests.
+    """
+
+    def __init__(self, names: bytes = b"", ends: bytes = b"", records: memoryview | bytes = b"") -> None:
+        self._records = records
+        self._ends = _little_endian(array("Q", ends))
+        # By digest, where a record is in `_records`, or itself if it is new.
+        self._old = {names[at : at + DIGEST]: n for n, at in enumerate(range(0, len(names), DIGEST))}
+        self._used: dict[bytes, int | bytes] = {}
         self.changed = False
 
-    def use(self, name: bytes) -> list[Any] | None:
-        word = name.hex()
-        record = self._old.get(word)
-        if record is not None:
-            self._used[word] = record
-        return record
+    @classmethod
+    def read(cls, data: memoryview) -> tuple[_Table, memoryview]:
+        """The table that some bytes begin with, and what follows it."""
+        count, size = _HEAD.unpack_from(data)
+        ends = _HEAD.size + count * DIGEST
+        records = ends + count * 8
+        table = cls(bytes(data[_HEAD.size : ends]), bytes(data[ends:records]), data[records : records + size])
+        return table, data[records + size :]
 
-    def add(self, name: bytes, record: list[Any]) -> None:
-        self._used[name.hex()] = record
+    def use(self, name: bytes) -> list[str] | None:
+        """The fields of a record."""
+        known = self._used.get(name)
+        if known is None:
+            known = self._old.get(name)
+            if known is None:
+                return None
+            self._used[name] = known
+        return str(self._record(known), "utf-8", "surrogateescape").split("\0")
+
+    def add(self, name: bytes, fields: Iterable[str]) -> None:
+        self._used[name] = "\0".join(fields).encode("utf-8", "surrogateescape")
         self.changed = True
 
-    def kept(self) -> dict[str, list[Any]]:
+    def packed(self) -> bytes:
         """This build's records, then older ones, up to as many: a build of another branch may want them."""
         rest = islice((name for name in self._old if name not in self._used), len(self._used))
-        return {**self._used, **{name: self._old[name] for name in rest}}
+        kept = {**self._used, **{name: self._old[name] for name in rest}}
+        records = [self._record(record) for record in kept.values()]
+        ends = _little_endian(array("Q", accumulate(map(len, records))))
+        size = sum(map(len, records))
+        return b"".join((_HEAD.pack(len(kept), size), *kept, ends.tobytes(), *records))
+
+    def _record(self, known: int | bytes) -> bytes | memoryview:
+        if isinstance(known, bytes):
+            return known
+        return self._records[self._ends[known - 1] if known else 0 : self._ends[known]]
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(text.split("\n")) if text else ()
+def _little_endian(numbers: array[int]) -> array[int]:
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers

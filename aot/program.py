@@ -28,6 +28,7 @@ from nativecache.aot.index import (
     symbol_name,
     unescape,
 )
+from nativecache.aot.names import unpack_pairs
 from nativecache.aot.profile import WARM
 
 #: A string is copied into each unit that uses it up to this many characters of IR.
@@ -74,16 +75,17 @@ class Body:
 
     `given` is where it was read; a short function has `printed` instead, which gives what LLVM printed
     after a clean-up of the unit that `bindings` belong to. `lines` judges what inlining it would cost;
-    `importable` tells whether a copy may stand in another unit at all; `mentions` counts the symbols
-    that it names, by final name, itself left out; `heat` is the function's own (see profile.py).
+    `importable` tells whether a copy may stand in another unit at all; `mentions` packs the final
+    names of the symbols that it names, itself left out, some of them more than once if it names them
+    more than once; `heat` is the function's own (see profile.py).
     """
 
     lines: int
     importable: bool
-    mentions: Mapping[str, int]
+    mentions: str
     given: tuple[Source, Entity] | None = None
     printed: Callable[[], str] | None = None
-    bindings: Mapping[str, str] = field(default_factory=dict)
+    bindings: str = ""  # packed pairs
     #: The one module that may import it, where another image could replace it at run time, or where it
     #: names what no other module can.
     home: int | None = None
@@ -95,10 +97,10 @@ class Body:
             return self.given[0]
         assert self.printed is not None
         module = index_module(self.printed(), "")
-        names = {}
+        names, bindings = {}, unpack_pairs(self.bindings)
         for token in module.entities:
             name = symbol_name(token)
-            names[token] = self.bindings.get(name, name)
+            names[token] = bindings.get(name, name)
         return Source(module, names, frozenset(), generated=True)
 
     @cached_property

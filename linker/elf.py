@@ -21,7 +21,7 @@ from .errors import BadObject
 _FILE_HEADER = Struct("<16sHHIQQQIHHHHHH")
 _SECTION = Struct("<IIQQQQIIQQ")
 _SYMBOL = Struct("<IBBHQQ")
-_SYMBOL_NAME = Struct("<I20x")
+_SYMBOL_NAME = Struct("<I2xH16x")  # st_name, st_shndx
 _WORD = Struct("<I")
 _EXTENT = Struct("<QQ")  # sh_offset, sh_size: at 24 in a section header
 
@@ -137,23 +137,24 @@ def rename_symbols(obj: bytes, names: Mapping[str, str]) -> bytes:
     out = bytearray(obj)
     end = len(strings)
     added = []
-    renamed = {}
+    defined = {}
     at = table.offset
-    for (start,) in _SYMBOL_NAME.iter_unpack(_content(obj, table)):
+    for start, section in _SYMBOL_NAME.iter_unpack(_content(obj, table)):
         if start:
             name = strings[start : find(b"\0", start)].decode("utf-8", "surrogateescape")
             new = names.get(name)
             if new is not None:
-                encoded = _encode(new)
+                encoded = new.encode("utf-8", "surrogateescape") + b"\0"
                 _WORD.pack_into(out, at, end)
                 added.append(encoded)
                 end += len(encoded)
-                renamed[name] = new
+                if section != _SHN_UNDEF:
+                    defined[name] = new
         at += 24
-    if not renamed:
+    if not added:
         return obj
     section_names = strings if file.names_index == table.link else _strings(obj, file, file.names_index)
-    followers = {old: new for old, new in renamed.items() if b"." + _encode(old) in section_names}
+    followers = {old: new for old, new in defined.items() if b"." + _encode(old) in section_names}
     if not followers:
         _append_strings(out, file, table.link, strings, added)
     elif file.names_index == table.link:

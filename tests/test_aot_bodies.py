@@ -1,5 +1,6 @@
 """Functions are cleaned up once, and carried where that pays."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from nativecache.aot.index import index_module
 from nativecache.aot.key import Options
 from nativecache.aot.meaning import Meanings
 from nativecache.aot.memo import Memo
+from nativecache.aot.names import unpack
 from nativecache.aot.partition import Unit, partition
 from nativecache.aot.program import Program, resolve_symbols
 from nativecache.cache.entry import Entry
@@ -101,7 +103,7 @@ def test_mentions_are_counted_by_final_names() -> None:
         "define void @f(ptr %p) {\n  call void @in(ptr %p)\n  call void @in(ptr @in)\n"
         "  call void @out(ptr %p)\n  ret void\n}\n"
     )
-    assert program.bodies["f"].mentions == {"in.0": 3, "out": 1}
+    assert Counter(unpack(program.bodies["f"].mentions)) == {"in.0": 3, "out": 1}
 
 
 def test_exported_functions_of_a_shared_library_stay_in_their_file() -> None:

@@ -13,6 +13,7 @@ from nativecache.aot.errors import BuildError
 from nativecache.aot.extract import extract
 from nativecache.aot.index import index_module
 from nativecache.aot.key import Options
+from nativecache.aot.names import pack_pairs
 from nativecache.aot.partition import partition
 from nativecache.aot.program import resolve_symbols
 
@@ -44,7 +45,7 @@ def image(output: str, *texts: str) -> Image:
         text = extract(program, unit, triple=TRIPLE, datalayout="", final=True)
         objects[unit.index] = (
             llvm.Llvmlite().emit(llvm.Llvmlite().unit_bitcode(text.text), options),
-            text.bindings,
+            pack_pairs(text.bindings),
         )
     return Image(program, units, objects, (), (), cplusplus=False, target=None)
 

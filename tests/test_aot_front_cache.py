@@ -11,12 +11,10 @@ from harness import CLANG, build, needs_clang, run
 from rules import write
 
 from nativecache.aot import clang as clang_module
-from nativecache.aot import llvm
 from nativecache.aot.clang import Clang, read_depfile, search_path
 from nativecache.aot.front import FrontEnd, Sources
 from nativecache.aot.front_cache import FrontCache
 from nativecache.aot.load import load
-from nativecache.aot.pool import Pool
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.store import FileStore
@@ -50,11 +48,11 @@ class Space:
         """What clang says of the files: printed IR or bytes of objects, and warnings."""
         time.sleep(0.03)  # else they count as changed while clang was reading
         store = EntryStore(FileStore(self.folder / "cache"))
-        with FrontCache(store, self.environ) as cache, Pool(1, {"read": llvm.read_module}) as pool:
+        with FrontCache(store, self.environ) as cache:
             front = FrontEnd(Clang((str(self.clang),), 22), 0, flags, cache if cached else None)
             inputs = list(map(Path, names))
             sources = Sources(inputs, front, threads=1, outputs=self.folder / "scratch")
-            loaded = load(inputs, sources, pool)
+            loaded = load(inputs, sources, store, threads=1)
             self.reads = cache.reads if cached else self.reads
         objects = [path.read_bytes().hex() for path in loaded.native_before]
         return [*(text for _, text in loaded.texts), *objects, *loaded.warnings]

@@ -9,8 +9,10 @@ from nativecache.aot import llvm
 from nativecache.aot.clang import Clang
 from nativecache.aot.errors import BuildError
 from nativecache.aot.front import FrontEnd, Sources, is_native, is_source
+from nativecache.aot.index import index_module
 from nativecache.aot.load import Loaded, index, load
-from nativecache.aot.pool import Pool
+from nativecache.cache.lookup import EntryStore
+from nativecache.cache.store import FileStore
 
 FUNCTION = "define i32 @f() {\n  ret i32 1\n}\n"
 
@@ -18,8 +20,7 @@ FUNCTION = "define i32 @f() {\n  ret i32 1\n}\n"
 def read(space: Path, *names: str, flags: tuple[str, ...] = ()) -> Loaded:
     inputs = [space / name for name in names]
     sources = Sources(inputs, FrontEnd(Clang((CLANG,), 22), 0, flags), threads=1, outputs=space)
-    with Pool(1, {"read": llvm.read_module}) as pool:
-        return load(inputs, sources, pool)
+    return load(inputs, sources, EntryStore(FileStore(space / "cache")), threads=1)
 
 
 def problems(space: Path, *names: str) -> list[str]:
@@ -41,8 +42,51 @@ def test_objects_archives_and_libraries_go_to_the_linker(name: str) -> None:
 def test_text_and_bitcode_read_alike(tmp_path: Path) -> None:
     (tmp_path / "a.ll").write_text(FUNCTION)
     (tmp_path / "a.bc").write_bytes(llvm.Llvmlite().unit_bitcode(FUNCTION))
-    texts = [text.partition("\n\n")[2] for _, text in read(tmp_path, "a.ll", "a.bc").texts]
-    assert texts == [FUNCTION, FUNCTION]
+    texts = [text for _, text in read(tmp_path, "a.ll", "a.bc").texts]
+    assert [text[text.index("define ") :] for text in texts] == [FUNCTION, FUNCTION]
+
+
+def test_text_that_llvm_would_print_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a.ll").write_text(FUNCTION)
+    (tmp_path / "b.ll").write_text(FUNCTION.replace("  ret", " ret"))
+    as_it_is, as_printed = (text for _, text in read(tmp_path, "a.ll", "b.ll").texts)
+    assert as_it_is == FUNCTION and as_printed.startswith("; ModuleID") and as_printed.endswith(FUNCTION)
+    assert {index_module(text, "").source_file for text in (as_it_is, as_printed)} == {"<string>"}
+
+
+def test_llvm_reads_only_what_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    functions = [f"define i32 @f{n}() {{\n  ret i32 {n}\n}}\n" for n in range(3)]
+    (tmp_path / "a.ll").write_text("".join(functions))
+    read(tmp_path, "a.ll")
+    real = llvm.read_module
+
+    def read_module(data: bytes, clear_names: bool = False) -> str:
+        assert b"ret i32 0" not in data and b"ret i32 2" not in data
+        return real(data, clear_names)
+
+    monkeypatch.setattr(llvm, "read_module", read_module)
+    edited = "".join(functions).replace("ret i32 1", "ret i32 100")
+    for text in ("".join(functions), edited, edited):
+        (tmp_path / "a.ll").write_text(text)
+        assert read(tmp_path, "a.ll").texts[0][1] == text
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("  ret i64 1\n", "a.ll: 7:7: error: value doesn't match function result type 'i32'"),
+        ("  ret i32 @f\n", "a.ll: 7:11: error: global variable reference must have pointer type"),
+        ("  ret i32 %x\n", "a.ll: 7:11: error: use of undefined value '%x'"),
+    ],
+)
+def test_a_function_that_went_bad_is_told_with_its_line(tmp_path: Path, body: str, problem: str) -> None:
+    texts = [FUNCTION, "\n\n", FUNCTION.replace("@f", "@g")]
+    (tmp_path / "a.ll").write_text("".join(texts))
+    read(tmp_path, "a.ll")
+    (tmp_path / "a.ll").write_text("".join(texts).replace("@g() {\n  ret i32 1\n", f"@g() {{\n{body}"))
+    assert problems(tmp_path, "a.ll") == [problem]
+    (tmp_path / "a.ll").write_text("".join(texts))
+    assert read(tmp_path, "a.ll").texts[0][1] == "".join(texts)
 
 
 def test_texts_come_in_the_order_of_the_inputs(tmp_path: Path) -> None:

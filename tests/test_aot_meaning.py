@@ -321,7 +321,7 @@ class Records:
     ) -> None:
         self.limits, self.final, self.packs = limits, final, packs
         self.units: dict[bytes, list[tuple[tuple[str, ...], bytes, str, list[str]]]] = defaultdict(list)
-        self.clean_ups: dict[bytes, tuple[str, dict[str, str], list[str]]] = {}
+        self.clean_ups: dict[bytes, tuple[str, str, list[str]]] = {}
         self.hits = 0
 
     def check(self, texts: list[str]) -> None:
@@ -336,7 +336,7 @@ class Records:
             if body and body.printed:
                 name = meanings.unit(unit.module, unit.tokens, imports=False)
                 cleaned, bindings, where = self.clean_ups.setdefault(
-                    name, (body.printed(), dict(body.bindings), texts)
+                    name, (body.printed(), body.bindings, texts)
                 )
                 assert (body.printed(), body.bindings) == (cleaned, bindings), shown(where, texts)
             text = extract(program, unit, triple=TRIPLE, datalayout="", final=self.final, limits=self.limits)
@@ -498,9 +498,12 @@ def test_numbers_mean_nothing() -> None:
 
 
 def test_a_skeleton_has_each_token_once() -> None:
-    bones = skeleton('call @f(@g, "a @h \\22", !3) @f #1 %x %S %1')
+    types = ("%S", "%T")
+    bones = skeleton('call @f(@g, "a @h \\22", !3) @f #1 %x %S %1', types)
     assert bones.symbols == ("@f", "@g") and bones.repeated == ("@f",)
-    assert bones.others == ('"a @h \\22"', "!3", "#1", "%x", "%S")
-    assert bones.shape == skeleton('call @i(@g, "z", !9) @i #0 %y %T %1').shape
-    assert bones.shape != skeleton('call @f(@g, "a @h \\22", !3) @g #1 %x %S %1').shape
-    assert skeleton("@f !1").shape != skeleton("!1 @f").shape
+    assert bones.others == ("!3", "#1", "%S")
+    assert bones.shape == skeleton('call @i(@g, "a @h \\22", !9) @i #0 %x %T %1', types).shape
+    assert bones.shape != skeleton('call @f(@g, "a @h \\22", !3) @g #1 %x %S %1', types).shape
+    for other in ('call @f(@g, "z", !3) @f #1 %x %S %1', 'call @f(@g, "a @h \\22", !3) @f #1 %y %S %1'):
+        assert bones.shape != skeleton(other, types).shape, "what strings and values are called is kept"
+    assert skeleton("@f !1", ()).shape != skeleton("!1 @f", ()).shape
