@@ -25,6 +25,7 @@ bench: setup $(VENV)/.test
 
 torture: setup $(VENV)/.test
 	$(BIN)/python tests/torture.py $(N)
+	$(BIN)/python tests/torture.py $(N) --edits
 
 setup:
 	@PYTHON=$(PYTHON) sh tests/setup.sh

@@ -18,13 +18,14 @@ from pathlib import PurePath
 from typing import Final
 
 from nativecache.aot.engine import Engine
+from nativecache.aot.errors import BuildError
 from nativecache.aot.extract import ImportLimits, extract, importable, number_module
 from nativecache.aot.index import Entity, Module, references, symbol_name
 from nativecache.aot.key import Compiler, Options, compute_key
 from nativecache.aot.meaning import Meanings
-from nativecache.aot.memo import CleanUp, Memo
+from nativecache.aot.memo import CleanUp, Memo, own_code
 from nativecache.aot.partition import Unit, is_always_inline, structors
-from nativecache.aot.pool import Job, Pool
+from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.aot.profile import HOT, WARM
 from nativecache.aot.program import Body, Program
 from nativecache.cache.entry import Entry
@@ -122,16 +123,21 @@ def find_bodies(
             else:
                 pool.submit(Job("simplify", (unit, meaning), (unit.index,)))
         for done in pool.results():
-            if done.error is not None:
+            if isinstance(done.error, (RuntimeError, BuildError, WorkerDied)):
                 continue  # it is compiled as it is, and complained about there
+            if done.error is not None:
+                raise done.error
             unit, meaning = done.job.tag
             made, result = done.result
             memos[unit.module].add_clean_up(meaning, made)
             add(unit, made, kept[made.text] if result is None else result.encode("latin-1"))
-    if program.interposable:
-        for unit in units:
-            if unit.name in program.bodies and _exported(program, unit):
-                program.bodies[unit.name].home = unit.module
+    for unit in units:
+        body = program.body(unit.module, unit.tokens[0]) if unit.kind == "function" else None
+        if body and (
+            (program.interposable and _exported(program, unit))
+            or (program.separate and program.mentions_local(unit.module, body.mentions))
+        ):
+            body.home = unit.module
     for pack in packs:
         pack.save()
 
@@ -162,7 +168,7 @@ def find_called_once(
     mentions: Counter[str] = Counter()
     callers: dict[str, str] = {}
     for unit in units:
-        body = program.bodies.get(unit.name) if unit.kind == "function" else None
+        body = program.body(unit.module, unit.tokens[0]) if unit.kind == "function" else None
         for name, count in (_mentions(meanings, program, unit) if body is None else body.mentions).items():
             mentions[name] += count
             callers[name] = unit.name if body is not None else ""
@@ -182,7 +188,7 @@ def find_called_once(
         if count == 1
         and name not in fixed
         and _is_private(program, name)
-        and _may_move(program.bodies.get(name))
+        and _may_move(program, program.bodies.get(name), callers[name])
     }
     # What some call makes hot is imported up to a higher limit.
     longest = longest_import(program, limits)
@@ -233,8 +239,11 @@ def _is_private(program: Program, name: str) -> bool:
     return entity is not None and (entity.local or entity.linkage == "linkonce_odr")
 
 
-def _may_move(body: Body | None) -> bool:
-    return body is not None and body.importable and body.lines <= ONCE_LINES
+def _may_move(program: Program, body: Body | None, caller: str) -> bool:
+    if body is None or not body.importable or body.lines > ONCE_LINES:
+        return False
+    found = program.definitions.get(caller)
+    return body.home is None or (found is not None and body.home == found.module)
 
 
 def _stays(body: Body | None, longest: int) -> bool:
@@ -297,7 +306,8 @@ class _Pack:
     def __init__(self, label: str, compiler: Compiler, options: Options, store: EntryStore) -> None:
         name = PurePath(label).name
         self._store = store
-        self._key = compute_key(compiler, options, b"bodies\0" + name.encode("utf-8", "surrogateescape"))
+        name = f"bodies\0{own_code()}\0{name}"
+        self._key = compute_key(compiler, options, name.encode("utf-8", "surrogateescape"))
         entry = store.load(self._key)
         self.stored = _unpack(entry.payload) if entry else {}
         self.used: dict[bytes, memoryview | bytes] = {}

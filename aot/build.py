@@ -98,6 +98,8 @@ class Report:
     #: Hits that were compiled again, and those of them that were wrong.
     verified: int = 0
     mismatches: tuple[Mismatch, ...] = ()
+    #: The value of the output's `image` fact (see cache/facts.py) as this build wrote it.
+    image: str = ""
     #: What all this rests on, if that can be told.
     reads: tuple[Fact, ...] | None = None
 
@@ -160,6 +162,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     with clock.phase("resolve"):
         program = resolve_symbols(modules)
         program.interposable = request.emit == "shared"
+        program.separate = request.emit == "archive"
         program.wrapped = wrapped_symbols(request.link_options)
     # Cut it into units.
     with clock.phase("partition"):
@@ -171,7 +174,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     with clock.phase("memo"):
         memos = [Memo(m.label, engine.identity, options, request.store) for m in modules]
         files = [assembler_reads(text) for _, text in loaded.texts]
-        context = value_digest((options, limits, final, program.interposable, files))
+        context = value_digest((options, limits, final, program.interposable, program.separate, files))
         meanings = Meanings(program, context, memos, longest=longest_import(program, limits))
     # Clean each function up alone, so that callees worth inlining can be told and carried.
     if limits.lines:
@@ -248,7 +251,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     with clock.phase("note"):
         reads = None
         if request.store.root and not any(files):
-            finished = _finished(request, libraries, written, front.scratch)
+            finished = _finished(request, engine, libraries, written, front.scratch)
             linked = gather_linked(finished, front.cache.since)
             reads = gather(finished, front.cache, linked)
             if linked is not None and linked_again:
@@ -278,6 +281,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         missed=dict(work.missed),
         verified=work.verifier.checked,
         mismatches=tuple(work.verifier.mismatches),
+        image=written.image,
         reads=reads,
     )
 
@@ -288,9 +292,12 @@ def _remember(record: BuildRecord, own: Mapping[str, str], memos: Sequence[Memo]
         memo.save()
 
 
-def _finished(request: Request, libraries: Libraries, written: Written, scratch: Path) -> Finished:
+def _finished(
+    request: Request, engine: Engine, libraries: Libraries, written: Written, scratch: Path
+) -> Finished:
     return Finished(
         inputs=request.inputs,
+        engine=engine.path,
         chosen=(request.clang, request.driver, request.linker),
         link_options=request.link_options,
         libraries=libraries,
@@ -577,7 +584,7 @@ class _Work:
         though others were is a rare one, too.
         """
         if unit.kind == "function":
-            return not self.limits.lines or unit.name in self.program.bodies
+            return not self.limits.lines or self.program.body(unit.module, unit.tokens[0]) is not None
         return unit.kind == "data"
 
     def _imported(self, text: UnitText) -> bytes:

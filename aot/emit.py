@@ -18,6 +18,7 @@ from nativecache.aot.extract import FILE_PLACEHOLDER
 from nativecache.aot.partition import Unit
 from nativecache.aot.pool import Job, Pool
 from nativecache.aot.program import Program
+from nativecache.cache.facts import measure
 from nativecache.linker.archive import write_archive
 from nativecache.linker.driver import LinkJob, find_driver, find_linker, link_image
 from nativecache.linker.elf import localize, rename_symbols
@@ -29,14 +30,20 @@ _PLAIN_NAME: Final = re.compile(r"[-a-zA-Z$._][-\w$.]*", re.ASCII)
 _ASM_NAME: Final = re.compile(r'(?<![\w.$])[A-Za-z_$][\w.$]*|"(?:[^"\\]|\\.)*"', re.ASCII)
 #: What LLVM numbers within one file.
 _ASM_LABEL: Final = re.compile(r"(?<![\w$])\.L(?=\w)|\bGCC_except_table(?=\d)")
+#: Names a source file of the line table.
+_LINE_FILE: Final = re.compile(rb"^\t\.file\t\d+ ", re.MULTILINE)
 #: The pointer to a personality routine that each file with exception tables holds, as a comdat.
 _PERSONALITY_REFERENCE: Final = re.compile(r"\t\.hidden\tDW\.ref\.(\S+)\n(?:.*\n)*?\t\.quad\t.*\n")
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The linker's warnings, the programs that linked, and the files they read; None if that is unknown."""
+    """What was written, and how: `image` is the value of that fact about it before it was moved into place.
 
+    The linker's warnings, the programs that linked, and the files they read; None if that is unknown.
+    """
+
+    image: str
     warnings: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     reads: tuple[str, ...] | None = ()
@@ -73,12 +80,10 @@ def write_output(
     if emit == "asm":
         with phase("rename"):
             text = _assembly(image)
-        write_file(output, text.encode("utf-8", "surrogateescape"))
-        return Written()
+        return Written(write_file(output, text.encode("utf-8", "surrogateescape")))
     if emit == "bitcode":
         with phase("link"):
-            write_file(output, _bitcode(image))
-        return Written()
+            return Written(write_file(output, _bitcode(image)))
     with phase("rename"):
         members = list(_members(image))
     with phase("link"):
@@ -98,12 +103,14 @@ def write_output(
         programs = (job.driver.command[0], job.linker.path) if known and job.linker else ()
         if emit in ("exe", "shared"):
             archive = write_archive([(name, data) for _, name, data in members], symbol_index=False)
-            linked = link_image(replace(job, archive=archive), environ)
-            return Written(linked.warnings, programs, linked.reads if programs else None)
+            seen: list[str] = []
+            linked = link_image(
+                replace(job, archive=archive), environ, linked=lambda p: seen.append(_seen(p))
+            )
+            return Written(seen[0], linked.warnings, programs, linked.reads if programs else None)
         if emit == "object":
             data = _relocatable(image, job, [(name, data) for _, name, data in members], environ)
-            write_file(output, data)
-            return Written(programs=programs, reads=() if programs else None)
+            return Written(write_file(output, data), programs=programs, reads=() if programs else None)
         by_module: dict[int, list[tuple[str, bytes]]] = defaultdict(list)
         for module, name, data in members:
             by_module[module].append((name, data))
@@ -112,12 +119,19 @@ def write_output(
             for m, items in by_module.items()
         ]
         native = [(path.name, path.read_bytes()) for path in (*image.native_before, *image.native_after)]
-        write_file(output, write_archive([*merged, *native], symbol_index=True))
-        return Written(programs=programs, reads=() if programs else None)
+        seen_as = write_file(output, write_archive([*merged, *native], symbol_index=True))
+        return Written(seen_as, programs=programs, reads=() if programs else None)
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Writes a file beside its target and moves it into place. Raises BuildError."""
+def _seen(path: str) -> str:
+    return measure("image", (path,))
+
+
+def write_file(path: Path, data: bytes) -> str:
+    """Writes a file beside its target and moves it into place. Returns its `image` fact's value.
+
+    Raises BuildError.
+    """
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:200]}.", dir=path.absolute().parent)
         try:
@@ -126,7 +140,9 @@ def write_file(path: Path, data: bytes) -> None:
             mask = os.umask(0)
             os.umask(mask)
             os.chmod(name, 0o666 & ~mask)
+            seen = _seen(name)
             os.replace(name, path)
+            return seen
         except BaseException:
             os.unlink(name)
             raise
@@ -173,11 +189,14 @@ def _assembly(image: Image) -> str:
     parts: list[str] = []
     references: set[str] = set()
     locals_seen: set[str] = set()
+    if sum(_LINE_FILE.search(payload) is not None for payload, _ in image.objects.values()) > 1:
+        # Each unit numbers its source files anew, and debug information holds the bare numbers.
+        raise BuildError("assembly of several units holds no debug information: leave out -g")
     for index, (payload, _) in image.objects.items():
         unit, program = image.units[index], image.program
         names = _names(image, index)
         for name in (program.names[unit.module][t] for t in unit.tokens if t in program.pinned[unit.module]):
-            if name in locals_seen and name not in program.asm_words:
+            if (name in locals_seen or name in program.definitions) and name not in program.asm_words:
                 names[name] = f"{name}.{index}"
             locals_seen.add(name)
 

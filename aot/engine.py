@@ -22,6 +22,10 @@ class Engine(Protocol):
     def identity(self) -> Compiler:
         """What of it goes into keys."""
 
+    @property
+    def path(self) -> str:
+        """Where its library was found, which may be a link; empty for one that comes with us."""
+
     def unit_bitcode(self, text: str) -> bytes:
         """A unit's bitcode, parsed in a fresh context (another module's leavings would change it)."""
 

@@ -14,8 +14,8 @@ import hashlib
 import heapq
 import re
 from collections import deque
-from collections.abc import Callable, Collection, Container, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Final
 
@@ -71,7 +71,7 @@ class UnitText:
     text: str
     #: Symbol name in the unit's object -> symbol name in the program, where they differ.
     bindings: Mapping[str, str]
-    #: Program symbols whose bodies were brought in to be inlined.
+    #: Program symbols whose bodies were brought in to be inlined, or would have been but for their names.
     imported: tuple[str, ...] = ()
     #: A digest of the unit's own definitions, without what they refer to.
     own: str = ""
@@ -106,7 +106,11 @@ def _alias_type_name(body: str) -> str | None:
 
 
 class _Clash(Exception):
-    """Two symbols of the program want the same name in one unit."""
+    """Two symbols of the program want the same name in one unit. `imported`: what was brought in by then."""
+
+    def __init__(self, name: str, imported: Sequence[str]) -> None:
+        super().__init__(name)
+        self.name, self.imported = name, tuple(imported)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +159,14 @@ def extract(
 
     try:
         return write(limits)
-    except _Clash:
-        # Bodies of other files bring a name that means something else here: do without them.
-        return write(NO_IMPORTS)
+    except _Clash as first:
+        # Bodies of other files bring a name that means something else here: do without them, for as long
+        # as they do.
+        try:
+            text = write(NO_IMPORTS)
+        except _Clash as clash:
+            raise BuildError(f"symbol '{clash.name}' is two different things here; rename one") from None
+        return replace(text, imported=(*text.imported, *first.imported))
 
 
 class _Writer:
@@ -180,8 +189,8 @@ class _Writer:
             program.names[unit.module][t] for t in unit.tokens if t not in program.pinned[unit.module]
         )
         self.maps: dict[int, dict[str, str]] = {}
-        self.symbols: dict[str, str] = {}  # final name -> token in the unit
-        self.claimed: dict[str, str] = {}  # token in the unit -> final name
+        self.symbols: dict[str, str] = {}  # identity -> token in the unit
+        self.claimed: dict[str, str] = {}  # token in the unit -> identity
         self.bindings: dict[str, str] = {}
         self.imported: list[str] = []
         self.queue: deque[Callable[[], None]] = deque()
@@ -204,7 +213,7 @@ class _Writer:
         unit, program = self.unit, self.program
         source = program.source(unit.module)
         module = source.module
-        body = program.bodies.get(unit.name) if unit.kind == "function" else None
+        body = program.body(unit.module, unit.tokens[0]) if unit.kind == "function" else None
         if body is not None:
             self._define(body.source, body.entity, body.calls)
         else:
@@ -304,8 +313,10 @@ class _Writer:
         if entity.defined and not pinned and (copyable(entity) or (ours and token.startswith("@nc.c."))):
             return self._copy(source, entity)
         final = source.names[token]
-        if final in self.symbols:
-            return self.symbols[final]
+        # A pinned local is not what another file exports under its name.
+        identity = f"{final}\0" if pinned else final
+        if identity in self.symbols:
+            return self.symbols[identity]
         found = self.program.definitions.get(final)
         if found and final not in self.members and not pinned:
             other = self.program.modules[found.module].entities[found.token]
@@ -322,14 +333,17 @@ class _Writer:
         if keep and name.startswith("nc.") and not ours:
             raise BuildError(f"symbol '{name}': names that begin with 'nc.' are ours; rename it")
         new = token if keep else f"@nc.{self._number('symbol')}"
-        if self.claimed.setdefault(new, final) != final:
-            raise _Clash(final)
-        self.symbols[final] = new
+        if self.claimed.setdefault(new, identity) != identity:
+            raise _Clash(name, self.imported)
+        self.symbols[identity] = new
         if keep and name != final:
             self.bindings[name] = final
         elif not keep:
             self.bindings[new[1:]] = final
-        if final not in self.members and not (pinned and entity.defined):
+        if pinned:
+            if not entity.defined:  # the unit's asm defines it
+                self._emit(entity, self._rewrite(source, declaration(entity, source.module)))
+        elif final not in self.members:
             heat = self._heat(source, final, count)
             step: Callable[[], None] = partial(self._refer, source, entity, final, level, heat)
             if heat == HOT:
@@ -357,7 +371,7 @@ class _Writer:
 
     def _refer(self, source: Source, entity: Entity, final: str, level: int, heat: int) -> None:
         """Writes what this unit needs to know of a symbol that it does not define."""
-        body = self.program.bodies.get(final) if level > 0 else None
+        body = self.program.bodies.get(final) if level > 0 and self.limits.lines else None
         limit = min(self.limits.at(level) * heat, self.budget)
         if body is not None and final in self.program.once:
             self.imported.append(final)
@@ -381,6 +395,10 @@ class _Writer:
         source = self.program.source(found.module)
         entity = source.module.entities[found.token]
         if not importable_constant(entity) or (entity.linkage == "" and found.module != self.unit.module):
+            return False
+        if not source.pinned.isdisjoint(references(entity.text)):
+            return False
+        if self.program.separate and found.module != self.unit.module:
             return False
         self.maps.setdefault(id(source.module), {})[entity.token] = self.symbols[final]
         text = definition(entity, keep_comdat=False, linkage="available_externally")

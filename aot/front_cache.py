@@ -59,6 +59,7 @@ _ENVIRONMENT: Final = frozenset(
         *("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH", "OBJCPLUS_INCLUDE_PATH"),
         *("SOURCE_DATE_EPOCH", "COMPILER_PATH", "GCC_EXEC_PREFIX", "SDKROOT", "QA_OVERRIDE_GCC3_OPTIONS"),
         *("DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES", "PWD"),
+        *("LD_LIBRARY_PATH", "LD_PRELOAD"),  # may make clang another one
     )
 )
 _ENVIRONMENT_PREFIXES: Final = ("CCC_", "CLANG_")
@@ -69,8 +70,12 @@ _COMMENT: Final = re.compile(
     rb'//(?:[^\n\\]|\\.)*|/\*.*?\*/|"(?:[^"\\\n]|\\.)*"|' rb"'(?:[^'\\\n]|\\.)*'", re.S
 )
 #: Directives by which an assembler reads another file. Only a file compiled whole has met the assembler.
-_ASSEMBLER_READS: Final = re.compile(rb"\.(?:incbin|include)\b")
-_HAS: Final = re.compile(rb"__has_(?:include|embed)(?:_next)?\s*\(\s*(?:[\"<]([^\">\n]+)[\">]|(\w+))")
+_ASSEMBLER_READS: Final = re.compile(rb"\.(?:incbin|include)\b", re.IGNORECASE)
+#: A question for a file, by its name or through a macro; or one for whether that can be asked.
+_HAS: Final = re.compile(
+    rb"(?P<known>\bdefined[ \t]*\(?[ \t]*|#[ \t]*ifn?def[ \t]+)?\b__has_(?:include|embed)(?:_next)?\b"
+    rb"(?:\s*\(\s*[\"<]([^\">\n]+)[\">])?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,11 +306,13 @@ def _depends_on_time(text: bytes) -> bool:
 
 def _asked_for(text: bytes) -> tuple[str, ...] | None:
     """None if a name is a macro's, which only the preprocessor knows."""
+    if b"__has_include" not in text and b"__has_embed" not in text:
+        return ()
     names: list[str] = []
-    for match in _HAS.finditer(text) if b"__has_" in text else ():
-        if match[1]:
-            names.append(os.fsdecode(match[1]))
-        elif match[0] in _without_comments(text):
+    for match in _HAS.finditer(_without_comments(text)):
+        if match[2]:
+            names.append(os.fsdecode(match[2]))
+        elif not match["known"]:
             return None
     return tuple(names)
 

@@ -65,7 +65,7 @@ def compute_key(compiler: Compiler, options: Options, bitcode: bytes, files: byt
     return digest.hexdigest()
 
 
-_ASSEMBLER_READS: Final = re.compile(r"\.(?:incbin|include)\b(?:[ \t]*\\22(.*?)\\22)?")
+_ASSEMBLER_READS: Final = re.compile(r"\.(?:incbin|include)\b(?:[ \t]*\\22(.*?)\\22)?", re.IGNORECASE)
 
 
 def assembler_reads(text: str) -> bytes:
@@ -73,8 +73,6 @@ def assembler_reads(text: str) -> bytes:
 
     What has no plain name is a file like no other: that unit is compiled every time.
     """
-    if ".inc" not in text:
-        return b""
     found: list[str] = []
     for match in _ASSEMBLER_READS.finditer(text):
         if " asm " not in text[text.rfind("\n", 0, match.start()) + 1 : match.start()]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from nativecache.aot import emit as aot_emit
 from nativecache.aot.emit import Image, Written
 from nativecache.cache.entry import Entry
-from nativecache.cache.facts import Fact, decode, digest_file, encode, hold, measure, note
+from nativecache.cache.facts import Fact, decode, digest_file, encode, hold, measure
 from nativecache.cache.lookup import EntryStore
 from nativecache.linker import archive, driver, elf
 from nativecache.linker.environment import matters
@@ -39,16 +39,17 @@ class LinkRecord:
         with suppress(ValueError, KeyError, TypeError):
             record = json.loads(entry.payload)
             if record["made from"] == made_from and hold(decode(record["facts"])):
-                return Written(*map(tuple, record["written"]))
+                return Written(record["image"], *map(tuple, record["written"]))
         return None
 
     def save(self, made_from: str, written: Written, facts: tuple[Fact, ...]) -> None:
         """Keeps a link. `facts`: all that it read besides what `made_from` was digested from."""
-        facts = (*facts, note("image", (os.fspath(self._output.absolute()),)))
+        facts = (*facts, ("image", written.image, (os.fspath(self._output.absolute()),)))
         record = {
             "made from": made_from,
             "facts": encode(facts),
             "written": (written.warnings, written.programs, written.reads),
+            "image": written.image,
         }
         self._store.save(Entry(self._key, json.dumps(record).encode(), {}))
 

@@ -118,6 +118,8 @@ def check_target(options: Options) -> None:
 class Llvmlite:
     """The engine in llvmlite's wheel."""
 
+    path = ""
+
     @property
     def identity(self) -> Compiler:
         library = os.path.join(os.path.dirname(llvm.__file__), "libllvmlite.so")

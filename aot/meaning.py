@@ -195,7 +195,10 @@ class ModuleMeaning:
             case "!" if token in module.metadata:
                 return self._node(token)
             case "$":
-                return text_digest(f"{token} {module.comdats.get(token)}")
+                # It is spelled as the symbol of its name is.
+                symbol = self._names.get("@" + token[1:], "")
+                known = symbol in self._program.definitions
+                return value_digest((token, module.comdats.get(token), symbol, known))
         return text_digest(token)
 
     @cached_property
@@ -243,8 +246,8 @@ class ModuleMeaning:
 
     @cached_property
     def _users(self) -> Counter[str]:
-        """How many definitions and other nodes name each node."""
-        users = Counter(token for below in self._below.values() for token in below)
+        """How many definitions name each node; another node counts for two, as it may have several users."""
+        users = Counter(token for below in self._below.values() for token in below for _ in range(2))
         for token in self._module.entities:
             users.update(t for t in self.skeleton(token).others if t[0] == "!")
         return users
@@ -284,7 +287,22 @@ class Meanings:
     def _read(self, module: int, imports: bool, token: str) -> bytes:
         meaning = self.modules[module]
         seen = map(self._seen[imports][module].__getitem__, meaning.skeleton(token).symbols)
-        return digest(meaning.context, meaning.meaning[token], *seen)
+        parts = [meaning.context, meaning.meaning[token], *seen]
+        if imports:
+            parts += self._come_up(module, token)
+        return digest(*parts)
+
+    def _come_up(self, module: int, token: str) -> Iterator[bytes]:
+        """What is known of symbols that the clean-up brought in: it makes `puts` of a `printf`."""
+        program = self._program
+        body = program.body(module, token)
+        if body is None:
+            return
+        symbols = self.modules[module].skeleton(token).symbols
+        old = {program.names[module].get(symbol, "") for symbol in symbols}
+        for name in sorted(body.mentions.keys() - old):
+            if found := program.definitions.get(name):
+                yield self._seen[True][found.module][found.token]
 
     def _see(self, module: int, imports: bool, token: str) -> bytes:
         return digest(*self._views(module, token, imports=imports))
@@ -305,7 +323,7 @@ class Meanings:
             if other.kind == "alias":
                 below.append((found.module if found else at, aliasee(other)))
             if must_import(program, program.source(at), entity):
-                yield self.modules[at].meaning[current]
+                yield digest(self.modules[at].context, self.modules[at].meaning[current])
                 below += [(at, symbol) for symbol in self.modules[at].skeleton(current).symbols]
             stack += [place for place in below if place not in done]
             done.update(below)
@@ -327,8 +345,8 @@ class Meanings:
         parts = [plain, value_digest(where)]
         found = program.definitions.get(name)
         if found and importable_constant(program.modules[found.module].entities[found.token]):
-            for symbol in self.modules[found.module].skeleton(found.token).symbols:
-                parts.append(self._view(found.module, symbol, imports=False))
+            symbols = self.modules[found.module].skeleton(found.token).symbols
+            parts += map(self._seen[False][found.module].__getitem__, symbols)
         return digest(*parts)
 
     def _declared(self, module: int, token: str) -> bytes:

@@ -9,12 +9,14 @@ lost, old or damaged file costs time only.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
-from pathlib import PurePath
-from typing import Any, Final
+from pathlib import Path, PurePath
+from typing import Any
 
 from nativecache.aot.extract import UnitText
 from nativecache.aot.key import Compiler, Options, compute_key
@@ -22,8 +24,13 @@ from nativecache.aot.meaning import Skeleton
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
 
-#: Raised whenever meanings, what is made from them, or the form of the file change.
-SCHEMA: Final = 3
+
+@cache
+def own_code() -> str:
+    """A digest of the modules that make units of programs. What another nativecache made is not taken:
+    its units may have been other ones."""
+    modules = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"\0".join(module.read_bytes() for module in modules)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,7 @@ class Memo:
     def __init__(self, label: str, compiler: Compiler, options: Options, store: EntryStore) -> None:
         name = PurePath(label).name.encode("utf-8", "surrogateescape")
         self._store = store
-        self._key = compute_key(compiler, options, b"memo %d\0%s" % (SCHEMA, name))
+        self._key = compute_key(compiler, options, b"memo %s\0%s" % (own_code().encode(), name))
         entry = store.load(self._key)
         tables = json.loads(entry.payload) if entry else ({}, {}, {})
         self._skeletons, self._clean_ups, self._units = map(_Table, tables)

@@ -84,7 +84,8 @@ class Body:
     given: tuple[Source, Entity] | None = None
     printed: Callable[[], str] | None = None
     bindings: Mapping[str, str] = field(default_factory=dict)
-    #: The one module that may import it, where another image could replace it at run time.
+    #: The one module that may import it, where another image could replace it at run time, or where it
+    #: names what no other module can.
     home: int | None = None
     heat: int = WARM
 
@@ -146,6 +147,8 @@ class Program:
     wrapped: frozenset[str] = frozenset()
     #: Whether exported symbols may be replaced at run time, as in a shared library.
     interposable: bool = False
+    #: Whether each module becomes an object of its own, whose locals no other can name.
+    separate: bool = False
 
     @cached_property
     def opaque_bases(self) -> frozenset[str]:
@@ -165,6 +168,18 @@ class Program:
         plain = _PLAIN_ALIAS.search(entity.text) and entity.linkage not in INTERPOSABLE
         exported = self.interposable and not entity.local and not entity.visibility
         return entity.kind == "alias" and (not plain or exported)
+
+    def body(self, i: int, token: str) -> Body | None:
+        """The body of a function of module i. A pinned one has none: its name may be another file's, too."""
+        return None if token in self.pinned[i] else self.bodies.get(self.names[i][token])
+
+    def mentions_local(self, i: int, names: Iterable[str]) -> bool:
+        """Whether any of these final names is a local of module i, and not one that is copied."""
+        found = (self.definitions.get(name) for name in names)
+        entities = self.modules[i].entities
+        return any(
+            d.module == i and entities[d.token].local and not copyable(entities[d.token]) for d in found if d
+        )
 
     def source(self, i: int) -> Source:
         """Module i as a source of text."""

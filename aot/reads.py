@@ -15,7 +15,7 @@ from nativecache.aot.front_cache import FrontCache, named_files
 from nativecache.cache.facts import Fact, Memo, note, settled
 from nativecache.linker.archive import THIN_MAGIC
 from nativecache.linker.driver import SEARCHED
-from nativecache.linker.libraries import Libraries
+from nativecache.linker.libraries import Libraries, asked_libraries
 
 #: Options with which other programs link than those we know, files are read that no linker names, or
 #: other files than the image are written.
@@ -28,9 +28,13 @@ _FOLDERS: Final = ("/usr/local/lib", "/usr/local/lib64", "/lib", "/lib64", "/usr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """What a finished build was made from. `chosen`: tools that the user named; `scratch` is gone later."""
+    """What a finished build was made from. `chosen`: tools that the user named; `scratch` is gone later.
+
+    `engine`: the path by which LLVM's library was found, if it was one.
+    """
 
     inputs: tuple[Path, ...]
+    engine: str
     chosen: tuple[str | None, ...]
     link_options: tuple[str, ...]
     libraries: Libraries
@@ -71,6 +75,7 @@ def gather_linked(build: Finished, since: int) -> tuple[Fact, ...] | None:
         return None
     memo: Memo = {}
     programs = [*build.written.programs, *_words_found(build)]
+    programs += [build.engine] if build.engine else []
     big = dict.fromkeys((*linked, *build.libraries.files, *programs, *_loaded_llvm()))
     facts = (
         *(note("file", (path,), memo) for path in named),
@@ -126,7 +131,7 @@ def _words_found(build: Finished) -> list[str]:
 
 
 def _library_folders(build: Finished, linked: Sequence[str]) -> Iterable[str]:
-    asked = [option[2:] for option in build.link_options if re.match("-L.", option)]
+    asked = asked_libraries(build.link_options).folders
     environ = build.environ.get("LIBRARY_PATH", "").split(os.pathsep)
     beside = [os.path.dirname(path) or "." for path in linked]
     folders = (*asked, *environ, *build.libraries.folders, *beside, *_FOLDERS)
@@ -135,7 +140,7 @@ def _library_folders(build: Finished, linked: Sequence[str]) -> Iterable[str]:
 
 def _library_names(build: Finished, linked: Sequence[str]) -> Iterable[str]:
     """What would be taken if it were found first."""
-    libraries = [option[2:] for option in build.link_options if re.match("-l.", option)]
+    libraries = asked_libraries(build.link_options).names
     exact = [name[1:] for name in libraries if name[0] == ":"]
     ends = [f"lib{name}{end}" for name in libraries for end in (".so", ".a")]
     return dict.fromkeys((*map(os.path.basename, linked), *exact, *ends))

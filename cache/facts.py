@@ -61,11 +61,37 @@ def settled(fact: Fact, since_ns: int) -> bool:
     """
     kind, value, subjects = fact
     if kind == "found":
-        return all(_unchanged(path, since_ns) for path in _found_paths(subjects))
+        folders = subjects[: subjects.index("")]
+        paths = [*_found_paths(subjects), *(link for folder in folders for link in _links(folder))]
+        return all(_unchanged(path, since_ns) for path in paths)
     if kind == "names":
         return _unchanged(subjects[0], since_ns)
-    real = os.path.realpath(subjects[0])
-    return value != "" and _unchanged(subjects[0], since_ns) and _unchanged(real, since_ns)
+    path = subjects[0]
+    real = os.path.realpath(path)
+    return value != "" and all(_unchanged(at, since_ns) for at in (path, real, *_links(path)))
+
+
+def _links(path: str) -> list[str]:
+    """The symbolic links that lead to a file: in its path, and in their targets."""
+    found: list[str] = []
+    if os.path.realpath(path) == os.path.abspath(path):
+        return found
+    waiting = [os.path.join(os.getcwd(), path)]
+    while waiting and len(found) < _MOST_LINKS:
+        parts = waiting.pop().split("/")
+        for end in range(2, len(parts) + 1):
+            link = "/".join(parts[:end])
+            try:
+                target = os.readlink(link)
+            except OSError:  # it is none
+                continue
+            found.append(link)
+            waiting.append("/".join((os.path.join(os.path.dirname(link), target), *parts[end:])))
+            break
+    return found
+
+
+_MOST_LINKS = 40  # as many as Linux follows
 
 
 def _unchanged(path: str, since_ns: int) -> bool:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nativecache.cache import facts
 from nativecache.cli.receipt import Receipt
 
 if TYPE_CHECKING:
@@ -158,7 +157,7 @@ def receipt(report: Report, output: Path) -> Receipt | None:
         saved_seconds=saved,
         sources_unchanged=report.sources,
     )
-    image = facts.note("image", (os.path.abspath(output),))
+    image = ("image", report.image, (os.path.abspath(output),))
     line = f"{report.output}: up to date, {report.functions} functions"
     return Receipt(line, json.dumps(_figures(again)), list(report.warnings), [image, *report.reads])
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -151,8 +151,12 @@ def find_linker(name_or_path: str, environ: Mapping[str, str], *, relocatable: b
     return Linker(os.path.abspath(path), _linker_name(path, environ))
 
 
-def link_image(job: LinkJob, environ: Mapping[str, str]) -> LinkResult:
+def link_image(
+    job: LinkJob, environ: Mapping[str, str], *, linked: Callable[[str], None] | None = None
+) -> LinkResult:
     """Link the job's image and move it into place, with the mode that the linker gave it.
+
+    `linked` is shown where the image is before it is moved: later another link may have replaced it.
 
     Raises LinkError with the linker's message, each undefined symbol once. Two links to the same output
     may run at the same time: the later one wins whole.
@@ -179,6 +183,8 @@ def link_image(job: LinkJob, environ: Mapping[str, str]) -> LinkResult:
             lines = condense(text, archive) or [f"{command[0]} ended with status {status} and no message"]
             raise LinkError("\n".join(lines))
         reads = _read_depfile(depfile, folder)
+        if linked:
+            linked(image)
         os.replace(image, output)
         return LinkResult(command, warnings(text, archive), reads)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from .driver import find_driver
@@ -25,14 +25,52 @@ class Libraries:
     folders: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Libraries that link options ask for: names as behind `-l`, and folders to look in first."""
+
+    names: tuple[str, ...]
+    folders: tuple[str, ...]
+
+
+def asked_libraries(options: Iterable[str]) -> Asked:
+    """Reads `-lNAME`, `-l NAME`, `--library=NAME` and likewise `-L`, also behind `-Wl,` and `-Xlinker`."""
+    found: dict[str, list[str]] = {"l": [], "L": []}
+    before = ""
+    for word in linker_words(options):
+        if before:
+            found[before].append(word)
+            before = ""
+        elif match := _ASKED.fullmatch(word):
+            kind = match[1] or ("L" if match[2] else "l")
+            if match[3] is None:
+                before = kind
+            else:
+                found[kind].append(match[3])
+    return Asked(tuple(found["l"]), tuple(found["L"]))
+
+
+def linker_words(options: Iterable[str]) -> Iterator[str]:
+    """The words of link options as the linker sees them."""
+    for option in options:
+        if option.startswith("-Wl,"):
+            yield from option.split(",")[1:]
+        elif option != "-Xlinker":
+            yield option
+
+
+_ASKED = re.compile(r"(?:-([lL])|--?library(-path)?(?==|$)=?)(.+)?")
+
+
 def scan_libraries(options: tuple[str, ...], driver: str | None, environ: Mapping[str, str]) -> Libraries:
-    """The default libraries and those named by `-l` in `options`.
+    """The default libraries and those that `options` ask for.
 
     A program that defines `malloc` replaces libc's even if it never calls it. Libraries that cannot be
     found or read are passed over: the linker reports those.
     """
-    names = dict.fromkeys((*_DEFAULT, *(option[2:] for option in options if re.match("-l.", option))))
-    folders = [option[2:] for option in options if re.match("-L.", option)] + _search_folders(driver, environ)
+    asked = asked_libraries(options)
+    names = dict.fromkeys((*_DEFAULT, *asked.names))
+    folders = [*asked.folders, *_search_folders(driver, environ)]
     files = tuple(path for path in (_find(name, folders) for name in names) if path)
     found: set[str] = set()
     for path in files:
@@ -59,6 +97,9 @@ def _search_folders(driver: str | None, environ: Mapping[str, str]) -> list[str]
 
 
 def _find(name: str, folders: list[str]) -> str | None:
+    if name[:1] == ":":
+        files = (os.path.join(folder, name[1:]) for folder in folders)
+        return next(filter(os.path.isfile, files), None)
     for folder in folders:
         # A plain `.so` may be a linker script; the numbered file beside it is the library.
         for pattern in (f"lib{name}.so.[0-9]*", f"lib{name}.so", f"lib{name}.a"):

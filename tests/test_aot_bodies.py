@@ -116,8 +116,8 @@ def test_clean_ups_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     store = MemoryStore()
     first, *_ = prepared(text, store=store)
 
-    def never(text: str, options: Options) -> str:
-        raise AssertionError("cleaned up again")
+    def never(self: llvm.Llvmlite, text: str, options: Options) -> str:
+        raise RuntimeError("cleaned up again")
 
     monkeypatch.setattr(llvm.Llvmlite, "simplify", never)
     second, *_ = prepared(text, store=store)
@@ -125,6 +125,25 @@ def test_clean_ups_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert texts[0] == texts[1] != {}
     other, *_ = prepared(text.replace("i32 2", "i32 3"), store=store)
     assert list(other.bodies) == ["f"], "only g is new, and its clean-up fails here"
+
+
+def test_a_mistake_of_ours_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    def mistaken(self: llvm.Llvmlite, text: str, options: Options) -> str:
+        raise KeyError(text)
+
+    monkeypatch.setattr(llvm.Llvmlite, "simplify", mistaken)
+    with pytest.raises(KeyError):
+        prepared("define i32 @f() {\n  ret i32 1\n}\n")
+
+
+def test_what_another_nativecache_made_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "define i32 @f() {\n  ret i32 1\n}\n"
+    store = MemoryStore()
+    assert cleaned_up_anew(monkeypatch, store, text) == 1
+    assert cleaned_up_anew(monkeypatch, store, text) == 0
+    for module in ("bodies", "memo"):
+        monkeypatch.setattr(f"nativecache.aot.{module}.own_code", lambda: "newer")
+    assert cleaned_up_anew(monkeypatch, store, text) == 1
 
 
 def cleaned_up_anew(monkeypatch: pytest.MonkeyPatch, store: Store, *texts: str) -> int:

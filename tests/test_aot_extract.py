@@ -391,6 +391,17 @@ def test_sizes_are_judged_after_the_clean_up() -> None:
     assert imported(caller("caller", "callee") + text) == ["callee"]
 
 
+def test_a_body_that_would_bring_a_name_which_is_taken() -> None:
+    own = "define internal void @memset(ptr %p) noinline {\n  call void @clear(ptr %p)\n  ret void\n}\n"
+    own += "declare void @clear(ptr)\n"
+    clear = body("clear", 5).replace("  ret", "  call ptr @memset(ptr %p, i8 0, i64 5)\n  ret")
+    program = with_bodies(own, clear + "declare ptr @memset(ptr, i8, i64)\n")
+    text = unit(program, "memset.0", LIMITS)
+    # It stands without; but if that body changes, it may be brought in.
+    assert "store" not in text.text and text.imported == ("clear",)
+    llvm.Llvmlite().unit_bitcode(text.text)
+
+
 def test_a_limit_of_none_brings_nothing() -> None:
     assert imported(caller("caller", "small") + body("small", 3), limits=NO_IMPORTS) == []
 

@@ -231,6 +231,26 @@ def test_what_is_asked_for_but_not_there(space: Space, asked: str, where: str) -
     assert "i32 1" in space.check(1, *flags)[0]
 
 
+@pytest.mark.parametrize(
+    "question",
+    ["HAS(<nosuch.h>)", '__has_include /* is it there? */ ("nosuch.h")', "__has_\\\ninclude(<nosuch.h>)"],
+)
+def test_asked_for_in_roundabout_ways(space: Space, question: str) -> None:
+    Path("main.c").write_text(
+        f"#define HAS __has_include\nint f(void) {{ return 0\n#if {question}\n + 1\n#endif\n; }}\n"
+    )
+    space.check(1, "-I.")
+    header("nosuch.h")
+    assert "i32 1" in space.check(1, "-I.")[0]
+
+
+@pytest.mark.parametrize("question", ["#ifdef __has_include", "#if defined(__has_embed)", "// __has_include"])
+def test_whether_can_be_asked_for_is_no_question(space: Space, question: str) -> None:
+    end = "#endif\n" * (question[0] == "#")
+    Path("main.c").write_text(f"{question}\n{end}int f(void) {{ return 0; }}\n")
+    space.settle()
+
+
 def test_asked_for_by_a_header_or_by_a_macro(space: Space) -> None:
     Path("main.c").write_text('#include "a.h"\nint f(void) { return A; }\n')
     Path("a.h").write_text('#if __has_include ( "b.h" )\n#define A 1\n#else\n#define A 0\n#endif\n')
@@ -367,6 +387,10 @@ def test_files_that_the_assembler_reads(space: Space) -> None:
     space.ask("-fsanitize=address")
     Path("data.bin").write_bytes(b"two")
     assert b"two".hex() in space.check(1, "-fsanitize=address")[0]
+    Path("main.c").write_text('__asm__(".data\\n.INCBIN \\"data.bin\\"\\n");\n')
+    space.ask("-fsanitize=address")
+    Path("data.bin").write_bytes(b"six")
+    assert b"six".hex() in space.check(1, "-fsanitize=address")[0]
 
 
 @pytest.mark.parametrize("name", ["main.i", "main.ii"])
@@ -427,6 +451,24 @@ def test_what_changes_while_clang_reads_it(space: Space, monkeypatch: pytest.Mon
     assert "i32 8" in space.check(1, "-Ione", "-I.")[0]
     include("<value.h> // again")
     meanwhile(space, monkeypatch, lambda: Path("one/value.h").unlink())
+
+
+def test_a_link_to_a_folder_that_is_turned_while_clang_reads(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n, folder in enumerate(("old", "new")):
+        header(f"{folder}/value.h", n)
+    Path("now").symlink_to("old")
+    Path("one").symlink_to("now")
+
+    def turn() -> None:
+        Path("now").unlink()
+        Path("now").symlink_to("new")
+
+    include("<value.h>")
+    Path("value.h").unlink()
+    meanwhile(space, monkeypatch, turn)
+    assert "i32 1" in space.check(1, "-Ione", "-I.")[0]
 
 
 # What else

@@ -85,6 +85,7 @@ def test_files_that_the_assembler_reads_are_in_the_key(tmp_path: Path) -> None:
     texts = [
         f'\nmodule asm ".incbin \\22{data}\\22"\n',
         f'  call void asm sideeffect "1: .include \\22{data}\\22", ""()\n',
+        f'\nmodule asm ".IncBin \\22{data}\\22"\n',
     ]
     first = [assembler_reads(text) for text in texts]
     assert all(first) and first == [assembler_reads(text) for text in texts]

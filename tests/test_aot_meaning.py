@@ -4,7 +4,8 @@ import random
 import re
 import subprocess
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -312,38 +313,62 @@ def prepared(
     return program, units, meanings
 
 
-def compare_units(
-    programs: Iterable[list[str]], limits: ImportLimits, *, final: bool, packs: EntryStore | None = None
-) -> tuple[int, int]:
-    """Trusts a unit's record of an earlier program as a build does, and holds it against the unit's text.
+class Records:
+    """What a build remembers of programs, and whether it would be right to trust it."""
 
-    Returns how many programs were valid, and how often a record was there.
-    """
-    known: dict[bytes, list[tuple[tuple[str, ...], bytes, str, list[str]]]] = defaultdict(list)
-    hits = valid = 0
-    for changed in programs:
-        try:
-            texts = [llvm.read_module(text.encode()) for text in changed]
-            program, units, meanings = prepared(texts, limits, final=final, packs=packs)
-        except (BuildError, ValueError):
-            continue
-        valid += 1
+    def __init__(
+        self, limits: ImportLimits = LIMITS, *, final: bool = True, packs: EntryStore | None = None
+    ) -> None:
+        self.limits, self.final, self.packs = limits, final, packs
+        self.units: dict[bytes, list[tuple[tuple[str, ...], bytes, str, list[str]]]] = defaultdict(list)
+        self.clean_ups: dict[bytes, tuple[str, dict[str, str], list[str]]] = {}
+        self.hits = 0
+
+    def check(self, texts: list[str]) -> None:
+        """Each record that holds gives what this program gives; then it is recorded."""
+        program, units, meanings = prepared(texts, self.limits, final=self.final, packs=self.packs)
         for unit in units:
             if unit.kind not in ("function", "data"):
                 continue
-            if unit.kind == "function" and limits.lines and unit.name not in program.bodies:
+            body = program.body(unit.module, unit.tokens[0]) if unit.kind == "function" else None
+            if unit.kind == "function" and self.limits.lines and body is None:
                 continue
-            text = extract(program, unit, triple=TRIPLE, datalayout="", final=final, limits=limits)
-            meaning = meanings.unit(unit.module, unit.tokens, imports=True)
+            if body and body.printed:
+                name = meanings.unit(unit.module, unit.tokens, imports=False)
+                cleaned, bindings, where = self.clean_ups.setdefault(
+                    name, (body.printed(), dict(body.bindings), texts)
+                )
+                assert (body.printed(), body.bindings) == (cleaned, bindings), shown(where, texts)
+            text = extract(program, unit, triple=TRIPLE, datalayout="", final=self.final, limits=self.limits)
+            known = self.units[meanings.unit(unit.module, unit.tokens, imports=True)]
             now = digest(*map(meanings.body, text.imported))
-            for imported, then, known_text, known_program in known[meaning]:
+            for imported, then, known_text, known_program in known:
                 # What a build does: trust a record while what was imported means what it did.
                 if then == digest(*map(meanings.body, imported)):
-                    hits += 1
-                    assert text.text == known_text, "\n".join([*known_program, "and", *texts])
-            if (text.imported, now) not in {record[:2] for record in known[meaning]}:
-                known[meaning].append((text.imported, now, text.text, texts))
-    return valid, hits
+                    self.hits += 1
+                    assert text.text == known_text, shown(known_program, texts)
+            if (text.imported, now) not in {record[:2] for record in known}:
+                known.append((text.imported, now, text.text, texts))
+
+
+def shown(one: list[str], other: list[str]) -> str:
+    return "\n".join([*one, "and", *other])
+
+
+@pytest.mark.parametrize(
+    ("limits", "final", "share"), [(LIMITS, True, 1.0), (ImportLimits(), True, 0.3), (LIMITS, False, 0.3)]
+)
+def test_equal_meanings_give_equal_units(limits: ImportLimits, final: bool, share: float) -> None:
+    rng = random.Random(f"{limits} {final}")
+    records = Records(limits, final=final)
+    valid = 0
+    for changed in mutations([FIRST, SECOND], rng, share):
+        try:
+            records.check([llvm.read_module(text.encode()) for text in changed])
+        except (BuildError, ValueError):
+            continue
+        valid += 1
+    assert valid > 150 * share and records.hits > valid * 4
 
 
 def csmith_ir(space: Path, seed: int) -> str:
@@ -356,26 +381,107 @@ def csmith_ir(space: Path, seed: int) -> str:
     return done.stdout.decode()
 
 
-@pytest.mark.parametrize(
-    ("limits", "final", "share"), [(LIMITS, True, 1.0), (ImportLimits(), True, 0.3), (LIMITS, False, 0.3)]
-)
-def test_equal_meanings_give_equal_units(limits: ImportLimits, final: bool, share: float) -> None:
-    rng = random.Random(f"{limits} {final}")
-    valid, hits = compare_units(mutations([FIRST, SECOND], rng, share), limits, final=final)
-    assert valid > 150 * share and hits > valid * 4
-
-
 @needs_csmith
 @needs_clang
 def test_equal_meanings_give_equal_units_in_random_programs(tmp_path: Path) -> None:
     """The same over what clang makes of csmith's programs, with a number, a word or a token changed."""
-    hits = 0
+    records = Records(packs=EntryStore(MemoryStore()))
     for seed in (3, 14, 15):
         text = csmith_ir(tmp_path, seed)
         rng = random.Random(seed)
-        changed = rng.sample(list(changes([text], rng)), 25)
-        hits += compare_units([[text], *changed], LIMITS, final=True, packs=EntryStore(MemoryStore()))[1]
-    assert hits > 1000
+        for changed in [[text], *rng.sample(list(changes([text], rng)), 25)]:
+            with suppress(BuildError, ValueError):
+                records.check([llvm.read_module(changed[0].encode())])
+    assert records.hits > 1000
+
+
+def check_all(*programs: list[str], limits: ImportLimits = LIMITS) -> None:
+    """One program after the other, and back again."""
+    records = Records(limits)
+    for texts in (*programs, *programs[::-1]):
+        records.check([llvm.read_module(text.encode()) for text in texts])
+
+
+def test_a_library_function_that_only_the_clean_up_calls() -> None:
+    """It makes `puts` of `printf`, and the program may define that."""
+    says = """\
+@.str = private unnamed_addr constant [4 x i8] c"hi\\0A\\00", align 1
+define i32 @f() {
+  %1 = call i32 (ptr, ...) @printf(ptr @.str)
+  ret i32 0
+}
+declare i32 @printf(ptr, ...)
+"""
+    puts = "@n = global i32 0\ndefine i32 @puts(ptr %0) {\n  store i32 1, ptr @n\n  ret i32 0\n}\n"
+    check_all([says, "@n = global i32 0\n"], [says, puts], [says, puts.replace("i32 1", "i32 2")])
+
+
+def test_distinct_nodes_that_a_list_stands_for() -> None:
+    text = """\
+define void @f(ptr %0) {
+  store i32 1, ptr %0, align 4, !alias.scope !0
+  store volatile i32 2, ptr %0, align 4
+  call void @g(ptr %0)
+  ret void
+}
+define void @g(ptr %0) #0 {
+  store i32 3, ptr %0, align 4, !alias.scope !0
+  ret void
+}
+attributes #0 = { alwaysinline }
+!0 = !{!2}
+!1 = !{!3}
+!2 = distinct !{!2, !4}
+!3 = distinct !{!3, !4}
+!4 = !{!"domain"}
+"""
+    other = text.replace("!alias.scope !0\n  ret", "!alias.scope !1\n  ret")
+    check_all([text], [other], limits=ImportLimits())
+
+
+def test_lines_of_what_is_always_inlined_under_another_name() -> None:
+    """The alias stands in another file, whose metadata means something else there."""
+    caller = """\
+define void @f(ptr %0) {
+  call void @second(ptr %0)
+  ret void
+}
+declare void @second(ptr)
+"""
+    other = """\
+@second = alias void (ptr), ptr @leaf
+define void @leaf(ptr %0) #0 {
+  store i32 3, ptr %0, align 4, !mine !0
+  ret void
+}
+attributes #0 = { alwaysinline }
+!0 = distinct !{!1}
+!1 = distinct !{!0, i32 1}
+"""
+    check_all([caller, other], [caller, other.replace("i32 1}", "i32 2}")])
+
+
+def test_bodies_that_are_not_imported_for_their_names() -> None:
+    caller = """\
+define internal void @memset(ptr %0) noinline {
+  call void @clear(ptr %0)
+  ret void
+}
+define void @f(ptr %0) {
+  call void @memset(ptr %0)
+  ret void
+}
+declare void @clear(ptr)
+"""
+    clear = """\
+define void @clear(ptr %0) {
+  %2 = call ptr @memset(ptr %0, i8 0, i64 5)
+  store volatile i32 1, ptr %0
+  ret void
+}
+declare ptr @memset(ptr, i8, i64)
+"""
+    check_all([caller, clear], [caller, clear.replace("@memset", "@away")])
 
 
 def test_numbers_mean_nothing() -> None:

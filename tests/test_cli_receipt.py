@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rules import write
 
+from nativecache.aot.libllvm import find_library
 from nativecache.cache.entry import Entry
 from nativecache.cache.facts import Fact
 from nativecache.cache.lookup import EntryStore
@@ -146,6 +147,30 @@ def test_native_inputs_and_libraries(space: Space, linker: str) -> None:
     assert space.up_to_date()
     shutil.copy("lib/libc1.a", "no/libc1.so")
     assert not space.up_to_date()
+
+
+@needs_clang
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-L", "no", "-L", "lib", "-l", "c1"),
+        ("-Wl,-L,no,-Llib", "-Xlinker", "-l", "-Xlinker", "c1"),
+        ("--", "-Lno", "-L", "lib", "-l:libc1.a"),
+    ],
+)
+def test_libraries_that_are_asked_for_in_other_ways(space: Space, words: tuple[str, ...]) -> None:
+    for folder in ("no", "lib"):
+        Path(folder).mkdir()
+        obj("c.o", f"int c(void) {{ return {len(folder)}; }}\n")
+        subprocess.run(["ar", "rc", f"{folder}/libc1.a", "c.o"], check=True)
+    Path("no/libc1.a").rename("libc1.a")
+    write(space.folder, {"main.c": "int c(void); int main(void) { return c(); }\n"})
+    space.build("main.c", "-o", "app", *words)
+    assert run(space.folder / "app").code == 3
+    Path("libc1.a").rename("no/libc1.a")
+    assert not space.up_to_date()
+    space.build()
+    assert run(space.folder / "app").code == 2
 
 
 @needs_clang
@@ -315,6 +340,48 @@ def test_what_changes_during_the_build(space: Space, change: str) -> None:
     Path("bin", CLANG).write_text(f'{text}case "$*" in *-emit-llvm*) {change};; esac\n')
     time.sleep(0.03)
     build(space.folder, *space.words, env=space.environ)
+    assert not space.up_to_date()
+
+
+@needs_clang
+@pytest.mark.parametrize("kind", ["exe", "object", "bitcode"])
+def test_another_build_that_writes_the_same_output(
+    space: Space, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Just after this one: what then is there is not what this one made."""
+    replaced = os.replace
+
+    def replace(source: str, target: str) -> None:
+        replaced(source, target)
+        if str(target).endswith("app"):
+            with open(target, "ab") as file:
+                file.write(b"other")
+
+    monkeypatch.setattr(os, "replace", replace)
+    space.words = ("main.c", "f.c", "--emit", kind, "-o", "app", "-q")
+    for name in set(os.environ) - set(space.environ):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("NATIVECACHE_DIR", space.environ["NATIVECACHE_DIR"])
+    time.sleep(0.03)
+    with pytest.raises(SystemExit, match="0"):
+        command_line.main(["build", *space.words])
+    assert space.receipt().exists() and not space.up_to_date()
+
+
+@needs_clang
+def test_a_link_to_another_library_of_llvms(space: Space) -> None:
+    library = find_library("auto", (22, 1), shutil.which(CLANG))
+    if library is None:
+        pytest.skip("needs LLVM's shared library")
+    real = os.path.realpath(library.path)
+    Path("link.so").symlink_to(real)
+    space.build("--llvm", "./link.so", *space.words)
+    Path("link.so").unlink()
+    Path("other.so").symlink_to(real)
+    Path("link.so").symlink_to("other.so")
+    assert space.up_to_date()
+    Path("link.so").unlink()
+    shutil.copy(real, "link.so")
     assert not space.up_to_date()
 
 

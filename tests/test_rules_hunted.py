@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from rules import compare
 
 
@@ -121,3 +122,46 @@ def test_large_code_model_without_pic(tmp_path: Path) -> None:
     compare(
         tmp_path, {"main.c": text}, "hi\n", code=3, cflags=["-fno-pic", "-mcmodel=large"], link=["-no-pie"]
     )
+
+
+# A local that keeps its name, for `used` or asm fixes it, and what another file exports under that name.
+USED = "__attribute__((used)) static int foo(void) { return 1; }\n"
+IN_ASM = '__asm__("foo:\\n movl $1, %eax\\n ret\\n"); int foo(void);\n'
+EXPORTED = "int foo(void) { return 2; }\nint bar(void) { return foo() + 1; }\n"
+IN_A_TABLE = """\
+__attribute__((used)) static int foo(void) { return 2; }
+static int (*const table[1])(void) = {foo};
+int zero;
+int bar(void) { return table[zero]() + 1; }
+"""
+
+
+@pytest.mark.parametrize("pinned", [USED, IN_ASM])
+@pytest.mark.parametrize("other", [EXPORTED, IN_A_TABLE])
+def test_two_functions_of_one_name(tmp_path: Path, pinned: str, other: str) -> None:
+    main = '#include <stdio.h>\nint bar(void);\nint main(void) { printf("%d %d\\n", foo(), bar()); }\n'
+    compare(tmp_path, {"main.c": pinned + main, "bar.c": other}, "1 3\n")
+
+
+@pytest.mark.parametrize("options", [(), ("--import-limit", "0")])
+def test_used_function_that_nothing_calls_and_its_namesake(tmp_path: Path, options: tuple[str, ...]) -> None:
+    main = EXPORTED + "int main(void) { return bar(); }\n"
+    compare(tmp_path, {"used.c": USED, "main.c": main}, code=3, options=options)
+
+
+@pytest.mark.parametrize("options", [(), ("--import-limit", "0")])
+def test_library_name_that_is_two_functions_in_one_unit(tmp_path: Path, options: tuple[str, ...]) -> None:
+    files = {
+        "memset.c": """\
+void *memset(void *, int, unsigned long);
+int a[9];
+int clear(int n) { memset(a, 0, n); return a[n]; }
+""",
+        "main.c": """\
+#include <stdio.h>
+int clear(int);
+__attribute__((noinline)) static int memset(int n) { return n ? clear(n) : 3; }
+int main(int n, char **v) { printf("%d %d\\n", memset(n - 1), memset(n)); }
+""",
+    }
+    compare(tmp_path, files, "3 0\n", cflags=["-fno-builtin"], options=options)

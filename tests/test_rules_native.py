@@ -3,7 +3,8 @@
 import subprocess
 from pathlib import Path
 
-from harness import CLANG, build, needs_clang
+import pytest
+from harness import CLANG, build, needs_clang, run
 from rules import clang_archive, clang_object, compare, write
 
 pytestmark = needs_clang
@@ -43,6 +44,17 @@ def test_archive_after_the_dashes_calls_back(tmp_path: Path) -> None:
 def test_archive_found_as_a_library_calls_back(tmp_path: Path) -> None:
     clang_archive(tmp_path, "back.c", BACK)
     compare(tmp_path, {"main.c": MAIN}, "51\n", link=[f"-L{tmp_path}", "-lback"])
+
+
+@pytest.mark.parametrize(
+    "words", [("-L", ".", "-l", "back"), ("-Wl,-L.", "-Wl,-l,back"), ("-L.", "-l:libback.so")]
+)
+def test_library_that_is_asked_for_in_other_ways_calls_back(tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "back.c").write_text(BACK)
+    subprocess.run([CLANG, "-shared", "-fPIC", "back.c", "-o", "libback.so"], cwd=tmp_path, check=True)
+    write(tmp_path, {"main.c": MAIN})
+    build(tmp_path, "main.c", "-o", "app", *words, f"-Wl,-rpath,{tmp_path}", "-fPIC")
+    assert run(tmp_path / "app").stdout == b"51\n"
 
 
 def test_main_in_a_native_object(tmp_path: Path) -> None:

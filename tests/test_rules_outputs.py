@@ -112,6 +112,50 @@ int NAME(void) { step(); return step(); }
     assert link_with_clang(tmp_path, "main.c", "one.a", "two.a") == "11 21\n"
 
 
+def test_members_of_an_archive_name_no_statics_of_each_other(tmp_path: Path) -> None:
+    text = """\
+static int steps[3] = {5, 6, 7};
+static int step(int n) { return steps[n]++; }
+static int (*const table[2])(int) = {step, step};
+static const int fixed[3] = {1, 2, 3};
+int count(int n) { return step(n); }
+int pick(int n) { return table[n](n) * fixed[n]; }
+"""
+    main = """\
+#include <stdio.h>
+int count(int), pick(int);
+int both(int n) { return count(n) * 10 + pick(n); }
+int main(int n, char **v) { printf("%d\\n", both(n)); }
+"""
+    write(tmp_path, {"main.c": main, "part.c": text})
+    build(tmp_path, "main.c", "part.c", "--emit", "archive", "-o", "all.a")
+    everything = ("-Wl,--whole-archive", "all.a", "-Wl,--no-whole-archive")
+    assert link_with_clang(tmp_path, *everything) == "74\n"
+
+
+@pytest.mark.parametrize("kind", ["object", "asm", "bitcode"])
+def test_static_that_keeps_its_name_and_its_namesake(tmp_path: Path, kind: str) -> None:
+    files = {
+        "used.c": (
+            "__attribute__((used)) static int foo(void) { return 1; }\n"
+            "int bar(void);\nint both(void) { return foo() * 10 + bar(); }\n"
+        ),
+        "bar.c": "int foo(void) { return 2; }\nint bar(void) { return foo() + 1; }\n",
+        "main.c": '#include <stdio.h>\nint both(void);\nint main(void) { printf("%d\\n", both()); }\n',
+    }
+    names = write(tmp_path, files)
+    output = {"object": "all.o", "asm": "all.s", "bitcode": "all.bc"}[kind]
+    build(tmp_path, *names, "--emit", kind, "-o", output)
+    assert link_with_clang(tmp_path, output) == "13\n"
+
+
+def test_assembly_with_debug_information(tmp_path: Path) -> None:
+    write(tmp_path, {"one.c": "int one(void) { return 1; }\n", "two.c": "int two(void) { return 2; }\n"})
+    build(tmp_path, "one.c", "-g", "--emit", "asm", "-o", "one.s")
+    result = build(tmp_path, "one.c", "two.c", "-g", "--emit", "asm", "-o", "both.s", check=False)
+    assert result.exit_code == 1 and "leave out -g" in result.stderr
+
+
 TEMPLATES = """\
 #include <string>
 #include <vector>

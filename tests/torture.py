@@ -1,9 +1,12 @@
-"""Random C programs, built by clang and by nativecache in many ways, must all do the same.
+"""Random programs, built by clang and by nativecache in many ways, must all do the same.
 
 `torture.py N [--seed S]` tries programs S, S+1, … S+N-1 of csmith. Each is built by clang at -O0 and -O2,
 then by nativecache with the default imports, without any, and at a random limit, each at a random level:
 every image has to behave as those of clang do, and has to be the same bytes cold, warm and with another
 number of workers. What differs is kept with the command lines that reproduce it, and the exit code is 1.
+
+`torture.py N --edits` tries N small projects of C and C++ files instead, each with STEPS random edits: after
+each one a build with the cache that all of them share has to write the bytes that one without a cache does.
 """
 
 import argparse
@@ -19,11 +22,14 @@ from pathlib import Path
 from random import Random
 from shutil import rmtree
 
+from edits import Trial
 from harness import CLANG, clean_environment, has_tool
 
 # Most of csmith's programs end at once and the others hardly ever.
 RUN_SECONDS = 5
 BUILD_SECONDS = 300
+# Builds of one project.
+STEPS = 30
 SOURCE = "random.c"
 INCLUDE = "-I/usr/include/csmith"
 NATIVECACHE = (sys.executable, "-m", "nativecache.cli.start", "build", "-q")
@@ -135,6 +141,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("programs", type=int, metavar="N", help="how many programs")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the first program (1)")
+    parser.add_argument("--edits", action="store_true", help="edit projects at random instead")
     arguments = parser.parse_args()
     for tool in (CLANG, "csmith"):
         if not has_tool(tool):
@@ -142,6 +149,8 @@ def main() -> int:
             return 0
 
     kept = Path(tempfile.mkdtemp(prefix="nativecache-torture-"))
+    if arguments.edits:
+        return torture_projects(range(arguments.seed, arguments.seed + arguments.programs), kept)
     skipped: Counter[str] = Counter()
     different = 0
     start = time.monotonic()
@@ -166,6 +175,37 @@ def main() -> int:
         return 1
     kept.rmdir()
     return 0
+
+
+def torture_projects(seeds: Sequence[int], kept: Path) -> int:
+    """Edit and build each project; one that is built wrongly is kept as it was then."""
+    different = 0
+    for seed in seeds:
+        trial = Trial(seed, kept / f"seed-{seed}")
+        problems: list[str] = []
+        for step in range(STEPS):
+            if step:
+                trial.edit()
+            try:
+                problems = trial.check()
+            except subprocess.SubprocessError as error:
+                problems = [
+                    str(error),
+                    (getattr(error, "stderr", b"") or b"").decode(errors="replace")[-500:],
+                ]
+            if problems:
+                break
+        if problems:
+            different += 1
+            print(
+                f"\nseed {seed}, step {step} in {trial.space}:", *problems, *trial.commands[-3:], sep="\n  "
+            )
+        else:
+            rmtree(trial.space)
+        print(f"project {seed}: {step + 1} builds", flush=True)
+    if not different:
+        kept.rmdir()
+    return 1 if different else 0
 
 
 def report(program: Program) -> None:

@@ -1,0 +1,21 @@
+"""Projects that are edited at random, from fixed seeds: a build with the cache is the build without one."""
+
+from pathlib import Path
+
+import pytest
+from edits import Trial
+from harness import needs_clang
+
+pytestmark = needs_clang
+
+STEPS = 9
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_edited_project(seed: int, tmp_path: Path) -> None:
+    trial = Trial(seed, tmp_path / "project")
+    for step in range(STEPS):
+        if step:
+            trial.edit()
+        problems = trial.check(behaviour=step % 3 == 0)
+        assert not problems, "\n".join([*trial.commands, *problems])
