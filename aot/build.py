@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -31,7 +31,7 @@ from nativecache.aot.link_record import LinkRecord, digest_link
 from nativecache.aot.load import Loaded, index, load
 from nativecache.aot.meaning import Meanings, digest, value_digest
 from nativecache.aot.memo import KeyedUnit, Memo
-from nativecache.aot.names import pack_pairs, unpack_pairs
+from nativecache.aot.names import pack, pack_pairs, unpack, unpack_pairs
 from nativecache.aot.partition import Unit, partition
 from nativecache.aot.pool import Done, Job, Pool, WorkerDied
 from nativecache.aot.program import Program, resolve_symbols
@@ -39,6 +39,7 @@ from nativecache.aot.reads import Finished, gather, gather_linked
 from nativecache.aot.record import BuildRecord
 from nativecache.aot.request import Request
 from nativecache.aot.roots import find_roots, index_symbols, wrapped_symbols
+from nativecache.aot.spool import Spool
 from nativecache.aot.verify import Mismatch, Verifier
 from nativecache.cache.entry import Entry
 from nativecache.cache.facts import Fact
@@ -49,6 +50,8 @@ from nativecache.linker.native import scan_native
 
 #: Keys go before compilations: they show what is missing, and the biggest of that is compiled first.
 _KEYS_FIRST: Final = 1e12
+#: With so many bytes of bitcode waiting, compilations go first, so that memory is bounded.
+_QUEUE: Final = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,12 +212,13 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         clock,
         progress,
     )
-    objects = work.run(roots)
+    work.run(roots)
     # Rename, archive and link.
     image = Image(
         program=program,
         units=units,
-        objects=objects,
+        objects=work.objects,
+        bindings=work.bindings,
         native_before=loaded.native_before,
         native_after=loaded.native_after,
         cplusplus=loaded.cplusplus or "__gxx_personality_v0" in _mentioned(modules),
@@ -257,7 +261,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
             reads = gather(finished, front.cache, linked)
             if linked is not None and linked_again:
                 link.save(made_from, written, linked)
-    done = [units[i] for i in objects]
+    done = [units[i] for i in work.bindings]
     functions = [u for u in done if u.is_function]
     compiled_functions = {i for i in work.compiled_units if units[i].is_function}
     return Report(
@@ -462,6 +466,12 @@ def _roots(
     )
 
 
+def _undefined(entry: Entry) -> list[str]:
+    """The names that an object leaves undefined."""
+    names: Any = entry.meta["undefined"]
+    return names  # type: ignore[no-any-return]
+
+
 class _Work:
     """Follows the program from its roots: keys units, looks them up, compiles what is missing."""
 
@@ -487,12 +497,14 @@ class _Work:
         self.meanings, self.memos = meanings, memos
         self.own: dict[str, str] = {}  # digests of the units' own code, by name
         self.clock, self.progress, self.threads = clock, progress, request.threads
-        self.objects: dict[int, tuple[bytes, str]] = {}
+        self.objects = Spool()
+        self.bindings: dict[int, str] = {}  # packed, of the units with objects
         self.keys: dict[int, str] = {}
         self.seen: set[int] = set()
         self.needed: deque[int] = deque()  # reached, and not yet looked at
         self.waiting: dict[str, list[tuple[int, str]]] = defaultdict(list)  # by key
-        self.ready: dict[str, Entry] = {}  # compiled by this build, by key
+        self.ready: dict[str, tuple[int, str]] = {}  # what this build compiled: the unit, its undefined names
+        self.queued = 0  # bytes of bitcode that waits to be compiled
         self.compiled: list[Compiled] = []
         self.compiled_units: list[int] = []
         self.problems: list[str] = []
@@ -504,8 +516,8 @@ class _Work:
         if request.verify_percent:
             record.turn += 1
 
-    def run(self, roots: list[int]) -> dict[int, tuple[bytes, str]]:
-        """Objects and bindings of all reached units by unit index, in unit order."""
+    def run(self, roots: list[int]) -> None:
+        """Fills `objects` and `bindings`, these in the units' order, with all units that are reached."""
         spans: dict[str, list[float]] = {}
         with Pool(self.threads, {"key": self._key, "compile": self._compile}) as self.pool:
             for root in roots:
@@ -525,7 +537,7 @@ class _Work:
             self.clock.add(phase, sum(waits), 0.0)
         if self.problems:
             raise BuildError(*sorted(self.problems))
-        return dict(sorted(self.objects.items()))
+        self.bindings = dict(sorted(self.bindings.items()))
 
     # In the workers: these see only what is passed to them and the program as it was when forked.
 
@@ -618,7 +630,8 @@ class _Work:
             return
         if key in self.ready:
             self.shared += 1
-            self._take(index, self.ready[key], keyed.bindings)
+            first, undefined = self.ready[key]
+            self._take(index, self.objects[first], unpack(undefined), keyed.bindings)
             return
         wall, cpu = time.perf_counter(), time.process_time()
         entry = self.store.load(key)
@@ -626,7 +639,7 @@ class _Work:
         sampled = entry is not None and self.verifier.samples(key)
         if entry is not None and not sampled:
             self.saved += float(entry.meta.get("milliseconds", 0))  # type: ignore[arg-type]
-            self._take(index, entry, keyed.bindings)
+            self._take(index, entry.payload, _undefined(entry), keyed.bindings)
             return
         if bitcode is None:
             if sampled:
@@ -639,11 +652,13 @@ class _Work:
         else:
             self.missing += 1
             self.missed[self.record.why_missed(self.units[index].name, key)] += 1
+        self.queued += len(bitcode)
         job = Job("compile", (index, key), (bitcode, self.options_of(self.units[index])))
-        self.pool.submit(job, priority=len(bitcode))
+        self.pool.submit(job, priority=len(bitcode) + (2 * _KEYS_FIRST if self.queued > _QUEUE else 0))
 
     def _made(self, done: Done) -> None:
         index, key = done.job.tag
+        self.queued -= len(done.job.arguments[0])
         waiting = self.waiting.pop(key)
         if done.error is not None:
             for waiter, _ in waiting:
@@ -653,27 +668,25 @@ class _Work:
         meta = {"defined": defined, "undefined": undefined, "milliseconds": round(milliseconds, 3)}
         entry = Entry(key, output, meta)
         hit = self.verifier.compare(self._label(index), entry)
+        entry = hit or entry
+        self.ready[key] = index, pack(_undefined(entry))
+        for waiter, bindings in waiting:
+            self._take(waiter, entry.payload, _undefined(entry), bindings)
         if hit is not None:
-            self.ready[key] = hit
-            for waiter, bindings in waiting:
-                self._take(waiter, hit, bindings)
             return
         with self.clock.phase("store"):
             self.store.save(entry)
-        self.ready[key] = entry
         unit = self.units[index]
         importer = self.record.unchanged(unit.name, self.own[unit.name])
         self.compiled.append(Compiled(self._display(unit), unit.kind, milliseconds, importer))
         self.compiled_units.append(index)
-        for waiter, bindings in waiting:
-            self._take(waiter, entry, bindings)
         if self.progress:
             self.progress(len(self.compiled), self.missing)
 
-    def _take(self, index: int, entry: Entry, bindings: str) -> None:
+    def _take(self, index: int, output: bytes, undefined: Iterable[str], bindings: str) -> None:
         """Keeps a unit's object and follows what it leaves undefined."""
-        self.objects[index] = (entry.payload, bindings)
-        undefined: Any = entry.meta["undefined"]
+        self.objects.put(index, output)
+        self.bindings[index] = bindings
         names = unpack_pairs(bindings)
         for name in undefined:
             for target in self.defined_in.get(names.get(name, name), ()):

@@ -20,7 +20,7 @@ from nativecache.aot.partition import Unit
 from nativecache.aot.pool import Job, Pool
 from nativecache.aot.program import Program
 from nativecache.cache.facts import measure
-from nativecache.linker.archive import write_archive
+from nativecache.linker.archive import MAGIC, stream_archive, write_archive
 from nativecache.linker.driver import LinkJob, find_driver, find_linker, link_image
 from nativecache.linker.elf import localize, rename_symbols
 from nativecache.linker.errors import BadObject
@@ -52,11 +52,12 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """All that goes into the output. `objects`: by unit index, the unit's output and its bindings, packed."""
+    """All that goes into the output: by unit index what was made and, in the order of the image, bindings."""
 
     program: Program
     units: tuple[Unit, ...]
-    objects: Mapping[int, tuple[bytes, str]]
+    objects: Mapping[int, bytes]
+    bindings: Mapping[int, str]
     native_before: tuple[Path, ...]
     native_after: tuple[Path, ...]
     cplusplus: bool
@@ -85,43 +86,54 @@ def write_output(
     if emit == "bitcode":
         with phase("link"):
             return Written(write_file(output, _bitcode(image)))
-    with phase("rename"):
-        members = list(_members(image))
-    with phase("link"):
-        job = LinkJob(
-            output=output,
-            kind="object" if emit in ("object", "archive") else "shared" if emit == "shared" else "exe",
-            archive=b"",
-            driver=find_driver(driver, cplusplus=image.cplusplus, environ=environ),
-            linker=find_linker(linker, environ, relocatable=emit in ("object", "archive")),
-            before=image.native_before,
-            after=image.native_after,
-            options=options,
-            target=image.target,
-        )
-        # A driver that chooses its own linker does not say which.
-        known = job.linker and job.driver.family != "zig"
-        programs = (job.driver.command[0], job.linker.path) if known and job.linker else ()
-        if emit in ("exe", "shared"):
-            archive = write_archive([(name, data) for _, name, data in members], symbol_index=False)
-            seen: list[str] = []
-            linked = link_image(
-                replace(job, archive=archive), environ, linked=lambda p: seen.append(_seen(p))
+    with tempfile.TemporaryDirectory(prefix="nativecache-") as folder:
+        # One member at a time: the objects of a large program are not held in memory.
+        archive = Path(folder) / "ours.a"
+        members: list[tuple[str, bytes]] = []
+        with phase("rename"):
+            if emit in ("exe", "shared"):
+                with archive.open("wb") as file:
+                    stream_archive(_member_names(image), _renamed(image), file)
+            else:
+                members = list(zip(_member_names(image), _renamed(image), strict=True))
+        with phase("link"):
+            job = LinkJob(
+                output=output,
+                kind="object" if emit in ("object", "archive") else "shared" if emit == "shared" else "exe",
+                archive=archive if image.bindings else MAGIC,
+                driver=find_driver(driver, cplusplus=image.cplusplus, environ=environ),
+                linker=find_linker(linker, environ, relocatable=emit in ("object", "archive")),
+                before=image.native_before,
+                after=image.native_after,
+                options=options,
+                target=image.target,
             )
-            return Written(seen[0], linked.warnings, programs, linked.reads if programs else None)
-        if emit == "object":
-            data = _relocatable(image, job, [(name, data) for _, name, data in members], environ)
-            return Written(write_file(output, data), programs=programs, reads=() if programs else None)
-        by_module: dict[int, list[tuple[str, bytes]]] = defaultdict(list)
-        for module, name, data in members:
-            by_module[module].append((name, data))
-        merged = [
-            (PurePath(image.program.modules[m].label).stem + ".o", _relocatable(image, job, items, environ))
-            for m, items in by_module.items()
-        ]
-        native = [(path.name, path.read_bytes()) for path in (*image.native_before, *image.native_after)]
-        seen_as = write_file(output, write_archive([*merged, *native], symbol_index=True))
+            return _link(image, job, emit, members, environ)
+
+
+def _link(
+    image: Image, job: LinkJob, emit: str, members: list[tuple[str, bytes]], environ: Mapping[str, str]
+) -> Written:
+    # A driver that chooses its own linker does not say which.
+    known = job.linker and job.driver.family != "zig"
+    programs = (job.driver.command[0], job.linker.path) if known and job.linker else ()
+    if emit in ("exe", "shared"):
+        seen: list[str] = []
+        linked = link_image(job, environ, linked=lambda path: seen.append(_seen(path)))
+        return Written(seen[0], linked.warnings, programs, linked.reads if programs else None)
+    if emit == "object":
+        seen_as = write_file(job.output, _relocatable(image, job, members, environ))
         return Written(seen_as, programs=programs, reads=() if programs else None)
+    by_module: dict[int, list[tuple[str, bytes]]] = defaultdict(list)
+    for index, member in zip(image.bindings, members, strict=True):
+        by_module[image.units[index].module].append(member)
+    merged = [
+        (PurePath(image.program.modules[m].label).stem + ".o", _relocatable(image, job, items, environ))
+        for m, items in by_module.items()
+    ]
+    native = [(path.name, path.read_bytes()) for path in (*image.native_before, *image.native_after)]
+    seen_as = write_file(job.output, write_archive([*merged, *native], symbol_index=True))
+    return Written(seen_as, programs=programs, reads=() if programs else None)
 
 
 def _seen(path: str) -> str:
@@ -153,15 +165,19 @@ def write_file(path: Path, data: bytes) -> str:
 
 def _names(image: Image, index: int) -> dict[str, str]:
     module = image.program.modules[image.units[index].module]
-    return {**unpack_pairs(image.objects[index][1]), FILE_PLACEHOLDER: os.path.basename(module.source_file)}
+    return {**unpack_pairs(image.bindings[index]), FILE_PLACEHOLDER: os.path.basename(module.source_file)}
 
 
-def _members(image: Image) -> Iterator[tuple[int, str, bytes]]:
-    """(module, member name, object under its real symbol names) per unit."""
-    for index, (payload, _) in image.objects.items():
+def _member_names(image: Image) -> list[str]:
+    return [f"{image.units[index].name}.o" for index in image.bindings]
+
+
+def _renamed(image: Image) -> Iterator[bytes]:
+    """The objects under their real symbol names."""
+    for index in image.bindings:
         unit = image.units[index]
         try:
-            yield unit.module, f"{unit.name}.o", rename_symbols(payload, _names(image, index))
+            yield rename_symbols(image.objects[index], _names(image, index))
         except BadObject as error:
             raise BuildError(f"{unit.name}: this target's objects cannot be renamed: {error}") from None
 
@@ -190,10 +206,10 @@ def _assembly(image: Image) -> str:
     parts: list[str] = []
     references: set[str] = set()
     locals_seen: set[str] = set()
-    if sum(_LINE_FILE.search(payload) is not None for payload, _ in image.objects.values()) > 1:
+    if sum(_LINE_FILE.search(image.objects[index]) is not None for index in image.bindings) > 1:
         # Each unit numbers its source files anew, and debug information holds the bare numbers.
         raise BuildError("assembly of several units holds no debug information: leave out -g")
-    for index, (payload, _) in image.objects.items():
+    for index in image.bindings:
         unit, program = image.units[index], image.program
         names = _names(image, index)
         for name in (program.names[unit.module][t] for t in unit.tokens if t in program.pinned[unit.module]):
@@ -214,7 +230,7 @@ def _assembly(image: Image) -> str:
             references.add(match[1])
             return match[0] if first else ""
 
-        text = _ASM_NAME.sub(spell, payload.decode("latin-1"))
+        text = _ASM_NAME.sub(spell, image.objects[index].decode("latin-1"))
         text = _ASM_LABEL.sub(lambda m, i=index: f"{m[0]}u{i}_", text)  # type: ignore[misc]
         parts.append(f"# {unit.name}\n" + _PERSONALITY_REFERENCE.sub(once, text))
     return "".join(parts)
@@ -222,7 +238,7 @@ def _assembly(image: Image) -> str:
 
 def _bitcode(image: Image) -> bytes:
     """One optimised module of all units, linked by LLVM in a worker."""
-    jobs = [(payload, _names(image, index)) for index, (payload, _) in image.objects.items()]
+    jobs = [(image.objects[index], _names(image, index)) for index in image.bindings]
     with Pool(1, {"merge": llvm.merge}) as pool:
         pool.submit(Job("merge", None, (jobs,)))
         for done in pool.results():

@@ -67,7 +67,7 @@ def digest_link(
     program = image.program
     units = [
         (image.units[index].name, image.units[index].module, keys[index], bindings)
-        for index, (_, bindings) in image.objects.items()
+        for index, bindings in image.bindings.items()
     ]
     files = [module.source_file for module in program.modules]
     native = [

@@ -102,11 +102,18 @@ def _unchanged(path: str, since_ns: int) -> bool:
     return changed + (0 if changed % 1_000_000_000 else _COARSE_NS) < since_ns
 
 
+#: Files are read in pieces, for IR may be half of what memory holds.
+_PIECE = 1 << 20
+
+
 def digest_file(path: str) -> str:
     """The SHA-256 of a file's content in hexadecimal, or ""."""
     try:
         with open(path, "rb", buffering=0) as file:
-            return hashlib.sha256(file.read()).hexdigest()
+            digest = hashlib.sha256()
+            while piece := file.read(_PIECE):
+                digest.update(piece)
+            return digest.hexdigest()
     except OSError:
         return ""
 

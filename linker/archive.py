@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from struct import pack
+from typing import BinaryIO
 
 from .elf import linkage
 from .errors import BadObject
@@ -27,17 +28,38 @@ def write_archive(members: Iterable[tuple[str, bytes]], *, symbol_index: bool) -
     """
     members = list(members)
     long_names = bytearray()
+    stored = [_stored_name(name, long_names) for name, _ in members]
     body: list[bytes] = []
     offsets = []
     size = 0
-    for name, content in members:
+    for name, (_, content) in zip(stored, members, strict=True):
         offsets.append(size)
-        header = _HEADER % (_stored_name(name, long_names), len(content))
-        body += (header, content, b"\n") if len(content) % 2 else (header, content)
+        body += _member(name, content)
         size += 60 + len(content) + len(content) % 2
-    front = _NAMES_HEADER % len(_even(long_names)) + _even(long_names) if long_names else b""
+    front = _front(long_names)
     index = _symbol_index(members, offsets, len(front), size) if symbol_index else b""
     return b"".join([MAGIC, index, front, *body])
+
+
+def stream_archive(names: Sequence[str], contents: Iterable[bytes], file: BinaryIO) -> None:
+    """Writes an archive without an index, in which only one member at a time need be in memory.
+
+    Raises ValueError for a name that the format cannot hold.
+    """
+    long_names = bytearray()
+    stored = [_stored_name(name, long_names) for name in names]
+    file.write(MAGIC + _front(long_names))
+    for name, content in zip(stored, contents, strict=True):
+        file.writelines(_member(name, content))
+
+
+def _member(stored_name: bytes, content: bytes) -> tuple[bytes, ...]:
+    header = _HEADER % (stored_name, len(content))
+    return (header, content, b"\n") if len(content) % 2 else (header, content)
+
+
+def _front(long_names: bytearray) -> bytes:
+    return _NAMES_HEADER % len(_even(long_names)) + _even(long_names) if long_names else b""
 
 
 def read_archive(data: bytes, directory: str | os.PathLike[str] | None = None) -> Iterator[tuple[str, bytes]]:

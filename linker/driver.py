@@ -87,7 +87,7 @@ class LinkJob:
 
     output: Path
     kind: Literal["exe", "shared", "object"]
-    archive: bytes
+    archive: bytes | Path
     driver: Driver
     linker: Linker | None = None
     before: tuple[Path, ...] = ()
@@ -169,8 +169,11 @@ def link_image(
         archive = os.path.join(folder, "ours.a")
         image = os.path.join(folder, "image", os.path.basename(output))
         os.mkdir(os.path.dirname(image))
-        with open(archive, "wb") as file:
-            file.write(job.archive)
+        if isinstance(job.archive, bytes):
+            with open(archive, "wb") as file:
+                file.write(job.archive)
+        else:
+            os.symlink(os.path.abspath(job.archive), archive)
         command = _command(job, archive, image, folder)
         depfile = os.path.join(folder, "reads.d")
         asked = ("-Xlinker", f"--dependency-file={depfile}") if job.driver.family != "zig" else ()

@@ -40,14 +40,12 @@ def image(output: str, *texts: str) -> Image:
         code_model="default",
         output=output,
     )
-    objects = {}
+    objects, bindings = {}, {}
     for unit in units:
         text = extract(program, unit, triple=TRIPLE, datalayout="", final=True)
-        objects[unit.index] = (
-            llvm.Llvmlite().emit(llvm.Llvmlite().unit_bitcode(text.text), options),
-            pack_pairs(text.bindings),
-        )
-    return Image(program, units, objects, (), (), cplusplus=False, target=None)
+        objects[unit.index] = llvm.Llvmlite().emit(llvm.Llvmlite().unit_bitcode(text.text), options)
+        bindings[unit.index] = pack_pairs(text.bindings)
+    return Image(program, units, objects, bindings, (), (), cplusplus=False, target=None)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nativecache.linker.archive import read_archive, write_archive
+from nativecache.linker.archive import read_archive, stream_archive, write_archive
 from nativecache.linker.errors import BadObject
 
 needs_binutils = pytest.mark.skipif(
@@ -88,3 +89,11 @@ def test_a_cut_archive_is_refused() -> None:
 def test_impossible_names_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="not an archive member name"):
         write_archive([(name, b"")], symbol_index=False)
+
+
+@pytest.mark.parametrize("names", [[], ["a.o", "b.o"], ["a.o", "a name longer than sixteen.o", "c/d.o"]])
+def test_a_streamed_archive_is_the_same(names: list[str]) -> None:
+    members = [(name, bytes([n]) * (n + 3)) for n, name in enumerate(names)]
+    file = io.BytesIO()
+    stream_archive(names, (content for _, content in members), file)
+    assert file.getvalue() == write_archive(members, symbol_index=False)

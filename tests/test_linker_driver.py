@@ -55,7 +55,7 @@ def linker_called(name: str) -> Linker:
 
 
 def link(
-    folder: Path, archive: bytes, driver: str = "gcc", linker: str | None = None, **options: Any
+    folder: Path, archive: bytes | Path, driver: str = "gcc", linker: str | None = None, **options: Any
 ) -> Path:
     output = options.pop("output", folder / "app")
     job = LinkJob(
@@ -86,6 +86,23 @@ def test_the_linker_asked_for_makes_the_program(tmp_path: Path, driver: str, lin
     assert status_of(app) == 42
     image = app.read_bytes()
     assert {name for name, sign in SIGNS.items() if sign.encode() in image} == {linker} & SIGNS.keys()
+
+
+@each_linker
+def test_an_archive_in_a_file_is_as_good(tmp_path: Path, linker: str) -> None:
+    archive = archive_of(tmp_path / "src", MAIN, F)
+    (tmp_path / "kept.a").write_bytes(archive)
+    images = [link(tmp_path, given, linker=linker).read_bytes() for given in (archive, tmp_path / "kept.a")]
+    assert images[0] == images[1] and (tmp_path / "kept.a").read_bytes() == archive
+
+
+def test_what_the_linker_read_names_no_archive_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "kept.a").write_bytes(archive_of(tmp_path / "src", MAIN, F))
+    job = LinkJob(
+        output=tmp_path / "app", kind="exe", archive=tmp_path / "kept.a", driver=driver_called("gcc")
+    )
+    reads = link_image(job, os.environ).reads
+    assert reads and not any("ours.a" in name or "kept.a" in name for name in reads)
 
 
 @each_driver
