@@ -345,9 +345,9 @@ class Meanings:
             below.append((found.module if found else module, aliasee(other)))
         if not must_import(program, self._sources[module], entity):
             return None, below
-        bones = self.modules[module].skeleton(token)
-        carried = digest(self.modules[module].context, self.modules[module].meaning[token])
-        return carried, [*below, *((module, symbol) for symbol in bones.symbols)]
+        meaning = self.modules[module]
+        below += [(module, symbol) for symbol in meaning.skeleton(token).symbols]
+        return digest(meaning.context, meaning.meaning[token]), below
 
     def _view(self, module: int, token: str, *, imports: bool) -> bytes:
         plain = self._plain[module][token]

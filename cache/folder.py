@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nativecache.cache.entry import BadEntry, unpack
 from nativecache.cache.seal import LAYOUT
-from nativecache.cache.store import TAG_NAME, TEMPORARY_SUFFIX, make_folder, write_file
+from nativecache.cache.store import CACHEDIR_TAG, TAG_NAME, TEMPORARY_SUFFIX, make_folder, write_file
 
 #: Disks give space in blocks of mostly this many bytes, and each entry is a file.
 _BLOCK = 4096
@@ -104,8 +104,12 @@ def remove(found: Found) -> bool:
 
 
 def is_marked(root: Path) -> bool:
-    """Whether a cache made this folder, or the one in it that it keeps all in."""
-    return any(os.path.isfile(os.path.join(root, name, TAG_NAME)) for name in ("", LAYOUT))
+    """Whether a cache of this kind made this folder, or the one in it that it keeps all in."""
+    for name in ("", LAYOUT):
+        with suppress(OSError), open(os.path.join(root, name, TAG_NAME), "rb") as file:
+            if file.read(len(CACHEDIR_TAG)) == CACHEDIR_TAG:
+                return True
+    return False
 
 
 def clear(root: Path, now: float) -> tuple[int, int]:

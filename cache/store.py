@@ -27,7 +27,7 @@ _README = b"""\
 This folder is the cache of nativecache. It holds only what can be made again:
 it is safe to delete, as a whole or in part, at any time.
 """
-_CACHEDIR_TAG = b"""\
+CACHEDIR_TAG = b"""\
 Signature: 8a477f597d28d172789f06886806bc55
 # This file marks a cache folder, made by nativecache, for backup tools to leave out.
 # For information see https://bford.info/cachedir/
@@ -145,9 +145,9 @@ class FileStore:
             write_file(os.path.join(self.root, "README.txt"), _README)
         layout = os.path.join(self.root, LAYOUT)
         if make_folder(layout) and not made:
-            write_file(os.path.join(layout, TAG_NAME), _CACHEDIR_TAG)
+            write_file(os.path.join(layout, TAG_NAME), CACHEDIR_TAG)
         elif made:
-            write_file(os.path.join(self.root, TAG_NAME), _CACHEDIR_TAG)
+            write_file(os.path.join(self.root, TAG_NAME), CACHEDIR_TAG)
         make_folder(folder)
 
     def _failed(self, done: str, error: OSError, consequence: str) -> None:

@@ -109,7 +109,8 @@ def read_command(words: "list[str]", environ: "dict[str, str] | os._Environ[str]
     if not _read_environment(command, environ):
         return None
     command.root = os.path.abspath(command.root or default_cache_folder(environ))
-    told = "--trust-cache-dir" in words[:cut] or environ.get("NATIVECACHE_TRUST_CACHE_DIR")
+    told = "--trust-cache-dir" in words[:cut]
+    told |= environ.get("NATIVECACHE_TRUST_CACHE_DIR", "").lower() in _TRUE
     if not told and distrust(command.root):
         return None  # who builds says so
     command.key = _key(command.words, environ)

@@ -115,7 +115,7 @@ def test_units_emit_alike_in_any_process(engine: Engine) -> None:
         assert {done.job.tag: done.result for done in pool.results()} == dict(enumerate(expected))
     script = (
         "import sys; from nativecache.aot import llvm; from nativecache.aot.key import Options\n"
-        f"engine = llvm.find_engine({getattr(engine, 'path', 'llvmlite')!r}, None)\n"
+        f"engine = llvm.find_engine({engine.path or 'llvmlite'!r}, None)\n"
         f"sys.stdout.buffer.write(engine.emit(sys.stdin.buffer.read(), {OPTIONS!r}))"
     )
     fresh = subprocess.run([sys.executable, "-c", script], input=units[3], capture_output=True, check=True)

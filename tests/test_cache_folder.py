@@ -117,6 +117,8 @@ def test_marked_folders(root: Path, tmp_path: Path) -> None:
     assert not is_marked(tmp_path / "mine")
     FileStore(tmp_path / "mine").put(KEY, b"")
     assert is_marked(tmp_path / "mine"), "what the cache made in it is"
+    (tmp_path / "mine" / "v1" / "CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55\n")
+    assert not is_marked(tmp_path / "mine"), "that is some other program's cache"
 
 
 def test_whole_entries_stay(root: Path) -> None:

@@ -330,6 +330,8 @@ def test_the_quick_answer_does_not_trust_it_either(space: Space) -> None:
     assert "up to date" in space.build().stdout
     space.cache.chmod(0o777)
     assert build(space.folder, *WORDS, check=False).exit_code == 2
+    no = {"NATIVECACHE_TRUST_CACHE_DIR": "0"}
+    assert build(space.folder, *WORDS, env=no, check=False).exit_code == 2
 
 
 # Modes and fallbacks
