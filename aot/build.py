@@ -419,18 +419,7 @@ _LINKED_TOO: Final = (
 
 def _link_flags(flags: tuple[str, ...]) -> tuple[str, ...]:
     """The compiler flags that a link driver needs as well."""
-    wanted = (
-        *_FAST_MATH,
-        "-fsanitize",
-        "-fprofile",
-        "-fcoverage",
-        "--coverage",
-        "-pthread",
-        "-fopenmp",
-        "-pg",
-        "-m32",
-    )
-    return tuple(flag for flag in flags if flag.startswith(wanted))
+    return tuple(flag for flag in flags if flag.startswith(_LINKED_TOO))
 
 
 def _libraries(request: Request) -> Libraries:

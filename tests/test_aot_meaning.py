@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from harness import CLANG, needs, needs_clang
+from harness import CLANG, needs_clang, needs_csmith
 
 from nativecache.aot import llvm
 from nativecache.aot.bodies import find_bodies, find_called_once
@@ -30,7 +30,6 @@ OPTIONS = Options(
 )
 LIMITS = ImportLimits(lines=12, total=60)
 ENGINE = llvm.Llvmlite()
-needs_csmith = needs("csmith")
 
 FIRST = r"""
 %struct.S = type { i32, ptr }
@@ -374,7 +373,7 @@ def test_equal_meanings_give_equal_units(limits: ImportLimits, final: bool, shar
 def csmith_ir(space: Path, seed: int) -> str:
     """What clang's front end makes of one of csmith's smaller programs."""
     words = ["csmith", "--seed", str(seed), "--max-funcs", "5", "--max-block-depth", "2", "--no-checksum"]
-    source = subprocess.run(words, capture_output=True, check=True, timeout=60).stdout
+    source = subprocess.run(words, capture_output=True, check=True, timeout=60, cwd=space).stdout
     command = [CLANG, "-O1", "-w", "-x", "c", "-I/usr/include/csmith", "-Xclang", "-disable-llvm-passes"]
     command += ["-S", "-emit-llvm", "-o", "-", "-"]
     done = subprocess.run(command, input=source, capture_output=True, check=True, timeout=60, cwd=space)
