@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 from typing import Final
 
 from nativecache.aot import llvm
+from nativecache.aot.debug import Places
 from nativecache.aot.errors import BuildError
 from nativecache.aot.extract import FILE_PLACEHOLDER
 from nativecache.aot.names import unpack_pairs
@@ -22,6 +23,7 @@ from nativecache.aot.program import Program
 from nativecache.cache.facts import measure
 from nativecache.linker.archive import MAGIC, stream_archive, write_archive
 from nativecache.linker.driver import LinkJob, find_driver, find_linker, link_image
+from nativecache.linker.dwarf import Sites, restore
 from nativecache.linker.elf import localize, rename_symbols
 from nativecache.linker.errors import BadObject
 
@@ -58,6 +60,9 @@ class Image:
     units: tuple[Unit, ...]
     objects: Mapping[int, bytes]
     bindings: Mapping[int, str]
+    #: What lines in objects with debug information stand for, and where they are; both packed.
+    places: Mapping[int, str]
+    sites: Mapping[int, str]
     native_before: tuple[Path, ...]
     native_after: tuple[Path, ...]
     cplusplus: bool
@@ -177,9 +182,28 @@ def _renamed(image: Image) -> Iterator[bytes]:
     for index in image.bindings:
         unit = image.units[index]
         try:
-            yield rename_symbols(image.objects[index], _names(image, index))
+            yield rename_symbols(_placed(image, index), _names(image, index))
         except BadObject as error:
             raise BuildError(f"{unit.name}: this target's objects cannot be renamed: {error}") from None
+
+
+def _placed(image: Image, index: int) -> bytes:
+    """A unit's object, with the lines, checksums and folder of its sources if it has debug information."""
+    sites = image.sites.get(index)
+    if not sites:
+        return image.objects[index]
+    program = image.program
+    debug, places = program.debug, Places.unpack(image.places[index])
+    placed = bytearray(image.objects[index])
+    restore(
+        placed,
+        Sites.unpack(sites),
+        [debug[label].ranges[key] for label, key in places.ranges],
+        [debug[label].lines[token] for label, token in places.lines],
+        program.checksums(image.units[index].module),
+        program.directory.encode("latin-1"),
+    )
+    return bytes(placed)
 
 
 def _relocatable(

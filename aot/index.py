@@ -8,11 +8,12 @@ cannot confuse it because LLVM escapes quotes and line ends in them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
+from nativecache.aot.debug import DebugInfo, Normaliser, Unsupported
 from nativecache.aot.profile import Profile
 
 NAME: Final = r'(?:[-a-zA-Z$._][-\w$.]*|"[^"]*"|\d+)'
@@ -158,13 +159,16 @@ class Module:
     types: dict[str, str]
     comdats: dict[str, str]
     attributes: dict[str, str]
-    metadata: dict[str, str]
+    metadata: Mapping[str, str]
     named_metadata: dict[str, str]
     asm: tuple[str, ...]
     entities: dict[str, Entity]
     structors: dict[str, tuple[Structor, ...]] = field(default_factory=dict)  # ctors, dtors
     used: dict[str, tuple[str, ...]] = field(default_factory=dict)  # llvm.used, llvm.compiler.used
     declarations: dict[str, str] = field(default_factory=dict)  # made on demand
+    debug: DebugInfo | None = None  # normalised
+    #: The numbered metadata as printed, where it holds debug information.
+    debug_text: str = ""
 
     @cached_property
     def always_inline(self) -> frozenset[str]:
@@ -255,7 +259,11 @@ def index_module(text: str, label: str) -> Module:
         body = text[start:at]
         # Only error messages use it, and every edit above the statement would change it.
         bodies.append(_ASM_PLACE.sub("", body) if not plain and " !srcloc " in body else body)
-    rest = text[at:]
+    rest, nodes, debug = text[at:], "", ""
+    if "\n!llvm.dbg.cu = " in rest and (start := rest.find("\n!0 = ")) >= 0:
+        rest, debug = rest[: start + 1], rest[start + 1 :]  # see normalise
+    else:
+        nodes = rest
     outside.append(rest)
     top = "".join(outside)
 
@@ -282,7 +290,7 @@ def index_module(text: str, label: str) -> Module:
         types=dict(_TYPES.findall(top)),
         comdats=dict(_COMDATS.findall(top)),
         attributes=dict(_ATTRIBUTES.findall(top)),
-        metadata=dict(_METADATA.findall(rest)),
+        metadata=dict(_METADATA.findall(nodes)),
         named_metadata=dict(_NAMED_METADATA.findall(rest)),
         asm=tuple(_MODULE_ASM.findall(top)),
         entities=entities,
@@ -298,7 +306,24 @@ def index_module(text: str, label: str) -> Module:
             name: tuple(dict.fromkeys(references(specials.get(f"@{name}", "").partition(", section")[0])))
             for name in ("llvm.used", "llvm.compiler.used")
         },
+        debug_text=debug,
     )
+
+
+def normalise(module: Module, **how: Any) -> None:
+    """Makes a module's debug information slim and relative (see debug.py), or leaves it as it is."""
+    if module.debug_text:
+        texts = {token: entity.text for token, entity in module.entities.items()}
+        named = dict(module.named_metadata)
+        try:
+            Normaliser(module.debug_text, **how).apply(module)
+        except (Unsupported, RecursionError):
+            for token, text in texts.items():
+                module.entities[token].text = text
+            module.named_metadata = named
+            module.metadata = dict(_METADATA.findall(module.debug_text))
+            module.debug = None
+        module.debug_text = ""
 
 
 def index_function(text: str, *, plain: bool = False) -> Entity:
@@ -437,7 +462,10 @@ def _declare_function(entity: Entity, module: Module) -> str:
         position = kept.end()
     promoted = _promoted(linkage, dso, visibility, dll, entity.local)
     # Only a declaration's own attachments stand in front of the linkage.
-    return f"declare {attachments if word == 'declare' else ''}{promoted}{rest}{token}{arguments}{tail}\n"
+    if word == "define":
+        callee = module.debug.callees.get(entity.token) if module.debug else None
+        attachments = f"!dbg {callee} " if callee else ""
+    return f"declare {attachments}{promoted}{rest}{token}{arguments}{tail}\n"
 
 
 def _declare_variable(entity: Entity) -> str:

@@ -39,6 +39,8 @@ class Options:
     relocation: str  # static, pic, dynamicnopic
     code_model: str  # default, tiny, small, kernel, medium, large
     output: str = "object"  # object, assembly, bitcode
+    #: Whether lines are encoded, so that places in the object are to be found and kept with it.
+    relative: bool = False
 
 
 def fields(
