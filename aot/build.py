@@ -602,7 +602,7 @@ class _Work:
             unit = self.units[index]
             meaning = None
             if self._has_meaning(unit):
-                meaning = self.meanings.unit(unit.module, unit.tokens, imports=True)
+                meaning = self._meaning(unit)
                 known = self.memos[unit.module].unit(meaning)
                 if known and known.meanings == self._imported(known):
                     self._use(index, known, None)
@@ -612,6 +612,11 @@ class _Work:
     def _submit_key(self, index: int, meaning: bytes | None, *, real_lines: bool = False) -> None:
         self.pool.submit(Job("key", (index, meaning), (index, real_lines)), priority=_KEYS_FIRST)
 
+    def _meaning(self, unit: Unit) -> bytes:
+        if unit.kind == "types":
+            return self.meanings.types(unit.module)
+        return self.meanings.unit(unit.module, unit.tokens, imports=True)
+
     def _has_meaning(self, unit: Unit) -> bool:
         """Whether the unit's meaning tells all that it is made from.
 
@@ -620,7 +625,7 @@ class _Work:
         """
         if unit.kind == "function":
             return not self.limits.lines or self.program.body(unit.module, unit.tokens[0]) is not None
-        return unit.kind == "data"
+        return unit.kind in ("data", "types")
 
     def _imported(self, unit: KeyedUnit) -> bytes:
         return digest(*map(self.meanings.body, unit.imported))
@@ -635,7 +640,7 @@ class _Work:
         self.clock.add("key", 0.0, key_cpu)
         if self.verifier.is_recorded_wrong(index, self._label(index), keyed.key):
             unit = self.units[index]
-            meaning = self.meanings.unit(unit.module, unit.tokens, imports=True)  # to be recorded again
+            meaning = self._meaning(unit)  # to be recorded again
         if meaning is not None:
             memo = self.memos[self.units[index].module]
             memo.add_unit(meaning, replace(keyed, meanings=self._imported(keyed)))

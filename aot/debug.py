@@ -4,11 +4,11 @@ Problem: as compilers write it, debug information ties every function to all typ
 line numbers, so units are twenty times as big and one line added on top changes all that follow it.
 Method, on the printed metadata, before anything is cut:
 
-- *Slim types*: a named struct, union or class becomes a forward declaration. The definitions stay together in a
-  unit of their own; debuggers find them by name. What cannot be found by name (anonymous and function-local
+- *Slim types*: a named struct, union or class becomes a forward declaration. The definitions stay together in
+  a unit of their own; debuggers find them by name. What cannot be found by name (anonymous and function-local
   types, and those whose name stands for something else in another file) and enumerations stay.
 - *Relative lines*: a line counts from the first of its *range*, a function's lines in one file, and is marked
-  by RELATIVE. Declarations outside of functions have no line in their text; it is an attribute of their token.
+  by RELATIVE. Declarations outside of functions have no line in their text, it is kept by their token.
 - *Content tokens*: a node's number is replaced by a digest of all that can be seen from the node, so equal
   tokens mean the same in any module. A function's own nodes (scopes and variables) share one digest.
   A location is no node any more: it is written wherever it is used.
@@ -25,10 +25,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from nativecache.aot.names import pack, unpack
-from nativecache.linker.dwarf import DIRECTORY_PLACEHOLDER, MIDDLE, RANGE_SHIFT
+from nativecache.linker.dwarf import DIRECTORY_PLACEHOLDER, MIDDLE, RANGE_SHIFT, ordinal
 
 if TYPE_CHECKING:
     from nativecache.aot.index import Module
@@ -95,6 +96,46 @@ def _digits(text: str) -> str:
     return f"{int.from_bytes(hashlib.sha256(text.encode('latin-1')).digest()[:8], 'little'):020}"
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What the lines in a unit's text stand for, by their encoding (linker/dwarf.py).
+
+    `ranges`: label of the module and key of each range; `lines`: label and token of each declaration.
+    """
+
+    ranges: tuple[tuple[str, str], ...] = ()
+    lines: tuple[tuple[str, str], ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.ranges or self.lines)
+
+    def pack(self) -> str:
+        """As names.py packs names: all labels and keys, ranges first, and how many of those there are."""
+        if not self:
+            return ""
+        flat = [part for place in (*self.ranges, *self.lines) for part in place]
+        return pack([str(len(self.ranges)), *flat])
+
+    @classmethod
+    def unpack(cls, packed: str) -> Places:
+        if not packed:
+            return cls()
+        count, *flat = unpack(packed)
+        pairs = tuple(zip(flat[::2], flat[1::2], strict=True))
+        return cls(pairs[: int(count)], pairs[int(count) :])
+
+    def decode(self, line: int) -> tuple[int, str]:
+        """How far a line is from the first of its range, and the range's key."""
+        return (line & ((1 << RANGE_SHIFT) - 1)) - MIDDLE, self.ranges[(line >> RANGE_SHIFT) - 1][1]
+
+    def declared(self, line: int) -> tuple[str, str]:
+        """The declaration whose line this is."""
+        return self.lines[line - MIDDLE]
+
+
+NO_PLACES: Final = Places()
+
+
 class Nodes(Mapping[str, str]):
     """Nodes by content token. A function's own are spelled when the first of them is asked for."""
 
@@ -135,7 +176,7 @@ class DebugInfo:
     ranges: dict[str, int] = field(default_factory=dict)
     #: Range key by token of a scope.
     scopes: dict[str, str] = field(default_factory=dict)
-    #: Line by token of a declaration; in generated text, the module and the declaration that it was made from.
+    #: Line by token of a declaration; in generated text, which module's declaration it was made from.
     lines: dict[str, int] = field(default_factory=dict)
     declared: dict[str, tuple[str, str]] = field(default_factory=dict)
     #: Real MD5 checksums by placeholder.
@@ -152,43 +193,29 @@ class DebugInfo:
     units: dict[str, str] = field(default_factory=dict)
     #: By compile unit: namespaces whose names it uses without saying so.
     imports: dict[str, list[str]] = field(default_factory=dict)
+    #: The definitions of the module's types, None where it has no such debug information.
+    types: Types | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
-    """What the lines in a unit's text stand for, by their encoding (linker/dwarf.py).
+class Types:
+    """The text of the unit of a module's types, made when it is first asked for."""
 
-    `ranges`: label of the module and key of each range; `lines`: label and token of each declaration.
-    """
+    def __init__(self, write: Callable[[], tuple[str, tuple[int, ...]]]) -> None:
+        self._write = write
 
-    ranges: tuple[tuple[str, str], ...] = ()
-    lines: tuple[tuple[str, str], ...] = ()
+    @cached_property
+    def _written(self) -> tuple[str, tuple[int, ...]]:
+        return self._write()
 
-    def __bool__(self) -> bool:
-        return bool(self.ranges or self.lines)
+    @property
+    def text(self) -> str:
+        """Metadata in LLVM's own form, with encoded lines."""
+        return self._written[0]
 
-    def pack(self) -> str:
-        """As names.py packs names: all labels and keys, ranges first, and how many of those there are."""
-        if not self:
-            return ""
-        flat = [part for place in (*self.ranges, *self.lines) for part in place]
-        return pack([str(len(self.ranges)), *flat])
-
-    @classmethod
-    def unpack(cls, packed: str) -> Places:
-        if not packed:
-            return cls()
-        count, *flat = unpack(packed)
-        pairs = tuple(zip(flat[::2], flat[1::2], strict=True))
-        return cls(pairs[: int(count)], pairs[int(count) :])
-
-    def decode(self, line: int) -> tuple[int, str]:
-        """How far a line is from the first of its range, and the range's key."""
-        return (line & ((1 << RANGE_SHIFT) - 1)) - MIDDLE, self.ranges[(line >> RANGE_SHIFT) - 1][1]
-
-    def declared(self, line: int) -> tuple[str, str]:
-        """The declaration whose line this is."""
-        return self.lines[line - MIDDLE]
+    @property
+    def lines(self) -> tuple[int, ...]:
+        """What those lines are, by their ordinals."""
+        return self._written[1]
 
 
 class Normaliser:
@@ -221,6 +248,8 @@ class Normaliser:
         self._expanded = 0
         self._imports: list[tuple[str, list[str]]] = []
         self._globals: list[tuple[str, list[str]]] = []
+        self._constants: list[str] = []  # nodes of global variables that are no more than a value
+        self.full: frozenset[str] = frozenset()  # qualified names of types that are not declared only
         version = next((m[1] for body in self._raw.values() if (m := _VERSION.fullmatch(body))), "4")
         files = [body for body in self._raw.values() if body.startswith("!DIFile(")]
         # LLVM writes checksums only where all files have one.
@@ -445,7 +474,7 @@ class Normaliser:
         return "".join(parts)
 
     def _localize(self, body: str) -> str:
-        """A type in a function's scope names the function, not the node, which changes with every variable."""
+        """A type in a function's scope names the function, for its node changes with every variable."""
         found = _SCOPE.search(body)
         owner = self._owner.get(found[1]) if found else None
         if found is None or owner is None:
@@ -506,7 +535,24 @@ class Normaliser:
     # Types
 
     def _is_named_type(self, n: str) -> bool:
-        """Whether a debugger finds a type by its name, so that a declaration of it will do."""
+        """Whether a debugger finds the right type by its name, so that a declaration of it will do."""
+        return self._has_findable_name(n) and (not self.full or self._qualified(n) not in self.full)
+
+    def _qualified(self, n: str) -> str:
+        """A type's name with those of the scopes around it."""
+        names = []
+        for _ in range(100):
+            body = self._raw.get(n, "")
+            if body.startswith(("!DIFile(", "distinct !DICompileUnit(")):
+                break
+            found, scope = _NAME.search(body), _SCOPE.search(body)
+            names.append(found[1][1:-1] if found else "")
+            if scope is None:
+                break
+            n = scope[1]
+        return "::".join(reversed(names))
+
+    def _has_findable_name(self, n: str) -> bool:
         body = self._raw.get(n, "")
         while True:
             tag = _TAG.search(body)
@@ -630,8 +676,130 @@ class Normaliser:
         self.nodes.add(token, spelled)
         return token
 
+    # Types of one name
+
+    def shapes(self) -> dict[str, tuple[str, frozenset[str]]]:
+        """By qualified name, what defined types look like, and the names of those that they name.
+
+        A C++ type with linkage is told by where it is defined, for it is the same in all files by law.
+        """
+        found: dict[str, tuple[str, frozenset[str]]] = {}
+        for n in self._raw:
+            if not self._is_definition(n):
+                continue
+            name, body = self._qualified(n), self._raw[n]
+            if " identifier: " in body:
+                fields = (_FILE, _LINE, _SIZE)
+                place = [m[1] if (m := pattern.search(body)) else "" for pattern in fields]
+                found[name] = f"{self._path(place[0])} {place[1:]}", frozenset()
+                continue
+            names: set[str] = set()
+            shape = self._shape(n, [], names)
+            if found.setdefault(name, (shape, frozenset(names)))[0] != shape:
+                found[name] = "", frozenset(names)  # two of that name in this module
+        return found
+
+    def _shape(self, n: str, path: list[str], names: set[str]) -> str:
+        """All that can be seen from a type, others by their names."""
+        if n in path:
+            return f"^{path.index(n)}"
+        body = self._raw.get(n, "")
+        if n in self._owner or not body.startswith(_EXPANDED) or (path and self._has_findable_name(n)):
+            name = self._qualified(n)
+            names.add(name)
+            return f"{body.partition('(')[0]} {name}"
+        if len(path) > 100:
+            raise Unsupported("types nested too deeply")
+        path.append(n)
+        parts = _REFERENCE.split(_PLACE.sub("", body))
+        for at in range(1, len(parts), 2):
+            if parts[at][0] == "!":
+                parts[at] = self._shape(parts[at], path, names)
+        path.pop()
+        return f"({''.join(parts)})"
+
+    # Types, once per module
+
+    def _write_types(self, flags: Sequence[str]) -> tuple[str, tuple[int, ...]]:
+        """The definitions of all named types, with enumerations and constants, and their lines.
+
+        Nodes are numbered as they are come upon, lines likewise.
+        """
+        raw = self._raw
+        numbers: dict[str, str] = {}
+        waiting: list[str] = []
+        written: list[str] = []
+        lines: list[int] = []
+
+        def number(n: str) -> str:
+            n = self._owner.get(n, n)  # of what is in a function, no more than which it is
+            if n not in numbers:
+                numbers[n] = f"!{len(numbers)}"
+                waiting.append(n)
+            return numbers[n]
+
+        def spell(body: str) -> str:
+            parts = _SPLIT.split(body)
+            for at in range(1, len(parts), 2):
+                part = parts[at]
+                if part[0] == "!":
+                    parts[at] = number(part)
+                elif part[0] != '"' and part != "line: 0":
+                    word, _, line = part.partition(" ")
+                    if self._relative and len(lines) < MIDDLE:
+                        lines.append(int(line))
+                        line = str(ordinal(len(lines) - 1))
+                    parts[at] = f"{word} {line}"
+            return "".join(parts)
+
+        defined = [n for n in raw if self._is_definition(n)]
+        units = [n for n, body in raw.items() if body.startswith("distinct !DICompileUnit(")]
+        constants = set(self._constants)
+        for unit in units:
+            number(unit)
+        while waiting:
+            batch, waiting = waiting, []
+            for n in batch:
+                body = raw.get(n, "!{}")
+                if n in self._functions:
+                    names = [m[0] for pattern in (_NAME, _LINKAGE_NAME) if (m := pattern.search(body))]
+                    body = f"!DISubprogram({', '.join(names)})"
+                elif body.startswith("!DIFile("):
+                    body = self._file_body(body)
+                elif body.startswith("distinct !DICompileUnit("):
+                    lists = {name: _NODE.findall(raw[m]) for name, m in _UNIT_LISTS.findall(body)}
+                    lists.pop("macros", None)
+                    lists["globals"] = [m for m in lists.get("globals", ()) if m in constants]
+                    retained = [m for m in lists.get("retainedTypes", ()) if not self._is_local(m)]
+                    lists["retainedTypes"] = list(dict.fromkeys([*retained, *defined]))
+                    lists["imports"] = [m for m in lists.get("imports", ()) if not self._is_local(m)]
+                    defined = []
+                    body = _UNIT_LISTS.sub("", body)[:-1]
+                    body += "".join(
+                        f", {name}: !{{{', '.join(nodes)}}}" for name, nodes in lists.items() if nodes
+                    )
+                    body += ")"
+                written.append(f"{numbers[n]} = {spell(body)}\n")
+        named = f"!llvm.dbg.cu = !{{{', '.join(numbers[n] for n in units)}}}\n"
+        kept = [n for n in flags if '"CG Profile"' not in raw.get(n, "")]
+        named += f"!llvm.module.flags = !{{{', '.join(map(number, kept))}}}\n"
+        for n in waiting:
+            written.append(f"{numbers[n]} = {spell(raw[n])}\n")
+        return named + "".join(written), tuple(lines)
+
+    def _is_local(self, n: str) -> bool:
+        found = _SCOPE.search(self._raw.get(n, ""))
+        return n in self._owner or (found is not None and found[1] in self._owner)
+
+    def _is_definition(self, n: str) -> bool:
+        body = self._raw[n]
+        if "DICompositeType(" not in body[:26] or "DIFlagFwdDecl" in body:
+            return False
+        return self._has_findable_name(n)
+
     def apply(self, module: Module) -> None:
-        """Rewrites a module that was indexed without its metadata."""
+        """Rewrites a module that was indexed without its metadata. Raises Unsupported half-way."""
+        flags = _NODE.findall(module.named_metadata.get("llvm.module.flags", ""))
         self._read_locations()
         tokens = _Tokens(self._spelled, self.name)
         functions: dict[str, str] = {}
@@ -654,9 +822,17 @@ class Normaliser:
         for unit, names in self._imports:
             self.info.imports[unit] = [self.name(n) for n in names]
         self._attach(module, functions, attached)
+        if self._places is None and self._has_types():
+            self.info.types = Types(lambda: self._write_types(flags))
         for owner, token in functions.items():
             if "DIFlagAllCallsDescribed" in self._raw[owner]:
                 self.info.callees[token] = self.info.owners[self._keys[owner]][1]
+
+    def _has_types(self) -> bool:
+        return any(
+            body.startswith("distinct !DICompileUnit(") and "emissionKind: FullDebug" in body
+            for body in self._raw.values()
+        )
 
     def _attach(
         self, module: Module, functions: Mapping[str, str], attached: Mapping[str, list[str]]
@@ -673,10 +849,13 @@ class Normaliser:
                 continue
             scope = _SCOPE.search(body)
             owner = self._owner.get(scope[1]) if scope else None
+            variables = attached.get(node, [])
+            if not variables and owner is None:
+                self._constants.append(node)
+                continue
             token = self.name(node)
             if node in listed:
                 self.info.units[token] = listed[node]
-            variables = attached.get(node, [])
             if owner is not None and owner in functions:
                 statics = self.info.statics.setdefault(functions[owner], [])
                 statics += [(variable, token) for variable in variables] or [(None, token)]
@@ -720,6 +899,30 @@ _EXPANDED: Final = (
     "!DICompositeType(",
 )
 _QUALIFIERS: Final = ("DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_atomic_type")
+
+
+def find_ambiguous(normalisers: Sequence[Normaliser]) -> frozenset[str]:
+    """Names of types that are others in other modules, or hold such: a debugger would find any of them."""
+    if len(normalisers) < 2:
+        return frozenset()
+    modules = [normaliser.shapes() for normaliser in normalisers]
+    seen: dict[str, str] = {}
+    ambiguous = set()
+    several = set()
+    below: dict[str, set[str]] = defaultdict(set)
+    for shapes in modules:
+        for name, (shape, names) in shapes.items():
+            if name in seen:
+                several.add(name)
+            if not shape or seen.setdefault(name, shape) != shape:
+                ambiguous.add(name)
+            below[name] |= names
+    while ambiguous:
+        more = {n for n in several - ambiguous if not ambiguous.isdisjoint(below[n])}
+        if not more:
+            break
+        ambiguous |= more
+    return frozenset(ambiguous)
 
 
 def compilation_directory(text: str) -> str:

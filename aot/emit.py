@@ -193,14 +193,15 @@ def _placed(image: Image, index: int) -> bytes:
     if not sites:
         return image.objects[index]
     program = image.program
-    debug, places = program.debug, Places.unpack(image.places[index])
+    unit, debug, places = image.units[index], program.debug, Places.unpack(image.places[index])
+    types = debug[program.modules[unit.module].label].types if unit.kind == "types" else None
     placed = bytearray(image.objects[index])
     restore(
         placed,
         Sites.unpack(sites),
         [debug[label].ranges[key] for label, key in places.ranges],
-        [debug[label].lines[token] for label, token in places.lines],
-        program.checksums(image.units[index].module),
+        types.lines if types else [debug[label].lines[token] for label, token in places.lines],
+        program.checksums(unit.module),
         program.directory.encode("latin-1"),
     )
     return bytes(placed)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Final
 
-from nativecache.aot.debug import ELSEWHERE, LOCAL_TO, RELATIVE, DebugInfo, Places
+from nativecache.aot.debug import ELSEWHERE, LOCAL_TO, NO_PLACES, RELATIVE, DebugInfo, Places
 from nativecache.aot.errors import BuildError
 from nativecache.aot.index import (
     INTERPOSABLE,
@@ -78,7 +78,7 @@ class UnitText:
     #: A digest of the unit's own definitions, without what they refer to.
     own: str = ""
     #: What the encoded lines in the text stand for; nothing if there are none, or if the lines are real.
-    places: Places = Places()
+    places: Places = NO_PLACES
     #: Whether lines, and what else depends on where the sources are, is to be put into the object.
     relative: bool = False
 
@@ -165,6 +165,9 @@ def extract(
     `real_lines`: as they are in the source, for what cannot be patched later.
     """
 
+    if unit.kind == "types":
+        return _write_types(program, unit, triple, datalayout)
+
     def write(limits: ImportLimits) -> UnitText:
         lines = _RealLines if real_lines else _EncodedLines
         writer = _Writer(
@@ -195,6 +198,20 @@ def extract(
         except _Clash as clash:
             raise BuildError(f"symbol '{clash.name}' is two different things here; rename one") from None
         return replace(text, imported=(*text.imported, *first.imported))
+
+
+def _write_types(program: Program, unit: Unit, triple: str, datalayout: str) -> UnitText:
+    debug = program.modules[unit.module].debug
+    assert debug is not None and debug.types is not None
+    head = _head(triple, datalayout)
+    own = hashlib.sha256(debug.types.text.encode("latin-1")).hexdigest()[:16]
+    return UnitText(head + debug.types.text, {}, own=own, relative=bool(debug.types.lines))
+
+
+def _head(triple: str, datalayout: str) -> str:
+    """What all units begin with."""
+    layout = f'target datalayout = "{datalayout}"\n' if datalayout else ""
+    return f'source_filename = "{FILE_PLACEHOLDER}"\n{layout}target triple = "{triple}"\n'
 
 
 #: A line that counts from the first of a range, given by key or by the scope that follows.
@@ -238,7 +255,7 @@ class _EncodedLines:
 class _RealLines:
     """Lines, checksums and the folder as they are in the source."""
 
-    places = Places()
+    places = NO_PLACES
 
     def __init__(self, program: Program) -> None:
         self._program = program
@@ -346,9 +363,7 @@ class _Writer:
         asm = [f'module asm "{line}"\n' for line in module.asm] if unit.has_asm else []
         text = "".join(
             [
-                f'source_filename = "{FILE_PLACEHOLDER}"\n',
-                f'target datalayout = "{datalayout}"\n' if datalayout else "",
-                f'target triple = "{triple}"\n',
+                _head(triple, datalayout),
                 *asm,
                 self.numbered_types,
                 *[f"{name} = type {body}\n" for body, name in self.types.items()],

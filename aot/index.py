@@ -8,12 +8,13 @@ cannot confuse it because LLVM escapes quotes and line ends in them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
-from nativecache.aot.debug import DebugInfo, Normaliser, Unsupported
+from nativecache.aot.debug import DebugInfo, Normaliser, Places, Unsupported, find_ambiguous
 from nativecache.aot.profile import Profile
 
 NAME: Final = r'(?:[-a-zA-Z$._][-\w$.]*|"[^"]*"|\d+)'
@@ -310,20 +311,40 @@ def index_module(text: str, label: str) -> Module:
     )
 
 
-def normalise(module: Module, **how: Any) -> None:
-    """Makes a module's debug information slim and relative (see debug.py), or leaves it as it is."""
-    if module.debug_text:
-        texts = {token: entity.text for token, entity in module.entities.items()}
-        named = dict(module.named_metadata)
-        try:
-            Normaliser(module.debug_text, **how).apply(module)
-        except (Unsupported, RecursionError):
-            for token, text in texts.items():
-                module.entities[token].text = text
-            module.named_metadata = named
+def normalise(
+    modules: Sequence[Module], *, relative: bool = True, directory: str = "", places: Places | None = None
+) -> None:
+    """Makes debug information slim and relative, or leaves it as it is. Parameters as in debug.py."""
+    found: dict[int, Normaliser] = {}
+    for i, module in enumerate(modules):
+        with suppress(Unsupported, RecursionError):
+            if module.debug_text:
+                found[i] = Normaliser(
+                    module.debug_text, relative=relative, directory=directory, places=places
+                )
+    try:
+        full = find_ambiguous(list(found.values()))
+    except (Unsupported, RecursionError):
+        found, full = {}, frozenset()
+    for i, module in enumerate(modules):
+        if module.debug_text and not (i in found and _apply(module, found[i], full)):
             module.metadata = dict(_METADATA.findall(module.debug_text))
-            module.debug = None
         module.debug_text = ""
+
+
+def _apply(module: Module, normaliser: Normaliser, full: frozenset[str]) -> bool:
+    """Whether the module could be normalised; if not, it is as it was."""
+    texts = {token: entity.text for token, entity in module.entities.items()}
+    named = dict(module.named_metadata)
+    normaliser.full = full
+    try:
+        normaliser.apply(module)
+    except (Unsupported, RecursionError):
+        for token, text in texts.items():
+            module.entities[token].text = text
+        module.named_metadata, module.debug = named, None
+        return False
+    return True
 
 
 def index_function(text: str, *, plain: bool = False) -> Entity:

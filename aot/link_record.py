@@ -69,7 +69,10 @@ def digest_link(
         (image.units[index].name, image.units[index].module, keys[index], bindings, image.places.get(index))
         for index, bindings in image.bindings.items()
     ]
-    debug = [(label, d.ranges, d.lines, d.checksums) for label, d in program.debug.items()]
+    debug = [
+        (label, d.ranges, d.lines, d.checksums, d.types and d.types.lines)
+        for label, d in program.debug.items()
+    ]
     files = [module.source_file for module in program.modules]
     native = [
         (str(path), digest_file(os.fspath(path))) for path in (*image.native_before, *image.native_after)

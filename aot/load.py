@@ -110,8 +110,7 @@ def index(texts: Sequence[tuple[str, str]], *, relative: bool) -> tuple[tuple[Mo
         raise BuildError(*problems)
     first = next((module.debug_text for module in modules if module.debug_text), "")
     directory = compilation_directory(first) if first else ""
-    for module in modules:
-        normalise(module, relative=relative, directory=directory)
+    normalise(modules, relative=relative, directory=directory)
     return tuple(modules), directory
 
 

@@ -304,6 +304,12 @@ class Meanings:
         """Of a unit with these definitions, what it imports left out."""
         return digest(self._context, *map(self._code[imports][module].__getitem__, tokens))
 
+    def types(self, module: int) -> bytes:
+        """Of the unit of a module's types."""
+        debug = self._program.modules[module].debug
+        text = debug.types.text if debug is not None and debug.types is not None else ""
+        return digest(self._context, self.modules[module].context, b"types", text_digest(text))
+
     def body(self, name: str) -> bytes:
         """The same of the program's definition of a symbol, as imported; b"" if there is none."""
         found = self._program.definitions.get(name)

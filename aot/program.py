@@ -102,7 +102,7 @@ class Body:
             return self.given[0]
         assert self.printed is not None
         module = index_module(self.printed(), "")
-        normalise(module, places=Places.unpack(self.places))
+        normalise([module], places=Places.unpack(self.places))
         names, bindings = {}, unpack_pairs(self.bindings)
         for token in module.entities:
             name = symbol_name(token)
