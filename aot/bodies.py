@@ -13,6 +13,7 @@ import re
 import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import PurePath
 from typing import Final
@@ -65,7 +66,10 @@ def find_bodies(
     Where exported functions may be replaced at run time they are inlined in their own file only, which
     is what clang does.
     """
-    packs = [_Pack(module.label, engine.identity, options, store) for module in program.modules]
+    packs = [
+        _Pack(m.label, engine.identity, replace(options, relative=m.debug is not None), store)
+        for m in program.modules
+    ]
     # A function is looked for in all of them: one more file may take over what others share with it.
     kept = {digest: text for pack in packs for digest, text in pack.stored.items()}
 

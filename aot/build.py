@@ -180,7 +180,10 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     limits = _limits(request)
     # What each input's units meant and became in earlier builds.
     with clock.phase("memo"):
-        memos = [Memo(m.label, engine.identity, options, request.store) for m in modules]
+        memos = [
+            Memo(m.label, engine.identity, replace(options, relative=m.debug is not None), request.store)
+            for m in modules
+        ]
         context = value_digest((options, limits, final, program.interposable, program.separate, files))
         meanings = Meanings(program, context, memos, longest=longest_import(program, limits))
     # Clean each function up alone, so that callees worth inlining can be told and carried.
