@@ -147,6 +147,7 @@ FLAGS = {
     "type units": ("-fdebug-types-section",),
     "type units, dwarf4": ("-fdebug-types-section", "-gdwarf-4"),
     "split": ("-gsplit-dwarf=single",),
+    "split, type units": ("-gsplit-dwarf=single", "-fdebug-types-section"),
     "split, dwarf4": ("-gsplit-dwarf=single", "-gdwarf-4", "-fdebug-types-section"),
     "line tables": ("-gline-tables-only",),
 }
