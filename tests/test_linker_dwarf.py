@@ -123,10 +123,13 @@ def decoded(folder: Path, obj: bytes) -> str:
 
 
 @needs_clang
-@pytest.mark.parametrize("target", ["x86_64", "aarch64", "riscv64"])
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [(PROGRAM, "x86_64"), (CXX, "x86_64"), (CXX, "aarch64"), (CXX, "riscv64")],
+    ids=["c", "cxx", "cxx-aarch64", "cxx-riscv64"],
+)
 @pytest.mark.parametrize("version", [4, 5])
 @pytest.mark.parametrize("level", ["-O0", "-O2"])
-@pytest.mark.parametrize("source", [PROGRAM, CXX], ids=["c", "cxx"])
 def test_restored_object_is_the_one_compiled_with_real_lines(
     tmp_path: Path, source: str, level: str, version: int, target: str
 ) -> None:
@@ -499,6 +502,30 @@ def test_sizes_that_depend_on_the_unit() -> None:
     for version, form, size, value in (2, 0x10, 8, 8), (3, 0x10, 8, 4), (4, 0x01, 4, 4), (4, 0x01, 2, 2):
         obj = entry_object(NAME + bytes([form]) + DECL_LINE + b"\6", b"\3" * value + LINE, version, size)
         assert find_sites(obj).declarations == (obj.index(LINE),)
+
+
+ASSEMBLY = f"""
+    .section .debug_abbrev, "", @progbits
+    .byte 1, 0x11, 0, 0x3b, 5, 0, 0, 0  # a table with a line of two bytes
+    .globl tables
+tables:
+    .byte 0
+    .byte 1, 0x11, 0, 0x3b, 6, 0, 0, 0  # one with a line of four
+    .section .debug_info, "", @progbits
+    .long 12
+    .short 4
+    .long tables + 1
+    .byte 8, 1
+    .long {A}
+"""
+
+
+@needs_clang
+def test_table_is_found_by_a_symbol_and_an_addend(tmp_path: Path) -> None:
+    (tmp_path / "unit.s").write_text(ASSEMBLY)
+    subprocess.run([CLANG, "--target=x86_64-linux-gnu", "-c", "unit.s"], cwd=tmp_path, check=True)
+    obj = (tmp_path / "unit.o").read_bytes()
+    assert find_sites(obj).declarations == (obj.index(LINE),)
 
 
 def test_codes_and_attributes_of_several_bytes() -> None:
