@@ -12,7 +12,7 @@ from typing import Final
 from nativecache.cache.facts import digest_file
 
 #: Raised whenever the way from bitcode to entry changes.
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
