@@ -45,6 +45,16 @@ ELSEWHERE: Final = "\3"
 _LOCATION: Final = re.compile(
     r"^(!\d+) = !DILocation\(line: (\d+)(, (?:column: \d+, )?scope: )(!\d+)(.*)\)$", re.MULTILINE
 )
+_BLOCK: Final = re.compile(
+    r"^(!\d+) = distinct !DILexicalBlock\(scope: (!\d+), file: (!\d+), line: (\d+)(.*)\)$", re.MULTILINE
+)
+_LOCAL_VARIABLE: Final = re.compile(
+    r'^(!\d+) = !DILocalVariable\(((?:name: "[^"]*", )?(?:arg: \d+, )?)scope: (!\d+), file: (!\d+)'
+    r", line: (\d+), type: (!\d+)(.*)\)$",
+    re.MULTILINE,
+)
+#: Names of a function's own nodes within what they share.
+_RANKS: Final = tuple(f"!\0{rank:04}" for rank in range(10_000))
 _NODE: Final = re.compile(r"!\d+", re.ASCII)
 _REFERENCE: Final = re.compile(r'("[^"]*"|!\d+)', re.ASCII)
 _SPLIT: Final = re.compile(r'("[^"]*"|!\d+|\b(?:scopeL|l)ine: \d+)', re.ASCII)
@@ -75,8 +85,8 @@ _NAMED_TYPES: Final = ("DW_TAG_structure_type", "DW_TAG_union_type", "DW_TAG_cla
 _TAG: Final = re.compile(r"\(tag: (DW_TAG_\w+)")
 #: Nodes of a function's own, told by their scope.
 _OWNED: Final = (
+    "!DILexicalBlockFile(",
     "distinct !DILexicalBlock",
-    "!DILexicalBlock",
     "!DILocalVariable(",
     "!DILabel(",
     "!DIImportedEntity(",
@@ -224,13 +234,15 @@ class Normaliser:
     def __init__(
         self,
         text: str,
+        symbols: Mapping[str, str],
         *,
         relative: bool = True,
         directory: str = "",
         places: Places | None = None,
     ) -> None:
-        """`text`: the numbered metadata as printed. `directory`: what the placeholder stands for.
+        """`text`: the numbered metadata as printed. `symbols`: what identifies functions, by their node.
 
+        `directory`: what the placeholder stands for.
         `places`: the text was made from a unit, so that its lines are encoded and its placeholders stay.
         """
         self.info = DebugInfo()
@@ -241,6 +253,15 @@ class Normaliser:
         plain = [line for line in text.split("\n") if " = !DILocation(" not in line]
         self._raw = dict(line.split(" = ", 1) for line in plain if line)
         self._locations = _LOCATION.findall(text)
+        text = "\n".join(plain)
+        self._blocks = _BLOCK.findall(text)
+        self._variables = _LOCAL_VARIABLE.findall(text)
+        self._symbols = symbols
+        #: Spelled blocks, and variables but for their types; those by node.
+        self._own_nodes: dict[str, str] = {}
+        self._own_kinds = {n for n, *_ in self._blocks} | {n for n, *_ in self._variables}
+        self._types_of: dict[str, tuple[str, str]] = {}
+        self._held: dict[str, tuple[str, str] | None] = {}
         self._names: dict[str, str] = {}
         self._busy: set[str] = set()
         self._claimed: Counter[str] = Counter()
@@ -260,77 +281,108 @@ class Normaliser:
     # A function's own nodes
 
     def _read_functions(self) -> None:
+        """Finds which nodes are a function's own, and from where its lines count."""
         raw = self._raw
         self._functions = dict.fromkeys(
             n for n, body in raw.items() if body.startswith("distinct !DISubprogram(")
         )
-        above = {}
-        for n, body in raw.items():
-            if body.startswith(_OWNED) and (found := _SCOPE.search(body)):
-                above[n] = found[1]
         self._owner: dict[str, str] = {n: n for n in self._functions}
-        self._members: dict[str, list[str]] = {n: [n] for n in raw if n in self._functions}
+        self._members: dict[str, list[str]] = {n: [n] for n in self._functions}
+        above = {n: scope for n, scope, *_ in self._blocks}
+        rare = {
+            n: body
+            for n, body in raw.items()
+            if body.startswith(("!DILexicalBlock", "distinct !DILexicalBlock")) and n not in above
+        }
+        above.update((n, m[1]) for n, body in rare.items() if (m := _SCOPE.search(body)))
         for n, scope in above.items():
             path = [n]
             while scope not in self._owner and scope in above and len(path) < 1000:
                 path.append(scope)
                 scope = above[scope]
-            owner = self._owner.get(scope)
-            if owner is None:
-                continue  # what is imported into a file or namespace
-            for step in path:
-                if step not in self._owner:
-                    self._owner[step] = owner
-                    self._members[owner].append(step)
+            self._own(path, scope)
+        for n, _, scope, *_ in self._variables:
+            self._own((n,), scope)
+        for n, body in raw.items():
+            if body.startswith(_OWNED) and (found := _SCOPE.search(body)):
+                self._own((n,), found[1])  # unless it is imported into a file or namespace
         for n in self._functions:
             if (found := _RETAINED.search(raw[n])) and raw.get(found[1], "!{}") != "!{}":
-                self._owner[found[1]] = n
-                self._members[n].append(found[1])
+                self._own((found[1],), n)
+        self._file = {n: m[1] if (m := _FILE.search(raw[n])) else "" for n in self._functions}
+        self._file.update((n, file) for n, _, file, *_ in self._blocks)
+        self._file.update((n, m[1]) for n, body in rare.items() if (m := _FILE.search(body)))
         self._keys = self._name_functions()
-        self._file = {n: m[1] if (m := _FILE.search(raw[n])) else "" for n in self._owner}
         if self._relative and self._places is None:
             self._find_ranges()
 
+    def _own(self, nodes: Sequence[str], scope: str) -> None:
+        owner = self._owner.get(scope)
+        if owner is not None:
+            for n in nodes:
+                if n not in self._owner:
+                    self._owner[n] = owner
+                    self._members[owner].append(n)
+
     def _name_functions(self) -> dict[str, str]:
-        """A key per function: its name, numbered where there are several of it."""
+        """A key per function: the symbol that it describes, else its name, numbered if need be."""
         seen: Counter[str] = Counter()
-        keys = {}
-        for n in self._members:
-            found = _LINKAGE_NAME.search(self._raw[n]) or _NAME.search(self._raw[n])
-            name = found[1][1:-1] if found else ""
-            seen[name] += 1
-            keys[n] = name if seen[name] == 1 else f"{name}#{seen[name]}"
+        keys: dict[str, str] = {}
+        for n in self._functions:
+            name = self._symbols.get(n)
+            if name is None:
+                found = _LINKAGE_NAME.search(self._raw[n]) or _NAME.search(self._raw[n])
+                base = f"{found[1][1:-1] if found else ''}#"
+                seen[base] += 1
+                name = f"{base}{seen[base]}"
+            keys[n] = name
         return keys
 
     def _find_ranges(self) -> None:
         """Fills `_ranges`, by function and file, with key and first line."""
-        raw = self._raw
         self._ranges: dict[tuple[str, str], tuple[str, int]] = {}
-        first: dict[tuple[str, str], int] = {}  # of ranges that do not begin with their function
-        for n, owner in self._owner.items():
-            file = self._file[n]
-            if n == owner:
-                line = int(m[1]) if (m := _LINE.search(raw[n])) else 0
-                if line:
-                    self._ranges[n, file] = "", line
+        for n in self._functions:
+            if (found := _LINE.search(self._raw[n])) and found[1] != "0":
+                self._ranges[n, self._file[n]] = "", int(found[1])
+        # Ranges that do not begin with their function begin with their least line.
+        first: dict[tuple[str, str], int] = {}
+        odd: dict[str, tuple[str, str]] = {}
+
+        def take(place: tuple[str, str], line: str) -> None:
+            if line != "0":
+                first[place] = min(first.get(place, int(line)), int(line))
+
+        ranges, owners = self._ranges, self._owner
+        for n, _, file, line, _ in self._blocks:
+            if n in owners and (place := (owners[n], file)) not in ranges:
+                odd[n] = place
+                take(place, line)
+        for n, _, _, file, line, *_ in self._variables:
+            if n in owners and (place := (owners[n], file)) not in ranges:
+                take(place, line)
+        for n in self._functions:
+            if (place := (n, self._file[n])) not in ranges:
+                odd[n] = place
+        for n in owners:
+            if n in self._own_kinds or not (found := _FILE.search(self._raw[n])):
                 continue
-            if (owner, file) not in self._ranges and (found := _LINE.search(raw[n])) and int(found[1]):
-                place = owner, file
-                first[place] = min(first.get(place, int(found[1])), int(found[1]))
-        odd = {n: (owner, self._file[n]) for n, owner in self._owner.items()}
-        odd = {n: place for n, place in odd.items() if place not in self._ranges}
+            if (place := (owners[n], found[1])) not in ranges:
+                odd[n] = place
+                if line_found := _LINE.search(self._raw[n]):
+                    take(place, line_found[1])
         if odd:
             for _, line, _, scope, _ in self._locations:
-                if scope in odd and line != "0":
-                    place = odd[scope]
-                    first[place] = min(first.get(place, int(line)), int(line))
+                if scope in odd:
+                    take(odd[scope], line)
         shared: dict[tuple[str, int], str] = {}
-        for (owner, file), (_, line) in [*self._ranges.items(), *((p, ("", n)) for p, n in first.items())]:
-            own = (
-                self._keys[owner] if file == self._file[owner] else f"{self._keys[owner]}/{self._path(file)}"
-            )
-            key = shared.setdefault((file, line), own)
-            self._ranges[owner, file] = key, line
+        for (owner, file), line in [*((p, line) for p, (_, line) in ranges.items()), *first.items()]:
+            key = self._keys[owner]
+            if file != self._file[owner]:
+                key += f"/{self._path(file)}"
+            while self.info.ranges.get(key, line) != line:
+                key += "'"
+            key = shared.setdefault((file, line), key)
+            ranges[owner, file] = key, line
             self.info.ranges[key] = line
 
     def _path(self, file: str) -> str:
@@ -348,50 +400,88 @@ class Normaliser:
             offset = int(number) - first
         return f"{offset}{RELATIVE}{RELATIVE}{key}{RELATIVE}"
 
+    def _read_groups(self) -> None:
+        """Names the functions' own nodes."""
+        rank: dict[str, str] = {}
+        for members in self._members.values():
+            if len(members) > 10_000:
+                raise Unsupported("too many scopes")
+            rank.update(zip(members, _RANKS[: len(members)], strict=True))
+        self._rank = rank
+        spelled = self._own_nodes
+        names, name, line_of = self._names, self.name, self._spell_line
+        owners = self._owner
+        for n, scope, file, line, tail in self._blocks:
+            if n in owners:
+                place = line_of(owners[n], file, line)
+                where = names.get(file) or name(file)
+                spelled[n] = (
+                    f"distinct !DILexicalBlock(scope: {rank[scope]}, file: {where}, line: {place}{tail})"
+                )
+        for n, head, scope, file, line, kind, tail in self._variables:
+            if n in owners:
+                place = line_of(owners[n], file, line)
+                where = names.get(file) or name(file)
+                # Its type may depend on the function that it is in: see _group.
+                spelled[n] = (
+                    f"!DILocalVariable({head}scope: {rank[scope]}, file: {where}, line: {place}, type: "
+                )
+                self._types_of[n] = kind, tail
+        for owner in self._members:
+            if owner not in names:
+                self._group(owner)
+
     def _group(self, owner: str) -> None:
-        """Names a function's own nodes."""
         if owner in self._busy:
             raise Unsupported("a function's scopes depend on themselves")
         self._busy.add(owner)
-        members = self._members[owner]
-        if len(members) > 10_000:
-            raise Unsupported("too many scopes")
-        local = {n: f"!\0{rank:04}" for rank, n in enumerate(members)}
-        text = "\n".join([self._raw[n] for n in members])
-        parts = _SPLIT.split(text)
-        file, own_file = "", self._file[owner]
-        rank = 0
+        members, names, types = self._members[owner], self._names, self._types_of
         sizes: list[tuple[int, str, str]] = []
-        for at in range(1, len(parts), 2):
-            before, part = parts[at - 1], parts[at]
-            if "\n" in before:
-                rank += before.count("\n")
-                file = ""
-            if part[0] == "!":
-                parts[at] = local.get(part) or self.name(part)
-                if before.endswith("file: "):
-                    file = part
-                elif before.endswith(", type: ") and (held := self._held(part)):
-                    sizes.append((rank, *held))
-            elif part[0] != '"':
-                word, _, number = part.partition(" ")
-                parts[at] = (
-                    f"{word} {self._spell_line(owner, file or self._file[members[rank]] or own_file, number)}"
-                )
-        text = "".join(parts)
+        texts = []
+        for at, n in enumerate(members):
+            text = self._own_nodes.get(n)
+            if text is None:
+                text = self._spell_own(owner, self._raw[n])
+            elif held := types.get(n):
+                kind, tail = held
+                text = f"{text}{names.get(kind) or self.name(kind)}{tail})"
+                if kind not in self._held:
+                    self._held[kind] = self._find_held(kind)
+                if size := self._held[kind]:
+                    sizes.append((at, *size))
+            texts.append(text)
+        text = "\n".join(texts)
         key = self._keys[owner]
         digits = self._claim("\n".join([text, key, repr(sizes)]))
         head = f"!{digits}"
         self.nodes.add_group(head, text)
-        for rank, n in enumerate(members):
-            self._names[n] = f"{head}{rank:04}"
-        for rank, token, size in sizes:
-            self.info.sizes[f"{head}{rank:04}"] = token, size
+        tokens = [f"!{digits}{rank[2:]}" for rank in _RANKS[: len(members)]]
+        names.update(zip(members, tokens, strict=True))
+        self.info.sizes.update((tokens[at], (token, size)) for at, token, size in sizes)
         if self._relative and self._places is None:
-            for n in members:
-                if place := self._ranges.get((owner, self._file[n])):
-                    self.info.scopes[self._names[n]] = place[0]
-        self.info.owners[key] = self._names[owner], self._callee(owner)
+            own = self._ranges.get((owner, self._file[owner]))
+            scopes = self.info.scopes
+            for n, token in zip(members, tokens, strict=True):
+                file = self._file.get(n)
+                place = own if file == self._file[owner] else self._ranges.get((owner, file or ""))
+                if place:
+                    scopes[token] = place[0]
+        self.info.owners[key] = names[owner], self._callee(owner)
+
+    def _spell_own(self, owner: str, body: str) -> str:
+        """One of a function's own nodes that is neither block nor variable."""
+        found = _FILE.search(body)
+        file = found[1] if found else self._file[owner]
+        parts = _SPLIT.split(body)
+        for at in range(1, len(parts), 2):
+            part = parts[at]
+            if part[0] == "!":
+                own = self._owner.get(part) == owner
+                parts[at] = self._rank[part] if own else self.name(part)
+            elif part[0] != '"':
+                word, _, number = part.partition(" ")
+                parts[at] = f"{word} {self._spell_line(owner, file, number)}"
+        return "".join(parts)
 
     def _callee(self, owner: str) -> str:
         """A node that declares a function: its member declaration, or what little a debugger needs."""
@@ -604,7 +694,7 @@ class Normaliser:
         path.pop()
         return f"({''.join(parts)})"
 
-    def _held(self, n: str) -> tuple[str, str] | None:
+    def _find_held(self, n: str) -> tuple[str, str] | None:
         """The declared type that a variable of this type holds, and its size: LLVM must know that."""
         for _ in range(20):
             body = self._raw.get(n, "")
@@ -623,26 +713,22 @@ class Normaliser:
     # The whole module
 
     def _read_locations(self) -> None:
-        for owner in self._members:
-            if owner not in self._names:
-                self._group(owner)
+        self._read_groups()
         spelled = self._spelled
         relative = self._relative and self._places is None
+        scopes: dict[str, tuple[int, str]] = {}
         if relative:
-            scopes = {}
-            for n, owner in self._owner.items():
-                place = self._ranges.get((owner, self._file[n]))
-                scopes[n] = (place[1] if place else 0, self._names[n])
+            ranges, names = self._ranges, self._names
+            for n, file in self._file.items():
+                if n in self._owner and (place := ranges.get((self._owner[n], file))):
+                    scopes[n] = place[1], names[n]
         late = []
         for n, line, middle, scope, tail in self._locations:
-            if " inlinedAt: " in tail:
+            if tail and " inlinedAt: " in tail:
                 late.append((n, line, middle, scope, tail))
-            elif relative:
+            elif relative and line != "0":
                 first, token = scopes[scope]
-                if line == "0":
-                    spelled[n] = f"!DILocation(line: 0{middle}{token}{tail})"
-                else:
-                    spelled[n] = f"!DILocation(line: {int(line) - first}{RELATIVE}{middle}{token}{tail})"
+                spelled[n] = f"!DILocation(line: {int(line) - first}{RELATIVE}{middle}{token}{tail})"
             else:
                 spelled[n] = self._location(line, middle, scope, tail)
         waiting = {n: rest for n, *rest in late}
@@ -663,7 +749,7 @@ class Normaliser:
         owner = self._owner.get(scope)
         if owner is None:
             raise Unsupported("a location outside of any function")
-        number = self._spell_line(owner, self._file[scope], line)
+        number = self._spell_line(owner, self._file.get(scope, ""), line)
         return f"!DILocation(line: {number}{middle}{self.name(scope)}{tail})"
 
     def _inlined_at(self, body: str) -> str:
@@ -802,7 +888,7 @@ class Normaliser:
         flags = _NODE.findall(module.named_metadata.get("llvm.module.flags", ""))
         self._read_locations()
         tokens = _Tokens(self._spelled, self.name)
-        functions: dict[str, str] = {}
+        functions = described(module)
         attached: dict[str, list[str]] = defaultdict(list)
         for token, entity in module.entities.items():
             text = entity.text
@@ -810,10 +896,6 @@ class Normaliser:
                 for node in _ATTACHED.findall(text):
                     attached[node].append(token)
                 text = _ATTACHED.sub("", text)  # see _attach
-            if entity.kind == "function" and " !dbg " in text:
-                found = _ATTACHED.search(text, 0, text.index("\n") if entity.defined else len(text))
-                if found and found[1] in self._functions:
-                    functions[found[1]] = token
             entity.text = tokens.spell(text)
         for name, text in module.named_metadata.items():
             module.named_metadata[name] = tokens.spell(text)
@@ -899,6 +981,17 @@ _EXPANDED: Final = (
     "!DICompositeType(",
 )
 _QUALIFIERS: Final = ("DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_atomic_type")
+
+
+def described(module: Module) -> dict[str, str]:
+    """The functions of a module, as printed, by the nodes that describe them."""
+    found = {}
+    for token, entity in module.entities.items():
+        if entity.kind == "function" and entity.defined:
+            match = _ATTACHED.search(entity.text, 0, entity.text.index("\n"))
+            if match:
+                found[match[1]] = token
+    return found
 
 
 def find_ambiguous(normalisers: Sequence[Normaliser]) -> frozenset[str]:

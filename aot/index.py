@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Final
 
-from nativecache.aot.debug import DebugInfo, Normaliser, Places, Unsupported, find_ambiguous
+from nativecache.aot.debug import DebugInfo, Normaliser, Places, Unsupported, described, find_ambiguous
 from nativecache.aot.profile import Profile
 
 NAME: Final = r'(?:[-a-zA-Z$._][-\w$.]*|"[^"]*"|\d+)'
@@ -312,15 +313,25 @@ def index_module(text: str, label: str) -> Module:
 
 
 def normalise(
-    modules: Sequence[Module], *, relative: bool = True, directory: str = "", places: Places | None = None
+    modules: Sequence[Module],
+    *,
+    relative: bool = True,
+    directory: str = "",
+    places: Places | None = None,
+    names: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Makes debug information slim and relative, or leaves it as it is. Parameters as in debug.py."""
+    """Makes debug information slim and relative, or leaves it as it is. Parameters as in debug.py.
+
+    `names`: what symbols stand for, where they are not the program's.
+    """
     found: dict[int, Normaliser] = {}
     for i, module in enumerate(modules):
         with suppress(Unsupported, RecursionError):
             if module.debug_text:
+                symbols = {node: symbol_name(token) for node, token in described(module).items()}
+                symbols = {node: names.get(name, name) for node, name in symbols.items()}
                 found[i] = Normaliser(
-                    module.debug_text, relative=relative, directory=directory, places=places
+                    module.debug_text, symbols, relative=relative, directory=directory, places=places
                 )
     try:
         full = find_ambiguous(list(found.values()))

@@ -102,8 +102,8 @@ class Body:
             return self.given[0]
         assert self.printed is not None
         module = index_module(self.printed(), "")
-        normalise([module], places=Places.unpack(self.places))
         names, bindings = {}, unpack_pairs(self.bindings)
+        normalise([module], places=Places.unpack(self.places), names=bindings)
         for token in module.entities:
             name = symbol_name(token)
             names[token] = bindings.get(name, name)
