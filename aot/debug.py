@@ -29,7 +29,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from nativecache.aot.names import pack, unpack
-from nativecache.linker.dwarf import DIRECTORY_PLACEHOLDER, MIDDLE, RANGE_SHIFT, ordinal
+from nativecache.linker.dwarf import (
+    DIRECTORY_PLACEHOLDER,
+    MAX_NAMED,
+    MIDDLE,
+    RANGE_SHIFT,
+    name_line,
+    ordinal,
+)
 
 if TYPE_CHECKING:
     from nativecache.aot.index import Module
@@ -39,8 +46,11 @@ if TYPE_CHECKING:
 RELATIVE: Final = "\1"
 #: Stands around the key of the function in whose scope a type is.
 LOCAL_TO: Final = "\2"
-#: Stands for a line that is an attribute of the node's token.
+#: Stands for a line that is kept by the node's token.
 ELSEWHERE: Final = "\3"
+#: Stands around the key of a line that is part of a name.
+IN_NAME: Final = "\4"
+NAMED_LINE: Final = re.compile(rf"{IN_NAME}([^{IN_NAME}]*){IN_NAME}")
 
 _LOCATION: Final = re.compile(
     r"^(!\d+) = !DILocation\(line: (\d+)(, (?:column: \d+, )?scope: )(!\d+)(.*)\)$", re.MULTILINE
@@ -72,7 +82,7 @@ _VARIABLE: Final = re.compile(r"\bvar: (!\d+)", re.ASCII)
 #: What a forward declaration keeps of a type's fields.
 _KEPT: Final = re.compile(r'\b(?:name: "[^"]*"|scope: !\d+|runtimeLang: \w+|templateParams: !\d+)', re.ASCII)
 _PASSED: Final = re.compile(r"DIFlagTypePassBy\w+")
-_PLACE: Final = re.compile(r", (?:file: !\d+|line: \d+)\b", re.ASCII)
+_PLACE: Final = re.compile(r", (?:file: !\d+|(?:scopeL|l)ine: \d+)\b", re.ASCII)
 _LINE_FIELD: Final = re.compile(r", line: (\d+)\b", re.ASCII)
 _UNIT_LISTS: Final = re.compile(r", (enums|retainedTypes|globals|imports|macros): (!\d+)", re.ASCII)
 _ATTACHED: Final = re.compile(r",? !dbg (!\d+)", re.ASCII)
@@ -110,29 +120,32 @@ def _digits(text: str) -> str:
 class Places:
     """What the lines in a unit's text stand for, by their encoding (linker/dwarf.py).
 
-    `ranges`: label of the module and key of each range; `lines`: label and token of each declaration.
+    All are pairs of a module's label and: `ranges`, a key; `lines`, the token of a declaration; `names`, the
+    key of a line that is part of a name.
     """
 
     ranges: tuple[tuple[str, str], ...] = ()
     lines: tuple[tuple[str, str], ...] = ()
+    names: tuple[tuple[str, str], ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.ranges or self.lines)
+        return bool(self.ranges or self.lines or self.names)
 
     def pack(self) -> str:
-        """As names.py packs names: all labels and keys, ranges first, and how many of those there are."""
+        """As names.py packs names: how many ranges and lines there are, then all labels and keys."""
         if not self:
             return ""
-        flat = [part for place in (*self.ranges, *self.lines) for part in place]
-        return pack([str(len(self.ranges)), *flat])
+        flat = [part for place in (*self.ranges, *self.lines, *self.names) for part in place]
+        return pack([str(len(self.ranges)), str(len(self.lines)), *flat])
 
     @classmethod
     def unpack(cls, packed: str) -> Places:
         if not packed:
             return cls()
-        count, *flat = unpack(packed)
+        ranges, lines, *flat = unpack(packed)
+        n, m = int(ranges), int(ranges) + int(lines)
         pairs = tuple(zip(flat[::2], flat[1::2], strict=True))
-        return cls(pairs[: int(count)], pairs[int(count) :])
+        return cls(pairs[:n], pairs[n:m], pairs[m:])
 
     def decode(self, line: int) -> tuple[int, str]:
         """How far a line is from the first of its range, and the range's key."""
@@ -182,6 +195,9 @@ class DebugInfo:
     Tokens are content tokens, `function` and `variable` are those of globals.
     """
 
+    #: Whether lines and what else depends on where the sources are was taken out.
+    relative: bool = True
+
     #: First line by range key.
     ranges: dict[str, int] = field(default_factory=dict)
     #: Range key by token of a scope.
@@ -189,6 +205,8 @@ class DebugInfo:
     #: Line by token of a declaration; in generated text, which module's declaration it was made from.
     lines: dict[str, int] = field(default_factory=dict)
     declared: dict[str, tuple[str, str]] = field(default_factory=dict)
+    #: Lines that are part of names, by key.
+    named: dict[str, int] = field(default_factory=dict)
     #: Real MD5 checksums by placeholder.
     checksums: dict[bytes, bytes] = field(default_factory=dict)
     #: By function: its static variables, if they are still there, and their nodes.
@@ -210,11 +228,11 @@ class DebugInfo:
 class Types:
     """The text of the unit of a module's types, made when it is first asked for."""
 
-    def __init__(self, write: Callable[[], tuple[str, tuple[int, ...]]]) -> None:
+    def __init__(self, write: Callable[[], tuple[str, tuple[int, ...], tuple[int, ...]]]) -> None:
         self._write = write
 
     @cached_property
-    def _written(self) -> tuple[str, tuple[int, ...]]:
+    def _written(self) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
         return self._write()
 
     @property
@@ -226,6 +244,11 @@ class Types:
     def lines(self) -> tuple[int, ...]:
         """What those lines are, by their ordinals."""
         return self._written[1]
+
+    @property
+    def named(self) -> tuple[int, ...]:
+        """Lines that are part of names, likewise."""
+        return self._written[2]
 
 
 class Normaliser:
@@ -245,12 +268,14 @@ class Normaliser:
         `directory`: what the placeholder stands for.
         `places`: the text was made from a unit, so that its lines are encoded and its placeholders stay.
         """
-        self.info = DebugInfo()
+        self.info = DebugInfo(relative)
         self.nodes = Nodes()
         self._relative = relative
         self._directory = directory
         self._places = places
         plain = [line for line in text.split("\n") if " = !DILocation(" not in line]
+        if relative and " at " in text:
+            plain = self._find_names(plain)
         self._raw = dict(line.split(" = ", 1) for line in plain if line)
         self._locations = _LOCATION.findall(text)
         text = "\n".join(plain)
@@ -272,11 +297,36 @@ class Normaliser:
         self._constants: list[str] = []  # nodes of global variables that are no more than a value
         self.full: frozenset[str] = frozenset()  # qualified names of types that are not declared only
         version = next((m[1] for body in self._raw.values() if (m := _VERSION.fullmatch(body))), "4")
-        files = [body for body in self._raw.values() if body.startswith("!DIFile(")]
-        # LLVM writes checksums only where all files have one.
         self._placeholders = relative and places is None and int(version) >= 5
-        self._checksummed = self._placeholders and all(_MD5.search(body) for body in files)
         self._read_functions()
+
+    def _find_names(self, nodes: list[str]) -> list[str]:
+        """The nodes without lines in names: C++ names a lambda by its place.
+
+        A key tells those of one file and column apart by their order, so that it stays when lines move.
+        """
+        text = "\n".join(nodes)
+        found = {(m[1], m[3], m[2]) for m in _LINE_IN_NAME.finditer(text)}
+        keys: dict[tuple[str, str, str], str] = {}
+        seen: Counter[tuple[str, str]] = Counter()
+        for file, column, line in sorted(
+            found, key=lambda place: (place[0], place[1], len(place[2]), place[2])
+        ):
+            if line[0] == "@":  # ours
+                assert self._places is not None
+                keys[file, column, line] = self._places.names[int(line[1:])][1]
+                continue
+            if int(line) > MAX_NAMED:
+                continue
+            key = keys[file, column, line] = f"{file}:{column}:{seen[file, column]}"
+            seen[file, column] += 1
+            self.info.named[key] = int(line)
+
+        def spell(match: re.Match[str]) -> str:
+            key = keys.get((match[1], match[3], match[2]))
+            return match[0] if key is None else f" at {match[1]}:{IN_NAME}{key}{IN_NAME}:{match[3]})"
+
+        return _LINE_IN_NAME.sub(spell, text).split("\n") if keys else nodes
 
     # A function's own nodes
 
@@ -611,10 +661,10 @@ class Normaliser:
         if not self._placeholders:
             return body
         found = _DIRECTORY.search(body)
-        if found and found[1] == self._directory and len(found[1]) <= _LONGEST_DIRECTORY:
+        if found and found[1] and found[1] == self._directory and len(found[1]) <= _LONGEST_DIRECTORY:
             body = f"{body[: found.start(1)]}{DIRECTORY_PLACEHOLDER}{body[found.end(1) :]}"
         found = _MD5.search(body)
-        if found and self._checksummed:
+        if found:
             name = _FILE_NAME.search(body)
             placeholder = hashlib.md5(b"nc:" + (name[1] if name else "").encode("latin-1")).digest()
             real = bytes.fromhex(found[1])
@@ -806,7 +856,7 @@ class Normaliser:
 
     # Types, once per module
 
-    def _write_types(self, flags: Sequence[str]) -> tuple[str, tuple[int, ...]]:
+    def _write_types(self, flags: Sequence[str]) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
         """The definitions of all named types, with enumerations and constants, and their lines.
 
         Nodes are numbered as they are come upon, lines likewise.
@@ -816,6 +866,7 @@ class Normaliser:
         waiting: list[str] = []
         written: list[str] = []
         lines: list[int] = []
+        names: dict[str, int] = {}
 
         def number(n: str) -> str:
             n = self._owner.get(n, n)  # of what is in a function, no more than which it is
@@ -824,13 +875,19 @@ class Normaliser:
                 waiting.append(n)
             return numbers[n]
 
+        def named(match: re.Match[str]) -> str:
+            return name_line(names.setdefault(match[1], len(names)))
+
         def spell(body: str) -> str:
             parts = _SPLIT.split(body)
             for at in range(1, len(parts), 2):
                 part = parts[at]
                 if part[0] == "!":
                     parts[at] = number(part)
-                elif part[0] != '"' and part != "line: 0":
+                elif part[0] == '"':
+                    if IN_NAME in part:
+                        parts[at] = NAMED_LINE.sub(named, part)
+                elif part != "line: 0":
                     word, _, line = part.partition(" ")
                     if self._relative and len(lines) < MIDDLE:
                         lines.append(int(line))
@@ -848,8 +905,8 @@ class Normaliser:
             for n in batch:
                 body = raw.get(n, "!{}")
                 if n in self._functions:
-                    names = [m[0] for pattern in (_NAME, _LINKAGE_NAME) if (m := pattern.search(body))]
-                    body = f"!DISubprogram({', '.join(names)})"
+                    called = [m[0] for pattern in (_NAME, _LINKAGE_NAME) if (m := pattern.search(body))]
+                    body = f"!DISubprogram({', '.join([*called, 'spFlags: 0'])})"
                 elif body.startswith("!DIFile("):
                     body = self._file_body(body)
                 elif body.startswith("distinct !DICompileUnit("):
@@ -866,12 +923,11 @@ class Normaliser:
                     )
                     body += ")"
                 written.append(f"{numbers[n]} = {spell(body)}\n")
-        named = f"!llvm.dbg.cu = !{{{', '.join(numbers[n] for n in units)}}}\n"
+        head = f"!llvm.dbg.cu = !{{{', '.join(numbers[n] for n in units)}}}\n"
         kept = [n for n in flags if '"CG Profile"' not in raw.get(n, "")]
-        named += f"!llvm.module.flags = !{{{', '.join(map(number, kept))}}}\n"
-        for n in waiting:
-            written.append(f"{numbers[n]} = {spell(raw[n])}\n")
-        return named + "".join(written), tuple(lines)
+        head += f"!llvm.module.flags = !{{{', '.join(map(number, kept))}}}\n"
+        written += [f"{numbers[n]} = {spell(raw[n])}\n" for n in waiting]
+        return head + "".join(written), tuple(lines), tuple(self.info.named[key] for key in names)
 
     def _is_local(self, n: str) -> bool:
         found = _SCOPE.search(self._raw.get(n, ""))
@@ -980,6 +1036,7 @@ _EXPANDED: Final = (
     "distinct !DICompositeType(",
     "!DICompositeType(",
 )
+_LINE_IN_NAME: Final = re.compile(r' at ([^"()]*?):(@?\d+):(\d+)\)', re.ASCII)
 _QUALIFIERS: Final = ("DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_atomic_type")
 
 

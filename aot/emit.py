@@ -203,6 +203,7 @@ def _placed(image: Image, index: int) -> bytes:
         types.lines if types else [debug[label].lines[token] for label, token in places.lines],
         program.checksums(unit.module),
         program.directory.encode("latin-1"),
+        types.named if types else [debug[label].named[key] for label, key in places.names],
     )
     return bytes(placed)
 

@@ -19,7 +19,16 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Final
 
-from nativecache.aot.debug import ELSEWHERE, LOCAL_TO, NO_PLACES, RELATIVE, DebugInfo, Places
+from nativecache.aot.debug import (
+    ELSEWHERE,
+    IN_NAME,
+    LOCAL_TO,
+    NAMED_LINE,
+    NO_PLACES,
+    RELATIVE,
+    DebugInfo,
+    Places,
+)
 from nativecache.aot.errors import BuildError
 from nativecache.aot.index import (
     INTERPOSABLE,
@@ -41,7 +50,17 @@ from nativecache.aot.library_names import has_meaning
 from nativecache.aot.partition import Unit, is_always_inline, structors
 from nativecache.aot.profile import HOT, WARM
 from nativecache.aot.program import Body, Program, Source, called, copyable, is_decorated
-from nativecache.linker.dwarf import DIRECTORY_PLACEHOLDER, MAX_RANGES, MIDDLE, REACH, encode, ordinal
+from nativecache.linker.dwarf import (
+    DIRECTORY_PLACEHOLDER,
+    MAX_NAMES,
+    MAX_RANGES,
+    MIDDLE,
+    REACH,
+    encode,
+    name_line,
+    ordinal,
+    spell_line,
+)
 
 #: The one name a unit's file symbol has until it is renamed to the source file's.
 FILE_PLACEHOLDER: Final = "nc.file"
@@ -205,7 +224,7 @@ def _write_types(program: Program, unit: Unit, triple: str, datalayout: str) -> 
     assert debug is not None and debug.types is not None
     head = _head(triple, datalayout)
     own = hashlib.sha256(debug.types.text.encode("latin-1")).hexdigest()[:16]
-    return UnitText(head + debug.types.text, {}, own=own, relative=bool(debug.types.lines))
+    return UnitText(head + debug.types.text, {}, own=own, relative=debug.relative)
 
 
 def _head(triple: str, datalayout: str) -> str:
@@ -229,10 +248,11 @@ class _EncodedLines:
     def __init__(self, _program: Program) -> None:
         self._ranges: dict[tuple[str, str], int] = {}
         self._lines: dict[tuple[str, str], int] = {}
+        self._names: dict[tuple[str, str], int] = {}
 
     @property
     def places(self) -> Places:
-        return Places(tuple(self._ranges), tuple(self._lines))
+        return Places(tuple(self._ranges), tuple(self._lines), tuple(self._names))
 
     def line(self, label: str, key: str, offset: int) -> int:
         """A line by its distance from the first of a range."""
@@ -247,6 +267,13 @@ class _EncodedLines:
         if number >= MIDDLE:
             raise _OutOfRange
         return ordinal(number)
+
+    def named(self, label: str, key: str) -> str:
+        """A line that is part of a name."""
+        number = self._names.setdefault((label, key), len(self._names))
+        if number >= MAX_NAMES:
+            raise _OutOfRange
+        return name_line(number)
 
     def finish(self, text: str) -> str:
         return text
@@ -265,6 +292,9 @@ class _RealLines:
 
     def declared(self, label: str, token: str) -> int:
         return self._debug(label).lines[token]
+
+    def named(self, label: str, key: str) -> str:
+        return spell_line(self._debug(label).named[key])
 
     def _debug(self, label: str) -> DebugInfo:
         found = self._program.debug[label]
@@ -376,14 +406,14 @@ class _Writer:
             ]
         )
         text = self.lines.finish(text)
-        relative = any(m.debug is not None for m in program.modules) and isinstance(self.lines, _EncodedLines)
+        relative = any(debug.relative for debug in program.debug.values())
         return UnitText(
             text,
             self.bindings,
             tuple(self.imported),
             own,
             self.lines.places,
-            relative and bool(self.compile_units),
+            relative and bool(self.compile_units) and isinstance(self.lines, _EncodedLines),
         )
 
     def _define(self, source: Source, entity: Entity, calls: frozenset[str]) -> None:
@@ -675,6 +705,8 @@ class _Writer:
         if ELSEWHERE in body:
             place = debug.declared.get(token, (source.label, token))
             body = body.replace(ELSEWHERE, str(self.lines.declared(*place)))
+        if IN_NAME in body:
+            body = NAMED_LINE.sub(lambda m: self.lines.named(source.label, m[1]), body)
         if LOCAL_TO in body:
 
             def scope(match: re.Match[str]) -> str:

@@ -70,7 +70,7 @@ def digest_link(
         for index, bindings in image.bindings.items()
     ]
     debug = [
-        (label, d.ranges, d.lines, d.checksums, d.types and d.types.lines)
+        (label, d.ranges, d.lines, d.named, d.checksums, d.types and (d.types.lines, d.types.named))
         for label, d in program.debug.items()
     ]
     files = [module.source_file for module in program.modules]

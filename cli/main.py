@@ -124,6 +124,12 @@ cli.add_command(cache)
     env="LLVM",
     help="auto (LLVM's shared library if there is one), llvmlite, or a libLLVM's path.",
 )
+@_option(
+    "--compress-debug",
+    is_flag=True,
+    env="COMPRESS_DEBUG",
+    help="Have the linker compress debug information with zstd; -gz[=zlib] does so, too.",
+)
 @_option("-I", "include", env="INCLUDE", multiple=True, metavar="DIR", help="Passed to clang.")
 @_option("-D", "define", env="DEFINES", multiple=True, metavar="NAME[=VALUE]", help="Passed to clang.")
 @_option("-U", "undefine", env="UNDEFINES", multiple=True, metavar="NAME", help="Passed to clang.")
@@ -147,6 +153,10 @@ def build(**options: Any) -> None:
         *(f"-U{macro}" for macro in options["undefine"]),
         *options["cflag"],
     ]
+    compressed = [flag.partition("=")[2] or "zlib" for flag in flags if flag.startswith("-gz")]
+    if options["compress_debug"]:
+        compressed.append("zstd")
+    link_options += [f"-Wl,--compress-debug-sections={how}" for how in compressed[-1:]]
     request = Request(
         inputs=tuple(map(Path, inputs)),
         output=output,

@@ -18,6 +18,7 @@ The formats are those of the DWARF standard, versions 2 to 5, with GNU's and LLV
 from __future__ import annotations
 
 import binascii
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -34,6 +35,11 @@ MAX_RANGES: Final = 2046  # the line register of LLVM and of DWARF's readers has
 MAX_LINE: Final = (1 << 27) - 1  # what an advance of four bytes reaches from any line
 DIRECTORY_PLACEHOLDER: Final = "/nc" + "directory".center(125, "_")
 
+MAX_NAMES: Final = 1_000_000
+MAX_NAMED: Final = 9_999_999
+#: The name of what has none: `(lambda at a.cpp:7:3)`, with one of those lines.
+_LINE_IN_NAME: Final = re.compile(rb" at [^\0]*?:(@\d{6}):\d+\)")
+
 _OFFSET_MASK: Final = (1 << RANGE_SHIFT) - 1
 
 # The 28 bits of a four-byte LEB128 number stand seven to a byte. With the bits between them set in one of two
@@ -46,7 +52,7 @@ _WORD = Struct("<I")
 _DOUBLE_WORD = Struct("<Q")
 _ROW = Struct("<IBHH")
 _WIDTHS: Final = frozenset((4, 5))  # of a step between ranges, in bytes
-_COUNTS = Struct("<IIII")
+_COUNTS = Struct("<IIIII")
 
 _SHT_NOBITS = 8
 _SHF_COMPRESSED = 0x800
@@ -102,23 +108,25 @@ class Sites:
 
     `declarations`: lines of four bytes. `rows`: (offset, width in bytes, range before, range after) of each
     step between ranges in line programs; ranges count from 1, and 0 is outside all. `checksums`: 16 bytes
-    each. `directories`: copies of DIRECTORY_PLACEHOLDER.
+    each. `directories`: copies of DIRECTORY_PLACEHOLDER. `names`: 7 digits each of lines in names.
     """
 
     declarations: tuple[int, ...] = ()
     rows: tuple[_Row, ...] = ()
     checksums: tuple[int, ...] = ()
     directories: tuple[int, ...] = ()
+    names: tuple[int, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.declarations or self.rows or self.checksums or self.directories)
+        return bool(self.declarations or self.rows or self.checksums or self.directories or self.names)
 
     def pack(self) -> str:
         """The sites as base64: 12 characters for a row, 5 or 6 for anything else; "" if there are none."""
         if not self:
             return ""
-        numbers = self.declarations + self.checksums + self.directories
-        counts = (len(self.declarations), len(self.rows), len(self.checksums), len(self.directories))
+        kinds = (self.declarations, self.checksums, self.directories, self.names)
+        numbers = sum(kinds, ())
+        counts = (len(self.rows), *map(len, kinds))
         steps = b"".join([_ROW.pack(*row) for row in self.rows])
         data = _COUNTS.pack(*counts) + steps + pack(f"<{len(numbers)}I", *numbers)
         return binascii.b2a_base64(data, newline=False).decode()
@@ -130,9 +138,9 @@ class Sites:
             return cls()
         try:
             data = binascii.a2b_base64(text, strict_mode=True)
-            declarations, rows, checksums, directories = _COUNTS.unpack_from(data)
+            rows, declarations, checksums, directories, names = _COUNTS.unpack_from(data)
             at = _COUNTS.size + rows * _ROW.size
-            total = declarations + checksums + directories
+            total = declarations + checksums + directories + names
             if len(data) != at + 4 * total:
                 raise BadObject("sites of another length")
             numbers = unpack_from(f"<{total}I", data, at)
@@ -142,7 +150,14 @@ class Sites:
         if not _WIDTHS.issuperset([width for _, width, _, _ in steps]):
             raise BadObject("a step between lines of no known width")
         checksums += declarations
-        return cls(numbers[:declarations], steps, numbers[declarations:checksums], numbers[checksums:])
+        directories += checksums
+        return cls(
+            numbers[:declarations],
+            steps,
+            numbers[declarations:checksums],
+            numbers[checksums:directories],
+            numbers[directories:],
+        )
 
 
 def encode(range_index: int, offset: int) -> int:
@@ -160,6 +175,20 @@ def ordinal(k: int) -> int:
     if not 0 <= k < MIDDLE:
         raise ValueError(f"line number {k} of declarations")
     return MIDDLE + k
+
+
+def name_line(k: int) -> str:
+    """What stands for the `k`th of the lines that are part of names. Raises ValueError."""
+    if not 0 <= k < MAX_NAMES:
+        raise ValueError(f"line number {k} of names")
+    return f"@{k:06}"
+
+
+def spell_line(line: int) -> str:
+    """A line as part of a name. Raises ValueError."""
+    if not 0 <= line <= MAX_NAMED:
+        raise ValueError(f"line {line} in a name")
+    return f"{line:07}"
 
 
 def find_sites(obj: bytes) -> Sites:
@@ -181,13 +210,14 @@ def restore(
     lines: Sequence[int],
     checksums: Mapping[bytes, bytes],
     directory: bytes,
+    names: Sequence[int] = (),
 ) -> None:
     """Write the real lines, checksums and directory into an object, once.
 
-    `bases` are the first lines of the ranges, up to MAX_LINE - REACH, and `lines` those of the ordinals.
-    `checksums` maps placeholders to MD5 sums, 16 bytes each; one that is unknown stays. `directory` may
-    have as many bytes as DIRECTORY_PLACEHOLDER. Costs 8 µs for 30 sites. Raises BadObject, and then leaves a
-    useless object behind.
+    `bases` are the first lines of the ranges, up to MAX_LINE - REACH, `lines` those of the ordinals, and
+    `names` those that are part of names, up to MAX_NAMED. `checksums` maps placeholders to MD5 sums, 16 bytes
+    each; one that is unknown stays. `directory` may have as many bytes as DIRECTORY_PLACEHOLDER. Costs 8 µs
+    for 30 sites. Raises BadObject, and then leaves a useless object behind.
     """
     if bases and not 0 <= min(bases) <= max(bases) <= MAX_LINE - REACH:
         raise BadObject("a line below 0 or beyond what an advance of four bytes reaches")
@@ -213,6 +243,8 @@ def restore(
             else:
                 write(obj, at, delta & _DIGITS | _BETWEEN)
                 obj[at + 4] = 0x7F if delta & _SIGN else 0
+        for at in sites.names:
+            _overwrite(obj, at, spell_line(names[int(obj[at + 1 : at + 7])]).encode(), 7)
     except (IndexError, ValueError, error):
         raise BadObject("lines that do not go with the object") from None
     for at in sites.checksums:
@@ -269,7 +301,8 @@ def _find_sites(obj: bytes) -> Sites:
             strings.append(section)
         elif kind in (".debug_macro", ".debug_macinfo", ".BTF.ext"):
             raise BadObject(f"lines in section {name}")
-    return Sites(tuple(declarations), tuple(rows), tuple(checksums), tuple(_directories(obj, strings)))
+    directories = tuple(_directories(obj, strings))
+    return Sites(tuple(declarations), tuple(rows), tuple(checksums), directories, tuple(_names(obj, strings)))
 
 
 def _debug_sections(obj: bytes, file: Headers) -> Iterator[tuple[int, str, Section]]:
@@ -294,6 +327,13 @@ def _directories(obj: bytes, strings: list[Section]) -> Iterator[int]:
             raise BadObject("the directory stands where no other fits")
         yield at
         at = obj.find(placeholder, end)
+
+
+def _names(obj: bytes, strings: list[Section]) -> Iterator[int]:
+    """Where names hold the line of what has none of its own."""
+    for section in strings:
+        for match in _LINE_IN_NAME.finditer(contents(obj, section)):
+            yield section.offset + match.start(1)
 
 
 def _declarations(data: bytes, number: int, name: str, abbreviations: _Abbreviations) -> Iterator[int]:
