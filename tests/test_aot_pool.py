@@ -97,12 +97,12 @@ def test_last_words_are_what_llvm_printed() -> None:
 
 def test_last_words_of_the_silent_are_the_signal_or_the_status() -> None:
     def kill() -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGKILL)
 
     done = {
         d.job.tag: str(d.error) for d in run_all(1, {"kill": kill, "end": end}, Job("kill", 0), Job("end", 1))
     }
-    assert done == {0: "killed by signal SIGTERM", 1: "ended with status 3"}
+    assert done == {0: "killed by signal SIGKILL", 1: "ended with status 3"}
 
 
 def test_words_of_one_worker_are_not_anothers() -> None:
