@@ -1,4 +1,8 @@
-"""Signals that end a build: they become an exception, so that what was begun is cleaned up."""
+"""Signals that end a build: they become an exception, so that what was begun is cleaned up.
+
+An exception that may be raised anywhere may also be raised between the making of something and the `try`
+that removes it. Such places hold signals back.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +85,7 @@ def _is_lost_in(frame: FrameType | None) -> bool:
 
 @contextmanager
 def hold_signals() -> Iterator[None]:
-    """Signals wait until the end: for where a process is started that somebody must come to know."""
+    """Signals wait until the end: where a process or a temporary file comes to be, or goes. Main thread only."""
     _State.held += 1
     try:
         yield
