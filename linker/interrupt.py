@@ -85,7 +85,7 @@ def _is_lost_in(frame: FrameType | None) -> bool:
 
 @contextmanager
 def hold_signals() -> Iterator[None]:
-    """Signals wait until the end: where a process or a temporary file comes to be, or goes. Main thread only."""
+    """Signals wait until the end: where a process or a temporary file comes or goes. Main thread only."""
     _State.held += 1
     try:
         yield
