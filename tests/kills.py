@@ -7,7 +7,8 @@ read, the output is the right one or what stood there before, and all processes 
 round: builds that are let be give the images of an untouched cache, and pruning sweeps what killed writers
 left behind. After signals that can be caught nothing is left behind in the first place, and one line says so.
 
-A build is a fork of a process that has loaded nativecache, so that most signals fall into its work.
+A build is a fork of a process that has loaded nativecache, so that most signals fall into its work. Its disk
+is a slow one, so that one in ten falls into the writing of an entry, which takes no time else.
 """
 
 import argparse
@@ -35,6 +36,7 @@ from harness import CLANG, clean_environment, has_tool
 
 import nativecache.aot.build
 import nativecache.cli.main  # noqa: F401 - both loaded before forks
+from nativecache.cache import store
 from nativecache.cache.folder import check_entries, find_entries, find_temporaries
 from nativecache.cache.limits import Limits
 from nativecache.cache.prune import prune
@@ -43,6 +45,7 @@ from nativecache.cli.start import main as run_command_line
 
 KILLS = 6
 LANES = 2
+WRITE_SECONDS = 0.0005
 #: What is left of a killed build may take so long to end, on a machine with much else to do.
 GONE_SECONDS = 20
 
@@ -221,6 +224,7 @@ def _build(words: list[str], folder: Path, scratch: Path, log: Path, begins: int
     os.environ.clear()
     os.environ.update(clean_environment() | {"TMPDIR": str(scratch)})
     tempfile.tempdir = None
+    store._write_all = _write_slowly
     sys.argv = ["nativecache", *words]
     code = 1
     try:
@@ -244,6 +248,14 @@ def _build(words: list[str], folder: Path, scratch: Path, log: Path, begins: int
             code = 130
     finally:
         os._exit(code)
+
+
+def _write_slowly(descriptor: int, data: bytes) -> None:
+    half = len(data) // 2
+    time.sleep(WRITE_SECONDS)  # the file is empty
+    os.write(descriptor, data[:half])
+    time.sleep(WRITE_SECONDS)
+    os.write(descriptor, data[half:])
 
 
 def _reap_orphans() -> None:
