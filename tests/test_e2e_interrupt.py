@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -135,11 +136,15 @@ def interrupt(child: "subprocess.Popen[str]", number: int, send: Callable[[int, 
     """What the build says before it and all that it started is gone, soon after a signal."""
     begin = time.monotonic()
     send(child.pid, number)
-    said, _ = child.communicate(timeout=60)
-    with pytest.raises(ProcessLookupError):
-        while time.monotonic() - begin < GONE_SECONDS:
-            os.killpg(child.pid, 0)
-            time.sleep(0.001)
+    try:
+        said, _ = child.communicate(timeout=60)
+        with pytest.raises(ProcessLookupError):
+            while time.monotonic() - begin < GONE_SECONDS:
+                os.killpg(child.pid, 0)
+                time.sleep(0.001)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
     print(f"gone after {(time.monotonic() - begin) * 1000:.0f} ms")
     assert time.monotonic() - begin < GONE_SECONDS
     return said
