@@ -96,7 +96,7 @@ def test_signals_that_are_ignored_stay_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["INT", "TERM"])
 def test_at_random_moments(name: str) -> None:
-    assert_no_problems("60", "--signal", name)
+    assert_no_problems("36", "--signal", name)
 
 
 def test_killed_at_random_moments() -> None:
