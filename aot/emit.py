@@ -26,6 +26,7 @@ from nativecache.linker.driver import LinkJob, find_driver, find_linker, link_im
 from nativecache.linker.dwarf import Sites, restore
 from nativecache.linker.elf import localize, rename_symbols
 from nativecache.linker.errors import BadObject
+from nativecache.linker.interrupt import hold_signals, temporary_folder
 
 PhaseTimer = Callable[[str], AbstractContextManager[None]]
 
@@ -91,9 +92,9 @@ def write_output(
     if emit == "bitcode":
         with phase("link"):
             return Written(write_file(output, _bitcode(image)))
-    with tempfile.TemporaryDirectory(prefix="nativecache-") as folder:
+    with temporary_folder() as folder:
         # One member at a time: the objects of a large program are not held in memory.
-        archive = Path(folder) / "ours.a"
+        archive = folder / "ours.a"
         members: list[tuple[str, bytes]] = []
         with phase("rename"):
             if emit in ("exe", "shared"):
@@ -145,6 +146,7 @@ def _seen(path: str) -> str:
     return measure("image", (path,))
 
 
+@hold_signals()
 def write_file(path: Path, data: bytes) -> str:
     """Writes a file beside its target and moves it into place. Returns its `image` fact's value.
 
@@ -219,8 +221,8 @@ def _relocatable(
         for token, entity in module.entities.items()
         if entity.local
     }
-    with tempfile.TemporaryDirectory(prefix="nativecache-") as folder:
-        path = Path(folder) / "merged.o"
+    with temporary_folder() as folder:
+        path = folder / "merged.o"
         link_image(
             replace(job, output=path, archive=write_archive(members, symbol_index=False), options=()), environ
         )

@@ -30,6 +30,7 @@ from nativecache.aot import clang
 from nativecache.cache.entry import Entry
 from nativecache.cache.facts import Fact, Memo, hold, measure, note, settled
 from nativecache.cache.lookup import EntryStore
+from nativecache.linker.interrupt import hold_signals, ignore_signals
 
 #: Raised whenever a manifest or what a result rests on changes its form.
 SCHEMA: Final = 1
@@ -215,15 +216,16 @@ class FrontCache:
         if not self._unsaved:
             return
         try:
-            self._child = os.fork()
+            with hold_signals():
+                self._child = os.fork()
+                if self._child == 0:
+                    try:
+                        ignore_signals()  # what clang took seconds to make is kept
+                        self._save_all()
+                    finally:
+                        os._exit(0)
         except OSError:  # no process to be had
             self._save_all()
-        else:
-            if self._child == 0:
-                try:
-                    self._save_all()
-                finally:
-                    os._exit(0)
         self._unsaved.clear()
 
     def _save_all(self) -> None:

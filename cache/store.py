@@ -188,8 +188,9 @@ def write_file(path: str, data: bytes) -> None:
     """Make `path` a file of `data` in one step, mode 0600, or raise OSError and leave no trace."""
     name = f"{os.getpid()}-{next(_temporary_numbers)}-{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
     temporary = os.path.join(os.path.dirname(path), name)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o600)
     try:
+        # Here, for a signal may raise as soon as the file is made.
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o600)
         try:
             _write_all(descriptor, data)
         finally:

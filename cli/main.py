@@ -261,7 +261,7 @@ _SAME = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point. Exit codes: 1 bad input, 2 usage, 3 link, 4 verification, 130 interrupted."""
+    """Runs the command line and exits. Exit codes: 1 bad input, 2 usage, 3 link, 4 verification."""
     sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
@@ -312,9 +312,6 @@ def _run(words: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("nativecache: interrupted; what was compiled is kept", err=True)
-        return 130
     except LinkError as error:
         for line in str(error).splitlines():
             _complain(line)

@@ -8,7 +8,14 @@ VERSION = "0.1.0"
 
 
 def main() -> None:
-    """Runs the command line. Exit codes are those of `main.main`."""
+    """Runs the command line. Exit codes are those of `main.main`, and 128 and the number of a signal."""
+    try:
+        _answer()
+    except KeyboardInterrupt:  # so early that there is nothing to clean up
+        _end_interrupted(2)
+
+
+def _answer() -> None:
     start = time.perf_counter()
     words = sys.argv[1:]
     if words == ["--version"]:
@@ -16,9 +23,23 @@ def main() -> None:
         return
     if words[:1] == ["build"] and _is_up_to_date(words, start):
         return
-    from nativecache.cli.main import main as run
+    from nativecache.linker.interrupt import Interrupted, catch_signals, ignore_signals
 
-    run(words)
+    catch_signals()
+    try:
+        from nativecache.cli.main import main as run
+
+        run(words)
+    except Interrupted as interrupted:
+        _end_interrupted(interrupted.number)
+    finally:
+        ignore_signals()  # all is done but for leaving
+
+
+def _end_interrupted(number: int) -> None:
+    behind = "\n" if sys.stderr.isatty() else ""  # the terminal's ^C
+    print(f"{behind}nativecache: interrupted; what was compiled is kept", file=sys.stderr)
+    sys.exit(128 + number)
 
 
 def _is_up_to_date(words: "list[str]", start: float) -> bool:
