@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from typing import Final
 
 from nativecache.aot import llvm
-from nativecache.aot.errors import BuildError
+from nativecache.aot.errors import BuildError, temporary_files
 from nativecache.aot.extract import FILE_PLACEHOLDER
 from nativecache.aot.names import unpack_pairs
 from nativecache.aot.partition import Unit
@@ -86,13 +86,13 @@ def write_output(
     if emit == "bitcode":
         with phase("link"):
             return Written(write_file(output, _bitcode(image)))
-    with tempfile.TemporaryDirectory(prefix="nativecache-") as folder:
+    with _temporary_folder() as folder:
         # One member at a time: the objects of a large program are not held in memory.
         archive = Path(folder) / "ours.a"
         members: list[tuple[str, bytes]] = []
         with phase("rename"):
             if emit in ("exe", "shared"):
-                with archive.open("wb") as file:
+                with temporary_files(), archive.open("wb") as file:
                     stream_archive(_member_names(image), _renamed(image), file)
             else:
                 members = list(zip(_member_names(image), _renamed(image), strict=True))
@@ -134,6 +134,11 @@ def _link(
     native = [(path.name, path.read_bytes()) for path in (*image.native_before, *image.native_after)]
     seen_as = write_file(job.output, write_archive([*merged, *native], symbol_index=True))
     return Written(seen_as, programs=programs, reads=() if programs else None)
+
+
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    with temporary_files():
+        return tempfile.TemporaryDirectory(prefix="nativecache-")
 
 
 def _seen(path: str) -> str:
@@ -193,7 +198,7 @@ def _relocatable(
         for token, entity in module.entities.items()
         if entity.local
     }
-    with tempfile.TemporaryDirectory(prefix="nativecache-") as folder:
+    with _temporary_folder() as folder:
         path = Path(folder) / "merged.o"
         link_image(
             replace(job, output=path, archive=write_archive(members, symbol_index=False), options=()), environ

@@ -21,7 +21,7 @@ from nativecache.aot.clang import (
     emit_ir,
     find_clang,
 )
-from nativecache.aot.errors import BuildError
+from nativecache.aot.errors import BuildError, temporary_files
 from nativecache.aot.front_cache import Answer, FrontCache, Question
 from nativecache.aot.request import Request, check
 
@@ -138,7 +138,8 @@ class Front:
     def __init__(self, request: Request) -> None:
         check(request)
         self.start = time.perf_counter()
-        self._scratch = tempfile.TemporaryDirectory(prefix="nativecache-")
+        with temporary_files():
+            self._scratch = tempfile.TemporaryDirectory(prefix="nativecache-")
         self.scratch = Path(self._scratch.name)
         self.cache = FrontCache(request.store, request.environ)
         self._error: Exception | None = None

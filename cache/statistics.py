@@ -18,6 +18,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from nativecache.cache.counters import LOG_SUFFIX, read_line, statistics_folder
+from nativecache.cache.seal import read_plain
 from nativecache.cache.store import write_file
 
 #: A run that began on one day, with a clock that is off, may add to its log a little later.
@@ -117,8 +118,7 @@ def _sum(folder: str, total: bytes, logs: tuple[str, ...] | None = None) -> Stat
     waiting = [name for name in _names(folder, _FOLDED_SUFFIX) if name not in counted]
     for name in (*waiting, *(_names(folder, LOG_SUFFIX) if logs is None else logs)):
         try:
-            with open(os.path.join(folder, name), "rb") as file:
-                lines = file.read().split(b"\n")
+            lines = read_plain(os.path.join(folder, name))[0].split(b"\n")
         except OSError:  # closed to us, or no file
             found.damaged += 1
             continue
@@ -138,8 +138,7 @@ def _state(folder: str) -> tuple[bytes, list[str], list[str]]:
 
 def _bytes(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return read_plain(path)[0]
     except OSError:
         return b""
 
