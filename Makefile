@@ -26,6 +26,7 @@ bench: setup $(VENV)/.test
 torture: setup $(VENV)/.test
 	$(BIN)/python tests/torture.py $(N)
 	$(BIN)/python tests/torture.py $(N) --edits
+	$(BIN)/python tests/torture.py $(N) --faults
 
 setup:
 	@PYTHON=$(PYTHON) sh tests/setup.sh

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -199,6 +200,8 @@ def _run(command: list[str], source: Path) -> str:
     except OSError as error:
         raise BuildError(f"{source}: cannot run {command[0]}: {error.strerror}") from None
     messages = (done.stdout + done.stderr).decode("utf-8", "replace")
+    if done.returncode == -signal.SIGXFSZ:  # it says forty lines about it, and nowhere why
+        raise BuildError(f"{source}: what clang makes of it is larger than files may be (ulimit -f)")
     if done.returncode:
         raise BuildError(f"{messages.rstrip()}\n{source}: clang ended with status {done.returncode}".lstrip())
     return messages
