@@ -228,7 +228,7 @@ def _assembly(image: Image) -> str:
             new = names.get(word[1:-1] if quoted else word)
             if new is None:
                 return word
-            return f'"{new}"' if quoted or not _PLAIN_NAME.fullmatch(new) else new
+            return _quoted(new) if quoted or not _PLAIN_NAME.fullmatch(new) else new
 
         def once(match: re.Match[str]) -> str:
             first = match[1] not in references
@@ -239,6 +239,11 @@ def _assembly(image: Image) -> str:
         text = _ASM_LABEL.sub(lambda m, i=index: f"{m[0]}u{i}_", text)  # type: ignore[misc]
         parts.append(f"# {unit.name}\n" + _PERSONALITY_REFERENCE.sub(once, text))
     return "".join(parts)
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 def _bitcode(image: Image) -> bytes:

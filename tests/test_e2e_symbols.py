@@ -98,3 +98,20 @@ def test_many_symbols(tmp_path: Path, name: Callable[[int], str], count: int, le
 def symbols_of(image: Path) -> set[str]:
     lines = subprocess.run(["nm", str(image)], capture_output=True, check=True).stdout.split(b"\n")
     return {line[19:].decode("utf-8") for line in lines}
+
+
+@pytest.mark.parametrize("emit", ["exe", "object", "asm", "bitcode"])
+def test_names_with_quotes_and_backslashes(tmp_path: Path, emit: str) -> None:
+    names = [*map(in_unicode, range(3)), "\\22", "\\\\", "\\n"]
+    write(tmp_path, {"p.ll": program(names)})
+    suffix = {"exe": "out", "object": "o", "asm": "s", "bitcode": "bc"}[emit]
+    build(tmp_path, "p.ll", "-O0", "--emit", emit, "-o", f"ours.{suffix}")
+    image = tmp_path / f"ours.{suffix}"
+    if emit != "exe":
+        subprocess.run([CLANG, "-w", image.name, "-o", "ours"], cwd=tmp_path, check=True)
+        image = tmp_path / "ours"
+    assert run(image).stdout == b"%d 2\n" % (7 + 6 + sum(range(6)))
+    data = image.read_bytes()
+    for name in names:
+        assert b"\0" + name.encode() + b"\0" in data, name
+        assert b"\0" + name.encode() + b"v\0" in data, name
