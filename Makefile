@@ -31,6 +31,7 @@ torture: setup $(VENV)/.test
 	$(BIN)/python tests/kills.py $(KILLS)
 	$(BIN)/python tests/kills.py $(N) --signal INT
 	$(BIN)/python tests/kills.py $(N) --signal TERM
+	$(BIN)/python tests/torture.py $(N) --faults
 
 setup:
 	@PYTHON=$(PYTHON) sh tests/setup.sh

@@ -246,6 +246,8 @@ def _run(command: list[str], source: Path, running: Running | None) -> str:
     except OSError as error:
         raise BuildError(f"{source}: cannot run {command[0]}: {error.strerror}") from None
     messages = said.decode("utf-8", "replace")
+    if status == -signal.SIGXFSZ:  # it says forty lines about it, and nowhere why
+        raise BuildError(f"{source}: what clang makes of it is larger than files may be (ulimit -f)")
     if status:
         raise BuildError(f"{messages.rstrip()}\n{source}: clang ended with status {status}".lstrip())
     return messages

@@ -7,14 +7,14 @@ import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Final
 
 from nativecache.aot import llvm
 from nativecache.aot.debug import Places
-from nativecache.aot.errors import BuildError
+from nativecache.aot.errors import BuildError, temporary_files
 from nativecache.aot.extract import FILE_PLACEHOLDER
 from nativecache.aot.names import unpack_pairs
 from nativecache.aot.partition import Unit
@@ -92,13 +92,13 @@ def write_output(
     if emit == "bitcode":
         with phase("link"):
             return Written(write_file(output, _bitcode(image)))
-    with temporary_folder() as folder:
+    with _temporary_folder() as folder:
         # One member at a time: the objects of a large program are not held in memory.
         archive = folder / "ours.a"
         members: list[tuple[str, bytes]] = []
         with phase("rename"):
             if emit in ("exe", "shared"):
-                with archive.open("wb") as file:
+                with temporary_files(), archive.open("wb") as file:
                     stream_archive(_member_names(image), _renamed(image), file)
             else:
                 members = list(zip(_member_names(image), _renamed(image), strict=True))
@@ -140,6 +140,14 @@ def _link(
     native = [(path.name, path.read_bytes()) for path in (*image.native_before, *image.native_after)]
     seen_as = write_file(job.output, write_archive([*merged, *native], symbol_index=True))
     return Written(seen_as, programs=programs, reads=() if programs else None)
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    with ExitStack() as stack:
+        with temporary_files():
+            folder = stack.enter_context(temporary_folder())
+        yield folder
 
 
 def _seen(path: str) -> str:
@@ -221,7 +229,7 @@ def _relocatable(
         for token, entity in module.entities.items()
         if entity.local
     }
-    with temporary_folder() as folder:
+    with _temporary_folder() as folder:
         path = folder / "merged.o"
         link_image(
             replace(job, output=path, archive=write_archive(members, symbol_index=False), options=()), environ
@@ -251,7 +259,7 @@ def _assembly(image: Image) -> str:
             new = names.get(word[1:-1] if quoted else word)
             if new is None:
                 return word
-            return f'"{new}"' if quoted or not _PLAIN_NAME.fullmatch(new) else new
+            return _quoted(new) if quoted or not _PLAIN_NAME.fullmatch(new) else new
 
         def once(match: re.Match[str]) -> str:
             first = match[1] not in references
@@ -262,6 +270,11 @@ def _assembly(image: Image) -> str:
         text = _ASM_LABEL.sub(lambda m, i=index: f"{m[0]}u{i}_", text)  # type: ignore[misc]
         parts.append(f"# {unit.name}\n" + _PERSONALITY_REFERENCE.sub(once, text))
     return "".join(parts)
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 def _bitcode(image: Image) -> bytes:

@@ -22,7 +22,7 @@ from nativecache.aot.clang import (
     emit_ir,
     find_clang,
 )
-from nativecache.aot.errors import BuildError
+from nativecache.aot.errors import BuildError, temporary_files
 from nativecache.aot.front_cache import Answer, FrontCache, Question
 from nativecache.aot.request import Request, check
 from nativecache.linker.interrupt import hold_signals, temporary_folder
@@ -148,7 +148,7 @@ class Front:
     def __init__(self, request: Request) -> None:
         check(request)
         self.start = time.perf_counter()
-        with hold_signals(), ExitStack() as stack:
+        with hold_signals(), temporary_files(), ExitStack() as stack:
             self.scratch = stack.enter_context(temporary_folder())
             self._scratch = stack.pop_all()
         self.cache = FrontCache(request.store, request.environ)

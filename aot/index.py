@@ -51,7 +51,7 @@ _FUNCTION_TAIL: Final = re.compile(
     re.ASCII,
 )
 _SIMPLE_TYPE: Final = re.compile(rf"ptr addrspace\([^)]*\)|%{NAME}|\w+", re.ASCII)
-_ESCAPE: Final = re.compile(r"\\([0-9A-Fa-f]{2})")
+_ESCAPE: Final = re.compile(r"\\(?:([0-9A-Fa-f]{2})|\\)")
 _ASM_STRING: Final = re.compile(r'\basm (?:[a-z]+ )*("[^"]*")')
 _ASM_WORD: Final = re.compile(r"[A-Za-z_.$][\w.$]*")
 
@@ -87,8 +87,8 @@ INTERPOSABLE: Final = frozenset(("weak", "linkonce", "common", "extern_weak"))
 
 
 def unescape(text: str) -> str:
-    """Decodes LLVM's `\\XX` escapes, one character per byte."""
-    return _ESCAPE.sub(lambda m: chr(int(m[1], 16)), text) if "\\" in text else text
+    """Decodes LLVM's `\\XX` escapes, one character per byte, and its doubled backslashes."""
+    return _ESCAPE.sub(lambda m: chr(int(m[1], 16)) if m[1] else "\\", text) if "\\" in text else text
 
 
 def symbol_name(token: str) -> str:

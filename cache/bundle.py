@@ -21,7 +21,7 @@ from pathlib import Path
 
 from nativecache.cache.entry import BadEntry, Entry, unpack
 from nativecache.cache.lookup import EntryStore
-from nativecache.cache.seal import LAYOUT, entry_path
+from nativecache.cache.seal import LAYOUT, entry_path, read_plain
 from nativecache.cache.store import FileStore
 
 #: The greatest entries known are front ends' results of some tens of megabytes.
@@ -107,8 +107,7 @@ def export_entries(root: Path, keys: Iterable[str], bundle: Path) -> Exported:
 
 def _read_whole(root: Path, key: str) -> bytes | None:
     try:
-        with open(entry_path(root, key), "rb") as file:
-            data = file.read()
+        data, _ = read_plain(entry_path(root, key))
         unpack(key, data)
     except (OSError, BadEntry):
         return None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nativecache.cache.entry import BadEntry, unpack
-from nativecache.cache.seal import LAYOUT
+from nativecache.cache.seal import LAYOUT, read_plain
 from nativecache.cache.store import CACHEDIR_TAG, TAG_NAME, TEMPORARY_SUFFIX, make_folder, write_file
 
 #: Disks give space in blocks of mostly this many bytes, and each entry is a file.
@@ -106,8 +106,8 @@ def remove(found: Found) -> bool:
 def is_marked(root: Path) -> bool:
     """Whether a cache of this kind made this folder, or the one in it that it keeps all in."""
     for name in ("", LAYOUT):
-        with suppress(OSError), open(os.path.join(root, name, TAG_NAME), "rb") as file:
-            if file.read(len(CACHEDIR_TAG)) == CACHEDIR_TAG:
+        with suppress(OSError):
+            if read_plain(os.path.join(root, name, TAG_NAME))[0].startswith(CACHEDIR_TAG):
                 return True
     return False
 
@@ -142,8 +142,7 @@ def check_entries(root: Path, *, keep: bool) -> Iterator[Bad | None]:
     """
     for found in find_entries(root):
         try:
-            with open(found.path, "rb") as file:
-                data = file.read()
+            data, _ = read_plain(found.path)
             unpack(found.key, data)
         except FileNotFoundError:
             continue
@@ -160,20 +159,22 @@ def check_entries(root: Path, *, keep: bool) -> Iterator[Bad | None]:
             yield None
 
 
-def claim_pruning(root: Path, now: float) -> bool:
-    """Whether nobody has looked for something to prune for an hour; then that is left to who asks.
+def claim_pruning(root: Path, now: float) -> float | None:
+    """The seconds since someone looked for something to prune, if it is an hour; who asks is to do it then.
 
-    False for a folder that was never asked about, which is as good as new, and where nothing can be noted.
+    Seconds ahead count as well: some clock was wrong. None where it is less, for a folder that was never
+    asked about, which is as good as new, and where nothing can be noted.
     """
     stamp = os.path.join(root, LAYOUT, _STAMP)
     with suppress(OSError):
-        if abs(now - os.stat(stamp).st_mtime) < _PRUNE_INTERVAL:
-            return False
+        pause = abs(now - os.stat(stamp).st_mtime)
+        if pause < _PRUNE_INTERVAL:
+            return None
         os.utime(stamp, (now, now))
-        return True
+        return pause
     with suppress(OSError), open(stamp, "x"):
         os.utime(stamp, (now, now))
-    return False
+    return None
 
 
 def total(files: Iterable[Found]) -> tuple[int, int]:

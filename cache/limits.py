@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nativecache.cache.seal import read_plain
+
 CONFIG_NAME = "config.toml"
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:I?B)?", re.I)
@@ -90,8 +92,7 @@ _PARSERS = {"max-size": parse_size, "max-age": parse_age, "max-files": parse_fil
 
 def _read_config(path: Path) -> dict[str, str]:
     try:
-        with open(path, "rb") as file:
-            found = tomllib.load(file)
+        found = tomllib.loads(read_plain(path)[0].decode())
     except OSError:
         return {}
     except ValueError as error:  # not TOML, or not UTF-8

@@ -4,8 +4,10 @@
 nothing has changed, so it imports little.
 """
 
+import errno
 import hashlib
 import os
+import stat
 import struct
 
 LAYOUT = "v1"  # of the folder; another layout gets another name, so that both can share one root
@@ -16,6 +18,11 @@ _FOOTER = struct.Struct("<32sQII32s8s")
 _FOOTER_HEAD = struct.Struct("<32sQII")  # the footer as far as the checksum covers it
 FOOTER_SIZE = _FOOTER.size
 _CHECKSUM_AND_MAGIC = _FOOTER.size - _FOOTER_HEAD.size
+
+
+# A FIFO would be waited for until someone writes to it; for plain files O_NONBLOCK does nothing. The other
+# is Windows's only.
+_PLAIN_FLAGS: int = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class Broken(Exception):
@@ -36,6 +43,18 @@ def entry_path(root: "str | os.PathLike[str]", key: str) -> str:
     """The file of an entry. ValueError for a malformed key."""
     check_key(key)
     return os.path.join(root, LAYOUT, key[:2], key[2:] + ".o")
+
+
+def read_plain(path: "str | os.PathLike[str]") -> tuple[bytes, float]:
+    """The content of a plain file, and its modification time in seconds since the epoch.
+
+    Raises OSError, also where the name stands for something else than a file, as a FIFO.
+    """
+    with open(os.open(path, _PLAIN_FLAGS), "rb", buffering=0) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "Not a plain file", path)
+        return file.readall(), status.st_mtime
 
 
 def seal(key: str, payload: bytes, meta: bytes) -> bytes:

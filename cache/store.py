@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from nativecache.cache.seal import LAYOUT, check_key, entry_path
+from nativecache.cache.seal import LAYOUT, check_key, entry_path, read_plain
 
 TEMPORARY_SUFFIX = ".tmp"  # what a killed writer leaves behind ends in this
 TAG_NAME = "CACHEDIR.TAG"
@@ -104,14 +104,14 @@ class FileStore:
     ) -> None:
         self.root = root
         self._clock = clock
-        self._warn = warn
+        self.warn = warn
         self._failures = itertools.count()
         self.failed = False  # whether anything could not be read or written
 
     def get(self, key: str) -> bytes | None:
         path = entry_path(self.root, key)
         try:
-            value, modified = _read_file(path)
+            value, modified = read_plain(path)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -151,10 +151,14 @@ class FileStore:
         make_folder(folder)
 
     def _failed(self, done: str, error: OSError, consequence: str) -> None:
+        reason = error.strerror or error
+        self.warn_once(f"cache folder {self.root} cannot be {done}: {reason}; {consequence}")
+
+    def warn_once(self, message: str) -> None:
+        """Gives a failure to `warn` if it is the first; also one that a forked process met."""
         self.failed = True
         if next(self._failures) == 0:
-            reason = error.strerror or error
-            self._warn(f"cache folder {self.root} cannot be {done}: {reason}; {consequence}")
+            self.warn(message)
 
 
 class ReadOnlyStore(FileStore):
@@ -173,12 +177,6 @@ class RefreshStore(FileStore):
     def get(self, key: str) -> bytes | None:
         check_key(key)
         return None
-
-
-def _read_file(path: str) -> tuple[bytes, float]:
-    """The content of a file and its modification time, in seconds since the epoch."""
-    with open(path, "rb", buffering=0) as file:
-        return file.readall(), os.fstat(file.fileno()).st_mtime
 
 
 _temporary_numbers = itertools.count()

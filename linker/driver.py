@@ -183,6 +183,8 @@ def link_image(
         status, text = _run((*command, *asked), environ)
         if status != 0 and "--dependency-file" in text:  # older than binutils 2.35, lld 11, mold 1.1
             status, text = _run(command, environ)
+        if status != 0 and "File size limit exceeded" in text:  # what drivers say of a linker that was killed
+            raise LinkError(f"cannot write {job.output}: it is larger than files may be (ulimit -f)")
         if status != 0 or not os.path.exists(image):
             lines = condense(text, archive) or [f"{command[0]} ended with status {status} and no message"]
             raise LinkError("\n".join(lines))
