@@ -763,16 +763,16 @@ class Normaliser:
                 body = raw.get(n, "!{}")
                 if n in self._functions:
                     names = [m[0] for pattern in (_NAME, _LINKAGE_NAME) if (m := pattern.search(body))]
-                    body = f"!DISubprogram({', '.join(names)})"
+                    body = f"!DISubprogram({', '.join(names)}, spFlags: 0)"  # else it would define
                 elif body.startswith("!DIFile("):
                     body = self._file_body(body)
                 elif body.startswith("distinct !DICompileUnit("):
                     lists = {name: _NODE.findall(raw[m]) for name, m in _UNIT_LISTS.findall(body)}
                     lists.pop("macros", None)
                     lists["globals"] = [m for m in lists.get("globals", ()) if m in constants]
-                    retained = [m for m in lists.get("retainedTypes", ()) if not self._is_local(m)]
-                    lists["retainedTypes"] = list(dict.fromkeys([*retained, *defined]))
-                    lists["imports"] = [m for m in lists.get("imports", ()) if not self._is_local(m)]
+                    for name in ("enums", "retainedTypes", "imports"):
+                        lists[name] = [m for m in lists.get(name, ()) if not self._is_local(m)]
+                    lists["retainedTypes"] = list(dict.fromkeys([*lists["retainedTypes"], *defined]))
                     defined = []
                     body = _UNIT_LISTS.sub("", body)[:-1]
                     body += "".join(
