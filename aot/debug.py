@@ -185,7 +185,7 @@ class DebugInfo:
     statics: dict[str, list[tuple[str | None, str]]] = field(default_factory=dict)
     #: By function: the node that tells its callers who is called.
     callees: dict[str, str] = field(default_factory=dict)
-    #: By key of a function: its token, and a node that only declares it.
+    #: By key of a function: its token, and that of the scope it is in.
     owners: dict[str, tuple[str, str]] = field(default_factory=dict)
     #: By token of a variable: the type that it holds by value, and that type's size in bits.
     sizes: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -391,7 +391,9 @@ class Normaliser:
             for n in members:
                 if place := self._ranges.get((owner, self._file[n])):
                     self.info.scopes[self._names[n]] = place[0]
-        self.info.owners[key] = self._names[owner], self._callee(owner)
+        scope = _SCOPE.search(self._raw[owner])
+        outer = self.name(scope[1]) if scope and scope[1] not in self._owner else "null"
+        self.info.owners[key] = self._names[owner], outer
 
     def _callee(self, owner: str) -> str:
         """A node that declares a function: its member declaration, or what little a debugger needs."""
@@ -504,18 +506,24 @@ class Normaliser:
         return token
 
     def _variable(self, body: str) -> str:
-        found = _LINE_FIELD.search(body)
-        if found and self._relative:
-            body = f"{body[: found.start(1)]}{ELSEWHERE}{body[found.end(1) :]}"
-        text = self._respell(body)
+        text = self._respell(self._hide_line(body))
         token = f"!{self._claim(text)}"
         self.nodes.add(token, text)
+        self._keep_line(token, body)
+        return token
+
+    def _hide_line(self, body: str) -> str:
+        found = _LINE_FIELD.search(body) if self._relative else None
+        return f"{body[: found.start(1)]}{ELSEWHERE}{body[found.end(1) :]}" if found else body
+
+    def _keep_line(self, token: str, body: str) -> None:
+        """Notes what the line in a declaration's text is."""
+        found = _LINE_FIELD.search(body)
         line = int(found[1]) if found else 0
         if self._places is None:
             self.info.lines[token] = line
         elif line:
             self.info.declared[token] = self._places.declared(line)
-        return token
 
     def _file_body(self, body: str) -> str:
         if not self._placeholders:
@@ -575,11 +583,21 @@ class Normaliser:
             if _ELEMENTS.search(body):
                 # Its members name it: what can be seen of it is spelled without their names.
                 self._names[n] = f"!{_digits(self._expand(n, []))}"
-        body = self._localize(_PLACE.sub("", body))
+        text = self._localize(self._place(body))
         if n in self._names:
-            self.nodes.add(self._names[n], self._respell(body))
-            return self._names[n]
-        return self._add(self._respell(body.removeprefix("distinct ")))
+            self.nodes.add(self._names[n], self._respell(text))
+        else:
+            self._names[n] = self._add(self._respell(text.removeprefix("distinct ")))
+        if ELSEWHERE in text:
+            self._keep_line(self._names[n], body)
+        return self._names[n]
+
+    def _place(self, body: str) -> str:
+        """A type without its place. One that has a name keeps it: lldb takes those of one place for one."""
+        tag = _TAG.search(body)
+        if tag and tag[1] in _NAMED_TYPES and _NAME.search(body):
+            return self._hide_line(body)
+        return _PLACE.sub("", body)
 
     def _declared(self, body: str, tag: str) -> str:
         flags = ["DIFlagFwdDecl", *_PASSED.findall(body)]
@@ -597,7 +615,7 @@ class Normaliser:
         if len(path) > 100 or self._expanded > 200_000:
             raise Unsupported("types nested too deeply")
         path.append(n)
-        parts = _REFERENCE.split(self._localize(_PLACE.sub("", body)))
+        parts = _REFERENCE.split(self._localize(self._place(body)))
         for at in range(1, len(parts), 2):
             if parts[at][0] == "!":
                 parts[at] = self._expand(parts[at], path)
@@ -826,7 +844,7 @@ class Normaliser:
             self.info.types = Types(lambda: self._write_types(flags))
         for owner, token in functions.items():
             if "DIFlagAllCallsDescribed" in self._raw[owner]:
-                self.info.callees[token] = self.info.owners[self._keys[owner]][1]
+                self.info.callees[token] = self._callee(owner)
 
     def _has_types(self) -> bool:
         return any(
