@@ -59,6 +59,7 @@ _BASE_TYPE: Final = re.compile(r"\bbaseType: (!\d+)", re.ASCII)
 _SIZE: Final = re.compile(r"\bsize: (\d+)", re.ASCII)
 _ELEMENTS: Final = re.compile(r"\belements: (!\d+)", re.ASCII)
 _VARIABLE: Final = re.compile(r"\bvar: (!\d+)", re.ASCII)
+_VALUE: Final = re.compile(r"\bexpr: (!DIExpression\(.+\))\)$")
 #: What a forward declaration keeps of a type's fields.
 _KEPT: Final = re.compile(r'\b(?:name: "[^"]*"|scope: !\d+|runtimeLang: \w+|templateParams: !\d+)', re.ASCII)
 _PASSED: Final = re.compile(r"DIFlagTypePassBy\w+")
@@ -249,7 +250,9 @@ class Normaliser:
         self._imports: list[tuple[str, list[str]]] = []
         self._globals: list[tuple[str, list[str]]] = []
         self._constants: list[str] = []  # nodes of global variables that are no more than a value
-        self.full: frozenset[str] = frozenset()  # qualified names of types that are not declared only
+        #: Qualified names of types that are not only declared in functions' units, and, with "=" in front, of
+        #: variables that are described there: other modules have others of those names.
+        self.full: frozenset[str] = frozenset()
         version = next((m[1] for body in self._raw.values() if (m := _VERSION.fullmatch(body))), "4")
         files = [body for body in self._raw.values() if body.startswith("!DIFile(")]
         # LLVM writes checksums only where all files have one.
@@ -715,6 +718,12 @@ class Normaliser:
             shape = self._shape(n, [], names)
             if found.setdefault(name, (shape, frozenset(names)))[0] != shape:
                 found[name] = "", frozenset(names)  # two of that name in this module
+        for body in self._raw.values():
+            if body.startswith("!DIGlobalVariableExpression(") and (variable := _VARIABLE.search(body)):
+                local = (
+                    (_VALUE.findall(body) or id(self)) if "isLocal: true" in self._raw[variable[1]] else ""
+                )
+                found[f"={self._qualified(variable[1])}"] = f"variable {local}", frozenset()
         return found
 
     def _shape(self, n: str, path: list[str], names: set[str]) -> str:
@@ -860,6 +869,7 @@ class Normaliser:
         The nameless ones of string literals go: no debugger shows them, and each unit has its own copy.
         """
         listed = {node: unit for unit, nodes in self._globals for node in nodes}
+        described: dict[str, list[tuple[str | None, str]]] = defaultdict(list)
         for node in {**listed, **attached}:
             found = _VARIABLE.search(self._raw.get(node, ""))
             body = self._raw.get(found[1], "") if found else ""
@@ -868,12 +878,16 @@ class Normaliser:
             scope = _SCOPE.search(body)
             owner = self._owner.get(scope[1]) if scope else None
             variables = attached.get(node, [])
+            users = self._users(found[1], variables) if found and owner is None else set()
             if not variables and owner is None:
                 self._constants.append(node)
-                continue
+                if not users:
+                    continue
             token = self.name(node)
             if node in listed:
                 self.info.units[token] = listed[node]
+            for user in users:
+                described[user] += [(variable, token) for variable in variables] or [(None, token)]
             if owner is not None and owner in functions:
                 statics = self.info.statics.setdefault(functions[owner], [])
                 statics += [(variable, token) for variable in variables] or [(None, token)]
@@ -881,6 +895,30 @@ class Normaliser:
             for variable in variables:
                 entity = module.entities[variable]
                 entity.text = f"{entity.text[:-1]}, !dbg {token}\n"
+        for function in functions.values() if described else ():
+            used = {"", *_SYMBOL.findall(module.entities[function].text)}
+            for user in sorted(described.keys() & used):
+                self.info.statics.setdefault(function, []).extend(described[user])
+
+    def _users(self, variable: str, symbols: Sequence[str]) -> set[str]:
+        """Whose units describe a variable outside of functions: "" for all functions', else what they mention.
+
+        They must where a debugger finds it nowhere else: where other modules have others of that name (one
+        that a function does not use is then shown as optimized out, rather than as another module's), and,
+        in gdb, in namespaces without a name. Which functions use constants of the latter cannot be told.
+        """
+        body, name = self._raw[variable], self._qualified(variable)
+        if "isLocal: true" not in body:
+            return set()
+        if f"={name}" in self.full:
+            file = _FILE.search(body)
+            return {""} if not symbols or (file and self._path(file[1]) in self._main_files) else set(symbols)
+        return set(symbols) if "" in name.split("::")[:-1] else set()
+
+    @cached_property
+    def _main_files(self) -> set[str]:
+        units = [body for body in self._raw.values() if body.startswith("distinct !DICompileUnit(")]
+        return {self._path(file[1]) for body in units if (file := _FILE.search(body))}
 
 
 class _Tokens(dict[str, str]):
@@ -907,6 +945,7 @@ class _Tokens(dict[str, str]):
 
 
 _PLAIN: Final = re.compile(r"(!\d+)", re.ASCII)
+_SYMBOL: Final = re.compile(r'@(?:"[^"]*"|[-\w.$]+)', re.ASCII)
 #: Kinds of nodes that types without a name are told apart by.
 _EXPANDED: Final = (
     "!{",
