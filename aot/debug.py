@@ -244,6 +244,7 @@ class Normaliser:
         self._locations = _LOCATION.findall(text)
         self._names: dict[str, str] = {}
         self._busy: set[str] = set()
+        self._unspelled: list[tuple[str, str]] = []  # types that members name
         self._claimed: Counter[str] = Counter()
         self._spelled: dict[str, str] = {}  # locations
         self._expanded = 0
@@ -547,6 +548,8 @@ class Normaliser:
 
     def _is_named_type(self, n: str) -> bool:
         """Whether a debugger finds the right type by its name, so that a declaration of it will do."""
+        if self._places is not None and "DIFlagFwdDecl" not in self._raw.get(n, ""):
+            return False  # it was not declared only, so it must not be
         return self._has_findable_name(n) and (not self.full or self._qualified(n) not in self.full)
 
     def _qualified(self, n: str) -> str:
@@ -588,7 +591,7 @@ class Normaliser:
                 self._names[n] = f"!{_digits(self._expand(n, []))}"
         text = self._localize(self._place(body))
         if n in self._names:
-            self.nodes.add(self._names[n], self._respell(text))
+            self._unspelled.append((self._names[n], text))  # what it names may wait for this
         else:
             self._names[n] = self._add(self._respell(text.removeprefix("distinct ")))
         if ELSEWHERE in text:
@@ -854,6 +857,9 @@ class Normaliser:
         for owner, token in functions.items():
             if "DIFlagAllCallsDescribed" in self._raw[owner]:
                 self.info.callees[token] = self._callee(owner)
+        while self._unspelled:
+            token, text = self._unspelled.pop()
+            self.nodes.add(token, self._respell(text))
 
     def _has_types(self) -> bool:
         return any(
@@ -901,7 +907,7 @@ class Normaliser:
                 self.info.statics.setdefault(function, []).extend(described[user])
 
     def _users(self, variable: str, symbols: Sequence[str]) -> set[str]:
-        """Whose units describe a variable outside of functions: "" for all functions', else what they mention.
+        """Whose units describe a variable that is in no function: "" for all, else of those that mention it.
 
         They must where a debugger finds it nowhere else: where other modules have others of that name (one
         that a function does not use is then shown as optimized out, rather than as another module's), and,
