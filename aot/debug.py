@@ -79,6 +79,7 @@ _BASE_TYPE: Final = re.compile(r"\bbaseType: (!\d+)", re.ASCII)
 _SIZE: Final = re.compile(r"\bsize: (\d+)", re.ASCII)
 _ELEMENTS: Final = re.compile(r"\belements: (!\d+)", re.ASCII)
 _VARIABLE: Final = re.compile(r"\bvar: (!\d+)", re.ASCII)
+_VALUE: Final = re.compile(r"\bexpr: (!DIExpression\(.+\))\)$")
 #: What a forward declaration keeps of a type's fields.
 _KEPT: Final = re.compile(r'\b(?:name: "[^"]*"|scope: !\d+|runtimeLang: \w+|templateParams: !\d+)', re.ASCII)
 _PASSED: Final = re.compile(r"DIFlagTypePassBy\w+")
@@ -213,7 +214,7 @@ class DebugInfo:
     statics: dict[str, list[tuple[str | None, str]]] = field(default_factory=dict)
     #: By function: the node that tells its callers who is called.
     callees: dict[str, str] = field(default_factory=dict)
-    #: By key of a function: its token, and a node that only declares it.
+    #: By key of a function: its token, and that of the scope it is in.
     owners: dict[str, tuple[str, str]] = field(default_factory=dict)
     #: By token of a variable: the type that it holds by value, and that type's size in bits.
     sizes: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -289,13 +290,16 @@ class Normaliser:
         self._held: dict[str, tuple[str, str] | None] = {}
         self._names: dict[str, str] = {}
         self._busy: set[str] = set()
+        self._unspelled: list[tuple[str, str]] = []  # types that members name
         self._claimed: Counter[str] = Counter()
         self._spelled: dict[str, str] = {}  # locations
         self._expanded = 0
         self._imports: list[tuple[str, list[str]]] = []
         self._globals: list[tuple[str, list[str]]] = []
         self._constants: list[str] = []  # nodes of global variables that are no more than a value
-        self.full: frozenset[str] = frozenset()  # qualified names of types that are not declared only
+        #: Qualified names of types that are not only declared in functions' units, and, with "=" in front, of
+        #: variables that are described there: other modules have others of those names.
+        self.full: frozenset[str] = frozenset()
         version = next((m[1] for body in self._raw.values() if (m := _VERSION.fullmatch(body))), "4")
         self._placeholders = relative and places is None and int(version) >= 5
         self._read_functions()
@@ -516,7 +520,9 @@ class Normaliser:
                 place = own if file == self._file[owner] else self._ranges.get((owner, file or ""))
                 if place:
                     scopes[token] = place[0]
-        self.info.owners[key] = names[owner], self._callee(owner)
+        scope = _SCOPE.search(self._raw[owner])
+        outer = self.name(scope[1]) if scope and scope[1] not in self._owner else "null"
+        self.info.owners[key] = names[owner], outer
 
     def _spell_own(self, owner: str, body: str) -> str:
         """One of a function's own nodes that is neither block nor variable."""
@@ -644,18 +650,24 @@ class Normaliser:
         return token
 
     def _variable(self, body: str) -> str:
-        found = _LINE_FIELD.search(body)
-        if found and self._relative:
-            body = f"{body[: found.start(1)]}{ELSEWHERE}{body[found.end(1) :]}"
-        text = self._respell(body)
+        text = self._respell(self._hide_line(body))
         token = f"!{self._claim(text)}"
         self.nodes.add(token, text)
+        self._keep_line(token, body)
+        return token
+
+    def _hide_line(self, body: str) -> str:
+        found = _LINE_FIELD.search(body) if self._relative else None
+        return f"{body[: found.start(1)]}{ELSEWHERE}{body[found.end(1) :]}" if found else body
+
+    def _keep_line(self, token: str, body: str) -> None:
+        """Notes what the line in a declaration's text is."""
+        found = _LINE_FIELD.search(body)
         line = int(found[1]) if found else 0
         if self._places is None:
             self.info.lines[token] = line
         elif line:
             self.info.declared[token] = self._places.declared(line)
-        return token
 
     def _file_body(self, body: str) -> str:
         if not self._placeholders:
@@ -676,6 +688,8 @@ class Normaliser:
 
     def _is_named_type(self, n: str) -> bool:
         """Whether a debugger finds the right type by its name, so that a declaration of it will do."""
+        if self._places is not None and "DIFlagFwdDecl" not in self._raw.get(n, ""):
+            return False  # it was not declared only, so it must not be
         return self._has_findable_name(n) and (not self.full or self._qualified(n) not in self.full)
 
     def _qualified(self, n: str) -> str:
@@ -715,11 +729,21 @@ class Normaliser:
             if _ELEMENTS.search(body):
                 # Its members name it: what can be seen of it is spelled without their names.
                 self._names[n] = f"!{_digits(self._expand(n, []))}"
-        body = self._localize(_PLACE.sub("", body))
+        text = self._localize(self._place(body))
         if n in self._names:
-            self.nodes.add(self._names[n], self._respell(body))
-            return self._names[n]
-        return self._add(self._respell(body.removeprefix("distinct ")))
+            self._unspelled.append((self._names[n], text))  # what it names may wait for this
+        else:
+            self._names[n] = self._add(self._respell(text.removeprefix("distinct ")))
+        if ELSEWHERE in text:
+            self._keep_line(self._names[n], body)
+        return self._names[n]
+
+    def _place(self, body: str) -> str:
+        """A type without its place. One that has a name keeps it: lldb takes those of one place for one."""
+        tag = _TAG.search(body)
+        if tag and tag[1] in _NAMED_TYPES and _NAME.search(body):
+            return self._hide_line(body)
+        return _PLACE.sub("", body)
 
     def _declared(self, body: str, tag: str) -> str:
         flags = ["DIFlagFwdDecl", *_PASSED.findall(body)]
@@ -737,7 +761,7 @@ class Normaliser:
         if len(path) > 100 or self._expanded > 200_000:
             raise Unsupported("types nested too deeply")
         path.append(n)
-        parts = _REFERENCE.split(self._localize(_PLACE.sub("", body)))
+        parts = _REFERENCE.split(self._localize(self._place(body)))
         for at in range(1, len(parts), 2):
             if parts[at][0] == "!":
                 parts[at] = self._expand(parts[at], path)
@@ -833,6 +857,12 @@ class Normaliser:
             shape = self._shape(n, [], names)
             if found.setdefault(name, (shape, frozenset(names)))[0] != shape:
                 found[name] = "", frozenset(names)  # two of that name in this module
+        for body in self._raw.values():
+            if body.startswith("!DIGlobalVariableExpression(") and (variable := _VARIABLE.search(body)):
+                local = (
+                    (_VALUE.findall(body) or id(self)) if "isLocal: true" in self._raw[variable[1]] else ""
+                )
+                found[f"={self._qualified(variable[1])}"] = f"variable {local}", frozenset()
         return found
 
     def _shape(self, n: str, path: list[str], names: set[str]) -> str:
@@ -913,9 +943,9 @@ class Normaliser:
                     lists = {name: _NODE.findall(raw[m]) for name, m in _UNIT_LISTS.findall(body)}
                     lists.pop("macros", None)
                     lists["globals"] = [m for m in lists.get("globals", ()) if m in constants]
-                    retained = [m for m in lists.get("retainedTypes", ()) if not self._is_local(m)]
-                    lists["retainedTypes"] = list(dict.fromkeys([*retained, *defined]))
-                    lists["imports"] = [m for m in lists.get("imports", ()) if not self._is_local(m)]
+                    for name in ("enums", "retainedTypes", "imports"):
+                        lists[name] = [m for m in lists.get(name, ()) if not self._is_local(m)]
+                    lists["retainedTypes"] = list(dict.fromkeys([*lists["retainedTypes"], *defined]))
                     defined = []
                     body = _UNIT_LISTS.sub("", body)[:-1]
                     body += "".join(
@@ -964,7 +994,10 @@ class Normaliser:
             self.info.types = Types(lambda: self._write_types(flags))
         for owner, token in functions.items():
             if "DIFlagAllCallsDescribed" in self._raw[owner]:
-                self.info.callees[token] = self.info.owners[self._keys[owner]][1]
+                self.info.callees[token] = self._callee(owner)
+        while self._unspelled:
+            token, text = self._unspelled.pop()
+            self.nodes.add(token, self._respell(text))
 
     def _has_types(self) -> bool:
         return any(
@@ -980,6 +1013,7 @@ class Normaliser:
         The nameless ones of string literals go: no debugger shows them, and each unit has its own copy.
         """
         listed = {node: unit for unit, nodes in self._globals for node in nodes}
+        described: dict[str, list[tuple[str | None, str]]] = defaultdict(list)
         for node in {**listed, **attached}:
             found = _VARIABLE.search(self._raw.get(node, ""))
             body = self._raw.get(found[1], "") if found else ""
@@ -988,12 +1022,16 @@ class Normaliser:
             scope = _SCOPE.search(body)
             owner = self._owner.get(scope[1]) if scope else None
             variables = attached.get(node, [])
+            users = self._users(found[1], variables) if found and owner is None else set()
             if not variables and owner is None:
                 self._constants.append(node)
-                continue
+                if not users:
+                    continue
             token = self.name(node)
             if node in listed:
                 self.info.units[token] = listed[node]
+            for user in users:
+                described[user] += [(variable, token) for variable in variables] or [(None, token)]
             if owner is not None and owner in functions:
                 statics = self.info.statics.setdefault(functions[owner], [])
                 statics += [(variable, token) for variable in variables] or [(None, token)]
@@ -1001,6 +1039,30 @@ class Normaliser:
             for variable in variables:
                 entity = module.entities[variable]
                 entity.text = f"{entity.text[:-1]}, !dbg {token}\n"
+        for function in functions.values() if described else ():
+            used = {"", *_SYMBOL.findall(module.entities[function].text)}
+            for user in sorted(described.keys() & used):
+                self.info.statics.setdefault(function, []).extend(described[user])
+
+    def _users(self, variable: str, symbols: Sequence[str]) -> set[str]:
+        """Whose units describe a variable that is in no function: "" for all, else of those that mention it.
+
+        They must where a debugger finds it nowhere else: where other modules have others of that name (one
+        that a function does not use is then shown as optimized out, rather than as another module's), and,
+        in gdb, in namespaces without a name. Which functions use constants of the latter cannot be told.
+        """
+        body, name = self._raw[variable], self._qualified(variable)
+        if "isLocal: true" not in body:
+            return set()
+        if f"={name}" in self.full:
+            file = _FILE.search(body)
+            return {""} if not symbols or (file and self._path(file[1]) in self._main_files) else set(symbols)
+        return set(symbols) if "" in name.split("::")[:-1] else set()
+
+    @cached_property
+    def _main_files(self) -> set[str]:
+        units = [body for body in self._raw.values() if body.startswith("distinct !DICompileUnit(")]
+        return {self._path(file[1]) for body in units if (file := _FILE.search(body))}
 
 
 class _Tokens(dict[str, str]):
@@ -1027,6 +1089,7 @@ class _Tokens(dict[str, str]):
 
 
 _PLAIN: Final = re.compile(r"(!\d+)", re.ASCII)
+_SYMBOL: Final = re.compile(r'@(?:"[^"]*"|[-\w.$]+)', re.ASCII)
 #: Kinds of nodes that types without a name are told apart by.
 _EXPANDED: Final = (
     "!{",

@@ -710,8 +710,8 @@ class _Writer:
         if LOCAL_TO in body:
 
             def scope(match: re.Match[str]) -> str:
-                own, declaration = debug.owners[match[1]]
-                return own if own in self.own_scopes else declaration
+                own, outer = debug.owners[match[1]]
+                return own if own in self.own_scopes else outer
 
             body = _LOCAL_SCOPE.sub(scope, body)
         return body

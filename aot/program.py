@@ -46,6 +46,8 @@ _PLAIN_ALIAS: Final = re.compile(rf" alias [^@]*, ptr(?: addrspace\([^)]*\))? @{
 _DECORATED: Final = re.compile(r"\bx86_(?:vector|fast|std|reg)callcc\b")
 _CALL: Final = re.compile(rf"(@{NAME})\(", re.ASCII)
 _LABEL: Final = re.compile(r"^\s*([\w.$]+):", re.MULTILINE)
+#: Records of variables, and what `!dbg` attaches: a number, as LLVM prints it.
+_DEBUG_INFO: Final = re.compile(r"\n *#dbg_.*|,? !dbg !\d+", re.ASCII)
 _GLOBAL_DIRECTIVE: Final = re.compile(r"\.(?:globa?l|weak|comm|hidden|protected)\s+([^\n;]+)")
 
 
@@ -104,6 +106,8 @@ class Body:
         module = index_module(self.printed(), "")
         names, bindings = {}, unpack_pairs(self.bindings)
         normalise([module], places=Places.unpack(self.places), names=bindings)
+        if self.places and module.debug is None:
+            _strip_debug_info(module)
         for token in module.entities:
             name = symbol_name(token)
             names[token] = bindings.get(name, name)
@@ -119,6 +123,12 @@ class Body:
     def calls(self) -> frozenset[str]:
         """Tokens of what the function calls by name."""
         return called(self.entity.text)
+
+
+def _strip_debug_info(module: Module) -> None:
+    """Without what could not be normalised: its lines are encoded, and nothing says what they stand for."""
+    for entity in module.entities.values():
+        entity.text = _DEBUG_INFO.sub("", entity.text)
 
 
 def is_decorated(entity: Entity) -> bool:
