@@ -236,6 +236,8 @@ class Normaliser:
         self.info = DebugInfo()
         self.nodes = Nodes()
         self._relative = relative
+        #: Whether lines are to be made relative; in text that was made from a unit they are.
+        self._encodes = relative and places is None
         self._directory = directory
         self._places = places
         plain = [line for line in text.split("\n") if " = !DILocation(" not in line]
@@ -253,7 +255,7 @@ class Normaliser:
         version = next((m[1] for body in self._raw.values() if (m := _VERSION.fullmatch(body))), "4")
         files = [body for body in self._raw.values() if body.startswith("!DIFile(")]
         # LLVM writes checksums only where all files have one.
-        self._placeholders = relative and places is None and int(version) >= 5
+        self._placeholders = self._encodes and int(version) >= 5
         self._checksummed = self._placeholders and all(_MD5.search(body) for body in files)
         self._read_functions()
 
@@ -288,7 +290,7 @@ class Normaliser:
                 self._members[n].append(found[1])
         self._keys = self._name_functions()
         self._file = {n: m[1] if (m := _FILE.search(raw[n])) else "" for n in self._owner}
-        if self._relative and self._places is None:
+        if self._encodes:
             self._find_ranges()
 
     def _name_functions(self) -> dict[str, str]:
@@ -329,7 +331,12 @@ class Normaliser:
             own = (
                 self._keys[owner] if file == self._file[owner] else f"{self._keys[owner]}/{self._path(file)}"
             )
-            key = shared.setdefault((file, line), own)
+            key = shared.get((file, line))
+            if key is None:
+                taken = (
+                    own in self.info.ranges
+                )  # by another file of that name, or a function that is called so
+                key = shared[file, line] = f"{own}#{len(shared)}" if taken else own
             self._ranges[owner, file] = key, line
             self.info.ranges[key] = line
 
@@ -380,17 +387,19 @@ class Normaliser:
                 )
         text = "".join(parts)
         key = self._keys[owner]
-        digits = self._claim("\n".join([text, key, repr(sizes)]))
+        places = [self._ranges.get((owner, self._file[n])) for n in members] if self._encodes else []
+        # Ranges may be called after other functions, and locations do not say how theirs is called.
+        keys = dict.fromkeys(place[0] for place in places if place)
+        digits = self._claim("\n".join([text, key, repr(sizes), *keys]))
         head = f"!{digits}"
         self.nodes.add_group(head, text)
         for rank, n in enumerate(members):
             self._names[n] = f"{head}{rank:04}"
         for rank, token, size in sizes:
             self.info.sizes[f"{head}{rank:04}"] = token, size
-        if self._relative and self._places is None:
-            for n in members:
-                if place := self._ranges.get((owner, self._file[n])):
-                    self.info.scopes[self._names[n]] = place[0]
+        for n, place in zip(members, places, strict=False):
+            if place:
+                self.info.scopes[self._names[n]] = place[0]
         self.info.owners[key] = self._names[owner], self._callee(owner)
 
     def _callee(self, owner: str) -> str:
@@ -525,8 +534,8 @@ class Normaliser:
             body = f"{body[: found.start(1)]}{DIRECTORY_PLACEHOLDER}{body[found.end(1) :]}"
         found = _MD5.search(body)
         if found and self._checksummed:
-            name = _FILE_NAME.search(body)
-            placeholder = hashlib.md5(b"nc:" + (name[1] if name else "").encode("latin-1")).digest()
+            # Modules may have been compiled in several folders.
+            placeholder = hashlib.md5(f"nc:{body.replace(found[1], '')}".encode("latin-1")).digest()
             real = bytes.fromhex(found[1])
             if self.info.checksums.setdefault(placeholder, real) == real:
                 body = f"{body[: found.start(1)]}{placeholder.hex()}{body[found.end(1) :]}"
@@ -627,8 +636,7 @@ class Normaliser:
             if owner not in self._names:
                 self._group(owner)
         spelled = self._spelled
-        relative = self._relative and self._places is None
-        if relative:
+        if self._encodes:
             scopes = {}
             for n, owner in self._owner.items():
                 place = self._ranges.get((owner, self._file[n]))
@@ -637,7 +645,7 @@ class Normaliser:
         for n, line, middle, scope, tail in self._locations:
             if " inlinedAt: " in tail:
                 late.append((n, line, middle, scope, tail))
-            elif relative:
+            elif self._encodes:
                 first, token = scopes[scope]
                 if line == "0":
                     spelled[n] = f"!DILocation(line: 0{middle}{token}{tail})"
