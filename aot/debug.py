@@ -29,7 +29,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from nativecache.aot.names import pack, unpack
-from nativecache.linker.dwarf import DIRECTORY_PLACEHOLDER, MIDDLE, RANGE_SHIFT, ordinal
+from nativecache.linker.dwarf import (
+    DIRECTORY_PLACEHOLDER,
+    MAX_LINE,
+    MIDDLE,
+    RANGE_SHIFT,
+    REACH,
+    ordinal,
+)
 
 if TYPE_CHECKING:
     from nativecache.aot.index import Module
@@ -81,10 +88,17 @@ _OWNED: Final = (
     "!DILabel(",
     "!DIImportedEntity(",
 )
+#: Nodes that a variable may stand in, and those that such a type is part of.
+_SIZED: Final = ("!DISubrange(", "!DIGenericSubrange(", "!DIStringType(")
+_MADE_OF: Final = ("!{", "!DIDerivedType(", "!DICompositeType(", "!DISubroutineType(")
 #: Nodes of types and declarations, whose place in the source no unit but the types' needs.
 _PLACELESS: Final = ("!DIDerivedType(", "!DISubprogram(", "!DIImportedEntity(", "!DICommonBlock(")
 #: The longest path that a placeholder has room for.
 _LONGEST_DIRECTORY: Final = len(DIRECTORY_PLACEHOLDER) - 1
+
+
+class FarLines(Exception):
+    """Lines that no object has room for where encoded ones were."""
 
 
 class Unsupported(Exception):
@@ -172,6 +186,8 @@ class DebugInfo:
     Tokens are content tokens, `function` and `variable` are those of globals.
     """
 
+    #: Whether lines are relative and what else depends on where sources are is left out.
+    relative: bool = True
     #: First line by range key.
     ranges: dict[str, int] = field(default_factory=dict)
     #: Range key by token of a scope.
@@ -230,10 +246,11 @@ class Normaliser:
         places: Places | None = None,
     ) -> None:
         """`text`: the numbered metadata as printed. `directory`: what the placeholder stands for.
+        Raises FarLines and Unsupported.
 
         `places`: the text was made from a unit, so that its lines are encoded and its placeholders stay.
         """
-        self.info = DebugInfo()
+        self.info = DebugInfo(relative)
         self.nodes = Nodes()
         self._relative = relative
         #: Whether lines are to be made relative; in text that was made from a unit they are.
@@ -288,10 +305,31 @@ class Normaliser:
             if (found := _RETAINED.search(raw[n])) and raw.get(found[1], "!{}") != "!{}":
                 self._owner[found[1]] = n
                 self._members[n].append(found[1])
+        self._own_sizes()
         self._keys = self._name_functions()
         self._file = {n: m[1] if (m := _FILE.search(raw[n])) else "" for n in self._owner}
         if self._encodes:
             self._find_ranges()
+
+    def _own_sizes(self) -> None:
+        """Types whose size is a variable of a function (arrays in C) are the function's own, too."""
+        raw, new = self._raw, {}
+        for n, body in raw.items():
+            if body.startswith(_SIZED):
+                owners = (self._owner.get(m) for m in _NODE.findall(body))
+                if owner := next((owner for owner in owners if owner), None):
+                    new[n] = owner
+        rest = {n: body for n, body in raw.items() if new and body.startswith(_MADE_OF)}
+        while new:
+            for n, owner in new.items():
+                self._owner[n] = owner
+                self._members[owner].append(n)
+                rest.pop(n, None)
+            below = new
+            new = {}
+            for n, body in rest.items():
+                if n not in self._owner and (found := below.keys() & _NODE.findall(body)):
+                    new[n] = below[min(found)]
 
     def _name_functions(self) -> dict[str, str]:
         """A key per function: its name, numbered where there are several of it."""
@@ -333,6 +371,8 @@ class Normaliser:
             )
             key = shared.get((file, line))
             if key is None:
+                if line > MAX_LINE - REACH:
+                    raise FarLines
                 taken = (
                     own in self.info.ranges
                 )  # by another file of that name, or a function that is called so

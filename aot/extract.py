@@ -81,6 +81,8 @@ class UnitText:
     places: Places = NO_PLACES
     #: Whether lines, and what else depends on where the sources are, is to be put into the object.
     relative: bool = False
+    #: Whether lines are real that are relative in the modules, so that no unit's meaning tells them.
+    absolute: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,11 @@ def _alias_type_name(body: str) -> str | None:
     return found[1] if found and found[1] not in _KNOWN_ALIAS_TYPES else None
 
 
-class _OutOfRange(Exception):
+class _OutOfRange(BuildError):
     """The unit's lines cannot be encoded: too many ranges, or too long ones."""
+
+    def __init__(self) -> None:
+        super().__init__("its lines are too many or too far apart")
 
 
 class _Clash(Exception):
@@ -163,6 +168,7 @@ def extract(
 
     `keep_types`: the text will meet that of other units, so alias analysis must know its types by name.
     `real_lines`: as they are in the source, for what cannot be patched later.
+    Raises BuildError for names that clash, and for `keep_types` and lines that cannot be encoded.
     """
 
     if unit.kind == "types":
@@ -178,7 +184,7 @@ def extract(
     try:
         return write(limits)
     except _OutOfRange:
-        if real_lines:
+        if real_lines or keep_types:  # other units could not tell such lines from encoded ones
             raise
         return extract(
             program,
@@ -226,6 +232,8 @@ _ATTACHED: Final = re.compile(r", !dbg (!\d+)", re.ASCII)
 class _EncodedLines:
     """Lines as numbers that say nothing of where the function stands. See linker/dwarf.py."""
 
+    encodes = True
+
     def __init__(self, _program: Program) -> None:
         self._ranges: dict[tuple[str, str], int] = {}
         self._lines: dict[tuple[str, str], int] = {}
@@ -255,6 +263,7 @@ class _EncodedLines:
 class _RealLines:
     """Lines, checksums and the folder as they are in the source."""
 
+    encodes = False
     places = NO_PLACES
 
     def __init__(self, program: Program) -> None:
@@ -293,6 +302,7 @@ class _Writer:
     ) -> None:
         self.program = program
         self.lines = lines
+        self.relative = any(m.debug is not None and m.debug.relative for m in program.modules)
         self.unit = unit
         self.final = final
         self.limits = limits
@@ -376,14 +386,16 @@ class _Writer:
             ]
         )
         text = self.lines.finish(text)
-        relative = any(m.debug is not None for m in program.modules) and isinstance(self.lines, _EncodedLines)
+        relative = self.relative and bool(self.compile_units)
+        encoded = self.lines.encodes
         return UnitText(
             text,
             self.bindings,
             tuple(self.imported),
             own,
             self.lines.places,
-            relative and bool(self.compile_units),
+            relative=relative and encoded,
+            absolute=relative and not encoded,
         )
 
     def _define(self, source: Source, entity: Entity, calls: frozenset[str]) -> None:
@@ -646,6 +658,8 @@ class _Writer:
                 self.metadata.append(f"{self.nodes[text]} = {text}\n")
             return self.nodes[text]
         debug = source.module.debug
+        if debug is None and self.relative and self.lines.encodes and _FAR_LINE.search(body):
+            raise _OutOfRange
         # Texts that were made from one module share its nodes.
         if debug is not None and (known := self.debug_nodes.get((source.label, token))):
             return known
@@ -763,6 +777,8 @@ class _Writer:
         return flags
 
 
+#: A line that might be taken for an encoded one.
+_FAR_LINE: Final = re.compile(r"\b(?:scopeL|l)ine: \d{7,}", re.ASCII)
 #: What describes a function, in its header.
 _HEADER_NODE: Final = re.compile(r" !dbg (!\d+)", re.ASCII)
 #: Inline asm that defines symbols: a copy would define them twice.

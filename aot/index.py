@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-from nativecache.aot.debug import DebugInfo, Normaliser, Places, Unsupported, find_ambiguous
+from nativecache.aot.debug import DebugInfo, FarLines, Normaliser, Places, Unsupported, find_ambiguous
 from nativecache.aot.profile import Profile
 
 NAME: Final = r'(?:[-a-zA-Z$._][-\w$.]*|"[^"]*"|\d+)'
@@ -50,7 +50,7 @@ _FUNCTION_TAIL: Final = re.compile(
     re.ASCII,
 )
 _SIMPLE_TYPE: Final = re.compile(rf"ptr addrspace\([^)]*\)|%{NAME}|\w+", re.ASCII)
-_ESCAPE: Final = re.compile(r"\\([0-9A-Fa-f]{2})")
+_ESCAPE: Final = re.compile(r"\\(\\|[0-9A-Fa-f]{2})")
 _ASM_STRING: Final = re.compile(r'\basm (?:[a-z]+ )*("[^"]*")')
 _ASM_WORD: Final = re.compile(r"[A-Za-z_.$][\w.$]*")
 
@@ -86,8 +86,10 @@ INTERPOSABLE: Final = frozenset(("weak", "linkonce", "common", "extern_weak"))
 
 
 def unescape(text: str) -> str:
-    """Decodes LLVM's `\\XX` escapes, one character per byte."""
-    return _ESCAPE.sub(lambda m: chr(int(m[1], 16)), text) if "\\" in text else text
+    """Decodes LLVM's escapes, `\\XX` and a doubled backslash, one character per byte."""
+    if "\\" not in text:
+        return text
+    return _ESCAPE.sub(lambda m: "\\" if m[1] == "\\" else chr(int(m[1], 16)), text)
 
 
 def symbol_name(token: str) -> str:
@@ -319,17 +321,26 @@ def normalise(
     for i, module in enumerate(modules):
         with suppress(Unsupported, RecursionError):
             if module.debug_text:
-                found[i] = Normaliser(
-                    module.debug_text, relative=relative, directory=directory, places=places
-                )
+                try:
+                    found[i] = Normaliser(
+                        module.debug_text, relative=relative, directory=directory, places=places
+                    )
+                except FarLines:
+                    normalise(modules, relative=False, directory=directory, places=places)
+                    return
     try:
         full = find_ambiguous(list(found.values()))
     except (Unsupported, RecursionError):
         found, full = {}, frozenset()
     for i, module in enumerate(modules):
         if module.debug_text and not (i in found and _apply(module, found[i], full)):
-            module.metadata = dict(_METADATA.findall(module.debug_text))
+            keep_debug(module)
         module.debug_text = ""
+
+
+def keep_debug(module: Module) -> None:
+    """Leaves debug information as it is."""
+    module.metadata = dict(_METADATA.findall(module.debug_text))
 
 
 def _apply(module: Module, normaliser: Normaliser, full: frozenset[str]) -> bool:

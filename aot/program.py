@@ -24,6 +24,7 @@ from nativecache.aot.index import (
     index_global,
     index_module,
     inline_asm,
+    keep_debug,
     normalise,
     quote,
     split_global,
@@ -91,6 +92,7 @@ class Body:
     bindings: str = ""  # packed pairs
     places: str = ""  # packed
     label: str = ""  # of its module
+    debug: DebugInfo | None = None  # its module's
     #: The one module that may import it, where another image could replace it at run time, or where it
     #: names what no other module can.
     home: int | None = None
@@ -102,7 +104,12 @@ class Body:
             return self.given[0]
         assert self.printed is not None
         module = index_module(self.printed(), "")
-        normalise([module], places=Places.unpack(self.places))
+        if self.debug is None:
+            if module.debug_text:
+                keep_debug(module)
+        else:
+            places = Places.unpack(self.places) if self.debug.relative else None
+            normalise([module], relative=self.debug.relative, places=places)
         names, bindings = {}, unpack_pairs(self.bindings)
         for token in module.entities:
             name = symbol_name(token)
