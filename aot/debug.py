@@ -811,7 +811,7 @@ class Normaliser:
                 body = raw.get(n, "!{}")
                 if n in self._functions:
                     names = [m[0] for pattern in (_NAME, _LINKAGE_NAME) if (m := pattern.search(body))]
-                    body = f"!DISubprogram({', '.join(names)})"
+                    body = f"!DISubprogram({', '.join([*names, 'spFlags: 0'])})"
                 elif body.startswith("!DIFile("):
                     body = self._file_body(body)
                 elif body.startswith("distinct !DICompileUnit("):
