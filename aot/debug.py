@@ -270,10 +270,7 @@ class Normaliser:
         self._constants: list[str] = []  # nodes of global variables that are no more than a value
         self.full: frozenset[str] = frozenset()  # qualified names of types that are not declared only
         version = next((m[1] for body in self._raw.values() if (m := _VERSION.fullmatch(body))), "4")
-        files = [body for body in self._raw.values() if body.startswith("!DIFile(")]
-        # LLVM writes checksums only where all files have one.
         self._placeholders = self._encodes and int(version) >= 5
-        self._checksummed = self._placeholders and all(_MD5.search(body) for body in files)
         self._read_functions()
 
     # A function's own nodes
@@ -569,17 +566,31 @@ class Normaliser:
     def _file_body(self, body: str) -> str:
         if not self._placeholders:
             return body
-        found = _DIRECTORY.search(body)
-        if found and found[1] == self._directory and len(found[1]) <= _LONGEST_DIRECTORY:
-            body = f"{body[: found.start(1)]}{DIRECTORY_PLACEHOLDER}{body[found.end(1) :]}"
+        body = self._moved(body)
         found = _MD5.search(body)
-        if found and self._checksummed:
-            # Modules may have been compiled in several folders.
-            placeholder = hashlib.md5(f"nc:{body.replace(found[1], '')}".encode("latin-1")).digest()
+        if found:
+            placeholder = hashlib.md5(f"nc:{self._sums[found[1]]}".encode("latin-1")).digest()
             real = bytes.fromhex(found[1])
             if self.info.checksums.setdefault(placeholder, real) == real:
                 body = f"{body[: found.start(1)]}{placeholder.hex()}{body[found.end(1) :]}"
         return body
+
+    def _moved(self, body: str) -> str:
+        """A file's node with the placeholder of the folder."""
+        found = _DIRECTORY.search(body)
+        if found and found[1] == self._directory and len(found[1]) <= _LONGEST_DIRECTORY:
+            return f"{body[: found.start(1)]}{DIRECTORY_PLACEHOLDER}{body[found.end(1) :]}"
+        return body
+
+    @cached_property
+    def _sums(self) -> dict[str, str]:
+        """A file of each checksum. LLVM takes two names of one file for one if their checksums are equal."""
+        files: dict[str, str] = {}
+        for body in self._raw.values():
+            if body.startswith("!DIFile(") and (found := _MD5.search(body)):
+                name = self._moved(body[: found.start()])
+                files[found[1]] = min(name, files.get(found[1], name))
+        return files
 
     # Types
 

@@ -116,9 +116,6 @@ def _alias_type_name(body: str) -> str | None:
 class _OutOfRange(BuildError):
     """The unit's lines cannot be encoded: too many ranges, or too long ones."""
 
-    def __init__(self) -> None:
-        super().__init__("its lines are too many or too far apart")
-
 
 class _Clash(Exception):
     """Two symbols of the program want the same name in one unit. `imported`: what was brought in by then."""
@@ -246,14 +243,14 @@ class _EncodedLines:
         """A line by its distance from the first of a range."""
         number = self._ranges.setdefault((label, key), len(self._ranges))
         if number >= MAX_RANGES or abs(offset) >= REACH:
-            raise _OutOfRange
+            raise _OutOfRange("lines too far apart")
         return encode(number, offset)
 
     def declared(self, label: str, token: str) -> int:
         """The line of a declaration."""
         number = self._lines.setdefault((label, token), len(self._lines))
         if number >= MIDDLE:
-            raise _OutOfRange
+            raise _OutOfRange("too many lines")
         return ordinal(number)
 
     def finish(self, text: str) -> str:
@@ -659,7 +656,7 @@ class _Writer:
             return self.nodes[text]
         debug = source.module.debug
         if debug is None and self.relative and self.lines.encodes and _FAR_LINE.search(body):
-            raise _OutOfRange
+            raise _OutOfRange("lines that look like encoded ones")
         # Texts that were made from one module share its nodes.
         if debug is not None and (known := self.debug_nodes.get((source.label, token))):
             return known
