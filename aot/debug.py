@@ -31,9 +31,11 @@ from typing import TYPE_CHECKING, Final
 from nativecache.aot.names import pack, unpack
 from nativecache.linker.dwarf import (
     DIRECTORY_PLACEHOLDER,
+    MAX_LINE,
     MAX_NAMED,
     MIDDLE,
     RANGE_SHIFT,
+    REACH,
     name_line,
     ordinal,
 )
@@ -102,10 +104,17 @@ _OWNED: Final = (
     "!DILabel(",
     "!DIImportedEntity(",
 )
+#: Nodes that a variable may stand in, and those that such a type is part of.
+_SIZED: Final = ("!DISubrange(", "!DIGenericSubrange(", "!DIStringType(")
+_MADE_OF: Final = ("!{", "!DIDerivedType(", "!DICompositeType(", "!DISubroutineType(")
 #: Nodes of types and declarations, whose place in the source no unit but the types' needs.
 _PLACELESS: Final = ("!DIDerivedType(", "!DISubprogram(", "!DIImportedEntity(", "!DICommonBlock(")
 #: The longest path that a placeholder has room for.
 _LONGEST_DIRECTORY: Final = len(DIRECTORY_PLACEHOLDER) - 1
+
+
+class FarLines(Exception):
+    """Lines that no object has room for where encoded ones were."""
 
 
 class Unsupported(Exception):
@@ -196,9 +205,8 @@ class DebugInfo:
     Tokens are content tokens, `function` and `variable` are those of globals.
     """
 
-    #: Whether lines and what else depends on where the sources are was taken out.
+    #: Whether lines are relative and what else depends on where sources are is left out.
     relative: bool = True
-
     #: First line by range key.
     ranges: dict[str, int] = field(default_factory=dict)
     #: Range key by token of a scope.
@@ -272,6 +280,8 @@ class Normaliser:
         self.info = DebugInfo(relative)
         self.nodes = Nodes()
         self._relative = relative
+        #: Whether lines are to be made relative; in text that was made from a unit they are.
+        self._encodes = relative and places is None
         self._directory = directory
         self._places = places
         plain = [line for line in text.split("\n") if " = !DILocation(" not in line]
@@ -301,7 +311,7 @@ class Normaliser:
         #: variables that are described there: other modules have others of those names.
         self.full: frozenset[str] = frozenset()
         version = next((m[1] for body in self._raw.values() if (m := _VERSION.fullmatch(body))), "4")
-        self._placeholders = relative and places is None and int(version) >= 5
+        self._placeholders = self._encodes and int(version) >= 5
         self._read_functions()
 
     def _find_names(self, nodes: list[str]) -> list[str]:
@@ -363,11 +373,12 @@ class Normaliser:
         for n in self._functions:
             if (found := _RETAINED.search(raw[n])) and raw.get(found[1], "!{}") != "!{}":
                 self._own((found[1],), n)
+        self._own_sizes()
         self._file = {n: m[1] if (m := _FILE.search(raw[n])) else "" for n in self._functions}
         self._file.update((n, file) for n, _, file, *_ in self._blocks)
         self._file.update((n, m[1]) for n, body in rare.items() if (m := _FILE.search(body)))
         self._keys = self._name_functions()
-        if self._relative and self._places is None:
+        if self._encodes:
             self._find_ranges()
 
     def _own(self, nodes: Sequence[str], scope: str) -> None:
@@ -377,6 +388,25 @@ class Normaliser:
                 if n not in self._owner:
                     self._owner[n] = owner
                     self._members[owner].append(n)
+
+    def _own_sizes(self) -> None:
+        """Types whose size is a variable of a function (arrays in C) are the function's own, too."""
+        raw, new = self._raw, {}
+        for n, body in raw.items():
+            if body.startswith(_SIZED):
+                owners = (self._owner.get(m) for m in _NODE.findall(body))
+                if owner := next((owner for owner in owners if owner), None):
+                    new[n] = owner
+        rest = {n: body for n, body in raw.items() if new and body.startswith(_MADE_OF)}
+        while new:
+            for n, owner in new.items():
+                self._own((n,), owner)
+                rest.pop(n, None)
+            below = new
+            new = {}
+            for n, body in rest.items():
+                if n not in self._owner and (found := below.keys() & _NODE.findall(body)):
+                    new[n] = below[min(found)]
 
     def _name_functions(self) -> dict[str, str]:
         """A key per function: the symbol that it describes, else its name, numbered if need be."""
@@ -430,10 +460,12 @@ class Normaliser:
                     take(odd[scope], line)
         shared: dict[tuple[str, int], str] = {}
         for (owner, file), line in [*((p, line) for p, (_, line) in ranges.items()), *first.items()]:
+            if line > MAX_LINE - REACH:
+                raise FarLines
             key = self._keys[owner]
             if file != self._file[owner]:
                 key += f"/{self._path(file)}"
-            while self.info.ranges.get(key, line) != line:
+            while self.info.ranges.get(key, line) != line:  # another file of that name
                 key += "'"
             key = shared.setdefault((file, line), key)
             ranges[owner, file] = key, line
@@ -498,7 +530,8 @@ class Normaliser:
                 text = self._spell_own(owner, self._raw[n])
             elif held := types.get(n):
                 kind, tail = held
-                text = f"{text}{names.get(kind) or self.name(kind)}{tail})"
+                own = self._owner.get(kind) == owner
+                text = f"{text}{self._rank[kind] if own else names.get(kind) or self.name(kind)}{tail})"
                 if kind not in self._held:
                     self._held[kind] = self._find_held(kind)
                 if size := self._held[kind]:
@@ -506,23 +539,34 @@ class Normaliser:
             texts.append(text)
         text = "\n".join(texts)
         key = self._keys[owner]
-        digits = self._claim("\n".join([text, key, repr(sizes)]))
+        places = self._places_of(owner, members)
+        # Ranges may be called after other functions, and locations do not say how theirs is called.
+        keys = dict.fromkeys(places)
+        digits = self._claim("\n".join([text, key, repr(sizes), *keys]))
         head = f"!{digits}"
         self.nodes.add_group(head, text)
         tokens = [f"!{digits}{rank[2:]}" for rank in _RANKS[: len(members)]]
         names.update(zip(members, tokens, strict=True))
         self.info.sizes.update((tokens[at], (token, size)) for at, token, size in sizes)
-        if self._relative and self._places is None:
-            own = self._ranges.get((owner, self._file[owner]))
-            scopes = self.info.scopes
-            for n, token in zip(members, tokens, strict=True):
-                file = self._file.get(n)
-                place = own if file == self._file[owner] else self._ranges.get((owner, file or ""))
-                if place:
-                    scopes[token] = place[0]
+        self.info.scopes.update((token, place) for token, place in zip(tokens, places, strict=True) if place)
         scope = _SCOPE.search(self._raw[owner])
         outer = self.name(scope[1]) if scope and scope[1] not in self._owner else "null"
         self.info.owners[key] = names[owner], outer
+
+    def _places_of(self, owner: str, members: Sequence[str]) -> list[str]:
+        """The keys of the ranges that locations in these scopes belong to, "" for what is none."""
+        if not self._encodes:
+            return [""] * len(members)
+        files, ranges, own_file = self._file, self._ranges, self._file[owner]
+        own = ranges.get((owner, own_file), ("", 0))[0]
+        places = []
+        for n in members:
+            file = files.get(n)
+            if file is None:
+                places.append("")
+            else:
+                places.append(own if file == own_file else ranges.get((owner, file), ("", 0))[0])
+        return places
 
     def _spell_own(self, owner: str, body: str) -> str:
         """One of a function's own nodes that is neither block nor variable."""
@@ -672,17 +716,31 @@ class Normaliser:
     def _file_body(self, body: str) -> str:
         if not self._placeholders:
             return body
-        found = _DIRECTORY.search(body)
-        if found and found[1] and found[1] == self._directory and len(found[1]) <= _LONGEST_DIRECTORY:
-            body = f"{body[: found.start(1)]}{DIRECTORY_PLACEHOLDER}{body[found.end(1) :]}"
+        body = self._moved(body)
         found = _MD5.search(body)
         if found:
-            name = _FILE_NAME.search(body)
-            placeholder = hashlib.md5(b"nc:" + (name[1] if name else "").encode("latin-1")).digest()
+            placeholder = hashlib.md5(f"nc:{self._sums[found[1]]}".encode("latin-1")).digest()
             real = bytes.fromhex(found[1])
             if self.info.checksums.setdefault(placeholder, real) == real:
                 body = f"{body[: found.start(1)]}{placeholder.hex()}{body[found.end(1) :]}"
         return body
+
+    def _moved(self, body: str) -> str:
+        """A file's node with the placeholder of the folder."""
+        found = _DIRECTORY.search(body)
+        if found and found[1] and found[1] == self._directory and len(found[1]) <= _LONGEST_DIRECTORY:
+            return f"{body[: found.start(1)]}{DIRECTORY_PLACEHOLDER}{body[found.end(1) :]}"
+        return body
+
+    @cached_property
+    def _sums(self) -> dict[str, str]:
+        """A file of each checksum. LLVM takes two names of one file for one if their checksums are equal."""
+        files: dict[str, str] = {}
+        for body in self._raw.values():
+            if body.startswith("!DIFile(") and (found := _MD5.search(body)):
+                name = self._moved(body[: found.start()])
+                files[found[1]] = min(name, files.get(found[1], name))
+        return files
 
     # Types
 
@@ -789,9 +847,8 @@ class Normaliser:
     def _read_locations(self) -> None:
         self._read_groups()
         spelled = self._spelled
-        relative = self._relative and self._places is None
         scopes: dict[str, tuple[int, str]] = {}
-        if relative:
+        if self._encodes:
             ranges, names = self._ranges, self._names
             for n, file in self._file.items():
                 if n in self._owner and (place := ranges.get((self._owner[n], file))):
@@ -800,7 +857,7 @@ class Normaliser:
         for n, line, middle, scope, tail in self._locations:
             if tail and " inlinedAt: " in tail:
                 late.append((n, line, middle, scope, tail))
-            elif relative and line != "0":
+            elif self._encodes and line != "0":
                 first, token = scopes[scope]
                 spelled[n] = f"!DILocation(line: {int(line) - first}{RELATIVE}{middle}{token}{tail})"
             else:

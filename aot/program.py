@@ -24,6 +24,7 @@ from nativecache.aot.index import (
     index_global,
     index_module,
     inline_asm,
+    keep_debug,
     normalise,
     quote,
     split_global,
@@ -93,6 +94,7 @@ class Body:
     bindings: str = ""  # packed pairs
     places: str = ""  # packed
     label: str = ""  # of its module
+    debug: DebugInfo | None = None  # its module's
     #: The one module that may import it, where another image could replace it at run time, or where it
     #: names what no other module can.
     home: int | None = None
@@ -105,9 +107,14 @@ class Body:
         assert self.printed is not None
         module = index_module(self.printed(), "")
         names, bindings = {}, unpack_pairs(self.bindings)
-        normalise([module], places=Places.unpack(self.places), names=bindings)
-        if self.places and module.debug is None:
-            _strip_debug_info(module)
+        if self.debug is not None:
+            relative = self.debug.relative
+            places = Places.unpack(self.places) if relative else None
+            normalise([module], relative=relative, places=places, names=bindings)
+            if relative and module.debug is None:
+                _strip_debug_info(module)
+        elif module.debug_text:
+            keep_debug(module)
         for token in module.entities:
             name = symbol_name(token)
             names[token] = bindings.get(name, name)
