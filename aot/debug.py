@@ -69,7 +69,7 @@ _VARIABLE: Final = re.compile(r"\bvar: (!\d+)", re.ASCII)
 #: What a forward declaration keeps of a type's fields.
 _KEPT: Final = re.compile(r'\b(?:name: "[^"]*"|scope: !\d+|runtimeLang: \w+|templateParams: !\d+)', re.ASCII)
 _PASSED: Final = re.compile(r"DIFlagTypePassBy\w+")
-_PLACE: Final = re.compile(r", (?:file: !\d+|line: \d+)\b", re.ASCII)
+_PLACE: Final = re.compile(r", (?:file: !\d+|(?:scopeL|l)ine: \d+)\b", re.ASCII)
 _LINE_FIELD: Final = re.compile(r", line: (\d+)\b", re.ASCII)
 _UNIT_LISTS: Final = re.compile(r", (enums|retainedTypes|globals|imports|macros): (!\d+)", re.ASCII)
 _ATTACHED: Final = re.compile(r",? !dbg (!\d+)", re.ASCII)

@@ -287,7 +287,10 @@ CXX_MOVES = {
         "shapes.h",
         CXX_FILES["shapes.h"].replace("namespace shapes {", "\nnamespace shapes {"),
     ),
-    "lines in a class": ("shapes.h", CXX_FILES["shapes.h"].replace("    T peak()", "\n\n    T peak()")),
+    "lines in a class": (
+        "shapes.h",
+        CXX_FILES["shapes.h"].replace("    bool operator<", "\n\n    bool operator<"),
+    ),
 }
 
 
@@ -391,7 +394,7 @@ def test_all_hits_are_verified(built: dict[tuple[str, str], Path], tmp_path: Pat
         changed = {name: "\n" + text for name, text in files.items()}
         result = rebuild(built[language, "-g"], tmp_path / language, changed, level, "-g", "--verify=100")
         assert result.misses == 0
-        assert result.stats["verify"] == {"verified": result.hits, "wrong": []}
+        assert f"{result.hits} hits compiled again, 0 of them wrong" in result.stdout
 
 
 # What was wrong once
