@@ -696,7 +696,7 @@ class Normaliser:
         for n, line, middle, scope, tail in self._locations:
             if " inlinedAt: " in tail:
                 late.append((n, line, middle, scope, tail))
-            elif self._encodes:
+            elif self._encodes and scope in scopes:
                 first, token = scopes[scope]
                 if line == "0":
                     spelled[n] = f"!DILocation(line: 0{middle}{token}{tail})"

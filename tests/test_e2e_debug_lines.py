@@ -101,7 +101,18 @@ def whole(texts: Sequence[tuple[str, str]], level: int, *, optimize: bool = True
 
 def front(source: Path, *flags: str) -> tuple[str, str]:
     """A file's name and its IR."""
-    command = [CLANG, *flags, "-w", "-S", "-emit-llvm", "-Xclang", "-disable-llvm-passes", source, "-o", "-"]
+    command = [
+        CLANG,
+        *flags,
+        "-w",
+        "-S",
+        "-emit-llvm",
+        "-Xclang",
+        "-disable-llvm-passes",
+        str(source),
+        "-o",
+        "-",
+    ]
     done = subprocess.run(command, check=True, capture_output=True, timeout=100)
     return source.name, done.stdout.decode("latin-1")
 
@@ -174,7 +185,7 @@ def test_cxx_is_restored(tmp_path: Path, level: str) -> None:
 
 def test_optimised_ir_is_restored(tmp_path: Path) -> None:
     """What is inlined already names lines of many functions."""
-    command = [CLANG, "-O2", "-g", "-w", "-S", "-emit-llvm", PROGRAMS / "debug.c", "-o", "-"]
+    command = [CLANG, "-O2", "-g", "-w", "-S", "-emit-llvm", str(PROGRAMS / "debug.c"), "-o", "-"]
     text = subprocess.run(command, check=True, capture_output=True, timeout=100).stdout.decode("latin-1")
     for optimize in (True, False):
         made = whole([("debug.ll", text)], 2, optimize=optimize)
