@@ -857,7 +857,7 @@ class Normaliser:
         for n, line, middle, scope, tail in self._locations:
             if tail and " inlinedAt: " in tail:
                 late.append((n, line, middle, scope, tail))
-            elif self._encodes and line != "0":
+            elif self._encodes and line != "0" and scope in scopes:
                 first, token = scopes[scope]
                 spelled[n] = f"!DILocation(line: {int(line) - first}{RELATIVE}{middle}{token}{tail})"
             else:

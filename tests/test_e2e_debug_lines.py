@@ -101,7 +101,18 @@ def whole(texts: Sequence[tuple[str, str]], level: int, *, optimize: bool = True
 
 def front(source: Path, *flags: str) -> tuple[str, str]:
     """A file's name and its IR."""
-    command = [CLANG, *flags, "-w", "-S", "-emit-llvm", "-Xclang", "-disable-llvm-passes", source, "-o", "-"]
+    command = [
+        CLANG,
+        *flags,
+        "-w",
+        "-S",
+        "-emit-llvm",
+        "-Xclang",
+        "-disable-llvm-passes",
+        str(source),
+        "-o",
+        "-",
+    ]
     done = subprocess.run(command, check=True, capture_output=True, timeout=100)
     return source.name, done.stdout.decode("latin-1")
 
@@ -174,7 +185,7 @@ def test_cxx_is_restored(tmp_path: Path, level: str) -> None:
 
 def test_optimised_ir_is_restored(tmp_path: Path) -> None:
     """What is inlined already names lines of many functions."""
-    command = [CLANG, "-O2", "-g", "-w", "-S", "-emit-llvm", PROGRAMS / "debug.c", "-o", "-"]
+    command = [CLANG, "-O2", "-g", "-w", "-S", "-emit-llvm", str(PROGRAMS / "debug.c"), "-o", "-"]
     text = subprocess.run(command, check=True, capture_output=True, timeout=100).stdout.decode("latin-1")
     for optimize in (True, False):
         made = whole([("debug.ll", text)], 2, optimize=optimize)
@@ -287,7 +298,10 @@ CXX_MOVES = {
         "shapes.h",
         CXX_FILES["shapes.h"].replace("namespace shapes {", "\nnamespace shapes {"),
     ),
-    "lines in a class": ("shapes.h", CXX_FILES["shapes.h"].replace("    T peak()", "\n\n    T peak()")),
+    "lines in a class": (
+        "shapes.h",
+        CXX_FILES["shapes.h"].replace("    bool operator<", "\n\n    bool operator<"),
+    ),
 }
 
 
@@ -391,7 +405,7 @@ def test_all_hits_are_verified(built: dict[tuple[str, str], Path], tmp_path: Pat
         changed = {name: "\n" + text for name, text in files.items()}
         result = rebuild(built[language, "-g"], tmp_path / language, changed, level, "-g", "--verify=100")
         assert result.misses == 0
-        assert result.stats["verify"] == {"verified": result.hits, "wrong": []}
+        assert f"{result.hits} hits compiled again, 0 of them wrong" in result.stdout
 
 
 # What was wrong once
