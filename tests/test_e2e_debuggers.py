@@ -1,0 +1,715 @@
+"""gdb and lldb show the same program in our image as in clang's: scripted sessions on both, compared.
+
+A session is a list of commands. Where the replies differ, the lines that do are listed in the test with the
+reason; anything else that differs fails, and so does a listed difference that is gone.
+"""
+
+import difflib
+import re
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from .harness import PROGRAMS, Program, build, edit, needs, needs_clang, needs_gdb, needs_lld
+
+pytestmark = [needs_clang, needs_lld]
+needs_lldb = needs("lldb-22")
+
+SOURCES = PROGRAMS / "debug"
+
+#: A command, our lines, and clang's.
+Difference = tuple[str, str, str]
+Debugger = Callable[[Path, Sequence[str], Path], str]
+
+#: What depends on where things are, and how symbols (not debug information) are called: a static's symbol
+#: tells its file apart, and those of literals are seen by the linker.
+_VARYING = (
+    (re.compile(r"0x[0-9a-f]{4,}"), "ADDRESS"),
+    (re.compile(r"0xADDRESS at "), "ADDRESS at "),
+    (re.compile(r"^\$\d+ = |(?<=returned is )\$\d+", re.MULTILINE), "$ = "),
+    (re.compile(r"\b([Pp]rocess|LWP) \d+"), r"\1 N"),
+    (re.compile(r" <\.Lnc\.c\.\d+>"), ""),
+    (re.compile(r"<(\w+)\[\w+\]"), r"<\1"),
+)
+
+
+def gdb(image: Path, commands: Sequence[str], folder: Path) -> str:
+    settings = ("set debuginfod enabled off", "set width 0", "set confirm off", "set print frame-arguments all")
+    arguments = [part for setting in settings for part in ("-iex", setting)]
+    for command in commands:
+        arguments += ["-ex", f"echo >>> {command}\\n", "-ex", command]
+    return transcript(["gdb", "-nx", "-q", "-batch", *arguments, str(image)], folder)
+
+
+def lldb(image: Path, commands: Sequence[str], folder: Path) -> str:
+    script = image.with_suffix(".lldb")
+    script.write_text("\n".join(commands) + "\n")
+    source = f"command source -e false {script}"  # -o alone would stop at the first error
+    options = ("--no-lldbinit", "--batch", "--no-use-colors", "-o", source)
+    text = transcript(["lldb-22", *options, str(image)], folder)
+    return re.sub(r"^\(lldb\) ", ">>> ", text, flags=re.MULTILINE)
+
+
+def transcript(command: Sequence[str], folder: Path) -> str:
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+    )
+    return done.stdout
+
+
+def replies(debugger: Debugger, image: Path, session: Sequence[str], folder: Path) -> list[list[str]]:
+    """Each command with the lines of its reply."""
+    text = debugger(image, session, folder).replace(str(image), "IMAGE")
+    for pattern, plain in _VARYING:
+        text = pattern.sub(plain, text)
+    return [part.splitlines() for part in re.split(r"^>>> ", text, flags=re.MULTILINE)[1:]]
+
+
+def differences(
+    debugger: Debugger, ours: Path, clangs: Path, session: Sequence[str], folder: Path
+) -> list[Difference]:
+    found = []
+    pair = [replies(debugger, image, session, folder) for image in (ours, clangs)]
+    for mine, theirs in zip(*pair, strict=True):
+        matcher = difflib.SequenceMatcher(None, mine, theirs, autojunk=False)
+        for kind, a, b, c, d in matcher.get_opcodes():
+            if kind != "equal":
+                found.append((mine[0], "\n".join(mine[a:b]), "\n".join(theirs[c:d])))
+    return found
+
+
+def lines(session: str) -> list[str]:
+    return [line for line in session.splitlines() if line]
+
+
+def both(program: Program, *options: str) -> tuple[Path, Path]:
+    """Our image and clang's, under one name in folders of equally long names."""
+    for folder in ("ours", "them"):
+        (program.space / folder).mkdir(exist_ok=True)
+    program.build("ours/image", *options)
+    clang = "clang++-22" if program.sources[0].endswith(".cpp") else "clang-22"
+    command = [clang, *program.sources, *program.flags, *options, "-o", str(program.space / "them/image")]
+    subprocess.run(command, cwd=program.path(), check=True)
+    return program.space / "ours/image", program.space / "them/image"
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    """A program in C; every session on it is run with the cache that the first one filled."""
+    return Program.copied(
+        tmp_path_factory.mktemp("shapes"), *SOURCES.iterdir(), sources=("shapes.c", "nodes.c"), flags=("-g",)
+    )
+
+
+@pytest.fixture(scope="module")
+def animals(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    """One in C++. libstdc++ comes without debug information: the types of std::string are ours to bring."""
+    return Program.copied(
+        tmp_path_factory.mktemp("animals"),
+        *SOURCES.iterdir(),
+        sources=("animals.cpp", "zoo.cpp"),
+        flags=("-g", "-fstandalone-debug"),
+    )
+
+
+C_IN_GDB = """
+break main
+break helper
+break shapes.c:107
+break grammar.y:1001
+break statics
+info breakpoints
+info line visit
+info line shapes.c:120
+list factorial
+list nodes.c:34,38
+info scope local_types
+info scope nodes.c:37
+info types Node
+info types Kind
+info functions helper
+ptype struct Shape
+ptype Visit
+whatis visit
+whatis shapes
+print sizeof(struct Shape)
+print sizeof(union Value)
+ptype enum Colour
+ptype Size
+ptype struct Flags
+ptype/o struct Shape
+print limit
+print ratio
+print table
+print &table
+print folded
+print 'shapes.c'::folded
+print 'nodes.c'::folded
+print RED
+print (enum Colour)5
+print BLUE
+run
+backtrace
+info args
+info locals
+next
+next
+print origin
+print *where
+print where->y
+break visit
+continue
+backtrace
+print *shape
+print shape->corners
+print shape->corners[1]
+print shape->inner
+print shape->flags
+print shape->value
+print *shape->next
+print *shape->opaque
+print shape->opaque->holder
+print *shape->opaque->holder
+ptype shape
+ptype shape->opaque
+ptype *shape
+whatis *shape
+whatis shape->corners[1]
+info source
+next
+next
+step
+info locals
+finish
+continue
+backtrace
+info args
+next
+next
+print node
+print *head
+print count
+ptype node
+ptype struct Node
+info locals
+watch count
+continue
+continue
+delete 7
+continue
+backtrace
+up
+info locals
+print pair
+ptype pair
+down
+step
+step
+step
+info locals
+print node
+print *node.left
+ptype node
+ptype struct Node
+print kind
+print holder
+print tree
+print count
+print folded
+ptype struct Holder
+ptype struct Pair
+continue
+info locals
+next
+next
+next
+info locals
+until
+continue
+next
+info locals
+tbreak make_pair
+continue
+step
+info locals
+finish
+tbreak sum_big
+continue
+next
+next
+next
+info locals
+print big.numbers[1]@3
+until 116
+tbreak local_types
+continue
+next
+next
+info locals
+ptype local
+ptype mode
+whatis alias
+ptype alias
+print *alias
+print local.deep
+continue
+next
+info locals
+continue
+info source
+step
+info locals
+backtrace
+tbreak loops
+continue
+info args
+next
+next
+next
+print array
+ptype array
+whatis array
+info locals
+tbreak factorial if n == 1
+continue
+backtrace
+frame 2
+info args
+finish
+print factorial(4)
+print make_pair(1, 2.0)
+print clamp(3, 2)
+print calls
+print *head
+print wide
+print shapes
+print/x shapes[1].flags
+set var shapes[0].flags.b = 3
+print shapes[0].flags
+set var total = 5
+print total
+delete
+continue
+"""
+
+C_IN_LLDB = """
+breakpoint set -n helper
+breakpoint set -f shapes.c -l 120
+breakpoint set -n visit
+breakpoint set -n main
+target variable limit
+target variable ratio
+target variable table
+image lookup -t Shape
+image lookup -t Node
+image lookup -t Colour
+type lookup Shape
+type lookup Value
+run
+frame variable
+next
+next
+frame variable
+frame variable *where
+continue
+bt
+frame variable
+frame variable *shape
+expression *shape->next
+expression shape->colour
+expression shape->flags
+expression *shape->opaque
+expression *shape->opaque->holder
+expression sizeof(struct Shape)
+expression (int)BLUE
+continue
+frame variable
+next
+next
+next
+frame variable
+expression node
+expression *head
+expression count
+expression folded
+continue
+bt
+next
+next
+next
+next
+frame variable
+expression node
+expression *node.left
+expression kind
+expression count
+expression holder
+expression folded
+expression (enum Kind)3
+up
+frame variable
+breakpoint set -n statics
+continue
+continue
+frame variable
+target variable twice
+next
+next
+frame variable
+finish
+breakpoint set -n sum_big
+continue
+frame variable
+next
+next
+next
+frame variable
+breakpoint set -n local_types
+continue
+next
+next
+frame variable
+expression *alias
+expression mode
+expression local.deep
+continue
+frame variable
+breakpoint set -n factorial
+breakpoint delete 1
+continue
+continue
+continue
+bt
+frame select 2
+frame variable
+expression factorial(4)
+expression make_pair(1, 2.0)
+expression clamp(3, 2)
+expression shapes[1]
+"""
+
+CXX_IN_GDB = """
+break zoo::feed
+break hidden
+break use_lambda
+break might_throw
+break zoo::Otter::noise
+info breakpoints
+ptype zoo::Animal
+ptype zoo::Otter
+ptype zoo::Otter::Toy
+ptype zoo::Diet
+whatis zoo::Animal::born
+print zoo::Animal::born
+print zoo::Animal::most
+print zoo::deep::lost
+print lost
+print quiet
+print sizeof(zoo::Otter)
+ptype zoo::Ring<short, 4>
+ptype Error
+ptype z::Diet
+ptype Diet
+info line zoo::Otter::depth
+list zoo::Animal::noise
+info types Secret
+info functions noise
+info scope references
+catch throw
+run
+backtrace
+up
+info locals
+print animals
+print secret
+print small
+ptype secret
+whatis secrets
+ptype secrets
+print ring
+whatis ring
+info locals
+ptype Secret
+print *animals[0]
+print animals[1]
+print animals.size()
+down
+next
+next
+step
+info locals
+print animal
+print one
+print one.name()
+info vtbl one
+print one.legs()
+print *this
+print one.legs_
+set print object on
+print one
+whatis one
+set print object off
+continue
+backtrace
+print *this
+print this
+whatis this
+ptype this
+print loud
+print this->toy_
+print toy_.diet
+print depth()
+print legs_
+info locals
+next
+print base
+finish
+continue
+backtrace
+print secret
+ptype secret
+ptype Secret
+print seen
+next
+print seen
+up
+info locals
+print kind
+continue
+backtrace
+print secret
+ptype Secret
+print seen
+up
+info locals
+print kind
+print secret
+print ring
+ptype ring
+print *secret.next
+tbreak zoo::deep::fish
+continue
+info args
+print it
+print *&it
+print lost
+finish
+tbreak zoo::twice<int>
+continue
+next
+info locals
+backtrace
+tbreak zoo::twice<double>
+continue
+next
+info locals
+continue
+backtrace
+info locals
+continue
+backtrace
+info locals
+continue
+backtrace 3
+continue
+next
+next
+step
+info locals
+info args
+print *this
+ptype this
+print sum
+next
+print sum
+finish
+tbreak references
+continue
+info args
+print in
+print toy
+print moved
+next
+next
+next
+info locals
+ptype in
+ptype moved
+tbreak containers
+continue
+next
+next
+next
+next
+next
+next
+info locals
+print numbers
+print ages
+print text
+print *one
+print toys
+print toys[1].diet
+print numbers[2]
+ptype toys
+whatis ages
+print text.size()
+tbreak Outer<long>::get
+continue
+next
+info locals
+print *this
+ptype this
+ptype local
+print inner.value
+up
+print outer
+print ring.last()
+print zoo::twice(4)
+print quiet
+delete
+continue
+"""
+
+CXX_IN_LLDB = """
+breakpoint set -n feed
+breakpoint set -n hidden
+breakpoint set -n might_throw
+breakpoint set -n zoo::Otter::noise
+target variable zoo::Animal::born
+target variable quiet
+type lookup zoo::Animal
+type lookup zoo::Diet
+type lookup zoo::Otter::Toy
+breakpoint set -E c++
+run
+bt
+frame variable
+up
+frame variable
+expression secret
+expression lost
+expression small
+expression ring
+expression ring.last()
+expression animals.size()
+frame variable animals
+frame variable *animals[0]
+down
+next
+next
+next
+frame variable
+expression one.legs()
+expression one.name()
+continue
+bt
+frame variable
+frame variable *this
+expression *this
+expression toy_.diet
+expression depth()
+expression legs_
+finish
+continue
+bt
+frame variable
+expression seen
+next
+expression seen
+up
+frame variable
+continue
+bt
+frame variable
+expression seen
+up
+frame variable
+expression *secret.next
+expression kind
+breakpoint set -n twice<int>
+breakpoint set -n twice<double>
+breakpoint set -n fish
+continue
+frame variable
+finish
+continue
+bt
+next
+frame variable
+continue
+next
+frame variable
+continue
+bt
+frame variable
+continue
+bt
+frame variable
+continue
+breakpoint set -n use_lambda
+breakpoint set -n references
+breakpoint set -n containers
+breakpoint set -n get
+continue
+frame variable
+next
+next
+step
+bt
+frame variable
+next
+next
+frame variable
+continue
+frame variable
+next
+next
+next
+frame variable
+continue
+next
+next
+next
+next
+next
+next
+frame variable
+frame variable numbers[2]
+expression toys[1].diet
+expression text.size()
+frame variable *one
+continue
+"""
+
+
+@needs_gdb
+def test_c_in_gdb(shapes: Program) -> None:
+    ours, clangs = both(shapes, "-O0")
+    assert differences(gdb, ours, clangs, lines(C_IN_GDB), shapes.path()) == []
+
+
+@needs_lldb
+def test_c_in_lldb(shapes: Program) -> None:
+    ours, clangs = both(shapes, "-O0")
+    assert differences(lldb, ours, clangs, lines(C_IN_LLDB), shapes.path()) == []
+
+
+@needs_gdb
+def test_cxx_in_gdb(animals: Program) -> None:
+    ours, clangs = both(animals, "-O0")
+    assert differences(gdb, ours, clangs, lines(CXX_IN_GDB), animals.path()) == []
+
+
+@needs_lldb
+def test_cxx_in_lldb(animals: Program) -> None:
+    ours, clangs = both(animals, "-O0")
+    assert differences(lldb, ours, clangs, lines(CXX_IN_LLDB), animals.path()) == []
