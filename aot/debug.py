@@ -255,10 +255,7 @@ class Normaliser:
         #: variables that are described there: other modules have others of those names.
         self.full: frozenset[str] = frozenset()
         version = next((m[1] for body in self._raw.values() if (m := _VERSION.fullmatch(body))), "4")
-        files = [body for body in self._raw.values() if body.startswith("!DIFile(")]
-        # LLVM writes checksums only where all files have one.
         self._placeholders = relative and places is None and int(version) >= 5
-        self._checksummed = self._placeholders and all(_MD5.search(body) for body in files)
         self._read_functions()
 
     # A function's own nodes
@@ -536,7 +533,7 @@ class Normaliser:
         if found and found[1] == self._directory and len(found[1]) <= _LONGEST_DIRECTORY:
             body = f"{body[: found.start(1)]}{DIRECTORY_PLACEHOLDER}{body[found.end(1) :]}"
         found = _MD5.search(body)
-        if found and self._checksummed:
+        if found:  # LLVM writes them where all files of a unit have one
             name = _FILE_NAME.search(body)
             placeholder = hashlib.md5(b"nc:" + (name[1] if name else "").encode("latin-1")).digest()
             real = bytes.fromhex(found[1])

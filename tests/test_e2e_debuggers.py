@@ -86,6 +86,10 @@ def differences(
     return found
 
 
+def repeated(line: str, times: int) -> str:
+    return "\n".join([line] * times)
+
+
 def lines(session: str) -> list[str]:
     return [line for line in session.splitlines() if line]
 
@@ -119,6 +123,10 @@ def animals(tmp_path_factory: pytest.TempPathFactory) -> Program:
         flags=("-g", "-fstandalone-debug"),
     )
 
+
+MODE = """Symbol OFF is a constant with value 0 (0x0), length 4.
+Symbol ON is a constant with value 4 (0x4), length 4.
+Symbol Mode is a typedef."""
 
 C_IN_GDB = """
 break main
@@ -400,6 +408,7 @@ CXX_IN_GDB = """
 break zoo::feed
 break hidden
 break use_lambda
+break containers
 break might_throw
 break zoo::Otter::noise
 info breakpoints
@@ -543,7 +552,6 @@ next
 info locals
 ptype in
 ptype moved
-tbreak containers
 continue
 next
 next
@@ -694,7 +702,45 @@ continue
 @needs_gdb
 def test_c_in_gdb(shapes: Program) -> None:
     ours, clangs = both(shapes, "-O0")
-    assert differences(gdb, ours, clangs, lines(C_IN_GDB), shapes.path()) == []
+    assert differences(gdb, ours, clangs, lines(C_IN_GDB), shapes.path()) == [
+        # gdb goes through all units of that file, and each leads it to the one that has the line.
+        (
+            "info line shapes.c:120",
+            repeated(
+                'Line 120 of "shapes.c" starts at address ADDRESS <local_types+41>'
+                " and ends at ADDRESS <local_types+51>.",
+                13,
+            ),
+            "",
+        ),
+        # Likewise: it takes them for files of one name. `list nodes.c:34` does.
+        (
+            "list nodes.c:34,38",
+            "Specified first and last lines are in different files.",
+            "34\t    count += (int)(node.key + folded) + kind;\n"
+            "35\t    tree.left = 0;\n"
+            "36\t    return count + (int)strlen(holder.node->tag);\n"
+            "37\t}\n"
+            "38\t",
+        ),
+        # The same names in another order: clang's unit begins with its enumerations.
+        ("info scope local_types", "", MODE),
+        ("info scope local_types", MODE, ""),
+        # Nothing runs, so no file is meant: gdb takes the first it finds.
+        ("print folded", "$ = 17", "$ = 99"),
+        # `main` is in shapes.c but has no variable of these types: their definitions are in units of their
+        # own, and gdb takes the first it finds.
+        (
+            "ptype struct Node",
+            "    char tag[8];\n    struct Node *left;\n    struct Node *right;\n    double key;",
+            "    struct Node *next;\n    int weight;\n    Point at;",
+        ),
+        (
+            "ptype struct Pair",
+            "    char kind;\n    struct Node *node;",
+            "    long first;\n    double second;",
+        ),
+    ]
 
 
 @needs_lldb
@@ -713,3 +759,221 @@ def test_cxx_in_gdb(animals: Program) -> None:
 def test_cxx_in_lldb(animals: Program) -> None:
     ours, clangs = both(animals, "-O0")
     assert differences(lldb, ours, clangs, lines(CXX_IN_LLDB), animals.path()) == []
+
+
+SAME_NAMES_1 = """
+struct Twin {
+    int a, b;
+};
+static int counter = 1;
+static const int level = 10;
+int other(int);
+static int f(int n) {
+    struct Local {
+        int first, second;
+    } local = {n, 2};
+    struct Local *p = &local;
+    return p->first + counter;
+}
+static int g(int n) {
+    struct Local {
+        float x, y;
+    } local = {n, 2.5f};
+    struct Local *p = &local;
+    return (int)p->x;
+}
+int main(void) {
+    struct Twin twin = {1, 2};
+    counter += twin.a;
+    return f(1) + g(2) + other(twin.b) + counter > 100 + level;
+}
+"""
+SAME_NAMES_2 = """
+struct Twin {
+    float c, d;
+};
+static double counter = 2.5;
+static const int level = 20;
+static int idle(void) {
+    return level;
+}
+int other(int n) {
+    struct Twin twin = {n, 2.5f}, *p = &twin;
+    counter += p->d;
+    return twin.c + idle();
+}
+"""
+SAME_NAMES_SESSION = """
+break f
+break g
+break other
+run
+next
+next
+print local
+print *p
+print counter
+print level
+up
+print twin
+print counter
+print level
+continue
+next
+next
+print local
+print *p
+print counter
+print level
+continue
+next
+next
+print twin
+print *p
+print counter
+print level
+"""
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    """Two files and two functions that mean something else by a name; all that is of one size."""
+    program = Program(tmp_path_factory.mktemp("twins"), ("one.c", "two.c"), ("-g",))
+    program.path().mkdir()
+    program.path("one.c").write_text(SAME_NAMES_1)
+    program.path("two.c").write_text(SAME_NAMES_2)
+    return program
+
+
+@needs_gdb
+def test_same_names_in_gdb(twins: Program) -> None:
+    ours, clangs = both(twins, "-O0")
+    assert differences(gdb, ours, clangs, lines(SAME_NAMES_SESSION), twins.path()) == [
+        # g does not use the counter. That there is none is better than the other file's.
+        ("print counter", "$ = <optimized out>", "$ = 2"),
+    ]
+
+
+@needs_lldb
+def test_same_names_in_lldb(twins: Program) -> None:
+    ours, clangs = both(twins, "-O0")
+    session = [
+        re.sub("^break", "breakpoint set -n", line).replace("print", "expression")
+        for line in lines(SAME_NAMES_SESSION)
+    ]
+    assert differences(lldb, ours, clangs, session, twins.path()) == []
+
+
+VARIANT_SESSION = """
+break visit
+break nodes.c:46
+break factorial
+run
+backtrace
+info args
+next
+info locals
+continue
+backtrace
+up
+info source
+continue
+backtrace
+finish
+"""
+
+
+@needs_gdb
+@pytest.mark.parametrize("options", [["-O0", "-gdwarf-4"], ["-O0", "-gdwarf-2"], ["-O0", "-gz"]])
+def test_versions_of_dwarf(shapes: Program, options: list[str]) -> None:
+    ours, clangs = both(shapes, *options)
+    assert differences(gdb, ours, clangs, lines(VARIANT_SESSION), shapes.path()) == []
+
+
+@needs_gdb
+def test_lines_only(shapes: Program) -> None:
+    """Without descriptions of functions debuggers call them as their symbols are called."""
+    ours, clangs = both(shapes, "-O0", "-g1")
+    session = lines(VARIANT_SESSION)
+    session[0] = "break shapes.c:76"
+    assert differences(gdb, ours, clangs, session, shapes.path()) == []
+
+
+@needs_gdb
+@pytest.mark.parametrize("kind", ["archive", "object", "shared"])
+def test_what_clang_links(shapes: Program, kind: str) -> None:
+    """An archive, an object or a shared library of ours, with a main program that clang compiles."""
+    space, folder = shapes.space, shapes.path()
+    name = {"archive": "libnodes.a", "object": "nodes.o", "shared": "libnodes.so"}[kind]
+    built = space / kind / name
+    built.parent.mkdir()
+    build(space, "nodes.c", "-g", "-O0", "--emit", kind, "-o", built, cwd=folder)
+    theirs = ["-shared", "-fPIC"] if kind == "shared" else ["-c"]
+    reference = space / kind / ("clang.so" if kind == "shared" else "clang.o")
+    subprocess.run(["clang-22", "nodes.c", "-g", *theirs, "-o", str(reference)], cwd=folder, check=True)
+    images = []
+    for part, place in ((built, "ours"), (reference, "them")):
+        image = space / kind / place / "image"
+        image.parent.mkdir()
+        arguments = ["shapes.c", str(part), "-g", "-no-pie", "-o", str(image)]
+        subprocess.run(["clang-22", *arguments], cwd=folder, check=True)
+        images.append(image)
+    assert differences(gdb, *images, lines(LIBRARY_SESSION), folder) == []
+
+
+LIBRARY_SESSION = """
+break main
+run
+tbreak count_nodes
+continue
+next
+next
+info locals
+print holder
+print *holder.node
+ptype struct Opaque
+tbreak nodes.c:34
+continue
+backtrace
+info locals
+print folded
+print hidden
+ptype node
+"""
+
+
+@needs_gdb
+def test_lines_move_and_functions_do_not(tmp_path: Path) -> None:
+    """After an edit on top functions come from the cache with their new lines, as if compiled anew."""
+    program = Program.copied(
+        tmp_path, *SOURCES.iterdir(), sources=("shapes.c", "nodes.c"), flags=("-g", "-O0")
+    )
+    both(program)
+    edit(program.path("shapes.c"), "#include <stdio.h>\n", "/* three\n   more\n   lines */\n#include <stdio.h>\n")
+    edit(program.path("nodes.c"), "#include <string.h>\n", "\n#include <string.h>\n")
+    result = program.build("again")
+    assert result.compiled == []
+    ours, clangs = both(program)
+    program.assert_same_image("ours/image", cache="cold")
+    assert differences(gdb, ours, clangs, lines(MOVED_SESSION), program.path()) == []
+
+
+MOVED_SESSION = """
+break visit
+break helper
+break factorial
+info line local_types
+run
+backtrace
+continue
+backtrace
+next
+continue
+backtrace
+continue
+backtrace
+finish
+info types Shape
+info types Node
+info variables ratio
+"""
