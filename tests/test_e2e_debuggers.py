@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-
-from .harness import PROGRAMS, Program, build, edit, needs, needs_clang, needs_gdb, needs_lld
+from harness import PROGRAMS, Program, build, edit, needs, needs_clang, needs_gdb, needs_lld
 
 pytestmark = [needs_clang, needs_lld]
 needs_lldb = needs("lldb-22")
@@ -73,7 +72,7 @@ def transcript(command: Sequence[str], folder: Path) -> str:
 
 def replies(debugger: Debugger, image: Path, session: Sequence[str], folder: Path) -> list[list[str]]:
     """Each command with the lines of its reply."""
-    text = debugger(image, session, folder).replace(str(image), "IMAGE")
+    text = debugger(image, session, folder).replace(str(image), "IMAGE").replace(str(folder), "FOLDER")
     for pattern, plain in _VARYING:
         text = pattern.sub(plain, text)
     return [part.splitlines() for part in re.split(r"^>>> ", text, flags=re.MULTILINE)[1:]]
@@ -1039,3 +1038,72 @@ info types Shape
 info types Node
 info variables ratio
 """
+
+
+@needs_gdb
+def test_optimized(shapes: Program) -> None:
+    ours, clangs = both(shapes, "-O2")
+    assert differences(gdb, ours, clangs, lines(OPTIMIZED_SESSION), shapes.path()) == [
+        # Registers are given out otherwise in a `main` into which other functions are inlined.
+        ("up", MAIN % "1", MAIN % "<optimized out>"),
+        # clang tells parts of variables by assignments, which its pipeline tracks and LLVM's does not.
+        ("print node", "$ = <optimized out>", "$ = {next = 0x0, weight = 4, at = {x = 4, y = 5}}"),
+        # It is not inlined in the same place, it is not known with which values functions are called, and
+        # gdb spells a file with its folder where the unit it is in is another file's.
+        ("backtrace 2", *COUNT_NODES),
+        ("up", *COUNT_NODES),
+    ]
+
+
+MAIN = "#1  ADDRESS in main (argc=%s, argv=<optimized out>) at shapes.c:177"
+COUNT_NODES = (
+    "#1  ADDRESS in count_nodes (n=3) at FOLDER/nodes.c:43",
+    "#1  count_nodes (n=n@entry=3) at nodes.c:43",
+)
+
+
+OPTIMIZED_SESSION = """
+break visit
+break shapes.c:70
+break nodes.c:34
+info line visit
+run
+backtrace 1
+info args
+print *shape
+ptype shape
+next
+info locals
+print AREA
+up
+info source
+continue
+backtrace 1
+info args
+print count
+print node
+ptype node
+print folded
+continue
+backtrace 2
+ptype node
+ptype holder
+print count
+print kind
+print folded
+up
+info args
+ptype pair
+print tree
+"""
+
+
+@needs_gdb
+def test_breakpoints_in_statics_once_started(shapes: Program) -> None:
+    """gdb 13 looks for a static by its symbol, which has another name, and tells no line; but it stops."""
+    ours, clangs = both(shapes, "-O0")
+    session = ["break main", "run", "break visit", "continue", "backtrace"]
+    told = "Breakpoint 2 at ADDRESS"
+    assert differences(gdb, ours, clangs, session, shapes.path()) == [
+        ("break visit", told, f"{told}: file shapes.c, line 76."),
+    ]
