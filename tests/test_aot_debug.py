@@ -112,12 +112,12 @@ def test_lines_of_another_file_are_a_range_told_by_the_tokens() -> None:
     assert text(shared, "f") == text(normalised(including(30, "f", 2), types=types), "f")
 
 
-def test_functions_of_one_name_are_numbered() -> None:
+def test_functions_of_one_name_are_told_by_their_symbols() -> None:
     first, second = function(30, "f", 10), function(50, "f", 20)
     second = second[0].replace("@f", "@f.1"), second[1]
     made = normalised(first, second)
     assert made.debug is not None
-    assert made.debug.ranges == {"f": 10, "f#2": 20}
+    assert made.debug.ranges == {"f": 10, "f.1": 20}
     assert text(made, "f").replace("@f", "@f.1") != text(made, "f.1")
 
 
@@ -212,7 +212,7 @@ def test_what_is_not_understood_stays_as_it_is() -> None:
 
 def test_lines_beyond_all_encodings_keep_all_lines_real() -> None:
     with pytest.raises(FarLines):
-        Normaliser(HEAD + function(30, "f", 200_000_000)[1])
+        Normaliser(HEAD + function(30, "f", 200_000_000)[1], {})
     near, far = module(function(30, "f", 10)), module(function(30, "g", 200_000_000))
     normalise([near, far], directory="/home/me")
     for made in near, far:

@@ -972,7 +972,7 @@ def test_what_clang_links(shapes: Program, kind: str) -> None:
         arguments = [str(space / "main.c"), str(part), "-g", "-no-pie", "-o", str(image)]
         subprocess.run(["clang-22", *arguments], cwd=folder, check=True)
         images.append(image)
-    assert differences(gdb, *images, lines(LIBRARY_SESSION), folder) == []
+    assert differences(gdb, images[0], images[1], lines(LIBRARY_SESSION), folder) == []
 
 
 LIBRARY_SESSION = """
