@@ -8,7 +8,7 @@ from pathlib import Path
 from nativecache.cache.entry import BadEntry, Entry, Reason, pack, unpack
 from nativecache.cache.folder import set_aside
 from nativecache.cache.ghosts import ghost, read_ghosts
-from nativecache.cache.store import FileStore, ReadOnlyStore, Store
+from nativecache.cache.store import BuildStore, Store
 
 
 class Missed(StrEnum):
@@ -28,7 +28,7 @@ class EntryStore:
     The counts are of this object and not locked: use it in one thread.
     """
 
-    def __init__(self, store: Store, fallbacks: Sequence[Store] = ()) -> None:
+    def __init__(self, store: BuildStore, fallbacks: Sequence[Store] = ()) -> None:
         self._store = store
         self._fallbacks = fallbacks
         self._damaged: set[str] = set()
@@ -44,12 +44,12 @@ class EntryStore:
     @property
     def root(self) -> Path | None:
         """The folder the entries are kept in, if it is a folder; for messages."""
-        return self._store.root if isinstance(self._store, FileStore) else None
+        return self._store.root
 
     @property
     def keeps(self) -> bool:
         """Whether there is a folder and it may be written to."""
-        return isinstance(self._store, FileStore) and not isinstance(self._store, ReadOnlyStore)
+        return self._store.keeps
 
     def load(self, key: str) -> Entry | None:
         """The entry of `key`, checked in full, or None."""

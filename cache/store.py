@@ -9,6 +9,7 @@ import itertools
 import os
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -46,8 +47,23 @@ class Store(Protocol):
         """Keep `value` under `key`, in place of what was there, if that can be done."""
 
 
+class BuildStore(Store, Protocol):
+    """What a build asks of its store besides: where it is, for all that is kept next to the values."""
+
+    @property
+    def root(self) -> Path | None:
+        """The folder that the values are in, if they are in one."""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what is put is there for the next build, so that notes about it are of use."""
+
+
 class NullStore:
     """Keeps nothing."""
+
+    root = None
+    keeps = False
 
     def get(self, key: str) -> bytes | None:
         check_key(key)
@@ -59,6 +75,9 @@ class NullStore:
 
 class MemoryStore:
     """Keeps values as long as itself."""
+
+    root = None
+    keeps = False
 
     def __init__(self) -> None:
         self._values: dict[str, bytes] = {}
@@ -76,66 +95,40 @@ def _print_warning(message: str) -> None:
     print(f"warning: {message}", file=sys.stderr)
 
 
-class FileStore:
-    """One file per key, ROOT/v1/ab/cdef….o, in folders that are made when first needed, mode 0700.
+class FolderStore(ABC):
+    """What stores in a folder share: modes, one warning, and folders made when first needed, mode 0700.
 
-    Safe without a lock on a local filesystem: any number of readers and writers, in any number of threads
-    and processes, also while files or whole folders are being deleted. A value is written to a temporary
-    name and renamed into place, so a reader gets all of one value or nothing; of two writers the last wins.
-
-    Not safe: network filesystems. There a rename may be reported as failed although it was done, or the
-    other way round, and a reader may see an old or a half-written file. Only a checksum inside the value
-    tells then.
-
-    Nothing is synced to the disk. That would cost milliseconds per value, and all it would save is what
-    was written just before a power cut: such a value may come back torn or empty, which the checksum
-    inside it shows, and is then made again.
-
-    The first failure of a store to read or write is given to `warn`, the following are not; they rarely
-    have another cause. It goes on trying all the same: a full disk may be cleared in the meantime.
+    `read_only`: nothing is put, and no time of use is noted. The first failure of a store to read or write
+    is given to `warn`, the following are not; they rarely have another cause. It goes on trying all the
+    same: a full disk may be cleared in the meantime.
     """
 
     def __init__(
         self,
         root: Path,
         *,
+        read_only: bool = False,
         clock: Callable[[], float] = time.time,
         warn: Callable[[str], None] = _print_warning,
     ) -> None:
         self.root = root
+        self.keeps = not read_only
         self._clock = clock
         self._warn = warn
-        self._failures = itertools.count()
+        self._warned = False
         self.failed = False  # whether anything could not be read or written
 
+    @abstractmethod
     def get(self, key: str) -> bytes | None:
-        path = entry_path(self.root, key)
-        try:
-            value, modified = _read_file(path)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            self._failed("read", error, "building without what is in it")
-            return None
-        self._touch(path, modified)
-        return value
+        """The value last put under `key`, or None."""
 
-    def _touch(self, path: str, modified: float) -> None:
-        now = self._clock()
-        if abs(now - modified) >= _TOUCH_SECONDS:  # a time in the future is wrong: set it right
-            with suppress(OSError):  # a folder that can only be read is still of use
-                os.utime(path, (now, now))
-
+    @abstractmethod
     def put(self, key: str, value: bytes) -> None:
-        path = entry_path(self.root, key)
-        try:
-            try:
-                write_file(path, value)
-            except FileNotFoundError:  # the first value in this folder, or the folder has vanished
-                self._make_folders(os.path.dirname(path))
-                write_file(path, value)
-        except OSError as error:
-            self._failed("written", error, "building without storing")
+        """Keep `value` under `key`, in place of what was there, if that can be done."""
+
+    def _is_stale(self, used: float) -> bool:
+        """Whether a time of last use is to be noted anew. One in the future is wrong: it is set right."""
+        return self.keeps and abs(self._clock() - used) >= _TOUCH_SECONDS
 
     def _make_folders(self, folder: str) -> None:
         # A root that someone else made is not marked: it may hold more than a cache,
@@ -150,29 +143,79 @@ class FileStore:
             write_file(os.path.join(self.root, TAG_NAME), CACHEDIR_TAG)
         make_folder(folder)
 
-    def _failed(self, done: str, error: OSError, consequence: str) -> None:
+    def _could_not_read(self, reason: object) -> None:
         self.failed = True
-        if next(self._failures) == 0:
-            reason = error.strerror or error
-            self._warn(f"cache folder {self.root} cannot be {done}: {reason}; {consequence}")
+        self._warn_once(f"cannot be read: {reason}; building without what is in it")
+
+    def _could_not_write(self, reason: object) -> None:
+        self.failed = True
+        self._warn_once(f"cannot be written: {reason}; building without storing")
+
+    def _warn_once(self, what: str) -> None:
+        if not self._warned:
+            self._warned = True
+            self._warn(f"cache folder {self.root} {what}")
 
 
-class ReadOnlyStore(FileStore):
-    """A folder that is left as it is: nothing is put, and no time of use is noted."""
+class FileStore(FolderStore):
+    """One file per key, ROOT/v1/ab/cdef….o.
+
+    Safe without a lock on a local filesystem: any number of readers and writers, in any number of threads
+    and processes, also while files or whole folders are being deleted. A value is written to a temporary
+    name and renamed into place, so a reader gets all of one value or nothing; of two writers the last wins.
+
+    Not safe: network filesystems. There a rename may be reported as failed although it was done, or the
+    other way round, and a reader may see an old or a half-written file. Only a checksum inside the value
+    tells then.
+
+    Nothing is synced to the disk. That would cost milliseconds per value, and all it would save is what
+    was written just before a power cut: such a value may come back torn or empty, which the checksum
+    inside it shows, and is then made again.
+    """
+
+    def get(self, key: str) -> bytes | None:
+        path = entry_path(self.root, key)
+        try:
+            value, modified = _read_file(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._could_not_read(error.strerror or error)
+            return None
+        if self._is_stale(modified):
+            now = self._clock()
+            with suppress(OSError):  # a folder that can only be read is still of use
+                os.utime(path, (now, now))
+        return value
 
     def put(self, key: str, value: bytes) -> None:
-        check_key(key)
+        path = entry_path(self.root, key)
+        if not self.keeps:
+            return
+        try:
+            try:
+                write_file(path, value)
+            except FileNotFoundError:  # the first value in this folder, or the folder has vanished
+                self._make_folders(os.path.dirname(path))
+                write_file(path, value)
+        except OSError as error:
+            self._could_not_write(error.strerror or error)
 
-    def _touch(self, path: str, modified: float) -> None:
-        pass
 
+class RefreshStore:
+    """A store whose values are all to be made again: each is put, none is got."""
 
-class RefreshStore(FileStore):
-    """A folder whose values are all to be made again: each is put, none is got."""
+    def __init__(self, store: BuildStore) -> None:
+        self._store = store
+        self.root = store.root
+        self.keeps = store.keeps
 
     def get(self, key: str) -> bytes | None:
         check_key(key)
         return None
+
+    def put(self, key: str, value: bytes) -> None:
+        self._store.put(key, value)
 
 
 def _read_file(path: str) -> tuple[bytes, float]:

@@ -264,13 +264,13 @@ def export(
     from nativecache.cache.bundle import export_entries, read_used
     from nativecache.cache.folder import find_entries
     from nativecache.cache.lookup import EntryStore
-    from nativecache.cache.store import ReadOnlyStore
+    from nativecache.cache.store import FileStore
 
     if builds and not used_by:
         raise click.UsageError(f"unexpected words: {' '.join(builds)}; name outputs of builds with --used-by")
     keys: list[str] = []
     for name in (*used_by, *builds):
-        used = read_used(EntryStore(ReadOnlyStore(root, warn=warn)), os.path.abspath(name))
+        used = read_used(EntryStore(FileStore(root, read_only=True, warn=warn)), os.path.abspath(name))
         if used is None:
             raise click.ClickException(f"{name}: no build of it is noted in {root}")
         keys += used

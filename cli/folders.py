@@ -22,17 +22,20 @@ class _Refused(click.ClickException):
 def open_store(options: Mapping[str, Any]) -> EntryStore:
     """The entries that a build uses, by its options."""
     from nativecache.cache.lookup import EntryStore
-    from nativecache.cache.store import FileStore, NullStore, ReadOnlyStore, RefreshStore
+    from nativecache.cache.store import FileStore, NullStore, RefreshStore
 
     mode = "off" if options["no_cache"] else options["cache_mode"]
     if mode == "off":
         return EntryStore(NullStore())
-    kinds = {"read-write": FileStore, "read-only": ReadOnlyStore, "refresh": RefreshStore}
     root = find_root(options["cache_dir"], trust=options["trust_cache_dir"])
     fallbacks = [] if mode == "refresh" else options["fallback_dir"]
+    store = FileStore(root, read_only=mode == "read-only", warn=warn)
     return EntryStore(
-        kinds[mode](root, warn=warn),
-        [ReadOnlyStore(folder, warn=warn) for folder in _usable(fallbacks, trust=options["trust_cache_dir"])],
+        RefreshStore(store) if mode == "refresh" else store,
+        [
+            FileStore(folder, read_only=True, warn=warn)
+            for folder in _usable(fallbacks, trust=options["trust_cache_dir"])
+        ],
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from nativecache.cache.entry import Entry, Reason, pack
 from nativecache.cache.ghosts import add_ghosts
 from nativecache.cache.lookup import EntryStore, Missed
-from nativecache.cache.store import FileStore, MemoryStore, NullStore, ReadOnlyStore
+from nativecache.cache.store import FileStore, MemoryStore, NullStore
 
 KEY = "ab" + "0" * 62
 OTHER_KEY = "ab" + "1" * 62
@@ -92,7 +92,7 @@ def test_a_fallback_is_a_hit_and_copied(tmp_path: Path) -> None:
     EntryStore(FileStore(tmp_path / "far")).save(ENTRY)
     near, far = (
         FileStore(tmp_path / "near", warn=pytest.fail),
-        ReadOnlyStore(tmp_path / "far", warn=pytest.fail),
+        FileStore(tmp_path / "far", read_only=True, warn=pytest.fail),
     )
     entries = EntryStore(near, [far])
     assert entries.load(KEY) == ENTRY
@@ -106,7 +106,7 @@ def test_a_fallback_makes_up_for_damage(tmp_path: Path) -> None:
     EntryStore(FileStore(tmp_path / "far")).save(ENTRY)
     near = FileStore(tmp_path / "near", warn=pytest.fail)
     near.put(KEY, b"?")
-    entries = EntryStore(near, [ReadOnlyStore(tmp_path / "far")])
+    entries = EntryStore(near, [FileStore(tmp_path / "far", read_only=True)])
     assert entries.load(KEY) == ENTRY
     assert (entries.hits, entries.corrupt) == (1, {Reason.SHORT: 1})
     assert near.get(KEY) == pack(ENTRY)
@@ -124,14 +124,16 @@ def test_fallbacks_are_asked_in_order() -> None:
 def test_a_broken_fallback_costs_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     lines: list[str] = []
-    entries = EntryStore(NullStore(), [ReadOnlyStore(tmp_path / "file", warn=lines.append)])
+    entries = EntryStore(NullStore(), [FileStore(tmp_path / "file", read_only=True, warn=lines.append)])
     assert entries.load(KEY) is None and entries.load(OTHER_KEY) is None
     assert len(lines) == 1
 
 
 def test_a_read_only_store_takes_a_fallbacks_entry_without_keeping_it(tmp_path: Path) -> None:
     EntryStore(FileStore(tmp_path / "far")).save(ENTRY)
-    entries = EntryStore(ReadOnlyStore(tmp_path / "near"), [ReadOnlyStore(tmp_path / "far")])
+    entries = EntryStore(
+        FileStore(tmp_path / "near", read_only=True), [FileStore(tmp_path / "far", read_only=True)]
+    )
     assert entries.load(KEY) == ENTRY
     assert not entries.keeps and not (tmp_path / "near").exists()
     assert entries.set_aside("name", b"data") == ""

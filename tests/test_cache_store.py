@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from nativecache.cache.store import FileStore, MemoryStore, NullStore, ReadOnlyStore, RefreshStore, Store
+from nativecache.cache.store import FileStore, MemoryStore, NullStore, RefreshStore, Store
 
 KEY = "ab" + "0" * 62
 OTHER_KEY = "ab" + "1" * 62
@@ -278,7 +278,7 @@ def test_value_that_cannot_be_touched_is_still_a_hit(tmp_path: Path, monkeypatch
 def test_a_read_only_store_changes_nothing(tmp_path: Path) -> None:
     FileStore(tmp_path).put(KEY, b"value")
     os.utime(entry_path(tmp_path), (1, 1))
-    store = ReadOnlyStore(tmp_path, warn=pytest.fail)
+    store = FileStore(tmp_path, read_only=True, warn=pytest.fail)
     store.put(OTHER_KEY, b"other")
     store.put(KEY, b"other")
     assert (store.get(KEY), store.get(OTHER_KEY)) == (b"value", None)
@@ -287,7 +287,7 @@ def test_a_read_only_store_changes_nothing(tmp_path: Path) -> None:
 
 def test_a_refresh_store_gets_nothing_and_replaces(tmp_path: Path) -> None:
     FileStore(tmp_path).put(KEY, b"old")
-    store = RefreshStore(tmp_path, warn=pytest.fail)
+    store = RefreshStore(FileStore(tmp_path, warn=pytest.fail))
     assert store.get(KEY) is None
     store.put(KEY, b"new")
     assert store.get(KEY) is None
