@@ -10,6 +10,7 @@ import struct
 
 LAYOUT = "v1"  # of the folder; another layout gets another name, so that both can share one root
 VERSION = 1
+DATABASE_SUFFIX = ".sqlite"
 
 _MAGIC = b"ncentry\n"
 _FOOTER = struct.Struct("<32sQII32s8s")
@@ -36,6 +37,27 @@ def entry_path(root: "str | os.PathLike[str]", key: str) -> str:
     """The file of an entry. ValueError for a malformed key."""
     check_key(key)
     return os.path.join(root, LAYOUT, key[:2], key[2:] + ".o")
+
+
+def pointer_path(root: "str | os.PathLike[str]") -> str:
+    """The file that names the folder's database, if it has one (`database.py`)."""
+    return os.path.join(root, LAYOUT, "database")
+
+
+def database_path(root: "str | os.PathLike[str]", pointer: "bytes | None" = None) -> "str | None":
+    """The file of the database that `pointer`, by default the folder's, names; None if there is none.
+
+    Raises OSError where it cannot be read, ValueError where what it says is no database's name.
+    """
+    if pointer is None:
+        try:
+            with open(pointer_path(root), "rb", buffering=0) as file:
+                pointer = file.read(64)
+        except FileNotFoundError:
+            return None
+    if len(pointer) != 17 or pointer[16:] != b"\n" or pointer[:16].strip(b"0123456789abcdef"):
+        raise ValueError("the name of the database is damaged")
+    return os.path.join(root, LAYOUT, pointer[:16].decode() + DATABASE_SUFFIX)
 
 
 def seal(key: str, payload: bytes, meta: bytes) -> bytes:

@@ -126,6 +126,10 @@ class FolderStore(ABC):
     def put(self, key: str, value: bytes) -> None:
         """Keep `value` under `key`, in place of what was there, if that can be done."""
 
+    def close(self) -> None:
+        """Writes what still waits to be written. The end of the process does that too."""
+        return
+
     def _is_stale(self, used: float) -> bool:
         """Whether a time of last use is to be noted anew. One in the future is wrong: it is set right."""
         return self.keeps and abs(self._clock() - used) >= _TOUCH_SECONDS
@@ -229,19 +233,30 @@ _temporary_numbers = itertools.count()
 
 def write_file(path: str, data: bytes) -> None:
     """Make `path` a file of `data` in one step, mode 0600, or raise OSError and leave no trace."""
+    temporary = write_temporary(os.path.dirname(path), data)
+    try:
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def write_temporary(folder: str, data: bytes) -> str:
+    """Make a file of `data`, mode 0600, under a name of its own, or raise OSError and leave no trace."""
     name = f"{os.getpid()}-{next(_temporary_numbers)}-{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
-    temporary = os.path.join(os.path.dirname(path), name)
+    temporary = os.path.join(folder, name)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o600)
     try:
         try:
             _write_all(descriptor, data)
         finally:
             os.close(descriptor)
-        os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)
         raise
+    return temporary
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

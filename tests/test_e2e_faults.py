@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from harness import build, clean_environment
 from rules import write
+from stores import Kind
 
 from nativecache.cache.folder import check_entries, clear, find_entries, find_temporaries
 from nativecache.cache.limits import Limits
@@ -23,6 +24,15 @@ def functions(count: int) -> str:
 
 
 WORDS = ("f.ll", "--emit", "object", "-o", "f.o")
+
+
+@pytest.fixture(autouse=True)
+def store(kind: Kind, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every machine fails under each kind of store."""
+    folder = tmp_path_factory.mktemp("config")
+    (folder / "nativecache").mkdir()
+    write(folder, {"nativecache/config.toml": f'store = "{kind.name}"\n'})
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder))
 
 
 @pytest.fixture
@@ -40,11 +50,12 @@ def assert_right(space: Path) -> None:
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 64 KiB."""
+def disk(tmp_path: Path, kind: Kind) -> Iterator[Path]:
+    """A disk on which three functions have room, and thirty have not."""
+    size = 64 if kind.name == "files" else 128
     folder = tmp_path / "disk"
     folder.mkdir(mode=0o700)
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}k,mode=700", "tmpfs", str(folder)]
     if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
         pytest.skip("needs to be allowed to mount")
     yield folder
