@@ -216,8 +216,8 @@ def _connect(path: str) -> sqlite3.Connection:
     """A connection to read and write; to read only, where the file system or its modes allow no more."""
     try:
         return _try(path, "mode=rw")
-    except sqlite3.OperationalError as error:
-        if _code(error) not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+    except sqlite3.OperationalError:
+        if os.access(path, os.W_OK) and os.access(os.path.dirname(path), os.W_OK):
             raise
         return _try(path, "immutable=1")
 
@@ -383,8 +383,11 @@ class SqliteStore(FolderStore):
                 os.link(temporary, pointer_path(self.root))
             except FileExistsError:
                 _unlink(path)
+            except OSError:  # a file system without hard links: there, of two firsts the second's is kept
+                os.replace(temporary, pointer_path(self.root))
             finally:
-                os.unlink(temporary)
+                with suppress(FileNotFoundError):
+                    os.unlink(temporary)
         except BaseException:
             _unlink(path)
             raise

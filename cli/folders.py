@@ -47,8 +47,10 @@ def open_folder(root: Path, kind: str | None, *, read_only: bool = False) -> Fol
         raise click.UsageError(str(error)) from None
     if kind == "files":
         return FileStore(root, read_only=read_only, warn=warn)
-    from nativecache.cache.database import SqliteStore
-
+    try:
+        from nativecache.cache.database import SqliteStore
+    except ImportError as error:  # Python can be built without it
+        raise click.UsageError(f"--store sqlite: {error}") from None
     return SqliteStore(root, read_only=read_only, warn=warn)
 
 
