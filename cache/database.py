@@ -111,12 +111,9 @@ class Database:
                 "SELECT value, used FROM entries JOIN payloads USING (id) WHERE key = ?",
                 (bytes.fromhex(key),),
             ).fetchone()
-        if row is None:
-            return None
-        value, used = row
-        if not isinstance(value, bytes) or not isinstance(used, float):
-            raise sqlite3.DatabaseError("a row holds something else than it should")
-        return value, used
+        if row is None or not isinstance(row[0], bytes) or not isinstance(row[1], float):
+            return None  # or damaged: then the next put replaces it
+        return row[0], row[1]
 
     def touch(self, key: str, now: float) -> None:
         """Notes a use, at the latest when this is closed."""

@@ -160,6 +160,18 @@ def test_a_damaged_name_is_begun_anew(tmp_path: Path, pointer: bytes) -> None:
     assert len(remove(old)) == 1 and store.get(KEY) == b"value", "what nothing names is swept"
 
 
+@pytest.mark.parametrize(
+    "damage", ["payloads SET value = 'text'", "payloads SET value = NULL", "entries SET used = ''"]
+)
+def test_a_row_of_other_types_is_a_miss(tmp_path: Path, damage: str) -> None:
+    store = fill(tmp_path, 1)
+    SQLITE.execute(tmp_path, f"UPDATE {damage}")
+    assert store.load(key(0)) is None
+    assert prune(tmp_path, Limits(None, None, 1)) is not None
+    store.save(Entry(key(0), b"new", {}))
+    assert EntryStore(SqliteStore(tmp_path, warn=pytest.fail)).load(key(0))
+
+
 def test_a_row_of_two_keys_mends(tmp_path: Path) -> None:
     store = fill(tmp_path, 2)
     SQLITE.execute(tmp_path, "UPDATE entries SET id = 1")
@@ -259,6 +271,22 @@ def test_a_database_that_others_remove_is_noticed(tmp_path: Path) -> None:
     assert len(files_in(tmp_path)) == 3, "a database, its name, and the folder's tag"
 
 
+def test_a_name_that_was_put_up_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path, 1)
+    replace = os.replace
+
+    def be_late(source: str, target: str) -> None:
+        monkeypatch.setattr(os, "replace", replace)
+        drop(tmp_path)
+        SqliteStore(tmp_path).put(KEY, b"theirs")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", be_late)
+    drop(tmp_path)
+    assert SqliteStore(tmp_path, warn=pytest.fail).get(KEY) == b"theirs"
+    assert list(find_temporaries(tmp_path)) == []
+
+
 def test_who_comes_second_takes_the_firsts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     link = os.link
 
@@ -343,6 +371,13 @@ def test_pruning_gives_room_back(tmp_path: Path) -> None:
     left = {found.key for found in find_entries(tmp_path)}
     assert left < {key(n) for n in range(400)} and key(0) not in left
     assert not any(check_entries(tmp_path, keep=False))
+
+
+def test_a_value_that_is_replaced_takes_no_more_room(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path, warn=pytest.fail)
+    for n in range(50):
+        store.put(KEY, bytes([n]) * 5000)
+    assert SQLITE.execute(tmp_path, "SELECT count(*) FROM payloads") == [(1,)]
 
 
 def test_sizes_are_those_of_the_disk(tmp_path: Path) -> None:
