@@ -160,10 +160,11 @@ def _key(engine: Engine, bitcode: bytes, target: Target) -> str:
         raise BuildError(f"a module is given as bitcode, in bytes, not as {type(bitcode).__name__}")
     if bitcode[:4] not in _MAGICS:
         raise BuildError(
-            "not LLVM bitcode; of text, it is llvmlite.binding.parse_assembly(text).as_bitcode()"
+            "not LLVM bitcode; llvmlite.binding.parse_assembly(text).as_bitcode() makes it of text"
         )
-    # Bitcode never begins like that, so no build's key is the same.
-    return key.compute_key(engine.identity, _options(target), b"embed %d\0" % SCHEMA + bitcode)
+    # Bitcode never begins like that, so no build's key is the same. llvmlite prepares it for any engine.
+    head = f"embed {SCHEMA} {llvm.Llvmlite().identity}\0".encode()
+    return key.compute_key(engine.identity, _options(target), head + bitcode)
 
 
 def _options(target: Target) -> key.Options:

@@ -68,11 +68,13 @@ def test_each_field_of_a_target_is_in_the_key(name: str) -> None:
     assert compute_key(bitcode(SQUARE), replace(TARGET, **other)) != compute_key(bitcode(SQUARE), TARGET)
 
 
-def test_which_llvm_is_in_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = compute_key(bitcode(SQUARE), TARGET)
+@pytest.mark.parametrize("which", ["llvmlite", "auto"])
+def test_which_llvm_is_in_the_key(monkeypatch: pytest.MonkeyPatch, which: str) -> None:
+    target = replace(TARGET, llvm=which)
+    before = compute_key(bitcode(SQUARE), target)
     other = key.Compiler("22.1.9", "0.50", "1")
     monkeypatch.setattr(llvm.Llvmlite, "identity", other)
-    assert compute_key(bitcode(SQUARE), TARGET) != before
+    assert compute_key(bitcode(SQUARE), target) != before
 
 
 def test_no_builds_key_is_the_same() -> None:
@@ -188,9 +190,11 @@ def test_an_object_runs(which: str) -> None:
 
 
 def test_a_module_is_optimised_for_its_target() -> None:
-    """As if it had named the target itself."""
-    named = f'target triple = "{TARGET.triple}"\n{SQUARE}'
-    made = [compile_with_cache(bitcode(text), TARGET, DictStore()).object for text in (SQUARE, named)]
+    """As if it had named the target itself: where the second field is depends on the layout."""
+    field = "define ptr @f(ptr %p) {\n  %q = getelementptr {i8, i64}, ptr %p, i32 0, i32 1\n  ret ptr %q\n}\n"
+    layout = llvm.data_layout(embed._options(TARGET))
+    named = f'target datalayout = "{layout}"\ntarget triple = "{TARGET.triple}"\n{field}'
+    made = [compile_with_cache(bitcode(text), TARGET, DictStore()).object for text in (field, named)]
     assert made[0] == made[1]
 
 

@@ -72,7 +72,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 DAMAGE = ("flip", "cut", "zeros", "rubbish", "page", "log", "folder", "loop", "gone")
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_a_damaged_database_is_misses_and_one_line(whole: Path, tmp_path: Path, data: st.DataObject) -> None:
     root = tmp_path / "cache"
