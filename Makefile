@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Programs that `make torture` generates.
 N ?= 100
+# Builds that it kills.
+KILLS ?= 10000
 
 .PHONY: test demo bench torture setup clean
 
@@ -26,6 +28,10 @@ bench: setup $(VENV)/.test
 torture: setup $(VENV)/.test
 	$(BIN)/python tests/torture.py $(N)
 	$(BIN)/python tests/torture.py $(N) --edits
+	$(BIN)/python tests/kills.py $(KILLS)
+	$(BIN)/python tests/kills.py $(N) --signal INT
+	$(BIN)/python tests/kills.py $(N) --signal TERM
+	$(BIN)/python tests/torture.py $(N) --faults
 
 setup:
 	@PYTHON=$(PYTHON) sh tests/setup.sh

@@ -13,6 +13,7 @@ import re
 import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import PurePath
 from typing import Final
@@ -65,7 +66,10 @@ def find_bodies(
     Where exported functions may be replaced at run time they are inlined in their own file only, which
     is what clang does.
     """
-    packs = [_Pack(module.label, engine.identity, options, store) for module in program.modules]
+    packs = [
+        _Pack(m.label, engine.identity, replace(options, relative=m.debug is not None), store)
+        for m in program.modules
+    ]
     # A function is looked for in all of them: one more file may take over what others share with it.
     kept = {digest: text for pack in packs for digest, text in pack.stored.items()}
 
@@ -86,7 +90,8 @@ def find_bodies(
             number_module(engine.simplify(text.text, options)) if known is None else str(known, "latin-1")
         )
         mentions = _mentions_printed(result, text.bindings)
-        made = CleanUp(digest, _lines(result), pack_pairs(text.bindings), pack(mentions))
+        places = text.places.pack()
+        made = CleanUp(digest, _lines(result), pack_pairs(text.bindings), pack(mentions), places)
         return made, (result if known is None else None)
 
     def add(unit: Unit, made: CleanUp, text: memoryview | bytes) -> None:
@@ -99,6 +104,8 @@ def find_bodies(
             mentions=made.mentions,
             printed=partial(str, text, "latin-1"),
             bindings=made.bindings,
+            places=made.places,
+            label=source.module.label,
             heat=_heat(source.module, entity),
         )
 
@@ -108,7 +115,7 @@ def find_bodies(
                 continue
             source = program.source(unit.module)
             entity = source.module.entities[unit.tokens[0]]
-            lines = entity.text.count("\n")
+            lines = entity.text.count("\n") - entity.text.count(_DEBUG_RECORD)
             if lines > CLEANED_LINES:
                 program.bodies[unit.name] = Body(
                     lines=_cost(source.module, entity, lines * _LEFT_LINES),
@@ -276,6 +283,9 @@ def _cost(module: Module, entity: Entity, lines: float) -> int:
 _FREE_INTRINSICS: Final = (
     "lifetime|assume|dbg|experimental\\.noalias|expect|is\\.constant|launder|strip|invariant|objectsize"
 )
+#: What debug information adds to a function: records on lines of their own, and locations.
+_DEBUG_RECORD: Final = "\n    #dbg_"
+_DESCRIBED: Final = re.compile(r"\n    #dbg_.*|, !dbg !\d+", re.ASCII)
 _FREE_LINE: Final = re.compile(
     r"\n(?:[-\w.$]+:.*|  (?:%\S+ = (?:alloca|phi|freeze) .*|unreachable|br label .*"
     rf"|(?:%\S+ = )?(?:tail )?call [^@\n]*@llvm\.(?:{_FREE_INTRINSICS}).*"
@@ -288,6 +298,8 @@ def _lines(text: str) -> int:
     """The lines of a printed unit's function that inlining it would add."""
     start = text.index("\ndefine ")
     body = text[start : text.index("\n}\n", start) + 1]
+    if " !dbg " in body:
+        body = _DESCRIBED.sub("", body)
     return body.count("\n") - 1 - len(_FREE_LINE.findall(body))
 
 

@@ -43,6 +43,7 @@ from nativecache.aot.spool import Spool
 from nativecache.aot.verify import Mismatch, Verifier
 from nativecache.cache.entry import Entry
 from nativecache.cache.facts import Fact
+from nativecache.linker.dwarf import find_sites
 from nativecache.linker.elf import linkage
 from nativecache.linker.errors import BadObject
 from nativecache.linker.libraries import Libraries, scan_libraries
@@ -158,7 +159,8 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         loaded = load(request.inputs, sources, request.store, threads=request.threads)
     # Find the entities in the printed text.
     with clock.phase("index"):
-        modules = index(loaded.texts)
+        # What is not an object is no place to put lines into.
+        modules, directory = index(loaded.texts, relative=request.emit not in ("asm", "bitcode"))
         files = [assembler_reads(text) for _, text in loaded.texts]
         loaded = replace(loaded, texts=())  # the index has all of them, in pieces
     # Agree on one target for all of them.
@@ -169,6 +171,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         program.interposable = request.emit == "shared"
         program.separate = request.emit == "archive"
         program.wrapped = wrapped_symbols(request.link_options)
+        program.directory = directory
     # Cut it into units.
     with clock.phase("partition"):
         units = partition(program, final=final)
@@ -177,7 +180,10 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     limits = _limits(request)
     # What each input's units meant and became in earlier builds.
     with clock.phase("memo"):
-        memos = [Memo(m.label, engine.identity, options, request.store) for m in modules]
+        memos = [
+            Memo(m.label, engine.identity, replace(options, relative=m.debug is not None), request.store)
+            for m in modules
+        ]
         context = value_digest((options, limits, final, program.interposable, program.separate, files))
         meanings = Meanings(program, context, memos, longest=longest_import(program, limits))
     # Clean each function up alone, so that callees worth inlining can be told and carried.
@@ -219,6 +225,8 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         units=units,
         objects=work.objects,
         bindings=work.bindings,
+        places=work.places,
+        sites=work.sites,
         native_before=loaded.native_before,
         native_after=loaded.native_after,
         cplusplus=loaded.cplusplus or "__gxx_personality_v0" in _mentioned(modules),
@@ -457,6 +465,11 @@ def _undefined(entry: Entry) -> list[str]:
     return names  # type: ignore[no-any-return]
 
 
+def _sites(entry: Entry) -> str:
+    """Where lines go in an object, packed."""
+    return str(entry.meta.get("sites", ""))
+
+
 class _Work:
     """Follows the program from its roots: keys units, looks them up, compiles what is missing."""
 
@@ -484,10 +497,12 @@ class _Work:
         self.clock, self.progress, self.threads = clock, progress, request.threads
         self.objects = Spool()
         self.bindings: dict[int, str] = {}  # packed, of the units with objects
+        self.places: dict[int, str] = {}  # packed, of those with debug information
+        self.sites: dict[int, str] = {}  # packed
         self.keys: dict[int, str] = {}
         self.seen: set[int] = set()
         self.needed: deque[int] = deque()  # reached, and not yet looked at
-        self.waiting: dict[str, list[tuple[int, str]]] = defaultdict(list)  # by key
+        self.waiting: dict[str, list[tuple[int, KeyedUnit]]] = defaultdict(list)  # by key
         self.ready: dict[str, tuple[int, str]] = {}  # what this build compiled: the unit, its undefined names
         self.queued = 0  # bytes of bitcode that waits to be compiled
         self.compiled: list[Compiled] = []
@@ -526,7 +541,7 @@ class _Work:
 
     # In the workers: these see only what is passed to them and the program as it was when forked.
 
-    def _key(self, index: int) -> tuple[KeyedUnit, bytes, tuple[float, float]]:
+    def _key(self, index: int, real_lines: bool) -> tuple[KeyedUnit, bytes, tuple[float, float]]:
         start = time.process_time()
         options = self.options_of(self.units[index])
         layout = self.program.modules[self.units[index].module].datalayout
@@ -538,24 +553,41 @@ class _Work:
             final=self.final,
             limits=self.limits,
             keep_types=options.output == "bitcode",
+            real_lines=real_lines,
         )
         middle = time.process_time()
         bitcode = self.engine.unit_bitcode(text.text)
+        options = replace(options, relative=text.relative)
         key = compute_key(self.engine.identity, options, bitcode, assembler_reads(text.text))
-        keyed = KeyedUnit(key, text.own, pack_pairs(text.bindings), text.imported)
+        keyed = KeyedUnit(
+            key,
+            text.own,
+            pack_pairs(text.bindings),
+            text.imported,
+            places=text.places.pack(),
+            relative=text.relative,
+        )
         return keyed, bitcode, (middle - start, time.process_time() - middle)
 
-    def _compile(self, bitcode: bytes, options: Options) -> tuple[bytes, list[str], list[str], float]:
+    def _compile(
+        self, bitcode: bytes, options: Options
+    ) -> tuple[bytes, list[str], list[str], str | None, float]:
         start = time.process_time()
         output = self.engine.emit(bitcode, options)
         defined, undefined = linkage(output) if options.output == "object" else ([], [])
-        return output, defined, undefined, (time.process_time() - start) * 1000
+        sites: str | None = ""
+        if options.relative:
+            try:
+                sites = find_sites(output).pack()
+            except BadObject:
+                sites = None  # nowhere to put lines: it takes real ones
+        return output, defined, undefined, sites, (time.process_time() - start) * 1000
 
     # In the driver.
 
-    def options_of(self, unit: Unit) -> Options:
+    def options_of(self, unit: Unit, *, relative: bool = False) -> Options:
         """Data has nothing to optimise, and a pass might drop what other units need."""
-        return self.options if unit.is_function else replace(self.options, optimize=False)
+        return replace(self.options, optimize=self.options.optimize and unit.is_function, relative=relative)
 
     def _need(self, index: int) -> None:
         if index not in self.seen:
@@ -569,12 +601,20 @@ class _Work:
             unit = self.units[index]
             meaning = None
             if self._has_meaning(unit):
-                meaning = self.meanings.unit(unit.module, unit.tokens, imports=True)
+                meaning = self._meaning(unit)
                 known = self.memos[unit.module].unit(meaning)
                 if known and known.meanings == self._imported(known):
                     self._use(index, known, None)
                     continue
-            self.pool.submit(Job("key", (index, meaning), (index,)), priority=_KEYS_FIRST)
+            self._submit_key(index, meaning)
+
+    def _submit_key(self, index: int, meaning: bytes | None, *, real_lines: bool = False) -> None:
+        self.pool.submit(Job("key", (index, meaning), (index, real_lines)), priority=_KEYS_FIRST)
+
+    def _meaning(self, unit: Unit) -> bytes:
+        if unit.kind == "types":
+            return self.meanings.types(unit.module)
+        return self.meanings.unit(unit.module, unit.tokens, imports=True)
 
     def _has_meaning(self, unit: Unit) -> bool:
         """Whether the unit's meaning tells all that it is made from.
@@ -584,7 +624,7 @@ class _Work:
         """
         if unit.kind == "function":
             return not self.limits.lines or self.program.body(unit.module, unit.tokens[0]) is not None
-        return unit.kind == "data"
+        return unit.kind in ("data", "types")
 
     def _imported(self, unit: KeyedUnit) -> bytes:
         return digest(*map(self.meanings.body, unit.imported))
@@ -599,7 +639,7 @@ class _Work:
         self.clock.add("key", 0.0, key_cpu)
         if self.verifier.is_recorded_wrong(index, self._label(index), keyed.key):
             unit = self.units[index]
-            meaning = self.meanings.unit(unit.module, unit.tokens, imports=True)  # to be recorded again
+            meaning = self._meaning(unit)  # to be recorded again
         if meaning is not None:
             memo = self.memos[self.units[index].module]
             memo.add_unit(meaning, replace(keyed, meanings=self._imported(keyed)))
@@ -610,13 +650,13 @@ class _Work:
         key = self.keys[index] = keyed.key
         self.own[self.units[index].name] = keyed.own
         if key in self.waiting:
-            self.waiting[key].append((index, keyed.bindings))
+            self.waiting[key].append((index, keyed))
             self.shared += 1
             return
         if key in self.ready:
             self.shared += 1
             first, undefined = self.ready[key]
-            self._take(index, self.objects[first], unpack(undefined), keyed.bindings)
+            self._take(index, self.objects[first], unpack(undefined), keyed, self.sites.get(first, ""))
             return
         start = time.perf_counter()  # a tenth of what asking for processor time would take
         entry = self.store.load(key)
@@ -625,21 +665,22 @@ class _Work:
         sampled = entry is not None and self.verifier.samples(key)
         if entry is not None and not sampled:
             self.saved += float(entry.meta.get("milliseconds", 0))  # type: ignore[arg-type]
-            self._take(index, entry.payload, _undefined(entry), keyed.bindings)
+            self._take(index, entry.payload, _undefined(entry), keyed, _sites(entry))
             return
         if bitcode is None:
             if sampled:
                 self.verifier.expect(index, key)
-            self.pool.submit(Job("key", (index, None), (index,)), priority=_KEYS_FIRST)
+            self._submit_key(index, None)
             return
-        self.waiting[key].append((index, keyed.bindings))
+        self.waiting[key].append((index, keyed))
         if entry is not None:
             self.verifier.hold(entry, bitcode)
         else:
             self.missing += 1
             self.missed[self.record.why_missed(self.units[index].name, key)] += 1
         self.queued += len(bitcode)
-        job = Job("compile", (index, key), (bitcode, self.options_of(self.units[index])))
+        options = self.options_of(self.units[index], relative=keyed.relative)
+        job = Job("compile", (index, key), (bitcode, options))
         self.pool.submit(job, priority=len(bitcode) + (2 * _KEYS_FIRST if self.queued > _QUEUE else 0))
 
     def _made(self, done: Done) -> None:
@@ -650,14 +691,21 @@ class _Work:
             for waiter, _ in waiting:
                 self._fail(waiter, done.error)
             return
-        output, defined, undefined, milliseconds = done.result
+        output, defined, undefined, sites, milliseconds = done.result
+        if sites is None:
+            for waiter, _ in waiting:
+                # Not to be remembered: what it means does not tell its lines.
+                self._submit_key(waiter, None, real_lines=True)
+            return
         meta = {"defined": defined, "undefined": undefined, "milliseconds": round(milliseconds, 3)}
+        if sites:
+            meta["sites"] = sites
         entry = Entry(key, output, meta)
         hit = self.verifier.compare(self._label(index), entry)
         entry = hit or entry
         self.ready[key] = index, pack(_undefined(entry))
-        for waiter, bindings in waiting:
-            self._take(waiter, entry.payload, _undefined(entry), bindings)
+        for waiter, keyed in waiting:
+            self._take(waiter, entry.payload, _undefined(entry), keyed, _sites(entry))
         if hit is not None:
             return
         with self.clock.phase("store"):
@@ -669,11 +717,16 @@ class _Work:
         if self.progress:
             self.progress(len(self.compiled), self.missing)
 
-    def _take(self, index: int, output: bytes, undefined: Iterable[str], bindings: str) -> None:
+    def _take(
+        self, index: int, output: bytes, undefined: Iterable[str], keyed: KeyedUnit, sites: str
+    ) -> None:
         """Keeps a unit's object and follows what it leaves undefined."""
         self.objects.put(index, output)
-        self.bindings[index] = bindings
-        names = unpack_pairs(bindings)
+        self.bindings[index] = keyed.bindings
+        if sites:
+            self.sites[index] = sites
+            self.places[index] = keyed.places
+        names = unpack_pairs(keyed.bindings)
         for name in undefined:
             for target in self.defined_in.get(names.get(name, name), ()):
                 self._need(target)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -31,6 +33,37 @@ _WHOLE_FILE: Final = re.compile(
     r"|-ftest-coverage|-fauto-profile|-fxray|-pg\b|-finstrument|-fmemory-profile|-mllvm|-Xclang|-fplugin|-fpass-plugin"
     r"|-gsplit-dwarf|-fbasic-block|-fsplit-machine|-fthin-link|-fembed-bitcode|-femulated-tls|-fsplit-stack"
 )
+
+
+class Running:
+    """Compilers at work for several threads, so that another one can end them all."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._children: set[subprocess.Popen[bytes]] = set()
+        self._ended = False
+
+    def run(self, command: list[str]) -> tuple[int, bytes]:
+        """The exit status of a command, and what it said. Raises OSError where it cannot be run."""
+        with self._lock:
+            if self._ended:
+                return -signal.SIGKILL, b""
+            child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+            self._children.add(child)
+        with child:
+            said = b"".join(child.communicate())
+        with self._lock:
+            self._children.remove(child)
+        return child.returncode, said
+
+    def end(self) -> None:
+        """Kills those at work, and lets none begin any more."""
+        with self._lock:
+            self._ended = True
+            for child in self._children:
+                child.kill()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,27 +137,41 @@ def _base(clang: Clang, source: Path) -> list[str]:
 
 
 def emit_ir(
-    clang: Clang, source: Path, level: int, flags: Sequence[str], scratch: Path, depfile: Path | None = None
+    clang: Clang,
+    source: Path,
+    level: int,
+    flags: Sequence[str],
+    scratch: Path,
+    depfile: Path | None = None,
+    running: Running | None = None,
 ) -> tuple[bytes, str]:
     """Printed IR of a source file as the front end makes it for -O`level`, and clang's warnings.
 
-    `depfile` is to name the files that were read. Raises BuildError with clang's own messages.
+    `depfile` is to name the files that were read, `running` may end clang. Raises BuildError with
+    clang's own messages.
     """
     command = [*_base(clang, source), f"-O{level}", *flags, *_depfile_flags(depfile)]
     command += ["-Xclang", "-disable-llvm-passes"]
     # Through a file: zig's clang takes `-o -` for a file's name.
-    messages = _run([*command, "-S", "-emit-llvm", "-o", os.fspath(scratch), os.fspath(source)], source)
+    command += ["-S", "-emit-llvm", "-o", os.fspath(scratch), os.fspath(source)]
+    messages = _run(command, source, running)
     data = scratch.read_bytes()
     scratch.unlink()
     return data, messages
 
 
 def compile_whole(
-    clang: Clang, source: Path, level: int, flags: Sequence[str], scratch: Path, depfile: Path | None = None
+    clang: Clang,
+    source: Path,
+    level: int,
+    flags: Sequence[str],
+    scratch: Path,
+    depfile: Path | None = None,
+    running: Running | None = None,
 ) -> tuple[bytes, str]:
     """A native object of a source file as clang alone makes it, and clang's warnings; else as `emit_ir`."""
     command = [*_base(clang, source), f"-O{level}", *flags, *_depfile_flags(depfile)]
-    messages = _run([*command, "-c", "-o", os.fspath(scratch), os.fspath(source)], source)
+    messages = _run([*command, "-c", "-o", os.fspath(scratch), os.fspath(source)], source, running)
     data = scratch.read_bytes()
     scratch.unlink()
     return data, messages
@@ -193,12 +240,14 @@ def search_path(clang: Clang, source: Path, flags: Sequence[str]) -> SearchPath 
 _TOOLCHAINS: Final = ("/usr/lib/gcc", "/usr/lib/gcc-cross", "/usr/lib64/gcc", "/opt/rh")
 
 
-def _run(command: list[str], source: Path) -> str:
+def _run(command: list[str], source: Path, running: Running | None) -> str:
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        status, said = (running or Running()).run(command)
     except OSError as error:
         raise BuildError(f"{source}: cannot run {command[0]}: {error.strerror}") from None
-    messages = (done.stdout + done.stderr).decode("utf-8", "replace")
-    if done.returncode:
-        raise BuildError(f"{messages.rstrip()}\n{source}: clang ended with status {done.returncode}".lstrip())
+    messages = said.decode("utf-8", "replace")
+    if status == -signal.SIGXFSZ:  # it says forty lines about it, and nowhere why
+        raise BuildError(f"{source}: what clang makes of it is larger than files may be (ulimit -f)")
+    if status:
+        raise BuildError(f"{messages.rstrip()}\n{source}: clang ended with status {status}".lstrip())
     return messages

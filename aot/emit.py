@@ -7,13 +7,14 @@ import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Final
 
 from nativecache.aot import llvm
-from nativecache.aot.errors import BuildError
+from nativecache.aot.debug import Places
+from nativecache.aot.errors import BuildError, temporary_files
 from nativecache.aot.extract import FILE_PLACEHOLDER
 from nativecache.aot.names import unpack_pairs
 from nativecache.aot.partition import Unit
@@ -22,8 +23,10 @@ from nativecache.aot.program import Program
 from nativecache.cache.facts import measure
 from nativecache.linker.archive import MAGIC, stream_archive, write_archive
 from nativecache.linker.driver import LinkJob, find_driver, find_linker, link_image
+from nativecache.linker.dwarf import Sites, restore
 from nativecache.linker.elf import localize, rename_symbols
 from nativecache.linker.errors import BadObject
+from nativecache.linker.interrupt import hold_signals, temporary_folder
 
 PhaseTimer = Callable[[str], AbstractContextManager[None]]
 
@@ -58,6 +61,9 @@ class Image:
     units: tuple[Unit, ...]
     objects: Mapping[int, bytes]
     bindings: Mapping[int, str]
+    #: What lines in objects with debug information stand for, and where they are; both packed.
+    places: Mapping[int, str]
+    sites: Mapping[int, str]
     native_before: tuple[Path, ...]
     native_after: tuple[Path, ...]
     cplusplus: bool
@@ -86,13 +92,13 @@ def write_output(
     if emit == "bitcode":
         with phase("link"):
             return Written(write_file(output, _bitcode(image)))
-    with tempfile.TemporaryDirectory(prefix="nativecache-") as folder:
+    with _temporary_folder() as folder:
         # One member at a time: the objects of a large program are not held in memory.
-        archive = Path(folder) / "ours.a"
+        archive = folder / "ours.a"
         members: list[tuple[str, bytes]] = []
         with phase("rename"):
             if emit in ("exe", "shared"):
-                with archive.open("wb") as file:
+                with temporary_files(), archive.open("wb") as file:
                     stream_archive(_member_names(image), _renamed(image), file)
             else:
                 members = list(zip(_member_names(image), _renamed(image), strict=True))
@@ -136,10 +142,19 @@ def _link(
     return Written(seen_as, programs=programs, reads=() if programs else None)
 
 
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    with ExitStack() as stack:
+        with temporary_files():
+            folder = stack.enter_context(temporary_folder())
+        yield folder
+
+
 def _seen(path: str) -> str:
     return measure("image", (path,))
 
 
+@hold_signals()
 def write_file(path: Path, data: bytes) -> str:
     """Writes a file beside its target and moves it into place. Returns its `image` fact's value.
 
@@ -177,9 +192,30 @@ def _renamed(image: Image) -> Iterator[bytes]:
     for index in image.bindings:
         unit = image.units[index]
         try:
-            yield rename_symbols(image.objects[index], _names(image, index))
+            yield rename_symbols(_placed(image, index), _names(image, index))
         except BadObject as error:
             raise BuildError(f"{unit.name}: this target's objects cannot be renamed: {error}") from None
+
+
+def _placed(image: Image, index: int) -> bytes:
+    """A unit's object, with the lines, checksums and folder of its sources if it has debug information."""
+    sites = image.sites.get(index)
+    if not sites:
+        return image.objects[index]
+    program = image.program
+    unit, debug, places = image.units[index], program.debug, Places.unpack(image.places[index])
+    types = debug[program.modules[unit.module].label].types if unit.kind == "types" else None
+    placed = bytearray(image.objects[index])
+    restore(
+        placed,
+        Sites.unpack(sites),
+        [debug[label].ranges[key] for label, key in places.ranges],
+        types.lines if types else [debug[label].lines[token] for label, token in places.lines],
+        program.checksums(unit.module),
+        program.directory.encode("latin-1"),
+        types.named if types else [debug[label].named[key] for label, key in places.names],
+    )
+    return bytes(placed)
 
 
 def _relocatable(
@@ -193,8 +229,8 @@ def _relocatable(
         for token, entity in module.entities.items()
         if entity.local
     }
-    with tempfile.TemporaryDirectory(prefix="nativecache-") as folder:
-        path = Path(folder) / "merged.o"
+    with _temporary_folder() as folder:
+        path = folder / "merged.o"
         link_image(
             replace(job, output=path, archive=write_archive(members, symbol_index=False), options=()), environ
         )
@@ -223,7 +259,7 @@ def _assembly(image: Image) -> str:
             new = names.get(word[1:-1] if quoted else word)
             if new is None:
                 return word
-            return f'"{new}"' if quoted or not _PLAIN_NAME.fullmatch(new) else new
+            return _quoted(new) if quoted or not _PLAIN_NAME.fullmatch(new) else new
 
         def once(match: re.Match[str]) -> str:
             first = match[1] not in references
@@ -234,6 +270,11 @@ def _assembly(image: Image) -> str:
         text = _ASM_LABEL.sub(lambda m, i=index: f"{m[0]}u{i}_", text)  # type: ignore[misc]
         parts.append(f"# {unit.name}\n" + _PERSONALITY_REFERENCE.sub(once, text))
     return "".join(parts)
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 def _bitcode(image: Image) -> bytes:

@@ -19,6 +19,16 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Final
 
+from nativecache.aot.debug import (
+    ELSEWHERE,
+    IN_NAME,
+    LOCAL_TO,
+    NAMED_LINE,
+    NO_PLACES,
+    RELATIVE,
+    DebugInfo,
+    Places,
+)
 from nativecache.aot.errors import BuildError
 from nativecache.aot.index import (
     INTERPOSABLE,
@@ -40,6 +50,17 @@ from nativecache.aot.library_names import has_meaning
 from nativecache.aot.partition import Unit, is_always_inline, structors
 from nativecache.aot.profile import HOT, WARM
 from nativecache.aot.program import Body, Program, Source, called, copyable, is_decorated
+from nativecache.linker.dwarf import (
+    DIRECTORY_PLACEHOLDER,
+    MAX_NAMES,
+    MAX_RANGES,
+    MIDDLE,
+    REACH,
+    encode,
+    name_line,
+    ordinal,
+    spell_line,
+)
 
 #: The one name a unit's file symbol has until it is renamed to the source file's.
 FILE_PLACEHOLDER: Final = "nc.file"
@@ -75,6 +96,10 @@ class UnitText:
     imported: tuple[str, ...] = ()
     #: A digest of the unit's own definitions, without what they refer to.
     own: str = ""
+    #: What the encoded lines in the text stand for; nothing if there are none, or if the lines are real.
+    places: Places = NO_PLACES
+    #: Whether lines, and what else depends on where the sources are, is to be put into the object.
+    relative: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +128,10 @@ def _alias_type_name(body: str) -> str | None:
     """The name (as printed) in a node that describes a type to alias analysis, unless it has a meaning."""
     found = _ALIAS_TYPE.fullmatch(body)
     return found[1] if found and found[1] not in _KNOWN_ALIAS_TYPES else None
+
+
+class _OutOfRange(Exception):
+    """The unit's lines cannot be encoded: too many ranges, or too long ones."""
 
 
 class _Clash(Exception):
@@ -147,18 +176,39 @@ def extract(
     final: bool,
     limits: ImportLimits = NO_IMPORTS,
     keep_types: bool = False,
+    real_lines: bool = False,
 ) -> UnitText:
     """The unit's IR. Pure: the same program, unit and limits give the same text in any process.
 
     `keep_types`: the text will meet that of other units, so alias analysis must know its types by name.
+    `real_lines`: as they are in the source, for what cannot be patched later.
     """
 
+    if unit.kind == "types":
+        return _write_types(program, unit, triple, datalayout)
+
     def write(limits: ImportLimits) -> UnitText:
-        writer = _Writer(program, unit, final=final, limits=limits, keep_types=keep_types)
+        lines = _RealLines if real_lines else _EncodedLines
+        writer = _Writer(
+            program, unit, final=final, limits=limits, keep_types=keep_types, lines=lines(program)
+        )
         return writer.write(triple, datalayout)
 
     try:
         return write(limits)
+    except _OutOfRange:
+        if real_lines:
+            raise
+        return extract(
+            program,
+            unit,
+            triple=triple,
+            datalayout=datalayout,
+            final=final,
+            limits=limits,
+            keep_types=keep_types,
+            real_lines=True,
+        )
     except _Clash as first:
         # Bodies of other files bring a name that means something else here: do without them, for as long
         # as they do.
@@ -169,11 +219,110 @@ def extract(
         return replace(text, imported=(*text.imported, *first.imported))
 
 
+def _write_types(program: Program, unit: Unit, triple: str, datalayout: str) -> UnitText:
+    debug = program.modules[unit.module].debug
+    assert debug is not None and debug.types is not None
+    head = _head(triple, datalayout)
+    own = hashlib.sha256(debug.types.text.encode("latin-1")).hexdigest()[:16]
+    return UnitText(head + debug.types.text, {}, own=own, relative=debug.relative)
+
+
+def _head(triple: str, datalayout: str) -> str:
+    """What all units begin with."""
+    layout = f'target datalayout = "{datalayout}"\n' if datalayout else ""
+    return f'source_filename = "{FILE_PLACEHOLDER}"\n{layout}target triple = "{triple}"\n'
+
+
+#: A line that counts from the first of a range, given by key or by the scope that follows.
+_RELATIVE_LINE: Final = re.compile(
+    rf"(-?\d+){RELATIVE}(?:{RELATIVE}([^{RELATIVE}]*){RELATIVE}|((?:, column: \d+)?, scope: )(!\d+))",
+    re.ASCII,
+)
+_LOCAL_SCOPE: Final = re.compile(rf"{LOCAL_TO}([^{LOCAL_TO}]*){LOCAL_TO}")
+_ATTACHED: Final = re.compile(r", !dbg (!\d+)", re.ASCII)
+
+
+class _EncodedLines:
+    """Lines as numbers that say nothing of where the function stands. See linker/dwarf.py."""
+
+    def __init__(self, _program: Program) -> None:
+        self._ranges: dict[tuple[str, str], int] = {}
+        self._lines: dict[tuple[str, str], int] = {}
+        self._names: dict[tuple[str, str], int] = {}
+
+    @property
+    def places(self) -> Places:
+        return Places(tuple(self._ranges), tuple(self._lines), tuple(self._names))
+
+    def line(self, label: str, key: str, offset: int) -> int:
+        """A line by its distance from the first of a range."""
+        number = self._ranges.setdefault((label, key), len(self._ranges))
+        if number >= MAX_RANGES or abs(offset) >= REACH:
+            raise _OutOfRange
+        return encode(number, offset)
+
+    def declared(self, label: str, token: str) -> int:
+        """The line of a declaration."""
+        number = self._lines.setdefault((label, token), len(self._lines))
+        if number >= MIDDLE:
+            raise _OutOfRange
+        return ordinal(number)
+
+    def named(self, label: str, key: str) -> str:
+        """A line that is part of a name."""
+        number = self._names.setdefault((label, key), len(self._names))
+        if number >= MAX_NAMES:
+            raise _OutOfRange
+        return name_line(number)
+
+    def finish(self, text: str) -> str:
+        return text
+
+
+class _RealLines:
+    """Lines, checksums and the folder as they are in the source."""
+
+    places = NO_PLACES
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+
+    def line(self, label: str, key: str, offset: int) -> int:
+        return self._debug(label).ranges[key] + offset
+
+    def declared(self, label: str, token: str) -> int:
+        return self._debug(label).lines[token]
+
+    def named(self, label: str, key: str) -> str:
+        return spell_line(self._debug(label).named[key])
+
+    def _debug(self, label: str) -> DebugInfo:
+        found = self._program.debug[label]
+        assert found is not None
+        return found
+
+    def finish(self, text: str) -> str:
+        """The text without placeholders."""
+        text = text.replace(DIRECTORY_PLACEHOLDER, self._program.directory)
+        for debug in self._program.debug.values():
+            for placeholder, real in debug.checksums.items():
+                text = text.replace(placeholder.hex(), real.hex())
+        return text
+
+
 class _Writer:
     def __init__(
-        self, program: Program, unit: Unit, *, final: bool, limits: ImportLimits, keep_types: bool
+        self,
+        program: Program,
+        unit: Unit,
+        *,
+        final: bool,
+        limits: ImportLimits,
+        keep_types: bool,
+        lines: _EncodedLines | _RealLines,
     ) -> None:
         self.program = program
+        self.lines = lines
         self.unit = unit
         self.final = final
         self.limits = limits
@@ -208,6 +357,14 @@ class _Writer:
         self.functions: list[str] = []
         self.metadata: list[str] = []
         self.compile_units: list[str] = []
+        #: What is written into metadata once all is known: lists of compile units, sizes of types.
+        self.globals: dict[str, list[str]] = {}
+        self.imports: dict[str, list[str]] = {}
+        self.sizes: dict[str, str] = {}
+        self.debug_nodes: dict[tuple[str, str], str] = {}  # by module and token
+        self.statics: dict[tuple[int, str], str] = {}  # nodes of static variables, by module and token
+        #: Scopes that types may be in as they are: the unit's own.
+        self.own_scopes: set[str] = set()
 
     def write(self, triple: str, datalayout: str) -> UnitText:
         unit, program = self.unit, self.program
@@ -229,15 +386,14 @@ class _Writer:
         self._drain()
         named = self._write_libraries(source)
         flags = self._write_flags(source)
+        self._complete_metadata()
         named += [f"!llvm.dbg.cu = !{{{', '.join(self.compile_units)}}}\n"] if self.compile_units else []
         if flags:
             named.append(f"!llvm.module.flags = !{{{', '.join(flags)}}}\n")
         asm = [f'module asm "{line}"\n' for line in module.asm] if unit.has_asm else []
         text = "".join(
             [
-                f'source_filename = "{FILE_PLACEHOLDER}"\n',
-                f'target datalayout = "{datalayout}"\n' if datalayout else "",
-                f'target triple = "{triple}"\n',
+                _head(triple, datalayout),
                 *asm,
                 self.numbered_types,
                 *[f"{name} = type {body}\n" for body, name in self.types.items()],
@@ -249,17 +405,62 @@ class _Writer:
                 *self.metadata,
             ]
         )
-        return UnitText(text, self.bindings, tuple(self.imported), own)
+        text = self.lines.finish(text)
+        relative = any(debug.relative for debug in program.debug.values())
+        return UnitText(
+            text,
+            self.bindings,
+            tuple(self.imported),
+            own,
+            self.lines.places,
+            relative and bool(self.compile_units) and isinstance(self.lines, _EncodedLines),
+        )
 
     def _define(self, source: Source, entity: Entity, calls: frozenset[str]) -> None:
         pinned = entity.token in source.pinned
         if not self.numbered_types:
             self.numbered_types = self._rewrite(source, source.module.numbered_types)
         text = definition(normalized(entity, source.module), keep_comdat=not self.final, pinned=pinned)
+        if entity.kind == "function":
+            self.own_scopes.update(_HEADER_NODE.findall(text.partition("\n")[0]))
         self._emit(entity, self._rewrite(source, text, calls, 1))
+        self._describe(source, entity)
 
     def _emit(self, entity: Entity, text: str) -> None:
         (self.functions if entity.kind == "function" else self.variables).append(text)
+
+    def _describe(self, source: Source, entity: Entity) -> None:
+        """Has compile units list what describes a variable, or the static variables of a function."""
+        debug = source.module.debug
+        if debug is None:
+            return
+        known = self.maps[id(source.module)]
+        if entity.kind == "variable":
+            for node in _ATTACHED.findall(entity.text):
+                self._list(source, debug, node)
+        for variable, node in debug.statics.get(entity.token, ()):
+            self._list(source, debug, node)
+            if variable in known:  # else nothing in the unit uses it, and it may be gone
+                self.statics[id(source.module), variable] = self._token(source, node)
+
+    def _list(self, source: Source, debug: DebugInfo, node: str) -> None:
+        if unit := debug.units.get(node):
+            listed = self.globals.setdefault(self._token(source, unit), [])
+            number = self._token(source, node)
+            if number not in listed:
+                listed.append(number)
+
+    def _token(self, source: Source, token: str) -> str:
+        """A token of the source's in the unit."""
+        known = self.maps.setdefault(id(source.module), {})
+        if token not in known:
+            known[token] = self._resolve(source, token, 0, None)
+        return known[token]
+
+    def _described(self, source: Source, token: str, text: str) -> str:
+        """A variable's text with the node that describes it as a function's static one."""
+        node = self.statics.get((id(source.module), token))
+        return f"{text[:-1]}, !dbg {node}\n" if node else text
 
     def _drain(self) -> None:
         while self.hot or self.queue:
@@ -273,6 +474,8 @@ class _Writer:
         resolved with that, what it only mentions with its negative.
         """
         known = self.maps.setdefault(id(source.module), {})
+        if RELATIVE in text:
+            text = self._place(source, text)
         pieces = _split_shared(text) if len(text) < SHARED_TEXT else _split(text)
         counts = source.module.profile.call_counts(text) if level and " !prof " in text else {}
         for token in pieces.different:
@@ -282,6 +485,20 @@ class _Writer:
         parts = pieces.parts.copy()
         parts[1::2] = map(known.__getitem__, pieces.tokens)
         return "".join(parts)
+
+    def _place(self, source: Source, text: str) -> str:
+        """The text with encoded lines."""
+        debug, label, line = source.module.debug, source.label, self.lines.line
+        assert debug is not None
+        scopes = debug.scopes
+
+        def encoded(match: re.Match[str]) -> str:
+            offset, key, between, scope = match.groups()
+            if key is None:
+                return f"{line(label, scopes[scope], int(offset))}{between}{scope}"
+            return str(line(label, key, int(offset)))
+
+        return _RELATIVE_LINE.sub(encoded, text)
 
     def _resolve(self, source: Source, token: str, level: int, count: int | None) -> str:
         match token[0]:
@@ -364,7 +581,8 @@ class _Writer:
 
         def emit() -> None:
             text = entity.text.replace(" = internal ", " = private ", 1)
-            self.variables.append(self._rewrite(source, text))
+            self.variables.append(self._described(source, entity.token, self._rewrite(source, text)))
+            self._describe(source, entity)
 
         self.queue.append(emit)
         return new
@@ -385,7 +603,8 @@ class _Writer:
             self.imported.append(final)
             self._write_body(body.source, body.entity, final, body.calls, level + 1)
         elif not (level < 0 and self.folds and self._show_constant(final)):
-            self._emit(entity, self._rewrite(source, declaration(entity, source.module)))
+            text = self._rewrite(source, declaration(entity, source.module))
+            self._emit(entity, self._described(source, entity.token, text))
 
     def _show_constant(self, final: str) -> bool:
         """Writes the contents of a short constant, so that code can fold loads from it."""
@@ -402,7 +621,8 @@ class _Writer:
             return False
         self.maps.setdefault(id(source.module), {})[entity.token] = self.symbols[final]
         text = definition(entity, keep_comdat=False, linkage="available_externally")
-        self._emit(entity, self._rewrite(source, text))
+        text = self._rewrite(source, _ATTACHED.sub("", text))
+        self._emit(entity, self._described(source, entity.token, text))
         return True
 
     def _may_import(self, body: Body, limit: float) -> bool:
@@ -421,6 +641,7 @@ class _Writer:
         known[entity.token] = self.symbols[final]
         text = definition(normalized(entity, source.module), keep_comdat=False, linkage=linkage)
         self._emit(entity, self._rewrite(source, text, calls, level))
+        self._describe(source, entity)
 
     # Types, attribute groups, metadata, comdats
 
@@ -454,14 +675,62 @@ class _Writer:
                 self.nodes[text] = f"!{self._number('metadata')}"
                 self.metadata.append(f"{self.nodes[text]} = {text}\n")
             return self.nodes[text]
+        debug = source.module.debug
+        # Texts that were made from one module share its nodes.
+        if debug is not None and (known := self.debug_nodes.get((source.label, token))):
+            return known
         new = f"!{self._number('metadata')}"
+        if debug is not None:
+            self.debug_nodes[source.label, token] = new
+            body = self._place_node(source, debug, token, body)
         if "!DICompileUnit(" in body:
             self.compile_units.append(new)
-            if self.unit.kind != "data":
+            if debug is not None:
+                self.maps[id(source.module)][token] = new
+                self.imports[new] = [self._token(source, node) for node in debug.imports.get(token, ())]
+            elif self.unit.kind != "data":
                 # The lists name every type and global of the file.
                 body = _UNIT_LISTS.sub("", body)
         self.queue.append(lambda: self.metadata.append(f"{new} = {self._rewrite(source, body)}\n"))
         return new
+
+    def _place_node(self, source: Source, debug: DebugInfo, token: str, body: str) -> str:
+        """A node's text with what depends on the unit it is in."""
+        if held := debug.sizes.get(token):
+            known = self.maps[id(source.module)]
+            declared, size = held
+            if declared not in known:
+                known[declared] = self._node(source, declared)
+            self.sizes[known[declared]] = size
+        if ELSEWHERE in body:
+            place = debug.declared.get(token, (source.label, token))
+            body = body.replace(ELSEWHERE, str(self.lines.declared(*place)))
+        if IN_NAME in body:
+            body = NAMED_LINE.sub(lambda m: self.lines.named(source.label, m[1]), body)
+        if LOCAL_TO in body:
+
+            def scope(match: re.Match[str]) -> str:
+                own, declaration = debug.owners[match[1]]
+                return own if own in self.own_scopes else declaration
+
+            body = _LOCAL_SCOPE.sub(scope, body)
+        return body
+
+    def _complete_metadata(self) -> None:
+        """Writes the lists of compile units, and the sizes of types that variables hold."""
+        added = {
+            unit: "".join(
+                f", {name}: !{{{', '.join(nodes)}}}"
+                for name, nodes in (("globals", self.globals.get(unit)), ("imports", self.imports.get(unit)))
+                if nodes
+            )
+            for unit in self.compile_units
+        }
+        added.update((node, f", size: {size}") for node, size in self.sizes.items())
+        if added:
+            for at, line in enumerate(self.metadata):
+                if more := added.get(line[: line.index(" ")]):
+                    self.metadata[at] = f"{line[:-2]}{more})\n"
 
     def _rename_alias_type(self, name: str, text: str) -> str:
         """A type's node under a name that tells it from others and nothing else.
@@ -526,6 +795,8 @@ class _Writer:
         return flags
 
 
+#: What describes a function, in its header.
+_HEADER_NODE: Final = re.compile(r" !dbg (!\d+)", re.ASCII)
 #: Inline asm that defines symbols: a copy would define them twice.
 _ASM_DEFINITION: Final = re.compile(r"\.(?:globa?l|weak|set|equ|macro)\b")
 
@@ -553,7 +824,7 @@ def importable_constant(entity: Entity) -> bool:
         and not entity.thread_local
         # C++'s type information says how long the type's name is.
         and not entity.token.startswith("@_ZTI")
-        and _nameless_length(entity.text) <= CONSTANT_TEXT
+        and _nameless_length(_ATTACHED.sub("", entity.text)) <= CONSTANT_TEXT
         and not entity.has_block_address
     )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,14 +16,16 @@ from nativecache.aot.clang import (
     C_LIKE,
     NEWEST,
     Clang,
+    Running,
     compile_whole,
     compiles_whole,
     emit_ir,
     find_clang,
 )
-from nativecache.aot.errors import BuildError
+from nativecache.aot.errors import BuildError, temporary_files
 from nativecache.aot.front_cache import Answer, FrontCache, Question
 from nativecache.aot.request import Request, check
+from nativecache.linker.interrupt import hold_signals, temporary_folder
 
 _ASSEMBLY: Final = frozenset((".s", ".S"))
 _NATIVE_NAME: Final = re.compile(r"\.(?:o|obj|lo|a|so(?:\.[\d.]+)?)$")
@@ -72,8 +74,9 @@ def unreadable(path: Path) -> str | None:
 class Run:
     """A run of clang for one source file, which may turn out not to be needed."""
 
-    def __init__(self, source: Path, front: FrontEnd, output: Path) -> None:
+    def __init__(self, source: Path, front: FrontEnd, output: Path, running: Running) -> None:
         self.source, self.front, self.clang, self.output = source, front, front.clang, output
+        self._running = running
         self.whole = source.suffix in _ASSEMBLY or compiles_whole(front.flags)
         self.question: Question | None = None
         if front.cache:
@@ -89,7 +92,8 @@ class Run:
 
     def __call__(self) -> Answer:
         front, run = self.front, compile_whole if self.whole else emit_ir
-        return Answer(*run(self.clang, self.source, front.level, front.flags, self.output, self.depfile))
+        where = self.output, self.depfile, self._running
+        return Answer(*run(self.clang, self.source, front.level, front.flags, *where))
 
     def keep(self, answer: Answer) -> None:
         """Keeps what clang said for the next time."""
@@ -103,11 +107,16 @@ class Sources:
     def __init__(self, inputs: Sequence[Path], end: FrontEnd, *, threads: int, outputs: Path) -> None:
         self.end = end
         self._executor = ThreadPoolExecutor(threads)
+        self._running = Running()
         self._runs: dict[int, tuple[Run, Answer | Future[Answer]]] = {}
-        for n, path in enumerate(inputs):
-            if is_source(path) and not unreadable(path):
-                run = Run(path, end, outputs / f"{n}-{path.stem}.o")
-                self._runs[n] = run, run.known() or self._executor.submit(run)
+        try:
+            for n, path in enumerate(inputs):
+                if is_source(path) and not unreadable(path):
+                    run = Run(path, end, outputs / f"{n}-{path.stem}.o", self._running)
+                    self._runs[n] = run, run.known() or self._executor.submit(run)
+        except BaseException:
+            self.close()
+            raise
 
     def results(self) -> Iterator[tuple[int, Run, Answer | BuildError]]:
         """What came of each, by the number of the input, in order; keeps the answers for the next time."""
@@ -124,7 +133,8 @@ class Sources:
             self.end.cache.save()
 
     def close(self) -> None:
-        """Waits for compilers that have begun, lets none begin any more."""
+        """Ends compilers whose answers nobody has waited for, lets none begin any more."""
+        self._running.end()
         self._executor.shutdown(cancel_futures=True)
 
 
@@ -138,8 +148,9 @@ class Front:
     def __init__(self, request: Request) -> None:
         check(request)
         self.start = time.perf_counter()
-        self._scratch = tempfile.TemporaryDirectory(prefix="nativecache-")
-        self.scratch = Path(self._scratch.name)
+        with hold_signals(), temporary_files(), ExitStack() as stack:
+            self.scratch = stack.enter_context(temporary_folder())
+            self._scratch = stack.pop_all()
         self.cache = FrontCache(request.store, request.environ)
         self._error: Exception | None = None
         self._sources: Sources | None = None
@@ -149,15 +160,19 @@ class Front:
                 self._sources = Sources(request.inputs, end, threads=request.threads, outputs=self.scratch)
         except Exception as error:
             self._error = error
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __enter__(self) -> Front:
         return self
 
+    @hold_signals()
     def __exit__(self, *_: object) -> None:
         if self._sources:
             self._sources.close()
         self.cache.__exit__()
-        self._scratch.cleanup()
+        self._scratch.close()
 
     @property
     def sources(self) -> Sources | None:

@@ -30,6 +30,7 @@ from nativecache.aot import clang
 from nativecache.cache.entry import Entry
 from nativecache.cache.facts import Fact, Memo, hold, measure, note, settled
 from nativecache.cache.lookup import EntryStore
+from nativecache.linker.interrupt import hold_signals, ignore_signals
 
 #: Raised whenever a manifest or what a result rests on changes its form.
 SCHEMA: Final = 1
@@ -125,6 +126,7 @@ class FrontCache:
         self._manifests: dict[str, _Manifest] = {}
         self._unsaved: list[tuple[str, Answer]] = []
         self._child = 0
+        self._failure = -1  # where the child writes what it could not do
         self.reads: dict[Fact, None] | None = {}
         self.programs: dict[str, None] = {}
         self.unchanged = 0
@@ -135,6 +137,9 @@ class FrontCache:
     def __exit__(self, *_: object) -> None:
         """Waits until all is stored."""
         if self._child:
+            with open(self._failure, "rb") as failure:
+                if words := os.fsdecode(failure.read()):  # at the latest when the process ends
+                    self._store.warn_once(words)
             with suppress(ChildProcessError):  # whoever started us wants no children waited for
                 os.waitpid(self._child, 0)
             self._child = 0
@@ -215,15 +220,24 @@ class FrontCache:
         if not self._unsaved:
             return
         try:
-            self._child = os.fork()
+            with hold_signals():
+                self._failure, theirs = os.pipe()
+                self._child = os.fork()
+                if self._child == 0:
+
+                    def tell(failure: str) -> None:
+                        os.write(theirs, os.fsencode(failure))
+
+                    try:
+                        ignore_signals()  # what clang took seconds to make is kept
+                        self._store.pass_failures(tell)
+                        self._save_all()
+                    finally:
+                        os._exit(0)
         except OSError:  # no process to be had
             self._save_all()
         else:
-            if self._child == 0:
-                try:
-                    self._save_all()
-                finally:
-                    os._exit(0)
+            os.close(theirs)
         self._unsaved.clear()
 
     def _save_all(self) -> None:

@@ -8,11 +8,14 @@ cannot confuse it because LLVM escapes quotes and line ends in them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Final
 
+from nativecache.aot.debug import DebugInfo, Normaliser, Places, Unsupported, described, find_ambiguous
 from nativecache.aot.profile import Profile
 
 NAME: Final = r'(?:[-a-zA-Z$._][-\w$.]*|"[^"]*"|\d+)'
@@ -48,7 +51,7 @@ _FUNCTION_TAIL: Final = re.compile(
     re.ASCII,
 )
 _SIMPLE_TYPE: Final = re.compile(rf"ptr addrspace\([^)]*\)|%{NAME}|\w+", re.ASCII)
-_ESCAPE: Final = re.compile(r"\\([0-9A-Fa-f]{2})")
+_ESCAPE: Final = re.compile(r"\\(?:([0-9A-Fa-f]{2})|\\)")
 _ASM_STRING: Final = re.compile(r'\basm (?:[a-z]+ )*("[^"]*")')
 _ASM_WORD: Final = re.compile(r"[A-Za-z_.$][\w.$]*")
 
@@ -84,8 +87,8 @@ INTERPOSABLE: Final = frozenset(("weak", "linkonce", "common", "extern_weak"))
 
 
 def unescape(text: str) -> str:
-    """Decodes LLVM's `\\XX` escapes, one character per byte."""
-    return _ESCAPE.sub(lambda m: chr(int(m[1], 16)), text) if "\\" in text else text
+    """Decodes LLVM's `\\XX` escapes, one character per byte, and its doubled backslashes."""
+    return _ESCAPE.sub(lambda m: chr(int(m[1], 16)) if m[1] else "\\", text) if "\\" in text else text
 
 
 def symbol_name(token: str) -> str:
@@ -158,13 +161,16 @@ class Module:
     types: dict[str, str]
     comdats: dict[str, str]
     attributes: dict[str, str]
-    metadata: dict[str, str]
+    metadata: Mapping[str, str]
     named_metadata: dict[str, str]
     asm: tuple[str, ...]
     entities: dict[str, Entity]
     structors: dict[str, tuple[Structor, ...]] = field(default_factory=dict)  # ctors, dtors
     used: dict[str, tuple[str, ...]] = field(default_factory=dict)  # llvm.used, llvm.compiler.used
     declarations: dict[str, str] = field(default_factory=dict)  # made on demand
+    debug: DebugInfo | None = None  # normalised
+    #: The numbered metadata as printed, where it holds debug information.
+    debug_text: str = ""
 
     @cached_property
     def always_inline(self) -> frozenset[str]:
@@ -255,7 +261,11 @@ def index_module(text: str, label: str) -> Module:
         body = text[start:at]
         # Only error messages use it, and every edit above the statement would change it.
         bodies.append(_ASM_PLACE.sub("", body) if not plain and " !srcloc " in body else body)
-    rest = text[at:]
+    rest, nodes, debug = text[at:], "", ""
+    if "\n!llvm.dbg.cu = " in rest and (start := rest.find("\n!0 = ")) >= 0:
+        rest, debug = rest[: start + 1], rest[start + 1 :]  # see normalise
+    else:
+        nodes = rest
     outside.append(rest)
     top = "".join(outside)
 
@@ -282,7 +292,7 @@ def index_module(text: str, label: str) -> Module:
         types=dict(_TYPES.findall(top)),
         comdats=dict(_COMDATS.findall(top)),
         attributes=dict(_ATTRIBUTES.findall(top)),
-        metadata=dict(_METADATA.findall(rest)),
+        metadata=dict(_METADATA.findall(nodes)),
         named_metadata=dict(_NAMED_METADATA.findall(rest)),
         asm=tuple(_MODULE_ASM.findall(top)),
         entities=entities,
@@ -298,7 +308,54 @@ def index_module(text: str, label: str) -> Module:
             name: tuple(dict.fromkeys(references(specials.get(f"@{name}", "").partition(", section")[0])))
             for name in ("llvm.used", "llvm.compiler.used")
         },
+        debug_text=debug,
     )
+
+
+def normalise(
+    modules: Sequence[Module],
+    *,
+    relative: bool = True,
+    directory: str = "",
+    places: Places | None = None,
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Makes debug information slim and relative, or leaves it as it is. Parameters as in debug.py.
+
+    `names`: what symbols stand for, where they are not the program's.
+    """
+    found: dict[int, Normaliser] = {}
+    for i, module in enumerate(modules):
+        with suppress(Unsupported, RecursionError):
+            if module.debug_text:
+                symbols = {node: symbol_name(token) for node, token in described(module).items()}
+                symbols = {node: names.get(name, name) for node, name in symbols.items()}
+                found[i] = Normaliser(
+                    module.debug_text, symbols, relative=relative, directory=directory, places=places
+                )
+    try:
+        full = find_ambiguous(list(found.values()))
+    except (Unsupported, RecursionError):
+        found, full = {}, frozenset()
+    for i, module in enumerate(modules):
+        if module.debug_text and not (i in found and _apply(module, found[i], full)):
+            module.metadata = dict(_METADATA.findall(module.debug_text))
+        module.debug_text = ""
+
+
+def _apply(module: Module, normaliser: Normaliser, full: frozenset[str]) -> bool:
+    """Whether the module could be normalised; if not, it is as it was."""
+    texts = {token: entity.text for token, entity in module.entities.items()}
+    named = dict(module.named_metadata)
+    normaliser.full = full
+    try:
+        normaliser.apply(module)
+    except (Unsupported, RecursionError):
+        for token, text in texts.items():
+            module.entities[token].text = text
+        module.named_metadata, module.debug = named, None
+        return False
+    return True
 
 
 def index_function(text: str, *, plain: bool = False) -> Entity:
@@ -437,7 +494,10 @@ def _declare_function(entity: Entity, module: Module) -> str:
         position = kept.end()
     promoted = _promoted(linkage, dso, visibility, dll, entity.local)
     # Only a declaration's own attachments stand in front of the linkage.
-    return f"declare {attachments if word == 'declare' else ''}{promoted}{rest}{token}{arguments}{tail}\n"
+    if word == "define":
+        callee = module.debug.callees.get(entity.token) if module.debug else None
+        attachments = f"!dbg {callee} " if callee else ""
+    return f"declare {attachments}{promoted}{rest}{token}{arguments}{tail}\n"
 
 
 def _declare_variable(entity: Entity) -> str:

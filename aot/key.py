@@ -12,7 +12,7 @@ from typing import Final
 from nativecache.cache.facts import digest_file
 
 #: Raised whenever the way from bitcode to entry changes.
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class Options:
     relocation: str  # static, pic, dynamicnopic
     code_model: str  # default, tiny, small, kernel, medium, large
     output: str = "object"  # object, assembly, bitcode
+    #: Whether lines are encoded, so that places in the object are to be found and kept with it.
+    relative: bool = False
 
 
 def fields(

@@ -15,7 +15,7 @@ from nativecache.aot.emit import Image, Written
 from nativecache.cache.entry import Entry
 from nativecache.cache.facts import Fact, decode, digest_file, encode, hold, measure
 from nativecache.cache.lookup import EntryStore
-from nativecache.linker import archive, driver, elf
+from nativecache.linker import archive, driver, dwarf, elf
 from nativecache.linker.environment import matters
 
 #: Raised whenever what is digested, or how an image is made from it, changes.
@@ -66,8 +66,12 @@ def digest_link(
     """
     program = image.program
     units = [
-        (image.units[index].name, image.units[index].module, keys[index], bindings)
+        (image.units[index].name, image.units[index].module, keys[index], bindings, image.places.get(index))
         for index, bindings in image.bindings.items()
+    ]
+    debug = [
+        (label, d.ranges, d.lines, d.named, d.checksums, d.types and (d.types.lines, d.types.named))
+        for label, d in program.debug.items()
     ]
     files = [module.source_file for module in program.modules]
     native = [
@@ -77,6 +81,6 @@ def digest_link(
     os.umask(mask)
     variables = sorted(item for item in environ.items() if matters(item[0]))
     around = (variables, os.getcwd(), mask, image.cplusplus, image.target)
-    code = [measure("stat", (module.__file__ or "",)) for module in (aot_emit, archive, driver, elf)]
-    text = repr((units, files, native, around, code, details))
+    code = [measure("stat", (module.__file__ or "",)) for module in (aot_emit, archive, driver, dwarf, elf)]
+    text = repr((units, files, debug, program.directory, native, around, code, details))
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from nativecache.aot import clang, llvm
 from nativecache.aot.accepted import Accepted, is_as_printed
+from nativecache.aot.debug import compilation_directory
 from nativecache.aot.errors import BuildError
 from nativecache.aot.extract import local_names, type_names
 from nativecache.aot.front import Sources, is_native, is_source, unreadable
-from nativecache.aot.index import Module, index_module
+from nativecache.aot.index import Module, index_module, normalise
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.cache.lookup import EntryStore
 
@@ -93,8 +94,12 @@ def load(inputs: Sequence[Path], sources: Sources | None, store: EntryStore, *, 
     return Loaded(texts_in_order, before, after, tuple(whole), cplusplus, tuple(warnings))
 
 
-def index(texts: Sequence[tuple[str, str]]) -> tuple[Module, ...]:
-    """Indexes all printed modules. Raises BuildError with each that cannot be understood."""
+def index(texts: Sequence[tuple[str, str]], *, relative: bool) -> tuple[tuple[Module, ...], str]:
+    """Indexes all printed modules; returns also the folder that debug information calls its own.
+
+    `relative`: what depends on where sources are is taken out of debug information, to be put into objects.
+    Raises BuildError with each that cannot be understood.
+    """
     modules, problems = [], []
     for label, text in texts:
         try:
@@ -103,7 +108,10 @@ def index(texts: Sequence[tuple[str, str]]) -> tuple[Module, ...]:
             problems.append(f"{label}: IR of an unknown form: {error}")
     if problems:
         raise BuildError(*problems)
-    return tuple(modules)
+    first = next((module.debug_text for module in modules if module.debug_text), "")
+    directory = compilation_directory(first) if first else ""
+    normalise(modules, relative=relative, directory=directory)
+    return tuple(modules), directory
 
 
 def _starts(path: Path, magic: tuple[bytes, ...]) -> bool:

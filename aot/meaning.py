@@ -32,6 +32,8 @@ from nativecache.aot.program import Program, copyable
 _K = TypeVar("_K")
 _NODE: Final = re.compile(r"!\d+", re.ASCII)
 
+_DESCRIBED: Final = re.compile(r" !dbg !\d+", re.ASCII)
+
 #: Bytes of a digest: an accident within one cache has a chance of 2^-64 at four billion of them.
 DIGEST: Final = 16
 
@@ -121,7 +123,7 @@ class ModuleMeaning:
         self._names = program.names[i]
         self._spelled = _OnDemand(self._spell)
         self.meaning: _OnDemand[str] = _OnDemand(
-            lambda token: self._mean(self.skeleton(token))
+            lambda token: digest(self._mean(self.skeleton(token)), self._described(token))
         )  # of a whole definition
         #: Of a function's first line: all that a declaration of it is made from.
         self.head = _OnDemand(self._head)
@@ -136,8 +138,10 @@ class ModuleMeaning:
 
     @cached_property
     def _opaque(self) -> bool:
-        """Whether nodes form cycles, as debug information does. A node then means its number, in a
-        module with just these nodes."""
+        """Whether nodes form cycles, as debug information does where it is not normalised. A node then means
+        its number, in a module with just these nodes."""
+        if self._module.debug is not None:
+            return False
         if "llvm.dbg.cu" in self._module.named_metadata:
             return True
         waiting = {token: len(below & self._below.keys()) for token, below in self._below.items()}
@@ -162,7 +166,8 @@ class ModuleMeaning:
         lists = (module.used, slots, module.numbered_types, module.asm, module.label)
         target = (module.triple, module.datalayout, sorted(self._program.pinned[self._i]))
         nodes = module.metadata if self._opaque else None
-        return digest(value_digest((lists, target, nodes)), self._tokens(flags))
+        imports = module.debug.imports if module.debug is not None else None
+        return digest(value_digest((lists, target, nodes, imports)), self._tokens(flags))
 
     def skeleton(self, token: str) -> Skeleton:
         """The skeleton of a whole definition."""
@@ -182,8 +187,17 @@ class ModuleMeaning:
 
     def _head(self, token: str) -> bytes:
         # No token's identity matters here, so none needs a rank.
-        parts = TOKEN.split(self._entities[token].text.partition("\n")[0])
+        head = self._entities[token].text.partition("\n")[0]
+        if self._module.debug is not None and self._entities[token].defined:
+            # Callers see another node than what describes the function with all its variables.
+            head = _DESCRIBED.sub(self._module.debug.callees.get(token, ""), head)
+        parts = TOKEN.split(head)
         return digest(text_digest("\0".join(parts[0::2])), *map(self._spelled.__getitem__, parts[1::2]))
+
+    def _described(self, token: str) -> bytes:
+        """Of what describes a function's static variables."""
+        debug = self._module.debug
+        return value_digest(debug.statics.get(token)) if debug is not None else b""
 
     def _tokens(self, text: str) -> bytes:
         return self._mean(skeleton(text, self._module.types))
@@ -236,8 +250,8 @@ class ModuleMeaning:
         return value_digest(self._names[token]) if token in self._entities else text_digest(token)
 
     def _node(self, token: str) -> bytes:
-        if self._opaque:
-            return text_digest(token)
+        if self._opaque or self._module.debug is not None:
+            return text_digest(token)  # normalised, it says all
         body = self._module.metadata[token]
         if body.startswith("!{"):
             return digest(b"!", self._tokens(body))
@@ -289,6 +303,12 @@ class Meanings:
     def unit(self, module: int, tokens: Iterable[str], *, imports: bool) -> bytes:
         """Of a unit with these definitions, what it imports left out."""
         return digest(self._context, *map(self._code[imports][module].__getitem__, tokens))
+
+    def types(self, module: int) -> bytes:
+        """Of the unit of a module's types."""
+        debug = self._program.modules[module].debug
+        text = debug.types.text if debug is not None and debug.types is not None else ""
+        return digest(self._context, self.modules[module].context, b"types", text_digest(text))
 
     def body(self, name: str) -> bytes:
         """The same of the program's definition of a symbol, as imported; b"" if there is none."""

@@ -46,6 +46,7 @@ class CleanUp:
     lines: int
     bindings: str  # packed pairs
     mentions: str  # packed names
+    places: str = ""  # packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,9 @@ class KeyedUnit:
     imported: tuple[str, ...]
     #: Digest over the imported bodies' meanings.
     meanings: bytes = b""
+    places: str = ""  # packed
+    #: As in UnitText.
+    relative: bool = False
 
 
 class Memo:
@@ -93,12 +97,14 @@ class Memo:
         record = self._clean_ups.use(meaning)
         if record is None:
             return None
-        text, lines, bound, *names = record
-        return CleanUp(bytes.fromhex(text), int(lines), pack(names[: int(bound)]), pack(names[int(bound) :]))
+        text, lines, bound, placed, *names = record
+        n, m = int(bound), int(bound) + int(placed)
+        return CleanUp(bytes.fromhex(text), int(lines), pack(names[:n]), pack(names[m:]), pack(names[n:m]))
 
     def add_clean_up(self, meaning: bytes, made: CleanUp) -> None:
-        bindings, mentions = unpack(made.bindings), unpack(made.mentions)
-        fields = (made.text.hex(), str(made.lines), str(len(bindings)), *bindings, *mentions)
+        bindings, mentions, places = unpack(made.bindings), unpack(made.mentions), unpack(made.places)
+        counts = (str(len(bindings)), str(len(places)))
+        fields = (made.text.hex(), str(made.lines), *counts, *bindings, *places, *mentions)
         self._clean_ups.add(meaning, fields)
 
     def unit(self, meaning: bytes) -> KeyedUnit | None:
@@ -106,13 +112,18 @@ class Memo:
         record = self._units.use(meaning)
         if record is None:
             return None
-        key, own, meanings, bound, *names = record
-        bindings, imported = pack(names[: int(bound)]), tuple(map(intern, names[int(bound) :]))
-        return KeyedUnit(key, own, bindings, imported, bytes.fromhex(meanings))
+        key, own, meanings, relative, bound, placed, *names = record
+        n, m = int(bound), int(bound) + int(placed)
+        imported = tuple(map(intern, names[m:]))
+        places = pack(names[n:m])
+        return KeyedUnit(
+            key, own, pack(names[:n]), imported, bytes.fromhex(meanings), places, relative == "1"
+        )
 
     def add_unit(self, meaning: bytes, made: KeyedUnit) -> None:
-        bindings = unpack(made.bindings)
-        fields = (made.key, made.own, made.meanings.hex(), str(len(bindings)), *bindings, *made.imported)
+        bindings, places = unpack(made.bindings), unpack(made.places)
+        counts = (str(int(made.relative)), str(len(bindings)), str(len(places)))
+        fields = (made.key, made.own, made.meanings.hex(), *counts, *bindings, *places, *made.imported)
         self._units.add(meaning, fields)
 
     def save(self) -> None:

@@ -41,7 +41,7 @@ class Unit:
 
     index: int
     module: int
-    kind: str  # function, data, group (several kept together), asm, structors
+    kind: str  # function, data, group (several kept together), asm, structors, types (debug information)
     tokens: tuple[str, ...]
     name: str
     has_asm: bool = False
@@ -103,6 +103,8 @@ def _module_units(
         yield "data", tuple(sorted(data, key=order.__getitem__)), f"data:{module.label}"
     if any(slot.comdat is None for slot in structors(program, i, final=final)) or _libraries(module):
         yield "structors", (), f"structors:{module.label}"
+    if module.debug is not None and module.debug.types is not None:
+        yield "types", (), f"types:{module.label}"
 
 
 @dataclass(frozen=True, slots=True)

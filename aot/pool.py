@@ -2,7 +2,8 @@
 
 Workers are forked, so they share the program's text with the driver instead of being sent it. Each
 has two jobs at hand: one at work, one waiting in its pipe, which hides the round trip. A worker that
-dies costs the job it was at; what waited behind it is given to another.
+dies costs the job it was at; what waited behind it is given to another. A worker ends with its driver, even
+one that is killed in the middle of a long job; signals that end the driver mean nothing to it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+from nativecache.linker.interrupt import end_with_parent, hold_signals, ignore_signals
 
 #: Jobs at a worker, at work and waiting.
 DEPTH: Final = 2
@@ -55,7 +58,9 @@ class _Worker:
         self.connection, theirs = multiprocessing.Pipe()
         inherited = [other.connection for other in others]
         self.process = context.Process(
-            target=_work, args=(theirs, self.connection, inherited, tasks, self.stderr.fileno()), daemon=True
+            target=_work,
+            args=(theirs, self.connection, inherited, tasks, self.stderr.fileno(), os.getpid()),
+            daemon=True,
         )
         self.process.start()
         theirs.close()
@@ -81,9 +86,15 @@ class _Worker:
 
 
 def _work(
-    connection: Any, drivers_end: Any, others: list[Any], tasks: Mapping[str, Callable[..., Any]], stderr: int
+    connection: Any,
+    drivers_end: Any,
+    others: list[Any],
+    tasks: Mapping[str, Callable[..., Any]],
+    stderr: int,
+    driver: int,
 ) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver ends its workers
+    ignore_signals()  # the driver ends its workers
+    end_with_parent(driver)
     gc.disable()  # units leave no cycles, and a collection would walk, and copy, the driver's whole heap
     os.dup2(stderr, 2)
     # Copies of the driver's ends would keep other workers from seeing that the driver is gone.
@@ -127,9 +138,10 @@ class Pool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for worker in self._workers:
-            worker.stop()
-        self._workers.clear()
+        with hold_signals():
+            for worker in self._workers:
+                worker.stop()
+            self._workers.clear()
 
     def submit(self, job: Job, *, priority: float = 0.0) -> None:
         """Queues a job. Higher priorities go first, equal ones in the order they came."""
@@ -152,8 +164,9 @@ class Pool:
             while depth == 1 and self._waiting and len(self._workers) < self._size:
                 sys.stdout.flush()
                 sys.stderr.flush()
-                worker = _Worker(self._context, self._tasks, self._workers)
-                self._workers.append(worker)
+                with hold_signals():
+                    worker = _Worker(self._context, self._tasks, self._workers)
+                    self._workers.append(worker)
                 self._send(worker)
 
     def _send(self, worker: _Worker) -> None:

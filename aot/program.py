@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import Final
 
+from nativecache.aot.debug import DebugInfo, Places
 from nativecache.aot.errors import BuildError
 from nativecache.aot.index import (
     INTERPOSABLE,
@@ -23,6 +24,7 @@ from nativecache.aot.index import (
     index_global,
     index_module,
     inline_asm,
+    normalise,
     quote,
     split_global,
     symbol_name,
@@ -60,12 +62,13 @@ class Source:
     """Text that units are written from: a module, or one function's simplified body.
 
     `names` gives the final symbol name of each global's token; `pinned` as in Program. `generated`:
-    the text is one that we wrote, so its placeholders are ours.
+    the text is one that we wrote, so its placeholders are ours. `label`: of the module that it is from.
     """
 
     module: Module
     names: Mapping[str, str]
     pinned: frozenset[str]
+    label: str
     generated: bool = False
 
 
@@ -86,6 +89,8 @@ class Body:
     given: tuple[Source, Entity] | None = None
     printed: Callable[[], str] | None = None
     bindings: str = ""  # packed pairs
+    places: str = ""  # packed
+    label: str = ""  # of its module
     #: The one module that may import it, where another image could replace it at run time, or where it
     #: names what no other module can.
     home: int | None = None
@@ -98,10 +103,11 @@ class Body:
         assert self.printed is not None
         module = index_module(self.printed(), "")
         names, bindings = {}, unpack_pairs(self.bindings)
+        normalise([module], places=Places.unpack(self.places), names=bindings)
         for token in module.entities:
             name = symbol_name(token)
             names[token] = bindings.get(name, name)
-        return Source(module, names, frozenset(), generated=True)
+        return Source(module, names, frozenset(), self.label, generated=True)
 
     @cached_property
     def entity(self) -> Entity:
@@ -151,6 +157,22 @@ class Program:
     interposable: bool = False
     #: Whether each module becomes an object of its own, whose locals no other can name.
     separate: bool = False
+    #: The folder that was compiled in, as debug information has it.
+    directory: str = ""
+
+    @cached_property
+    def debug(self) -> dict[str, DebugInfo]:
+        """Normalised debug information by module label."""
+        return {module.label: module.debug for module in self.modules if module.debug is not None}
+
+    @cached_property
+    def _all_checksums(self) -> dict[bytes, bytes]:
+        return {p: real for debug in self.debug.values() for p, real in debug.checksums.items()}
+
+    def checksums(self, i: int) -> dict[bytes, bytes]:
+        """Real checksums of source files by placeholder, as module i knows them where it does."""
+        debug = self.modules[i].debug
+        return self._all_checksums | debug.checksums if debug else self._all_checksums
 
     @cached_property
     def opaque_bases(self) -> frozenset[str]:
@@ -185,7 +207,7 @@ class Program:
 
     def source(self, i: int) -> Source:
         """Module i as a source of text."""
-        return Source(self.modules[i], self.names[i], self.pinned[i])
+        return Source(self.modules[i], self.names[i], self.pinned[i], self.modules[i].label)
 
 
 def copyable(entity: Entity) -> bool:

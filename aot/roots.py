@@ -52,7 +52,7 @@ def find_roots(
     """
     if everything:
         return [u.index for u in units]
-    roots = {u.index for u in units if u.kind in ("structors", "asm") or u.has_asm}
+    roots = {u.index for u in units if u.kind in ("structors", "asm", "types") or u.has_asm}
     everything = not executable or any(_EXPORTS.match(option) for option in options)
     words = {word for option in options for word in re.split(r"[,=\s]", option)}
     entry = {"main", "_start"} | words | {f"__wrap_{name}" for name in program.wrapped}

@@ -7,12 +7,17 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from typing import IO, Final
 
+from nativecache.aot.errors import temporary_files
+
 #: So much is gathered before it is written; the objects of sqlite3 are 6 MB and never are.
 _IN_MEMORY: Final = 16 << 20
 
 
 class Spool(Mapping[int, bytes]):
-    """Bytes by number, each put aside once. Not to be used from several threads or processes at a time."""
+    """Bytes by number, each put aside once. Not to be used from several threads or processes at a time.
+
+    Raises BuildError where the file cannot be written.
+    """
 
     def __init__(self) -> None:
         self._places: dict[int, tuple[int, int]] = {}
@@ -25,10 +30,11 @@ class Spool(Mapping[int, bytes]):
         self._places[number] = self._written + len(self._recent), len(data)
         self._recent += data
         if len(self._recent) > _IN_MEMORY:
-            if self._file is None:
-                self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the spool
-            self._file.write(self._recent)
-            self._file.flush()
+            with temporary_files():
+                if self._file is None:
+                    self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the spool
+                self._file.write(self._recent)
+                self._file.flush()
             self._written += len(self._recent)
             self._recent.clear()
 

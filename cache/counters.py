@@ -25,6 +25,8 @@ LOG_SUFFIX = ".log"
 
 _DIGEST_LENGTH = 8
 
+_O_NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)  # a FIFO without a reader is refused, not waited for
+
 
 def statistics_folder(root: "str | Path") -> str:
     return os.path.join(root, LAYOUT, "statistics")
@@ -51,7 +53,7 @@ def add_counts(root: "str | Path", counts: "Mapping[str, int]", *, now: float | 
 
 
 def _append(path: str, line: bytes) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _O_NONBLOCK, 0o600)
     try:
         os.write(file, line)
     finally:

@@ -31,8 +31,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-from nativecache.cache.seal import DATABASE_SUFFIX, LAYOUT, check_key, database_path, pointer_path
-from nativecache.cache.store import FolderStore, write_temporary
+from nativecache.cache.seal import (
+    DATABASE_SUFFIX,
+    LAYOUT,
+    check_key,
+    database_path,
+    pointer_path,
+    read_plain,
+)
+from nativecache.cache.store import FolderStore, temporary_name, write_new
 
 T = TypeVar("T")
 
@@ -71,9 +78,12 @@ class Database:
     is_open = False
 
     def __init__(self, path: str, *, read_only: bool) -> None:
-        """Raises FileNotFoundError where there is none."""
+        """Raises OSError where it, or what is beside it, is no plain file; FileNotFoundError for no file."""
         self.path = path
         self._identity = _identity(path)
+        # SQLite would wait for a FIFO.
+        if not all(map(os.path.isfile, _beside(path))):
+            raise OSError(errno.EINVAL, "Not a plain file", path)
         self._stale: dict[bytes, float] = {}  # times of use that are to be noted
         with _lock:
             self._connection = _connect_to_read(path) if read_only else _connect(path)
@@ -204,6 +214,11 @@ os.register_at_fork(before=_before_fork, after_in_parent=_lock.release, after_in
 atexit.register(_close_all)
 
 
+def _beside(path: str) -> list[str]:
+    """What is there of a database and of what SQLite keeps beside it."""
+    return [path + ending for ending in _BESIDE if os.path.lexists(path + ending)]
+
+
 def _identity(path: str) -> tuple[int, int]:
     status = os.stat(path)
     return status.st_dev, status.st_ino
@@ -272,15 +287,12 @@ def drop(root: Path) -> None:
 
     Raises OSError where that cannot be done.
     """
+    aside = temporary_name(os.path.join(root, LAYOUT))
     try:
-        seen = _read(pointer_path(root))
-        aside = write_temporary(os.path.join(root, LAYOUT), b"")
-    except FileNotFoundError:
-        return
-    try:
+        seen, _ = read_plain(pointer_path(root))
         # Another process may have put up a new name since: only what is taken away can be looked at in peace.
         os.replace(pointer_path(root), aside)
-        if _read(aside) != seen:
+        if read_plain(aside)[0] != seen:
             with suppress(OSError):
                 os.link(aside, pointer_path(root))
             return
@@ -292,11 +304,6 @@ def drop(root: Path) -> None:
     with suppress(ValueError):
         if path := database_path(root, seen):
             _unlink(path)
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read(64)
 
 
 def _code(error: Exception) -> int | None:
@@ -375,15 +382,16 @@ class SqliteStore(FolderStore):
             except FileNotFoundError:  # the first value in this folder, or the folder has vanished
                 self._make_folders(layout)
                 _make(path)
-            temporary = write_temporary(layout, f"{name}\n".encode())
+            temporary = temporary_name(layout)
             try:
+                write_new(temporary, f"{name}\n".encode())
                 os.link(temporary, pointer_path(self.root))
             except FileExistsError:
                 _unlink(path)
             except OSError:  # a file system without hard links: there, of two firsts the second's is kept
                 os.replace(temporary, pointer_path(self.root))
             finally:
-                with suppress(FileNotFoundError):
+                with suppress(OSError):
                     os.unlink(temporary)
         except BaseException:
             _unlink(path)
@@ -421,14 +429,15 @@ class SqliteStore(FolderStore):
             drop(self.root)
         except OSError:
             return False
-        self._warn_once(f"held a damaged database ({self._reason(error)}), which is begun anew")
+        why = self._reason(error)
+        self._tell(f"cache folder {self.root} held a damaged database ({why}), which is begun anew")
         return True
 
     def _is_damage(self, error: Exception) -> bool:
         if isinstance(error, ValueError):
             return True
         path = self._path()
-        beside = [path + ending for ending in _BESIDE if path and os.path.lexists(path + ending)]
+        beside = _beside(path) if path else []
         if not all(map(os.path.isfile, beside)):
             return True
         if isinstance(error, OSError):
@@ -449,13 +458,17 @@ class SqliteStore(FolderStore):
     def _obstacle(self) -> str | None:
         """What the system says to writing there."""
         layout = os.path.join(self.root, LAYOUT)
+        probe = temporary_name(layout)
         try:
-            os.unlink(write_temporary(layout, b""))
+            write_new(probe, b"")
             if path := self._path():
                 os.close(os.open(path, os.O_RDWR))
             room = os.statvfs(layout)
         except OSError as error:
             return error.strerror or str(error)
+        finally:
+            with suppress(OSError):
+                os.unlink(probe)
         return os.strerror(errno.ENOSPC) if room.f_bavail * room.f_frsize < _LOG_ROOM else None
 
     def _reason(self, error: Exception) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from nativecache.cache.entry import BadEntry, find_milliseconds, read_milliseconds, unpack
-from nativecache.cache.seal import DATABASE_SUFFIX, LAYOUT, database_path
+from nativecache.cache.seal import DATABASE_SUFFIX, LAYOUT, database_path, read_plain
 from nativecache.cache.store import (
     CACHEDIR_TAG,
     TAG_NAME,
@@ -70,8 +70,7 @@ class Found:
 
     def read(self) -> bytes:
         """Its content. Raises OSError, FileNotFoundError where it is gone."""
-        with open(self.path, "rb") as file:
-            return file.read()
+        return read_plain(self.path)[0]
 
     def milliseconds(self) -> float | None:
         """What an entry saves, None if it does not say. Raises OSError and BadEntry."""
@@ -246,8 +245,8 @@ def _remove_rows(home: Database, rows: list[Row]) -> list[Row]:
 def is_marked(root: Path) -> bool:
     """Whether a cache of this kind made this folder, or the one in it that it keeps all in."""
     for name in ("", LAYOUT):
-        with suppress(OSError), open(os.path.join(root, name, TAG_NAME), "rb") as file:
-            if file.read(len(CACHEDIR_TAG)) == CACHEDIR_TAG:
+        with suppress(OSError):
+            if read_plain(os.path.join(root, name, TAG_NAME))[0].startswith(CACHEDIR_TAG):
                 return True
     return False
 
@@ -341,20 +340,22 @@ def _check_database(root: Path, *, keep: bool) -> Iterator[Bad]:
         yield Bad(path, "", fault, kept)
 
 
-def claim_pruning(root: Path, now: float) -> bool:
-    """Whether nobody has looked for something to prune for an hour; then that is left to who asks.
+def claim_pruning(root: Path, now: float) -> float | None:
+    """The seconds since someone looked for something to prune, if it is an hour; who asks is to do it then.
 
-    False for a folder that was never asked about, which is as good as new, and where nothing can be noted.
+    Seconds ahead count as well: some clock was wrong. None where it is less, for a folder that was never
+    asked about, which is as good as new, and where nothing can be noted.
     """
     stamp = os.path.join(root, LAYOUT, _STAMP)
     with suppress(OSError):
-        if abs(now - os.stat(stamp).st_mtime) < _PRUNE_INTERVAL:
-            return False
+        pause = abs(now - os.stat(stamp).st_mtime)
+        if pause < _PRUNE_INTERVAL:
+            return None
         os.utime(stamp, (now, now))
-        return True
+        return pause
     with suppress(OSError), open(stamp, "x"):
         os.utime(stamp, (now, now))
-    return False
+    return None
 
 
 def total(files: Iterable[Found]) -> tuple[int, int]:

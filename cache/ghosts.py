@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Iterable
 from pathlib import Path
 
-from nativecache.cache.seal import LAYOUT
+from nativecache.cache.seal import LAYOUT, read_plain
 from nativecache.cache.store import write_file
 
 #: 256 KiB; read in 2 ms, and only where something was pruned and something is missing.
@@ -45,8 +45,7 @@ def add_ghosts(root: Path, keys: Iterable[str]) -> None:
 def _read(root: Path) -> "array[int]":
     found = array("Q")
     try:
-        with open(ghosts_path(root), "rb") as file:
-            data = file.read(LIMIT * _SIZE)
+        data = read_plain(ghosts_path(root))[0][: LIMIT * _SIZE]
     except OSError:
         return found
     found.frombytes(data[: len(data) // _SIZE * _SIZE])

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nativecache.cache.seal import read_plain
+
 CONFIG_NAME = "config.toml"
 STORES = ("files", "sqlite")
 
@@ -103,15 +105,14 @@ def _read_configs(paths: tuple[Path, ...]) -> dict[str, str]:
 
 
 def _read_config(path: Path) -> dict[str, str]:
-    if not path.exists():
+    try:
+        text, _ = read_plain(path)
+    except OSError:
         return {}
     import tomllib  # here, for builds ask too, and few have such a file
 
     try:
-        with open(path, "rb") as file:
-            found = tomllib.load(file)
-    except OSError:
-        return {}
+        found = tomllib.loads(text.decode())
     except ValueError as error:  # not TOML, or not UTF-8
         raise ValueError(f"{path}: {error}") from None
     known = (*_PARSERS, "store")

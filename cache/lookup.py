@@ -1,7 +1,7 @@
 """Looking entries up in a store, and counting how that went."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -107,6 +107,14 @@ class EntryStore:
             return set_aside(self.root, name, data)
         except OSError:
             return ""
+
+    def pass_failures(self, warn: Callable[[str], None]) -> None:
+        """Has the store's first failure told to `warn`: in a forked process, which is to pass it on."""
+        self._store.pass_failures(warn)
+
+    def warn_once(self, failure: str) -> None:
+        """Says what a forked process passed on, unless a failure was said before."""
+        self._store.warn_once(failure)
 
     def why_missed(self, key: str) -> Missed:
         """Why the last load of `key` found nothing."""

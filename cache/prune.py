@@ -10,12 +10,18 @@ next build of that slower, not wrong. They count as worth a typical amount (`_UN
 
 One process prunes at a time, whoever comes second lets it be. Builds go on meanwhile: an entry that was
 used after it was looked at stays, one that vanishes under a reader is a miss.
+
+Clocks may be wrong. Where nobody has pruned for longer than the greatest age, either no build has had a
+chance to use an entry, or the clock has jumped; then the first automatic look leaves age out, and builds
+have until the next to show what is in use. (ccache and Go's cache go by the clock alone: one build under a
+clock that is years ahead empties them.) A time of use in the future is never too old, and the next use sets
+it right.
 """
 
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -49,8 +55,13 @@ class Pruned:
     size_left: int
 
 
-def prune(root: Path, limits: Limits, *, now: float | None = None) -> Pruned | None:
-    """Applies limits; None if another process does, or if the folder cannot be written to."""
+def prune(root: Path, limits: Limits, *, now: float | None = None, pause: float = 0) -> Pruned | None:
+    """Applies limits; None if another process does, or if the folder cannot be written to.
+
+    `pause`: seconds since it was last done, where that is for the clock to say and not for the user.
+    """
+    if limits.max_age is not None and pause > limits.max_age:
+        limits = replace(limits, max_age=None)
     layout = os.path.join(root, LAYOUT)
     if not os.path.isdir(layout):
         return Pruned(0, 0, 0, 0, 0)

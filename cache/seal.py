@@ -4,8 +4,10 @@
 nothing has changed, so it imports little.
 """
 
+import errno
 import hashlib
 import os
+import stat
 import struct
 
 LAYOUT = "v1"  # of the folder; another layout gets another name, so that both can share one root
@@ -17,6 +19,11 @@ _FOOTER = struct.Struct("<32sQII32s8s")
 _FOOTER_HEAD = struct.Struct("<32sQII")  # the footer as far as the checksum covers it
 FOOTER_SIZE = _FOOTER.size
 _CHECKSUM_AND_MAGIC = _FOOTER.size - _FOOTER_HEAD.size
+
+
+# A FIFO would be waited for until someone writes to it; for plain files O_NONBLOCK does nothing. The other
+# is Windows's only.
+_PLAIN_FLAGS: int = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class Broken(Exception):
@@ -39,6 +46,18 @@ def entry_path(root: "str | os.PathLike[str]", key: str) -> str:
     return os.path.join(root, LAYOUT, key[:2], key[2:] + ".o")
 
 
+def read_plain(path: "str | os.PathLike[str]") -> tuple[bytes, float]:
+    """The content of a plain file, and its modification time in seconds since the epoch.
+
+    Raises OSError, also where the name stands for something else than a file, as a FIFO.
+    """
+    with open(os.open(path, _PLAIN_FLAGS), "rb", buffering=0) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "Not a plain file", path)
+        return file.readall(), status.st_mtime
+
+
 def pointer_path(root: "str | os.PathLike[str]") -> str:
     """The file that names the folder's database, if it has one (`database.py`)."""
     return os.path.join(root, LAYOUT, "database")
@@ -51,8 +70,7 @@ def database_path(root: "str | os.PathLike[str]", pointer: "bytes | None" = None
     """
     if pointer is None:
         try:
-            with open(pointer_path(root), "rb", buffering=0) as file:
-                pointer = file.read(64)
+            pointer, _ = read_plain(pointer_path(root))
         except FileNotFoundError:
             return None
     if len(pointer) != 17 or pointer[16:] != b"\n" or pointer[:16].strip(b"0123456789abcdef"):

@@ -2,7 +2,8 @@
 
 Logs of days that are long over are folded into one file under a lock. First they are renamed, so that no
 run adds to them any more; then the sum is written, with the names of what is in it; then they are removed.
-Killed at any point, the next fold goes on from there and counts nothing twice.
+Killed at any point, the next fold goes on from there and counts nothing twice. Where anything cannot be
+read, nothing is folded: another time it may be.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from nativecache.cache.counters import LOG_SUFFIX, read_line, statistics_folder
+from nativecache.cache.seal import read_plain
 from nativecache.cache.store import write_file
 
 #: A run that began on one day, with a clock that is off, may add to its log a little later.
@@ -50,7 +52,7 @@ def read_statistics(root: Path) -> Statistics:
     folder = statistics_folder(root)
     before = _state(folder)
     while True:
-        found = _sum(folder, before[0])
+        found = _sum_of_state(folder, *before)
         after = _state(folder)
         if after == before:
             return found
@@ -62,7 +64,7 @@ def fold_statistics(root: Path, *, now: float | None = None, timeout: float = 0)
     folder = statistics_folder(root)
     oldest = time.strftime("%Y-%m-%d", time.gmtime((now or time.time()) - _OPEN_SECONDS))
     with suppress(OSError, Timeout), _locked(folder, timeout):
-        total = _bytes(os.path.join(folder, _TOTAL))
+        total = _read_if_there(os.path.join(folder, _TOTAL))
         for name in _read_total(total)[1]:
             with suppress(FileNotFoundError):
                 os.unlink(os.path.join(folder, name))
@@ -72,7 +74,8 @@ def fold_statistics(root: Path, *, now: float | None = None, timeout: float = 0)
                 os.rename(os.path.join(folder, name), os.path.join(folder, folded))
         names = _names(folder, _FOLDED_SUFFIX)
         if names:
-            _write_total(folder, _sum(folder, total, logs=()), names)
+            logs = {name: _read_if_there(os.path.join(folder, name)) for name in names}
+            _write_total(folder, _sum(total, logs), names)
             for name in names:
                 os.unlink(os.path.join(folder, name))
 
@@ -110,19 +113,27 @@ def _names(folder: str, suffix: str) -> list[str]:
         return []
 
 
-def _sum(folder: str, total: bytes, logs: tuple[str, ...] | None = None) -> Statistics:
-    """What is in the total and in logs beside it: those named, and all that wait to be folded."""
+def _sum_of_state(folder: str, total: bytes, open_logs: list[str], waiting: list[str]) -> Statistics:
+    """The sum of all that can be read."""
+    logs, unread = {}, 0
+    for name in (*waiting, *open_logs):
+        try:
+            logs[name] = read_plain(os.path.join(folder, name))[0]
+        except OSError:  # closed to us, or no file
+            unread += 1
+    found = _sum(total, logs)
+    found.damaged += unread
+    return found
+
+
+def _sum(total: bytes, logs: Mapping[str, bytes]) -> Statistics:
+    """What is in the total and in logs beside it, those left out that are in the total already."""
     days, counted, damaged = _read_total(total)
     found = Statistics({day: Counter(counts) for day, counts in days.items()}, damaged)
-    waiting = [name for name in _names(folder, _FOLDED_SUFFIX) if name not in counted]
-    for name in (*waiting, *(_names(folder, LOG_SUFFIX) if logs is None else logs)):
-        try:
-            with open(os.path.join(folder, name), "rb") as file:
-                lines = file.read().split(b"\n")
-        except OSError:  # closed to us, or no file
-            found.damaged += 1
+    for name, log in logs.items():
+        if name in counted:
             continue
-        for line in filter(None, lines):
+        for line in filter(None, log.split(b"\n")):
             try:
                 found._add(name[: len("2026-11-20")], read_line(line))
             except ValueError:
@@ -132,15 +143,16 @@ def _sum(folder: str, total: bytes, logs: tuple[str, ...] | None = None) -> Stat
 
 def _state(folder: str) -> tuple[bytes, list[str], list[str]]:
     """What changes when logs are folded."""
-    total = _bytes(os.path.join(folder, _TOTAL))
+    total = b""
+    with suppress(OSError):
+        total = _read_if_there(os.path.join(folder, _TOTAL))
     return total, _names(folder, LOG_SUFFIX), _names(folder, _FOLDED_SUFFIX)
 
 
-def _bytes(path: str) -> bytes:
+def _read_if_there(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
+        return read_plain(path)[0]
+    except FileNotFoundError:
         return b""
 
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from nativecache.cache.seal import LAYOUT, check_key, entry_path
+from nativecache.cache.seal import LAYOUT, check_key, entry_path, read_plain
 
 TEMPORARY_SUFFIX = ".tmp"  # what a killed writer leaves behind ends in this
 TAG_NAME = "CACHEDIR.TAG"
@@ -58,12 +58,28 @@ class BuildStore(Store, Protocol):
     def keeps(self) -> bool:
         """Whether what is put is there for the next build, so that notes about it are of use."""
 
+    def pass_failures(self, warn: Callable[[str], None]) -> None:
+        """Has the first failure told to `warn`: in a forked process, which is to pass it on."""
 
-class NullStore:
-    """Keeps nothing."""
+    def warn_once(self, failure: str) -> None:
+        """Says what a forked process passed on, unless a failure was said before."""
+
+
+class _Elsewhere:
+    """What stores without a folder share: there is nothing that could fail."""
 
     root = None
     keeps = False
+
+    def pass_failures(self, warn: Callable[[str], None]) -> None:
+        return
+
+    def warn_once(self, failure: str) -> None:
+        return
+
+
+class NullStore(_Elsewhere):
+    """Keeps nothing."""
 
     def get(self, key: str) -> bytes | None:
         check_key(key)
@@ -73,11 +89,8 @@ class NullStore:
         check_key(key)
 
 
-class MemoryStore:
+class MemoryStore(_Elsewhere):
     """Keeps values as long as itself."""
-
-    root = None
-    keeps = False
 
     def __init__(self) -> None:
         self._values: dict[str, bytes] = {}
@@ -115,7 +128,7 @@ class FolderStore(ABC):
         self.keeps = not read_only
         self._clock = clock
         self._warn = warn
-        self._warned = False
+        self._told = itertools.count()
         self.failed = False  # whether anything could not be read or written
 
     @abstractmethod
@@ -148,17 +161,23 @@ class FolderStore(ABC):
         make_folder(folder)
 
     def _could_not_read(self, reason: object) -> None:
-        self.failed = True
-        self._warn_once(f"cannot be read: {reason}; building without what is in it")
+        self.warn_once(f"cache folder {self.root} cannot be read: {reason}; building without what is in it")
 
     def _could_not_write(self, reason: object) -> None:
-        self.failed = True
-        self._warn_once(f"cannot be written: {reason}; building without storing")
+        self.warn_once(f"cache folder {self.root} cannot be written: {reason}; building without storing")
 
-    def _warn_once(self, what: str) -> None:
-        if not self._warned:
-            self._warned = True
-            self._warn(f"cache folder {self.root} {what}")
+    def pass_failures(self, warn: Callable[[str], None]) -> None:
+        """Has the first failure told to `warn`: in a forked process, which is to pass it on."""
+        self._warn = warn
+
+    def warn_once(self, failure: str) -> None:
+        """Gives a failure to `warn` if it is the first; also one that a forked process met."""
+        self.failed = True
+        self._tell(failure)
+
+    def _tell(self, message: str) -> None:
+        if next(self._told) == 0:
+            self._warn(message)
 
 
 class FileStore(FolderStore):
@@ -180,7 +199,7 @@ class FileStore(FolderStore):
     def get(self, key: str) -> bytes | None:
         path = entry_path(self.root, key)
         try:
-            value, modified = _read_file(path)
+            value, modified = read_plain(path)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -213,6 +232,8 @@ class RefreshStore:
         self._store = store
         self.root = store.root
         self.keeps = store.keeps
+        self.pass_failures = store.pass_failures
+        self.warn_once = store.warn_once
 
     def get(self, key: str) -> bytes | None:
         check_key(key)
@@ -222,19 +243,14 @@ class RefreshStore:
         self._store.put(key, value)
 
 
-def _read_file(path: str) -> tuple[bytes, float]:
-    """The content of a file and its modification time, in seconds since the epoch."""
-    with open(path, "rb", buffering=0) as file:
-        return file.readall(), os.fstat(file.fileno()).st_mtime
-
-
 _temporary_numbers = itertools.count()
 
 
 def write_file(path: str, data: bytes) -> None:
     """Make `path` a file of `data` in one step, mode 0600, or raise OSError and leave no trace."""
-    temporary = write_temporary(os.path.dirname(path), data)
+    temporary = temporary_name(os.path.dirname(path))
     try:
+        write_new(temporary, data)
         os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
@@ -242,21 +258,22 @@ def write_file(path: str, data: bytes) -> None:
         raise
 
 
-def write_temporary(folder: str, data: bytes) -> str:
-    """Make a file of `data`, mode 0600, under a name of its own, or raise OSError and leave no trace."""
+def temporary_name(folder: str) -> str:
+    """A name that nobody else takes, for `write_new`.
+
+    Who asks for it removes the file, whatever happens: a signal may raise as soon as the file is made.
+    """
     name = f"{os.getpid()}-{next(_temporary_numbers)}-{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
-    temporary = os.path.join(folder, name)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o600)
+    return os.path.join(folder, name)
+
+
+def write_new(path: str, data: bytes) -> None:
+    """Make a file of `data`, mode 0600, where none is, or raise OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o600)
     try:
-        try:
-            _write_all(descriptor, data)
-        finally:
-            os.close(descriptor)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
-    return temporary
+        _write_all(descriptor, data)
+    finally:
+        os.close(descriptor)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -60,11 +60,14 @@ def prune_in_time(store: EntryStore) -> None:
     """Once per hour starts a process that applies the limits; nobody waits for it."""
     from nativecache.cache.folder import claim_pruning
 
-    if not store.keeps or store.root is None or not claim_pruning(store.root, time.time()):
+    if not store.keeps or store.root is None:
+        return
+    pause = claim_pruning(store.root, time.time())
+    if pause is None:
         return
     import subprocess
 
-    words = [sys.executable, "-m", "nativecache.cli.start", "cache", "prune", "--automatic"]
+    words = [sys.executable, "-m", "nativecache.cli.start", "cache", "prune", f"--automatic={pause:.0f}"]
     with suppress(OSError):
         subprocess.Popen(
             [*words, "--cache-dir", str(store.root), "--trust-cache-dir"],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nativecache.cli.folders import find_root, open_all_kinds, open_folder, store_option, warn
+from nativecache.cli.folders import PATH, find_root, open_all_kinds, open_folder, store_option, warn
 
 if TYPE_CHECKING:
     from nativecache.cache.limits import Limits
@@ -46,7 +46,7 @@ def _command(name: str) -> Callable[[Callable[..., None]], click.Command]:
             ),
             click.option(
                 "--cache-dir",
-                type=click.Path(path_type=Path),
+                type=PATH,
                 envvar="NATIVECACHE_DIR",
                 show_envvar=True,
                 help="The cache folder [default: the user's cache folder].",
@@ -108,7 +108,7 @@ def info(root: Path, as_json: bool, **limits: str | None) -> None:
     temporaries, _ = total(find_temporaries(root))
     quarantined, _ = total(find_quarantined(root))
     database = find_database(root)
-    there = next((folder for folder in (root, *root.parents) if folder.is_dir()), root)
+    there = next((folder for folder in (root, *root.parents) if os.path.isdir(folder)), root)
     free = shutil.disk_usage(there).free
     figures = {
         "folder": str(root),
@@ -211,8 +211,8 @@ def zero(root: Path, as_json: bool) -> None:
 
 @_command("prune")
 @_limit_options
-@click.option("--automatic", is_flag=True, hidden=True)
-def prune(root: Path, as_json: bool, automatic: bool, **limits: str | None) -> None:
+@click.option("--automatic", type=float, metavar="PAUSE", hidden=True)
+def prune(root: Path, as_json: bool, automatic: float | None, **limits: str | None) -> None:
     """Remove what is over the limits, what saves least time per byte first.
 
     Limits stand in options, environment variables, config.toml in the cache folder or in
@@ -221,9 +221,9 @@ def prune(root: Path, as_json: bool, automatic: bool, **limits: str | None) -> N
     from nativecache.cache.prune import prune
     from nativecache.cache.statistics import fold_statistics
 
-    if automatic and hasattr(os, "nice"):
+    if automatic is not None and hasattr(os, "nice"):
         os.nice(10)
-    done = prune(root, _limits(root, limits))
+    done = prune(root, _limits(root, limits), pause=automatic or 0)
     fold_statistics(root)
     if done is None:
         raise click.ClickException(f"{root}: another process is pruning, or it cannot be written to")
@@ -266,7 +266,7 @@ def verify(root: Path, as_json: bool, keep: bool) -> None:
 @_command("export")
 @click.option("--used-by", multiple=True, metavar="BUILD...", help="Outputs of builds [default: everything].")
 @click.argument("builds", nargs=-1, metavar="")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The tar file to write.")
+@click.option("-o", "--output", type=PATH, required=True, help="The tar file to write.")
 def export(
     root: Path, as_json: bool, used_by: tuple[str, ...], builds: tuple[str, ...], output: Path
 ) -> None:
@@ -298,7 +298,7 @@ def export(
 
 @_command("import")
 @store_option
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 def import_(root: Path, as_json: bool, file: Path, store: str | None) -> None:
     """Take the entries of a file that `export` wrote. Exit code 4 if some of it was refused."""
     from nativecache.cache.bundle import BadBundle, import_entries

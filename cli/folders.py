@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from nativecache.cache.lookup import EntryStore
     from nativecache.cache.store import BuildStore, FolderStore
 
+#: Not asked whether it can be read: who reads it says so, and what is wrong with a cache is no usage error.
+PATH = click.Path(path_type=Path, readable=False)
 MODES = ("read-write", "read-only", "refresh", "off")
 
 
@@ -84,7 +86,7 @@ def _usable(folders: Iterable[Path], *, trust: bool) -> list[Path]:
     usable = []
     for folder in folders:
         why = "" if trust else distrust(str(folder))
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             why = "there is no such folder"
         if why:
             warn(f"fallback folder {folder}: {why}; building without it")

@@ -15,7 +15,7 @@ import click
 
 from nativecache.cli import account, report
 from nativecache.cli.cache import cache
-from nativecache.cli.folders import MODES, open_store, store_option
+from nativecache.cli.folders import MODES, PATH, open_store, store_option
 from nativecache.cli.receipt import pack, read_command
 from nativecache.cli.start import VERSION
 
@@ -40,7 +40,7 @@ cli.add_command(cache)
 
 @cli.command()
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="INPUT... [-- LINK-OPTION...]")
-@_option("-o", "--output", env="OUTPUT", type=click.Path(path_type=Path), help="The file to write.")
+@_option("-o", "--output", env="OUTPUT", type=PATH, help="The file to write.")
 @_option(
     "-O",
     "level",
@@ -77,7 +77,7 @@ cli.add_command(cache)
 )
 @_option(
     "--cache-dir",
-    type=click.Path(path_type=Path, file_okay=True),
+    type=PATH,
     env="DIR",
     help="The cache folder [default: the user's cache folder].",
 )
@@ -93,7 +93,7 @@ cli.add_command(cache)
 @store_option
 @_option(
     "--fallback-dir",
-    type=click.Path(path_type=Path),
+    type=PATH,
     multiple=True,
     env="FALLBACK_DIR",
     help="A cache folder to look in, never to write to, for what the cache folder lacks.",
@@ -113,7 +113,7 @@ cli.add_command(cache)
     help="Compile this share of the hits again and compare [10 unless said]; exit code 4 if any differs.",
 )
 @_option("--timings", is_flag=True, env="TIMINGS", help="Show where the time went.")
-@_option("--stats-json", type=click.Path(path_type=Path), env="STATS_JSON", help="Write figures to a file.")
+@_option("--stats-json", type=PATH, env="STATS_JSON", help="Write figures to a file.")
 @_option("--linker", default="auto", env="LINKER", help="auto, lld, mold, bfd, gold or a path.")
 @_option("--cc", "driver", env="CC", help="The compiler driver that links [default: cc].")
 @_option("--clang", env="CLANG", help="The clang for C and C++ [default: the newest].")
@@ -124,6 +124,12 @@ cli.add_command(cache)
     show_default=True,
     env="LLVM",
     help="auto (LLVM's shared library if there is one), llvmlite, or a libLLVM's path.",
+)
+@_option(
+    "--compress-debug",
+    is_flag=True,
+    env="COMPRESS_DEBUG",
+    help="Have the linker compress debug information with zstd; -gz[=zlib] does so, too.",
 )
 @_option("-I", "include", env="INCLUDE", multiple=True, metavar="DIR", help="Passed to clang.")
 @_option("-D", "define", env="DEFINES", multiple=True, metavar="NAME[=VALUE]", help="Passed to clang.")
@@ -137,6 +143,10 @@ def build(**options: Any) -> None:
     from nativecache.aot.front import Front
     from nativecache.aot.request import Request
 
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise click.ClickException(f"the current folder cannot be used: {error.strerror}") from None
     inputs, link_options = split_arguments(options["arguments"])
     if not inputs:
         raise click.UsageError("no inputs: name at least one file")
@@ -148,6 +158,10 @@ def build(**options: Any) -> None:
         *(f"-U{macro}" for macro in options["undefine"]),
         *options["cflag"],
     ]
+    compressed = [flag.partition("=")[2] or "zlib" for flag in flags if flag.startswith("-gz")]
+    if options["compress_debug"]:
+        compressed.append("zstd")
+    link_options += [f"-Wl,--compress-debug-sections={how}" for how in compressed[-1:]]
     request = Request(
         inputs=tuple(map(Path, inputs)),
         output=output,
@@ -259,7 +273,7 @@ _SAME = {
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point. Exit codes: 1 bad input, 2 usage, 3 link, 4 verification, 130 interrupted."""
-    sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
 def _spread(words: list[str]) -> list[str]:
@@ -296,7 +310,8 @@ def _spread(words: list[str]) -> list[str]:
     return [*spread, "--", _SEPARATOR, *link] if link else spread
 
 
-def _run(words: list[str]) -> int:
+def run(words: list[str]) -> int:
+    """The exit code of a command line. Raises OSError for what no message is made of here."""
     from nativecache.linker.errors import LinkError
 
     try:
@@ -309,9 +324,6 @@ def _run(words: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("nativecache: interrupted; what was compiled is kept", err=True)
-        return 130
     except LinkError as error:
         for line in str(error).splitlines():
             _complain(line)

@@ -16,7 +16,7 @@ import time
 
 from nativecache.cache.facts import Fact, decode, encode, hold
 from nativecache.cache.location import default_cache_folder, distrust
-from nativecache.cache.seal import Broken, entry_path, unseal
+from nativecache.cache.seal import Broken, entry_path, read_plain, unseal
 from nativecache.linker.environment import matters
 
 #: Raised whenever a receipt's form changes, or what it rests on.
@@ -189,10 +189,10 @@ class Receipt:
 def check(command: Command) -> Receipt | None:
     """The receipt of the build that this command would repeat, or None if it would not."""
     try:
-        with open(entry_path(command.root, command.key), "rb", buffering=0) as file:
-            if abs(time.time() - os.fstat(file.fileno()).st_mtime) > LIFETIME_SECONDS:
-                return None
-            found = _unpack(unseal(command.key, file.readall())[0])
+        data, written = read_plain(entry_path(command.root, command.key))
+        if abs(time.time() - written) > LIFETIME_SECONDS:
+            return None
+        found = _unpack(unseal(command.key, data)[0])
         return found if found.facts and hold(found.facts) else None
     except (OSError, Broken, ValueError):
         return None

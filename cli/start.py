@@ -4,21 +4,80 @@ import os
 import sys
 import time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 VERSION = "0.1.0"
 
 
 def main() -> None:
-    """Runs the command line. Exit codes are those of `main.main`."""
+    """Runs the command line. Exit codes are those of `main.main`, and 128 and the number of a signal."""
+    try:
+        _answer()
+    except KeyboardInterrupt:  # so early that there is nothing to clean up
+        _end_interrupted(2)
+
+
+def _answer() -> None:
     start = time.perf_counter()
-    words = sys.argv[1:]
+    _open_standard_files()
+    try:
+        code = _run(sys.argv[1:], start)
+        sys.stdout.flush()
+    except OSError as error:
+        code = 1
+        _complain(error)
+    if code:
+        sys.exit(code)
+
+
+def _run(words: "list[str]", start: float) -> int:
     if words == ["--version"]:
         print(f"nativecache, version {VERSION}")
-        return
+        return 0
     if words[:1] == ["build"] and _is_up_to_date(words, start):
-        return
-    from nativecache.cli.main import main as run
+        return 0
+    from nativecache.linker.interrupt import Interrupted, catch_signals, ignore_signals
 
-    run(words)
+    catch_signals()
+    try:
+        from nativecache.cli.main import run
+
+        return run(words)
+    except Interrupted as interrupted:
+        _end_interrupted(interrupted.number)
+    finally:
+        ignore_signals()  # all is done but for leaving
+
+
+def _end_interrupted(number: int) -> "NoReturn":
+    behind = "\n" if sys.stderr.isatty() else ""  # the terminal's ^C
+    print(f"{behind}nativecache: interrupted; what was compiled is kept", file=sys.stderr)
+    sys.exit(128 + number)
+
+
+def _open_standard_files() -> None:
+    """Where one is closed, the next file to be opened would get its number, and what others print."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(null, number)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+
+
+def _complain(error: OSError) -> None:
+    """A line about what the machine would not do; none where nobody listens any more (`| head`)."""
+    name = error.filename
+    try:
+        sys.stdout.flush()
+    except OSError:
+        name = "standard output"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # it is flushed once more at the end
+    if not isinstance(error, BrokenPipeError):
+        where = f"{os.fsdecode(name)}: " if name else ""
+        print(f"nativecache: {where}{error.strerror or error}", file=sys.stderr)
 
 
 def _is_up_to_date(words: "list[str]", start: float) -> bool:

@@ -11,13 +11,14 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from .archive import MAGIC
 from .diagnostics import condense, warnings
 from .errors import LinkError
+from .interrupt import hold_signals
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -182,6 +183,8 @@ def link_image(
         status, text = _run((*command, *asked), environ)
         if status != 0 and "--dependency-file" in text:  # older than binutils 2.35, lld 11, mold 1.1
             status, text = _run(command, environ)
+        if status != 0 and "File size limit exceeded" in text:  # what drivers say of a linker that was killed
+            raise LinkError(f"cannot write {job.output}: it is larger than files may be (ulimit -f)")
         if status != 0 or not os.path.exists(image):
             lines = condense(text, archive) or [f"{command[0]} ended with status {status} and no message"]
             raise LinkError("\n".join(lines))
@@ -268,19 +271,17 @@ def _linker_flags(job: LinkJob, folder: str) -> tuple[str, ...]:
 def _folder_beside(output: str) -> Iterator[str]:
     """A temporary folder on the same file system as the output, removed whatever happens."""
     import shutil
-    import tempfile
 
     parent, name = os.path.split(output)
+    folder = os.path.join(parent, f".{name[:200]}.{os.urandom(8).hex()}")
     try:
-        folder = tempfile.mkdtemp(prefix=f".{name[:200]}.", dir=parent)
-    except OSError as error:
-        raise LinkError(f"cannot write {output}: {error.strerror}") from error
-    try:
+        os.mkdir(folder, 0o700)  # here, for a signal may raise as soon as it is made
         yield folder
     except OSError as error:
         raise LinkError(f"cannot write {output}: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with hold_signals():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run(command: tuple[str, ...], environ: Mapping[str, str]) -> tuple[int, str]:
@@ -288,23 +289,26 @@ def _run(command: tuple[str, ...], environ: Mapping[str, str]) -> tuple[int, str
     import signal
     import subprocess
 
+    child: subprocess.Popen[bytes] | None = None
     try:
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environ,
-            process_group=0,
-        )
-    except OSError as error:
-        raise LinkError(f"cannot run {command[0]}: {error.strerror}") from error
-    with child:
-        try:
-            text = child.communicate()[0]
-        except BaseException:
-            os.killpg(child.pid, signal.SIGKILL)
-            raise
+        with hold_signals():
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=environ,
+                process_group=0,
+            )
+        text = child.communicate()[0]
+    except BaseException as error:
+        if child:
+            with suppress(ProcessLookupError):  # it has just ended
+                os.killpg(child.pid, signal.SIGKILL)
+            child.communicate()  # the last of them has closed its output
+        elif isinstance(error, OSError):
+            raise LinkError(f"cannot run {command[0]}: {error.strerror}") from error
+        raise
     return child.returncode, text.decode("utf-8", "replace")
 
 

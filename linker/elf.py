@@ -22,10 +22,11 @@ _FILE_HEADER = Struct("<16sHHIQQQIHHHHHH")
 _SECTION = Struct("<IIQQQQIIQQ")
 _SYMBOL = Struct("<IBBHQQ")
 _SYMBOL_NAME = Struct("<I2xH16x")  # st_name, st_shndx
+_RELOCATION = Struct("<QQq")  # r_offset, r_info, r_addend
 _WORD = Struct("<I")
 _EXTENT = Struct("<QQ")  # sh_offset, sh_size: at 24 in a section header
 
-_ET_REL, _ET_DYN = 1, 3
+ET_REL, _ET_DYN = 1, 3
 _EM_MIPS = 8
 _SHT_NULL, _SHT_SYMTAB, _SHT_RELA, _SHT_REL, _SHT_DYNSYM = 0, 2, 4, 9, 11
 _SHT_GROUP, _SHT_SYMTAB_SHNDX, _SHT_CREL, _SHT_LLVM_ADDRSIG = 17, 18, 0x40000014, 0x6FFF4C03
@@ -71,7 +72,9 @@ class Symbol:
     common: bool
 
 
-class _Section(NamedTuple):
+class Section(NamedTuple):
+    """A section header, field for field; `name` is an offset into the section names."""
+
     name: int
     type: int
     flags: int
@@ -84,12 +87,14 @@ class _Section(NamedTuple):
     entry_size: int
 
 
-class _File(NamedTuple):
+class Headers(NamedTuple):
+    """What the file header says, and all section headers."""
+
     type: int
     machine: int
     headers_at: int
     names_index: int
-    sections: list[_Section]
+    sections: list[Section]
 
 
 def symbols(obj: bytes) -> tuple[Symbol, ...]:
@@ -103,7 +108,7 @@ def symbols(obj: bytes) -> tuple[Symbol, ...]:
             section != _SHN_UNDEF,
             section == _SHN_COMMON,
         )
-        for name, info, other, section in _entries(obj, _read(obj, _ET_REL), _SHT_SYMTAB)
+        for name, info, other, section in _entries(obj, read_headers(obj, ET_REL), _SHT_SYMTAB)
     )
 
 
@@ -112,8 +117,8 @@ def linkage(obj: bytes) -> tuple[list[str], list[str]]:
 
     Local symbols are left out; weak ones count like any other. Raises BadObject.
     """
-    file = _read(obj, _ET_REL, _ET_DYN)
-    table = _SHT_SYMTAB if file.type == _ET_REL else _SHT_DYNSYM
+    file = read_headers(obj, ET_REL, _ET_DYN)
+    table = _SHT_SYMTAB if file.type == ET_REL else _SHT_DYNSYM
     defined: list[str] = []
     undefined: list[str] = []
     for name, info, _, section in _entries(obj, file, table):
@@ -128,18 +133,18 @@ def rename_symbols(obj: bytes, names: Mapping[str, str]) -> bytes:
     Sections named after such a symbol (`.text.OLD`, `.rela.text.OLD`, `.gcc_except_table.OLD`) follow.
     Costs 7 µs for an object of one small function from LLVM. Raises BadObject.
     """
-    file = _read(obj, _ET_REL)
+    file = read_headers(obj, ET_REL)
     table = _only(file, _SHT_SYMTAB)
     if table is None:
         return obj
-    strings = _strings(obj, file, table.link)
+    strings = string_table(obj, file, table.link)
     find = strings.find
     out = bytearray(obj)
     end = len(strings)
     added = []
     defined = {}
     at = table.offset
-    for start, section in _SYMBOL_NAME.iter_unpack(_content(obj, table)):
+    for start, section in _SYMBOL_NAME.iter_unpack(contents(obj, table)):
         if start:
             name = strings[start : find(b"\0", start)].decode("utf-8", "surrogateescape")
             new = names.get(name)
@@ -153,7 +158,7 @@ def rename_symbols(obj: bytes, names: Mapping[str, str]) -> bytes:
         at += 24
     if not added:
         return obj
-    section_names = strings if file.names_index == table.link else _strings(obj, file, file.names_index)
+    section_names = strings if file.names_index == table.link else string_table(obj, file, file.names_index)
     followers = {old: new for old, new in defined.items() if b"." + _encode(old) in section_names}
     if not followers:
         _append_strings(out, file, table.link, strings, added)
@@ -174,14 +179,14 @@ def localize(obj: bytes, names: Container[str]) -> bytes:
     stays global, because the linker may still drop that group for another copy. The address-significance
     table is dropped: it only serves `--icf=safe`, which then folds nothing of this object. Raises BadObject.
     """
-    file = _read(obj, _ET_REL)
+    file = read_headers(obj, ET_REL)
     table_index = next((i for i, s in enumerate(file.sections) if s.type == _SHT_SYMTAB), None)
     if table_index is None:
         return obj
     if file.machine == _EM_MIPS or any(s.type == _SHT_CREL for s in file.sections):
         raise BadObject("relocations in a form that cannot be renumbered (MIPS or CREL)")
     table = file.sections[table_index]
-    entries = _content(obj, table)
+    entries = contents(obj, table)
     count = len(entries) // 24
     if table.info > count:
         raise BadObject("more local symbols than symbols")
@@ -210,19 +215,19 @@ def localize(obj: bytes, names: Container[str]) -> bytes:
     return bytes(out)
 
 
-def _renumber(out: bytearray, file: _File, number: int, order: list[int], index: array[int]) -> None:
+def _renumber(out: bytearray, file: Headers, number: int, order: list[int], index: array[int]) -> None:
     """Bring one section that refers to symbols by number in line with the new order of the table."""
     section = file.sections[number]
     header = _header_at(file, number)
     if section.type in (_SHT_RELA, _SHT_REL):
         step = 6 if section.type == _SHT_RELA else 4  # words in a relocation; the symbol is the fourth
-        words = _words(_content(out, section))
+        words = _words(contents(out, section))
         words[3::step] = array("I", map(index.__getitem__, words[3::step]))
         out[section.offset : section.offset + section.size] = _little_endian(words).tobytes()
     elif section.type == _SHT_GROUP:
         _WORD.pack_into(out, header + 44, index[section.info])
     elif section.type == _SHT_SYMTAB_SHNDX:
-        words = _words(_content(out, section))
+        words = _words(contents(out, section))
         words = array("I", map(words.__getitem__, order))
         out[section.offset : section.offset + section.size] = _little_endian(words).tobytes()
     elif section.type == _SHT_LLVM_ADDRSIG:
@@ -230,15 +235,15 @@ def _renumber(out: bytearray, file: _File, number: int, order: list[int], index:
         _EXTENT.pack_into(out, header + 24, section.offset, 0)
 
 
-def _hidden_symbols(obj: bytes, file: _File, table_index: int, names: Container[str]) -> list[int]:
+def _hidden_symbols(obj: bytes, file: Headers, table_index: int, names: Container[str]) -> list[int]:
     """Numbers of the symbols that `localize` takes, in table order."""
     table = file.sections[table_index]
-    strings = _strings(obj, file, table.link)
+    strings = string_table(obj, file, table.link)
     signatures, members = _comdats(obj, file, table_index)
     extended = next((s for s in file.sections if s.type == _SHT_SYMTAB_SHNDX and s.link == table_index), None)
-    real_sections = _words(_content(obj, extended)) if extended else None
+    real_sections = _words(contents(obj, extended)) if extended else None
     chosen = []
-    globals_ = memoryview(_content(obj, table))[24 * table.info :]
+    globals_ = memoryview(contents(obj, table))[24 * table.info :]
     for number, (start, info, other, section, _, _) in enumerate(_SYMBOL.iter_unpack(globals_), table.info):
         if other & 3 not in (_STV_HIDDEN, _STV_INTERNAL) or section in (_SHN_UNDEF, _SHN_COMMON):
             continue
@@ -248,18 +253,18 @@ def _hidden_symbols(obj: bytes, file: _File, table_index: int, names: Container[
             section = real_sections[number]
         if section in members or number in signatures or info >> 4 not in (_STB_GLOBAL, _STB_WEAK):
             continue
-        if _string(strings, start) in names:
+        if string_at(strings, start) in names:
             chosen.append(number)
     return chosen
 
 
-def _comdats(obj: bytes, file: _File, table_index: int) -> tuple[set[int], set[int]]:
+def _comdats(obj: bytes, file: Headers, table_index: int) -> tuple[set[int], set[int]]:
     """Numbers of the symbols that name COMDAT groups, and of the sections in them."""
     signatures: set[int] = set()
     members: set[int] = set()
     for section in file.sections:
         if section.type == _SHT_GROUP and section.link == table_index:
-            words = _words(_content(obj, section))
+            words = _words(contents(obj, section))
             if words and words[0] & _GRP_COMDAT:
                 signatures.add(section.info)
                 members.update(words[1:])
@@ -267,12 +272,12 @@ def _comdats(obj: bytes, file: _File, table_index: int) -> tuple[set[int], set[i
 
 
 def _rename_sections(
-    out: bytearray, file: _File, strings: bytes, end: int, renamed: Mapping[str, str]
+    out: bytearray, file: Headers, strings: bytes, end: int, renamed: Mapping[str, str]
 ) -> list[bytes]:
     """Point the headers of sections named after a renamed symbol at new strings from offset `end` on."""
     added = []
     for number, section in enumerate(file.sections):
-        name = _string(strings, section.name)
+        name = string_at(strings, section.name)
         prefix = {_SHT_RELA: ".rela", _SHT_REL: ".rel"}.get(section.type, "")
         base = name[len(prefix) :]
         if _SECTION_HEAD.fullmatch(base):
@@ -288,25 +293,25 @@ def _rename_sections(
     return added
 
 
-def _append_strings(out: bytearray, file: _File, number: int, old: bytes, added: list[bytes]) -> None:
+def _append_strings(out: bytearray, file: Headers, number: int, old: bytes, added: list[bytes]) -> None:
     if added:
         table = old + b"".join(added)
         _EXTENT.pack_into(out, _header_at(file, number) + 24, len(out), len(table))
         out += table
 
 
-def _entries(obj: bytes, file: _File, kind: int) -> Iterator[tuple[str, int, int, int]]:
+def _entries(obj: bytes, file: Headers, kind: int) -> Iterator[tuple[str, int, int, int]]:
     """(name, st_info, st_other, st_shndx) of each symbol after the null entry."""
     table = _only(file, kind)
     if table is None:
         return
-    strings = _strings(obj, file, table.link)
-    for start, info, other, section, _, _ in _SYMBOL.iter_unpack(memoryview(_content(obj, table))[24:]):
-        yield _string(strings, start), info, other, section
+    strings = string_table(obj, file, table.link)
+    for start, info, other, section, _, _ in _SYMBOL.iter_unpack(memoryview(contents(obj, table))[24:]):
+        yield string_at(strings, start), info, other, section
 
 
-def _read(obj: bytes, *types: int) -> _File:
-    """The section headers of an ELF file of one of the given types."""
+def read_headers(obj: bytes, *types: int) -> Headers:
+    """The section headers of an ELF file of one of the given types. Raises BadObject."""
     if obj[:4] != b"\x7fELF":
         raise BadObject("LLVM bitcode" if obj[:4] == b"BC\xc0\xde" else "not an ELF object")
     if obj[4:6] != b"\x02\x01":
@@ -320,23 +325,46 @@ def _read(obj: bytes, *types: int) -> _File:
         raise BadObject(f"ELF file of type {kind} where {' or '.join(map(str, types))} is needed")
     if not headers_at or entry_size != 64 or headers_at + 64 > len(obj):
         raise BadObject("ELF file without section headers")
-    first = _Section._make(_SECTION.unpack_from(obj, headers_at))
+    first = Section._make(_SECTION.unpack_from(obj, headers_at))
     count = count or first.size  # more than 65,279 sections: the null section holds the numbers
     names_index = first.link if names_index == _SHN_XINDEX else names_index
     if headers_at + 64 * count > len(obj):
         raise BadObject("section headers reach past the end of the file")
-    sections = list(map(_Section._make, _SECTION.iter_unpack(obj[headers_at : headers_at + 64 * count])))
-    return _File(kind, machine, headers_at, names_index, sections)
+    sections = list(map(Section._make, _SECTION.iter_unpack(obj[headers_at : headers_at + 64 * count])))
+    return Headers(kind, machine, headers_at, names_index, sections)
 
 
-def _only(file: _File, kind: int) -> _Section | None:
+def _only(file: Headers, kind: int) -> Section | None:
     for section in file.sections:
         if section.type == kind:
             return section
     return None
 
 
-def _content(obj: bytes | bytearray, section: _Section) -> bytes:
+def relocated(obj: bytes, file: Headers, number: int) -> dict[int, tuple[int, int]]:
+    """What the relocations of section `number` point at: offset → (section, offset in it). Raises BadObject.
+
+    For absolute relocations with an addend of their own (RELA). Undefined symbols are left out.
+    """
+    targets: dict[int, tuple[int, int]] = {}
+    for section in file.sections:
+        if section.info == number and section.type in (_SHT_REL, _SHT_CREL):
+            raise BadObject("relocations in a form that is not read (REL or CREL)")
+        if section.info != number or section.type != _SHT_RELA:
+            continue
+        if section.link >= len(file.sections) or file.sections[section.link].type != _SHT_SYMTAB:
+            raise BadObject("relocations without a symbol table")
+        entries = list(_SYMBOL.iter_unpack(contents(obj, file.sections[section.link])))
+        for at, info, addend in _RELOCATION.iter_unpack(contents(obj, section)):
+            if info >> 32 >= len(entries):
+                raise BadObject("a reference to a symbol that does not exist")
+            _, _, _, home, value, _ = entries[info >> 32]
+            if home != _SHN_UNDEF:
+                targets[at] = home, value + addend
+    return targets
+
+
+def contents(obj: bytes | bytearray, section: Section) -> bytes:
     end = section.offset + section.size
     if end > len(obj):
         raise BadObject("a section reaches past the end of the file")
@@ -345,16 +373,16 @@ def _content(obj: bytes | bytearray, section: _Section) -> bytes:
     return bytes(obj[section.offset : end])
 
 
-def _strings(obj: bytes, file: _File, number: int) -> bytes:
+def string_table(obj: bytes, file: Headers, number: int) -> bytes:
     if number >= len(file.sections):
         raise BadObject("a string table is missing")
-    strings = _content(obj, file.sections[number])
+    strings = contents(obj, file.sections[number])
     if strings[-1:] != b"\0":
         raise BadObject("a string table does not end with NUL")
     return strings
 
 
-def _string(strings: bytes, start: int) -> str:
+def string_at(strings: bytes, start: int) -> str:
     return strings[start : strings.find(b"\0", start)].decode("utf-8", "surrogateescape")
 
 
@@ -362,7 +390,7 @@ def _encode(name: str) -> bytes:
     return name.encode("utf-8", "surrogateescape") + b"\0"
 
 
-def _header_at(file: _File, number: int) -> int:
+def _header_at(file: Headers, number: int) -> int:
     return file.headers_at + 64 * number
 
 

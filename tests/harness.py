@@ -170,6 +170,17 @@ class Program:
         return result
 
 
+def llvm_object(ir: str) -> bytes:
+    """The object that llvmlite makes of IR for this machine, position independent."""
+    llvm = pytest.importorskip("llvmlite.binding")
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    machine = llvm.Target.from_default_triple().create_target_machine(reloc="pic")
+    obj = machine.emit_object(llvm.parse_assembly(ir))
+    assert isinstance(obj, bytes)
+    return obj
+
+
 def edit(file: Path, old: str, new: str) -> None:
     """Replace the one occurrence of `old` in a source file."""
     text = file.read_text()
@@ -192,3 +203,4 @@ needs_lld = needs("ld.lld-22")
 needs_mold = needs("mold")
 needs_csmith = needs("csmith")
 needs_gdb = needs("gdb")
+needs_faketime = needs("faketime")

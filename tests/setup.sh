@@ -12,6 +12,8 @@ need /usr/lib/llvm-22/lib/clang/22/lib/linux/libclang_rt.ubsan_standalone-x86_64
 need ld.lld-22 lld-22
 need mold mold
 need csmith csmith
+need strace strace
+need faketime faketime
 need /usr/include/csmith/csmith.h libcsmith-dev
 need g++ g++
 need /usr/include/nlohmann/json.hpp nlohmann-json3-dev

@@ -11,7 +11,7 @@ from harness import CLANG, build, needs_clang, run
 from rules import write
 
 from nativecache.aot import clang as clang_module
-from nativecache.aot.clang import Clang, read_depfile, search_path
+from nativecache.aot.clang import Clang, Running, read_depfile, search_path
 from nativecache.aot.front import FrontEnd, Sources
 from nativecache.aot.front_cache import FrontCache
 from nativecache.aot.load import load
@@ -430,8 +430,8 @@ def meanwhile(space: Space, monkeypatch: pytest.MonkeyPatch, change: Callable[[]
     """Has something changed while clang runs, after it read all it reads."""
     run_clang = clang_module._run
 
-    def wrapped(command: list[str], source: Path) -> str:
-        said = run_clang(command, source)
+    def wrapped(command: list[str], source: Path, running: Running | None) -> str:
+        said = run_clang(command, source, running)
         change()
         return said
 

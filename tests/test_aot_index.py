@@ -178,6 +178,7 @@ def test_references_leave_strings_out() -> None:
 
 def test_unescape_gives_one_character_a_byte() -> None:
     assert unescape("a\\22\\C3\\BCb") == 'a"\xc3\xbcb'
+    assert unescape(r"\\5C\\\5C\0A") == "\\5C\\\\\n", "LLVM doubles a backslash"
 
 
 def test_words_of_asm() -> None:

@@ -19,9 +19,10 @@ OPTIONS = Options(
     relocation="pic",
     code_model="default",
 )
-KNOWN = "5a943353d581b40adc55b02af28a6f591e86573c4f3c14bae36f85de7e58f97b"
+KNOWN = "d07aef57b6d59e4fe0ecac94a60b0d542a14ce1e82fbbce4df50e72332ecbe93"
 OTHER_COMPILERS = {"llvm": "22.1.1", "llvmlite": "0.50.1", "library": "1001"}
 OTHER_OPTIONS = {
+    "relative": True,
     "triple": "aarch64-unknown-linux-gnu",
     "cpu": "znver4",
     "features": "+avx2",

@@ -167,5 +167,5 @@ def test_warnings_are_kept_and_errors_of_several_files_come_together(tmp_path: P
 def test_ir_of_an_unknown_form_is_named_per_file() -> None:
     odd = "define what is this {\n}\n"
     with pytest.raises(BuildError) as caught:
-        index([("a.ll", odd), ("b.ll", FUNCTION), ("c.ll", odd)])
+        index([("a.ll", odd), ("b.ll", FUNCTION), ("c.ll", odd)], relative=True)
     assert [problem.partition(":")[0] for problem in caught.value.problems] == ["a.ll", "c.ll"]

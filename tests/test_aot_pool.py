@@ -97,12 +97,12 @@ def test_last_words_are_what_llvm_printed() -> None:
 
 def test_last_words_of_the_silent_are_the_signal_or_the_status() -> None:
     def kill() -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGKILL)
 
     done = {
         d.job.tag: str(d.error) for d in run_all(1, {"kill": kill, "end": end}, Job("kill", 0), Job("end", 1))
     }
-    assert done == {0: "killed by signal SIGTERM", 1: "ended with status 3"}
+    assert done == {0: "killed by signal SIGKILL", 1: "ended with status 3"}
 
 
 def test_words_of_one_worker_are_not_anothers() -> None:
@@ -153,15 +153,20 @@ def test_leaving_the_pool_ends_its_workers_at_work() -> None:
             os.kill(worker, 0)
 
 
-def test_workers_end_with_their_driver(tmp_path: Path) -> None:
-    """A driver that is killed leaves nothing running."""
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "at work"])
+def test_workers_end_with_their_driver(busy: bool, tmp_path: Path) -> None:
+    """A driver that is killed leaves nothing running, not even what has long to go."""
     note = tmp_path / "workers"
     driver = os.fork()
     if driver == 0:  # pragma: no cover - another process
-        with Pool(2, {"who": os.getpid}) as pool:
+        with Pool(2, {"who": os.getpid, "sleep": time.sleep}) as pool:
             for n in range(8):
                 pool.submit(Job("who", n))
             note.write_text(" ".join({str(done.result) for done in pool.results()}))
+            if busy:
+                for n in range(3):
+                    pool.submit(Job("sleep", n, (min(n, 1) * 600,)))
+                next(pool.results())
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(driver, 0)
     workers = [int(word) for word in note.read_text().split()]

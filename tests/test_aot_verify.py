@@ -125,12 +125,12 @@ def test_a_record_that_led_to_another_key_is_named(tmp_path: Path) -> None:
 
 def swap_recorded_keys(cache: Path) -> None:
     """Exchanges the keys of two units in the records of what units meant."""
-    store = EntryStore(FileStore(cache))
+    store, held = EntryStore(FileStore(cache)), b"?" * 64
     first, second = (entry.key.encode() for entry in objects(cache))
     for found in list(find_entries(cache)):
         entry = store.load(found.key)
         if entry and "milliseconds" not in entry.meta and first in entry.payload:
-            payload = entry.payload.replace(first, b"?").replace(second, first).replace(b"?", second)
+            payload = entry.payload.replace(first, held).replace(second, first).replace(held, second)
             store.save(Entry(entry.key, payload, entry.meta))
 
 

@@ -462,8 +462,8 @@ def test_the_image_is_that_of_any_store(tmp_path: Path) -> None:
 def test_only_who_wants_it_loads_sqlite(tmp_path: Path, store: str, expected: bool) -> None:
     write(tmp_path, {"f.ll": FUNCTIONS})
     script = (
-        "import sys\nfrom nativecache.cli.main import _run\n"
-        f"assert _run(['build', *{WORDS!r}, '--store', '{store}', '-q']) == 0\n"
+        "import sys\nfrom nativecache.cli.main import run\n"
+        f"assert run(['build', *{WORDS!r}, '--store', '{store}', '-q']) == 0\n"
         "print('sqlite3' in sys.modules)"
     )
     done = subprocess.run(

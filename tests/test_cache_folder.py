@@ -156,9 +156,9 @@ def test_set_aside(root: Path) -> None:
 
 
 def test_pruning_is_due_once_per_hour(root: Path) -> None:
-    assert not claim_pruning(root, 10_000.0), "a folder as good as new"
-    assert not claim_pruning(root, 13_599.0)
-    assert claim_pruning(root, 13_601.0)
-    assert not claim_pruning(root, 13_602.0)
-    assert claim_pruning(root, 5_000.0), "a stamp of the future is wrong"
-    assert not claim_pruning(root / "nowhere", 1e9)
+    assert claim_pruning(root, 10_000.0) is None, "a folder as good as new"
+    assert claim_pruning(root, 13_599.0) is None
+    assert claim_pruning(root, 13_601.0) == 3_601
+    assert claim_pruning(root, 13_602.0) is None
+    assert claim_pruning(root, 5_000.0) == 8_601, "a stamp of the future is wrong"
+    assert claim_pruning(root / "nowhere", 1e9) is None

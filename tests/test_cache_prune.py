@@ -69,6 +69,15 @@ def test_what_is_not_used_goes(space: Space) -> None:
     assert space.names() == "bc"
 
 
+def test_a_pause_longer_than_the_greatest_age_ages_nothing(space: Space) -> None:
+    for name in "abcd":
+        space.add(name, age=90 * DAY)
+    limits = Limits(None, 7 * DAY, 3)
+    two = space.sizes("ab")
+    assert prune(space.root, limits, now=NOW, pause=8 * DAY) == Pruned(2, two, 0, 2, two), "but the number"
+    assert prune(space.root, limits, now=NOW, pause=6 * DAY) == Pruned(2, two, 0, 0, 0)
+
+
 def test_what_saves_least_time_per_byte_goes_first(space: Space) -> None:
     space.add("a", milliseconds=9, blocks=1)
     space.add("b", milliseconds=10, blocks=4)

@@ -1,5 +1,6 @@
 """Counters: whatever else goes on, the sum of the runs comes out."""
 
+import errno
 import multiprocessing
 import os
 import time
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from nativecache.cache import statistics
 from nativecache.cache.counters import add_counts, read_line, statistics_folder
+from nativecache.cache.seal import read_plain
 from nativecache.cache.statistics import fold_statistics, read_statistics, zero_statistics
 
 DAY = 86400.0
@@ -209,3 +211,25 @@ def test_counting_costs_next_to_nothing(root: Path) -> None:
     for _ in range(100):
         add_counts(root, {"up_to_date": 1})
     assert (time.perf_counter() - start) / 100 < 0.001 * 10  # 0.05 ms on an idle machine
+
+
+@pytest.mark.parametrize("unreadable", [".folded", "total"])
+def test_what_cannot_be_read_now_is_folded_another_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unreadable: str
+) -> None:
+    (tmp_path / "v1").mkdir()
+    add_counts(tmp_path, {"hits": 3}, now=1_600_000_000)
+    fold_statistics(tmp_path)
+    add_counts(tmp_path, {"hits": 4}, now=1_600_000_000)
+
+    def read(path: str) -> tuple[bytes, float]:
+        if path.endswith(unreadable):
+            raise OSError(errno.EIO, "Input/output error", path)
+        return read_plain(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nativecache.cache.statistics.read_plain", read)
+        fold_statistics(tmp_path)
+    assert read_statistics(tmp_path).total == {"hits": 7}
+    fold_statistics(tmp_path)
+    assert read_statistics(tmp_path).total == {"hits": 7}

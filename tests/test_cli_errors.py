@@ -3,10 +3,8 @@
 import faulthandler
 import os
 import random
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -406,52 +404,3 @@ def test_a_compile_error_keeps_the_units_of_the_last_build(tmp_path: Path) -> No
     fails(tmp_path, 1, "good.c", "main.c")
     write(tmp_path, {"main.c": MAIN})
     assert rebuilt(tmp_path, "good.c", "main.c").misses == 0
-
-
-def test_interrupted(tmp_path: Path) -> None:
-    """Ctrl-C reaches the whole process group, workers too."""
-    write(tmp_path, {"slow.ll": slow_function(), "good.c": GOOD, "main.c": MAIN})
-    words = ["good.c", "main.c", "slow.ll", "-O2", "--import-limit", "0", "-rdynamic", "-j2"]
-    (tmp_path / "app").write_text("older")
-    child = subprocess.Popen(
-        [sys.executable, "-m", "nativecache.cli.start", "build", *words, "-o", "app"],
-        cwd=tmp_path,
-        env=clean_environment() | {"NATIVECACHE_DIR": str(tmp_path / "cache")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    entries = 0  # good, fine and main, and two of each C file from clang; slow is at work
-    deadline = time.monotonic() + 60
-    while entries < 7 and child.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-        entries = len(list((tmp_path / "cache").rglob("*.o")))
-    assert child.poll() is None, "it was too quick to be interrupted"
-    os.killpg(child.pid, signal.SIGINT)
-    said, _ = child.communicate(timeout=10)
-    assert child.returncode == 130, said
-    assert said.strip() == "nativecache: interrupted; what was compiled is kept"
-    with pytest.raises(ProcessLookupError):
-        os.killpg(child.pid, 0)
-    assert (tmp_path / "app").read_text() == "older"
-    assert rebuilt(tmp_path, "good.c", "main.c", "-O2", "--import-limit", "0", "-rdynamic").misses == 0
-
-
-def slow_function(depth: int = 800) -> str:
-    """Loops in loops: LLVM's time grows with more than the square of their depth, half a minute here."""
-    heads = "".join(
-        f"h{n}:\n  %i{n} = phi i32 [ 0, %{f'h{n - 1}' if n else 'entry'} ], [ %j{n}, %t{n} ]\n"
-        f"  br label %{f'h{n + 1}' if n + 1 < depth else 'body'}\n"
-        for n in range(depth)
-    )
-    tails = "".join(
-        f"t{n}:\n  %j{n} = add i32 %i{n}, 1\n  %c{n} = icmp slt i32 %j{n}, %x\n"
-        f"  br i1 %c{n}, label %h{n}, label %{f't{n - 1}' if n else 'out'}\n"
-        for n in reversed(range(depth))
-    )
-    return (
-        f"define i32 @slow(i32 %x, ptr %p) {{\nentry:\n  br label %h0\n{heads}"
-        f"body:\n  store volatile i32 %i{depth - 1}, ptr %p\n  br label %t{depth - 1}\n{tails}"
-        "out:\n  ret i32 0\n}\n"
-    )

@@ -1,19 +1,21 @@
 """Where the machine fails, not the cache: builds end well, and say in one line what they do without."""
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from harness import build, clean_environment
+from harness import ROOT, BuildResult, build, clean_environment, needs_clang, needs_lld, needs_mold
 from rules import write
 from stores import Kind
 
+from nativecache.cache.counters import add_counts
 from nativecache.cache.folder import check_entries, clear, find_entries, find_temporaries
 from nativecache.cache.limits import Limits
 from nativecache.cache.prune import prune
@@ -173,6 +175,256 @@ def test_names_as_long_as_they_may_be(space: Path) -> None:
     export = command("export", "--used-by", str(space / output), "-o", "b" * 255, folder=space / cache)
     assert export.returncode in (0, 1) and "Traceback" not in export.stderr
     Path("b" * 255).unlink(missing_ok=True)
+
+
+MAIN = "define i32 @main() {\n  ret i32 0\n}\n"
+IMAGE = ("f.ll", "-o", "f")
+
+
+def limited(space: Path, kilobytes: int, *words: str) -> BuildResult:
+    """A build in which no file may become larger."""
+    limit = f'ulimit -f {kilobytes} && exec "$@"'
+    done = subprocess.run(
+        ["bash", "-c", limit, "bash", sys.executable, "-m", "nativecache.cli.start", "build", *words],
+        cwd=space,
+        env=clean_environment() | {"NATIVECACHE_DIR": str(space / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    return BuildResult(done.returncode, done.stdout, done.stderr, {})
+
+
+def test_files_that_are_too_large_for_the_cache(space: Path) -> None:
+    # What is noted about functions is larger than an image with none of them.
+    write(space, {"f.ll": functions(1500) + MAIN})
+    build(space, *IMAGE)
+    expected = (space / "f").read_bytes()
+    sizes = sorted(entry.size for entry in find_entries(space / "cache"))
+    limit = sizes[-1] // 2 // 1024
+    assert len(expected) < limit * 1024 and sizes[0] < limit * 1024
+    for name in ("cold", "warm"):
+        if name == "cold":
+            shutil.rmtree(space / "cache")
+        (space / "f").unlink()
+        result = limited(space, limit, *IMAGE)
+        (line,) = result.stderr.splitlines()
+        assert result.exit_code == 0
+        assert "cannot be written: File too large; building without storing" in line
+        assert (space / "f").read_bytes() == expected
+        assert list(find_entries(space / "cache")) and not list(find_temporaries(space / "cache"))
+    assert build(space, *IMAGE).stderr == ""
+
+
+@pytest.mark.parametrize(
+    "linker", [pytest.param("lld", marks=needs_lld), pytest.param("mold", marks=needs_mold), "bfd"]
+)
+def test_an_image_that_is_too_large(space: Path, linker: str) -> None:
+    write(space, {"f.ll": MAIN})
+    (space / "f").write_text("older")
+    result = limited(space, 2, *IMAGE, "--linker", linker, "--no-cache")
+    assert result.exit_code == 3
+    (line,) = result.stderr.splitlines()
+    assert "arge" in line and "Stack dump" not in line
+    assert (space / "f").read_text() == "older"
+    assert not list(space.glob(".*"))
+
+
+@pytest.mark.parametrize("emit", ["exe", "object", "archive", "asm", "bitcode"])
+def test_an_output_that_is_too_large(space: Path, emit: str) -> None:
+    write(space, {"f.ll": functions(100) + MAIN})
+    result = limited(space, 1, "f.ll", "--emit", emit, "-o", "f", "--no-cache")
+    assert result.exit_code in (1, 3)
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("nativecache: ") and "arge" in line
+    assert not (space / "f").exists() and not list(space.glob(".*"))
+
+
+@needs_clang
+def test_clang_may_not_write_so_much(space: Path) -> None:
+    write(space, {"f.c": "".join(f"int f{n}(int x) {{ return x * {n}; }}\n" for n in range(300))})
+    result = limited(space, 8, "f.c", "--emit", "object", "-o", "f.o")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "f.c: what clang makes of it is larger than files may be" in result.stderr
+    assert not (space / "f.o").exists()
+
+
+def test_no_room_for_temporary_files(space: Path, disk: Path) -> None:
+    write(space, {"f.ll": functions(400)})
+    words = ("f.ll", "--emit", "shared", "-o", "f.so", "--no-cache")
+    result = build(space, *words, env={"TMPDIR": str(disk)}, check=False)
+    assert result.exit_code == 1
+    assert result.stderr == f"nativecache: {disk}: cannot be written: No space left on device\n"
+    assert not (space / "f.so").exists() and not list(disk.iterdir())
+
+
+def test_an_output_folder_that_is_full(space: Path, disk: Path) -> None:
+    write(space, {"f.ll": functions(200)})
+    (disk / "filler").write_bytes(bytes(56 << 10))
+    output = disk / "f"
+    output.write_text("older")
+    for emit in ("shared", "object", "archive", "asm", "bitcode"):
+        result = build(space, "f.ll", "--emit", emit, "-o", output, check=False)
+        assert result.exit_code in (1, 3), emit
+        (line,) = result.stderr.splitlines()
+        assert line.startswith("nativecache: "), emit
+        assert output.read_text() == "older" and len(list(disk.iterdir())) == 2, emit
+
+
+def test_things_that_are_no_entries(space: Path) -> None:
+    things: list[Callable[[Path], None]] = [
+        os.mkfifo,
+        Path.mkdir,
+        lambda path: path.symlink_to(path),
+        lambda path: path.symlink_to(path.with_suffix(".gone")),
+        lambda path: path.symlink_to("/dev/zero"),
+    ]
+    build(space, *WORDS)
+    cache = space / "cache"
+    add_counts(cache, {"builds": 1}, now=1_600_000_000)
+    paths = [*cache.glob("v1/??/*.o"), *cache.glob("v1/statistics/*")]
+    assert len(paths) >= 40
+    for n, path in enumerate(paths):
+        path.unlink()
+        things[n % len(things)](path)
+    for name in ("v1/pruned", "v1/statistics/total", "v1/statistics/lock", "config.toml", "CACHEDIR.TAG"):
+        (cache / name).unlink(missing_ok=True)
+        os.mkfifo(cache / name)
+    result = build(space, *WORDS, "-v")
+    assert (len(result.stderr.splitlines()), result.hits) == (1, 0)
+    assert_right(space)
+    for words in (("info",), ("stats",), ("verify",), ("prune", "--max-files", "9")):
+        done = command(*words, folder=cache)
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False), (words, done.stderr)
+    # What a file can be moved onto is an entry again.
+    folders = sum(path.is_dir() for path in paths)
+    build(space, *WORDS, "-q")
+    assert 0 < build(space, *WORDS, "-v").misses <= folders
+    assert_right(space)
+
+
+def test_links_in_place_of_the_folder(space: Path) -> None:
+    for name, target in (("nowhere", "gone/gone"), ("loop", "loop")):
+        (space / name).symlink_to(target)
+        folder = {"NATIVECACHE_DIR": str(space / name)}
+        (line,) = build(space, *WORDS, env=folder).stderr.splitlines()
+        assert line.startswith(f"warning: cache folder {space / name} cannot be")
+        assert_right(space)
+        for words in (("info",), ("stats",), ("prune",)):
+            assert command(*words, folder=space / name).returncode == 0, words
+
+
+def test_a_folder_to_work_in_that_is_gone(space: Path) -> None:
+    script = f'mkdir gone; cd gone; rmdir ../gone; exec {sys.executable} -m nativecache.cli.start "$@"'
+    for words in (("build", str(space / "f.ll"), "-o", str(space / "f.o")), ("cache", "stats")):
+        done = subprocess.run(
+            ["bash", "-c", script, "bash", *words], cwd=space, capture_output=True, text=True
+        )
+        assert "Traceback" not in done.stderr
+        if words[0] == "build":
+            assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+            assert "the current folder cannot be used: No such file or directory" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_nobody_can_be_told(space: Path) -> None:
+    script = f"exec {sys.executable} -m nativecache.cli.start {{}}"
+    environment = clean_environment() | {"NATIVECACHE_DIR": str(space / "cache"), "PYTHONUNBUFFERED": ""}
+
+    def shell(words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-c", script.format(words)], cwd=space, env=environment, capture_output=True, text=True
+        )
+
+    for _ in ("built", "up to date"):
+        done = shell(f"build {' '.join(WORDS)} >/dev/full")
+        assert done.stderr == "nativecache: standard output: No space left on device\n"
+        assert done.returncode == 1
+        assert_right(space)
+    for closed in (">&-", "2>&-", "<&-", ">&- 2>&- <&-"):
+        assert shell(f"build {' '.join(WORDS)} -v {closed}").returncode == 0
+        assert_right(space)
+    assert shell("cache info --json | head -c1").stderr == ""
+
+
+#: A user who owns nothing.
+NOBODY = 65534
+
+
+def as_nobody(python: str, space: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    installed = [path for path in sys.path if path.endswith("site-packages")]
+    return subprocess.run(
+        [python, "-m", "nativecache.cli.start", *words],
+        cwd=space,
+        env=clean_environment()
+        | {"NATIVECACHE_DIR": str(space / "cache"), "TMPDIR": str(space), "HOME": str(space)}
+        | {"PYTHONPATH": os.pathsep.join([str(ROOT / ".types"), *installed])},
+        capture_output=True,
+        text=True,
+        user=NOBODY,
+        group=NOBODY,
+        extra_groups=[],
+    )
+
+
+@pytest.fixture
+def python(space: Path) -> str:
+    """A Python that another user may run, who can also build in `space`."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to be another user")
+    space.chmod(0o777)
+    for folder in space.parents:
+        if (
+            folder.owner() == "root"
+            and not folder.stat().st_mode & 0o001
+            and folder.name.startswith("pytest")
+        ):
+            folder.chmod(0o711)
+    for python in (sys.executable, "/usr/bin/python3"):
+        with contextlib.suppress(OSError):
+            done = as_nobody(python, space, "build", "f.ll", "--emit", "object", "-o", "f.o", "--no-cache")
+            if done.returncode == 0:
+                assert_right(space)
+                return python
+    pytest.skip("needs a Python that other users may run")
+
+
+def test_the_folder_of_another_user(space: Path, python: str) -> None:
+    build(space, *WORDS)
+    (space / "f.o").unlink()
+    # Root's, and closed: there is nothing to distrust in it, and nothing to be had.
+    done = as_nobody(python, space, "build", *WORDS)
+    (line,) = done.stderr.splitlines()
+    assert (
+        done.returncode == 0 and "cannot be read: Permission denied; building without what is in it" in line
+    )
+    assert_right(space)
+    for words in (("info",), ("stats",), ("verify",), ("zero",), ("prune",), ("clear",)):
+        done = as_nobody(python, space, "cache", *words)
+        assert "Traceback" not in done.stderr and done.returncode in (0, 1), (words, done.stderr)
+    # Root's, and open to read: entries are taken, none is stored.
+    for path in (space / "cache").rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    (space / "cache").chmod(0o755)
+    done = as_nobody(python, space, "build", *WORDS, "--stats-json", "nobody.json")
+    assert done.returncode == 0 and len(done.stderr.splitlines()) <= 1
+    assert '"hits": 30' in (space / "nobody.json").read_text()
+    assert_right(space)
+    # The same with entries that may not be read.
+    for path in (space / "cache").glob("v1/??/*.o"):
+        path.chmod(0)
+    done = as_nobody(python, space, "build", *WORDS)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 0 and "Permission denied" in line
+    assert_right(space)
+    # Another's than root's: refused, unless it is trusted.
+    os.chown(space / "cache", NOBODY, NOBODY)
+    done = as_nobody(python, space, "build", *WORDS)
+    assert_right(space)
+    result = build(space, *WORDS, check=False)
+    assert result.exit_code == 2 and "belongs to user 65534" in result.stderr
+    assert not (space / "f.o").exists()
+    assert build(space, *WORDS, "--trust-cache-dir").exit_code == 0
+    assert_right(space)
 
 
 def test_names_that_are_no_text(space: Path) -> None:

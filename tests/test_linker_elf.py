@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from harness import llvm_object
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,16 +41,6 @@ def compile_c(folder: Path, source: str, *flags: str, name: str = "unit", compil
     (folder / f"{name}{suffix}").write_text(source)
     run(compiler, "-O1", "-c", *flags, folder / f"{name}{suffix}", "-o", folder / f"{name}.o")
     return folder / f"{name}.o"
-
-
-def llvm_object(ir: str) -> bytes:
-    llvm = pytest.importorskip("llvmlite.binding")
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    machine = llvm.Target.from_default_triple().create_target_machine(reloc="pic")
-    obj = machine.emit_object(llvm.parse_assembly(ir))
-    assert isinstance(obj, bytes)
-    return obj
 
 
 def read_names(path: Path) -> dict[str, str]:

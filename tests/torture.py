@@ -7,6 +7,8 @@ number of workers. What differs is kept with the command lines that reproduce it
 
 `torture.py N --edits` tries N small projects of C and C++ files instead, each with STEPS random edits: after
 each one a build with the cache that all of them share has to write the bytes that one without a cache does.
+
+`torture.py N --faults` has N system calls on the cache folder fail, each in a run of its own (see faults.py).
 """
 
 import argparse
@@ -23,6 +25,7 @@ from random import Random
 from shutil import rmtree
 
 from edits import Trial
+from faults import every_fault, scenes, why_not
 from harness import CLANG, clean_environment, has_tool
 
 # Most of csmith's programs end at once and the others hardly ever.
@@ -142,7 +145,10 @@ def main() -> int:
     parser.add_argument("programs", type=int, metavar="N", help="how many programs")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the first program (1)")
     parser.add_argument("--edits", action="store_true", help="edit projects at random instead")
+    parser.add_argument("--faults", action="store_true", help="have N system calls fail instead")
     arguments = parser.parse_args()
+    if arguments.faults:
+        return torture_calls(arguments.programs)
     for tool in (CLANG, "csmith"):
         if not has_tool(tool):
             print(f"skipped: no {tool}")
@@ -205,6 +211,28 @@ def torture_projects(seeds: Sequence[int], kept: Path) -> int:
         print(f"project {seed}: {step + 1} builds", flush=True)
     if not different:
         kept.rmdir()
+    return 1 if different else 0
+
+
+def torture_calls(most: int) -> int:
+    """Have up to so many calls on the cache folder fail, as evenly spread over all as can be."""
+    if why_not():
+        print(f"skipped: {why_not()}")
+        return 0
+    kept = Path(tempfile.mkdtemp(prefix="nativecache-faults-"))
+    all_faults = [(scene, call, fault) for scene in scenes(kept) for call, fault in every_fault(scene)]
+    chosen = all_faults[:: max(1, len(all_faults) // most)]
+    different = unmet = 0
+    for number, (scene, call, fault) in enumerate(chosen, 1):
+        done, met = scene.fail(call, fault)
+        unmet += not met
+        if met and (problems := list(scene.problems(done, fault))):
+            different += 1
+            print(f"\n{scene.name}: {fault}: {call.line}", *problems, sep="\n  ", flush=True)
+        if number % 100 == 0 or number == len(chosen):
+            text = f"{number} of {len(all_faults)} faults, {unmet} missed their call"
+            print(f"{text}, {different} with differences", flush=True)
+    rmtree(kept)
     return 1 if different else 0
 
 
