@@ -45,12 +45,17 @@ T = TypeVar("T")
 
 #: Seconds to wait for another process's write; each takes less than a millisecond, a checkpoint some more.
 _PATIENCE = 10.0
+#: Others may remove the database under each of them, but hardly do.
+_ATTEMPTS = 4
 #: Pages of log, 16 MiB, after which it is written into the database: a build seldom does that, and syncs.
 _CHECKPOINT_PAGES = 4096
 #: What SQLite needs beside a database, in bytes, before it writes anything.
 _LOG_ROOM = 1 << 16
 #: Entries removed, and pages given back, in one go, while others wait to write (some milliseconds).
 _BATCH, _BATCH_PAGES = 256, 1024
+
+#: How to open what nobody writes to. Without a mode SQLite would make an empty file where there is none.
+_LEFT_ALONE = "mode=ro&immutable=1"
 
 _BESIDE = ("", "-wal", "-shm", "-journal")
 
@@ -82,7 +87,7 @@ class Database:
         self.path = path
         self._identity = _identity(path)
         # SQLite would wait for a FIFO.
-        if not all(map(os.path.isfile, _beside(path))):
+        if _has_no_files(path):
             raise OSError(errno.EINVAL, "Not a plain file", path)
         self._stale: dict[bytes, float] = {}  # times of use that are to be noted
         with _lock:
@@ -110,6 +115,7 @@ class Database:
             self.is_open = False
             with suppress(sqlite3.Error):
                 self._connection.close()
+            _sweep(self.path)
 
     def __del__(self) -> None:
         self.close()  # a connection alone is a cycle of references
@@ -214,9 +220,10 @@ os.register_at_fork(before=_before_fork, after_in_parent=_lock.release, after_in
 atexit.register(_close_all)
 
 
-def _beside(path: str) -> list[str]:
-    """What is there of a database and of what SQLite keeps beside it."""
-    return [path + ending for ending in _BESIDE if os.path.lexists(path + ending)]
+def _has_no_files(path: str) -> bool:
+    """Whether a database, or what SQLite keeps beside it, is there and no plain file."""
+    names = [path + ending for ending in _BESIDE]
+    return any(os.path.lexists(name) and not os.path.isfile(name) and os.path.lexists(name) for name in names)
 
 
 def _identity(path: str) -> tuple[int, int]:
@@ -231,7 +238,7 @@ def _connect(path: str) -> sqlite3.Connection:
     except sqlite3.OperationalError:
         if os.access(path, os.W_OK) and os.access(os.path.dirname(path), os.W_OK):
             raise
-        return _try(path, "immutable=1")
+        return _try(path, _LEFT_ALONE)
 
 
 def _connect_to_read(path: str) -> sqlite3.Connection:
@@ -241,7 +248,7 @@ def _connect_to_read(path: str) -> sqlite3.Connection:
     said not to change; should it change all the same, errors and damaged values show that.
     """
     in_use = os.path.exists(path + "-wal")
-    return _try(path, "mode=ro" if in_use else "immutable=1")
+    return _try(path, "mode=ro" if in_use else _LEFT_ALONE)
 
 
 def _try(path: str, how: str) -> sqlite3.Connection:
@@ -261,6 +268,7 @@ def _try(path: str, how: str) -> sqlite3.Connection:
         connection.execute("SELECT key FROM entries LIMIT 1").fetchone()  # it is opened only now
     except BaseException:
         connection.close()
+        _sweep(path)
         raise
     return connection
 
@@ -280,6 +288,12 @@ def _unlink(path: str) -> None:
     for ending in _BESIDE:
         with suppress(OSError):
             os.unlink(path + ending)
+
+
+def _sweep(path: str) -> None:
+    """Removes what SQLite puts beside a database that others have removed."""
+    if not os.path.lexists(path):
+        _unlink(path)
 
 
 def drop(root: Path) -> None:
@@ -325,6 +339,7 @@ class SqliteStore(FolderStore):
     """
 
     _database: Database | None = None
+    _tried: str | None = None  # the file that was opened last, or was to be
 
     def get(self, key: str) -> bytes | None:
         check_key(key)
@@ -363,7 +378,7 @@ class SqliteStore(FolderStore):
             return self._database
         self.close()
         self._database = None
-        path = database_path(self.root)
+        path = self._tried = database_path(self.root)
         try:
             self._database = Database(path, read_only=not self.keeps) if path else None
         except FileNotFoundError:  # somebody has deleted the file and not its name
@@ -398,13 +413,13 @@ class SqliteStore(FolderStore):
             raise
 
     def _attempt(self, action: Callable[[], T], complain: Callable[[object], None]) -> T | None:
-        """Does something with the database, once more if that can help; None if it cannot be done."""
+        """Does something with the database, again if that can help; None if it cannot be done."""
         with _lock:
-            for is_last in (False, True):
+            for attempt in range(_ATTEMPTS):
                 try:
                     return action()
                 except (OSError, ValueError, sqlite3.Error) as error:
-                    if is_last or not self._helped(error):
+                    if attempt == _ATTEMPTS - 1 or not self._helped(error):
                         complain(self._reason(error))
                         return None
         raise AssertionError("unreachable")
@@ -416,7 +431,9 @@ class SqliteStore(FolderStore):
         if _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL):
             return False
         before, self._database = self._database, None
-        is_there = before.is_there() if before else os.path.lexists(self._path())
+        # One that is removed while it is opened looks damaged; the one that has its place now is not it.
+        path = self._path()
+        is_there = before.is_there() if before else path == self._tried and os.path.lexists(path)
         if before:
             before.close()
         if not is_there and not isinstance(error, ValueError):
@@ -437,8 +454,7 @@ class SqliteStore(FolderStore):
         if isinstance(error, ValueError):
             return True
         path = self._path()
-        beside = _beside(path) if path else []
-        if not all(map(os.path.isfile, beside)):
+        if path and _has_no_files(path):
             return True
         if isinstance(error, OSError):
             return False
@@ -448,7 +464,7 @@ class SqliteStore(FolderStore):
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHORT_READ:
             return True
         # A header can say that this SQLite may not write.
-        return code == sqlite3.SQLITE_READONLY and bool(beside) and self._obstacle() is None
+        return code == sqlite3.SQLITE_READONLY and os.path.lexists(path) and self._obstacle() is None
 
     def _path(self) -> str:
         with suppress(OSError, ValueError):

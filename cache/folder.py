@@ -330,7 +330,7 @@ def _check_database(root: Path, *, keep: bool) -> Iterator[Bad]:
             database.close()
     except OSError as error:
         fault = str(error)
-    if fault:
+    if fault and find_database(root) == path:  # one that is removed while it is read looks damaged
         kept = ""
         with suppress(OSError):
             if keep:

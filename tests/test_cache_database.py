@@ -69,10 +69,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-DAMAGE = ("flip", "cut", "zeros", "rubbish", "page", "log", "folder", "loop", "gone")
+DAMAGE = ("flip", "cut", "zeros", "rubbish", "page", "log", "folder", "loop", "fifo", "gone")
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_a_damaged_database_is_misses_and_one_line(whole: Path, tmp_path: Path, data: st.DataObject) -> None:
     root = tmp_path / "cache"
@@ -95,12 +95,14 @@ def test_a_damaged_database_is_misses_and_one_line(whole: Path, tmp_path: Path, 
         Path(f"{file}-wal").write_bytes(data.draw(st.binary(max_size=200)))
         Path(f"{file}-shm").write_bytes(data.draw(st.binary(max_size=200)))
     file.write_bytes(text[:at] if kind == "cut" else text)
-    if kind in ("folder", "loop", "gone"):
+    if kind in ("folder", "loop", "fifo", "gone"):
         file.unlink()
     if kind == "folder":
         file.mkdir()
     elif kind == "loop":
         file.symlink_to(file.name)
+    elif kind == "fifo":
+        os.mkfifo(file)
 
     # What was read before the damage was met goes with the rest: the second build may miss that.
     for most_warnings, may_miss in ((1, True), (0, True), (0, False)):
@@ -145,6 +147,24 @@ def test_what_is_read_only_is_not_mended(tmp_path: Path) -> None:
         f"cache folder {tmp_path} cannot be read: file is not a database; building without what is in it"
     ]
     assert SQLITE.file(tmp_path).read_bytes() == b"rubbish" * 1000
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+@pytest.mark.parametrize("name", ["", "-wal", "-shm", "database"])
+def test_what_is_no_plain_file_is_not_waited_for(tmp_path: Path, name: str, read_only: bool) -> None:
+    fill(tmp_path, 1)
+    fifo = Path(pointer_path(tmp_path) if name == "database" else f"{SQLITE.file(tmp_path)}{name}")
+    fifo.unlink(missing_ok=True)
+    os.mkfifo(fifo)
+    warnings: list[str] = []
+    store = SqliteStore(tmp_path, read_only=read_only, warn=warnings.append)
+    assert store.get(key(0)) is None and len(warnings) == 1
+    store.put(KEY, b"value")
+    # The name alone is not replaced: what it stands for cannot be told.
+    assert (store.get(KEY) is None) == (read_only or name == "database") == fifo.exists()
+    assert len(warnings) == 1 and "Not a plain file" in warnings[0]
+    list(check_entries(tmp_path, keep=False))
+    clear(tmp_path, time.time())
 
 
 @pytest.mark.parametrize("pointer", [b"", b"rubbish", b"../../../../../../x\n", b"0" * 16])
@@ -331,6 +351,25 @@ def test_a_database_that_cannot_be_opened_now_stays(tmp_path: Path, monkeypatch:
     store.put(KEY, b"value")
     assert store.get(key(0)) and store.get(KEY) == b"value"
     assert file.exists() and len(warnings) == 1
+
+
+def test_a_database_that_goes_while_it_is_opened_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, 1)
+    file = SQLITE.file(tmp_path)
+    connect = sqlite3.connect
+
+    def be_late(name: str, **settings: Any) -> Any:
+        if name.startswith(f"file://{file}"):
+            drop(tmp_path)
+        return connect(name, **settings)
+
+    monkeypatch.setattr(sqlite3, "connect", be_late)
+    store = SqliteStore(tmp_path, warn=pytest.fail)
+    store.put(KEY, b"value")
+    assert store.get(KEY) == b"value"
+    assert not file.exists() and list(find_temporaries(tmp_path)) == []
 
 
 def test_a_reader_sees_what_a_writer_does(tmp_path: Path) -> None:

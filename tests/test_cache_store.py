@@ -229,6 +229,23 @@ def test_every_store_object_warns(tmp_path: Path, kind: Kind) -> None:
     assert len(warnings) == 2
 
 
+def test_failures_can_be_passed_on(tmp_path: Path, kind: Kind) -> None:
+    (tmp_path / "cache").touch()
+    for refresh in (False, True):
+        said: list[str] = []
+        told: list[str] = []
+        ours, theirs = (kind.open(tmp_path / "cache", warn=said.append) for _ in range(2))
+        for_build, for_child = (RefreshStore(one) if refresh else one for one in (ours, theirs))
+        for_child.pass_failures(told.append)
+        for_child.put(KEY, b"value")
+        for_child.put(OTHER_KEY, b"value")
+        assert len(told) == 1 and not said
+        for _ in range(2):
+            for_build.warn_once(told[0])
+        for_build.put(KEY, b"value")
+        assert said == told and ours.failed and theirs.failed
+
+
 @pytest.mark.parametrize("name", ["cache", "cache/v1", "cache/v1/ab"])
 def test_file_in_place_of_a_folder(tmp_path: Path, name: str, kind: Kind) -> None:
     if kind is SQLITE and name == "cache/v1/ab":

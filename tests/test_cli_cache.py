@@ -126,12 +126,12 @@ def test_info(both: Space) -> None:
 # stats, zero
 
 
-def test_stats_add_up(both: Space) -> None:
-    cold = both.build()
-    both.build("-v")
-    write(both.folder, {"f.ll": IR.replace("%x, 3", "%x, 5")})
-    edited = both.build()
-    found = both.total()
+def test_stats_add_up(space: Space) -> None:
+    cold = space.build()
+    space.build("-v")
+    write(space.folder, {"f.ll": IR.replace("%x, 3", "%x, 5")})
+    edited = space.build()
+    found = space.total()
     assert (found["builds"], found["hits"], found["misses"]) == (3, 0 + 2 + 1, cold.misses + edited.misses)
     assert {reason: number for reason, number in found["missed"].items() if number} == {
         "new": 2,
@@ -139,16 +139,16 @@ def test_stats_add_up(both: Space) -> None:
     }
     assert found["bytes_written"] > found["bytes_read"] > 0
     assert found["saved_seconds"] > 0 and found["compiled_seconds"] > 0
-    assert list(both.ask("stats")["days"]) == [time.strftime("%Y-%m-%d", time.gmtime())]
-    said = both.run("stats")
+    assert list(space.ask("stats")["days"]) == [time.strftime("%Y-%m-%d", time.gmtime())]
+    said = space.run("stats")
     assert "hits        3 of 6 (50.0 %)" in said and "misses      1 their code has changed" in said
 
 
-def test_builds_with_nothing_to_do_count(both: Space) -> None:
+def test_builds_with_nothing_to_do_count(space: Space) -> None:
     for _ in range(3):
         time.sleep(0.03)
-        both.build()
-    assert (both.total()["builds"], both.total()["up_to_date"]) == (1, 2)
+        space.build()
+    assert (space.total()["builds"], space.total()["up_to_date"]) == (1, 2)
 
 
 def test_builds_that_fail_count(space: Space) -> None:
@@ -158,16 +158,16 @@ def test_builds_that_fail_count(space: Space) -> None:
     assert (space.total()["builds"], space.total()["failed"]) == (1, 1)
 
 
-def test_reasons(both: Space) -> None:
-    both.build()
-    assert both.build("-O1").stats["missed"] == {"options": 2}
-    assert both.build("--llvm", "llvmlite", "-v").stats["missed"] in ({"llvm": 2}, {})
-    both.damage()
-    assert both.build("-v").stats["missed"] == {"corrupt": 2}
-    both.run("prune", "--max-files", "1")
-    assert both.build("-v").stats["missed"] == {"pruned": 2}
-    assert both.build("--cache-mode=refresh").misses == 2
-    found = both.total()["missed"]
+def test_reasons(space: Space) -> None:
+    space.build()
+    assert space.build("-O1").stats["missed"] == {"options": 2}
+    assert space.build("--llvm", "llvmlite", "-v").stats["missed"] in ({"llvm": 2}, {})
+    space.damage()
+    assert space.build("-v").stats["missed"] == {"corrupt": 2}
+    space.run("prune", "--max-files", "1")
+    assert space.build("-v").stats["missed"] == {"pruned": 2}
+    assert space.build("--cache-mode=refresh").misses == 2
+    found = space.total()["missed"]
     assert (found["pruned"], found["corrupt"], found["refreshed"], found["options"]) == (2, 2, 2, 2)
 
 
@@ -385,19 +385,19 @@ def test_the_quick_answer_does_not_trust_it_either(space: Space) -> None:
 # Modes and fallbacks
 
 
-def test_read_only(both: Space) -> None:
-    both.build()
+def test_read_only(space: Space) -> None:
+    space.build()
 
     def all_files() -> dict[str, tuple[int, bytes]]:
-        files = [path for path in both.cache.rglob("*") if path.is_file()]
+        files = [path for path in space.cache.rglob("*") if path.is_file()]
         return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
 
-    both.set_used(1)
+    space.set_used(1)
     before = all_files()
-    assert both.build("--cache-mode=read-only").misses == 0
-    write(both.folder, {"f.ll": IR.replace("%x, 3", "%x, 5")})
-    assert both.build(CACHE_MODE="read-only").misses == 1
-    assert both.build(CACHE_MODE="read-only").misses == 1
+    assert space.build("--cache-mode=read-only").misses == 0
+    write(space.folder, {"f.ll": IR.replace("%x, 3", "%x, 5")})
+    assert space.build(CACHE_MODE="read-only").misses == 1
+    assert space.build(CACHE_MODE="read-only").misses == 1
     assert all_files() == before
 
 

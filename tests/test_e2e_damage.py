@@ -120,7 +120,7 @@ def damage(files: list[Path], file: Path, data: st.DataObject) -> str:
     return kind
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_damage_is_harmless(warm: Space, data: st.DataObject) -> None:
     shutil.rmtree(warm.folder / "cache", ignore_errors=True)
