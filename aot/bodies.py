@@ -106,6 +106,7 @@ def find_bodies(
             bindings=made.bindings,
             places=made.places,
             label=source.module.label,
+            debug=source.module.debug,
             heat=_heat(source.module, entity),
         )
 

@@ -541,7 +541,7 @@ class _Work:
 
     # In the workers: these see only what is passed to them and the program as it was when forked.
 
-    def _key(self, index: int, real_lines: bool) -> tuple[KeyedUnit, bytes, tuple[float, float]]:
+    def _key(self, index: int, real_lines: bool) -> tuple[KeyedUnit, bytes, bool, tuple[float, float]]:
         start = time.process_time()
         options = self.options_of(self.units[index])
         layout = self.program.modules[self.units[index].module].datalayout
@@ -567,7 +567,7 @@ class _Work:
             places=text.places.pack(),
             relative=text.relative,
         )
-        return keyed, bitcode, (middle - start, time.process_time() - middle)
+        return keyed, bitcode, not text.absolute, (middle - start, time.process_time() - middle)
 
     def _compile(
         self, bitcode: bytes, options: Options
@@ -634,13 +634,13 @@ class _Work:
         if done.error is not None:
             self._fail(index, done.error)
             return
-        keyed, bitcode, (extract_cpu, key_cpu) = done.result
+        keyed, bitcode, lasting, (extract_cpu, key_cpu) = done.result
         self.clock.add("extract", 0.0, extract_cpu)
         self.clock.add("key", 0.0, key_cpu)
         if self.verifier.is_recorded_wrong(index, self._label(index), keyed.key):
             unit = self.units[index]
             meaning = self._meaning(unit)  # to be recorded again
-        if meaning is not None:
+        if meaning is not None and lasting:
             memo = self.memos[self.units[index].module]
             memo.add_unit(meaning, replace(keyed, meanings=self._imported(keyed)))
         self._use(index, keyed, bitcode)

@@ -31,7 +31,7 @@ SEARCHED: Final = (*(f"clang-{version}" for version in range(NEWEST, OLDEST - 1,
 _WHOLE_FILE: Final = re.compile(
     r"-fsanitize(?!-(?:recover|trap|ignorelist|undefined-ignore))|-fprofile-|-fcs-profile|-fcoverage|--coverage"
     r"|-ftest-coverage|-fauto-profile|-fxray|-pg\b|-finstrument|-fmemory-profile|-mllvm|-Xclang|-fplugin|-fpass-plugin"
-    r"|-gsplit-dwarf|-fbasic-block|-fsplit-machine|-fthin-link|-fembed-bitcode|-femulated-tls|-fsplit-stack"
+    r"|-fbasic-block|-fsplit-machine|-fthin-link|-fembed-bitcode|-femulated-tls|-fsplit-stack"
 )
 
 
@@ -152,6 +152,8 @@ def emit_ir(
     """
     command = [*_base(clang, source), f"-O{level}", *flags, *_depfile_flags(depfile)]
     command += ["-Xclang", "-disable-llvm-passes"]
+    if any(flag.startswith("-gsplit-dwarf") for flag in flags):
+        command.append("-gno-split-dwarf")  # there is no place for a file per unit
     # Through a file: zig's clang takes `-o -` for a file's name.
     command += ["-S", "-emit-llvm", "-o", os.fspath(scratch), os.fspath(source)]
     messages = _run(command, source, running)

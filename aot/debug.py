@@ -31,9 +31,11 @@ from typing import TYPE_CHECKING, Final
 from nativecache.aot.names import pack, unpack
 from nativecache.linker.dwarf import (
     DIRECTORY_PLACEHOLDER,
+    MAX_LINE,
     MAX_NAMED,
     MIDDLE,
     RANGE_SHIFT,
+    REACH,
     name_line,
     ordinal,
 )
@@ -79,6 +81,7 @@ _BASE_TYPE: Final = re.compile(r"\bbaseType: (!\d+)", re.ASCII)
 _SIZE: Final = re.compile(r"\bsize: (\d+)", re.ASCII)
 _ELEMENTS: Final = re.compile(r"\belements: (!\d+)", re.ASCII)
 _VARIABLE: Final = re.compile(r"\bvar: (!\d+)", re.ASCII)
+_VALUE: Final = re.compile(r"\bexpr: (!DIExpression\(.+\))\)$")
 #: What a forward declaration keeps of a type's fields.
 _KEPT: Final = re.compile(r'\b(?:name: "[^"]*"|scope: !\d+|runtimeLang: \w+|templateParams: !\d+)', re.ASCII)
 _PASSED: Final = re.compile(r"DIFlagTypePassBy\w+")
@@ -101,10 +104,17 @@ _OWNED: Final = (
     "!DILabel(",
     "!DIImportedEntity(",
 )
+#: Nodes that a variable may stand in, and those that such a type is part of.
+_SIZED: Final = ("!DISubrange(", "!DIGenericSubrange(", "!DIStringType(")
+_MADE_OF: Final = ("!{", "!DIDerivedType(", "!DICompositeType(", "!DISubroutineType(")
 #: Nodes of types and declarations, whose place in the source no unit but the types' needs.
 _PLACELESS: Final = ("!DIDerivedType(", "!DISubprogram(", "!DIImportedEntity(", "!DICommonBlock(")
 #: The longest path that a placeholder has room for.
 _LONGEST_DIRECTORY: Final = len(DIRECTORY_PLACEHOLDER) - 1
+
+
+class FarLines(Exception):
+    """Lines that no object has room for where encoded ones were."""
 
 
 class Unsupported(Exception):
@@ -195,9 +205,8 @@ class DebugInfo:
     Tokens are content tokens, `function` and `variable` are those of globals.
     """
 
-    #: Whether lines and what else depends on where the sources are was taken out.
+    #: Whether lines are relative and what else depends on where sources are is left out.
     relative: bool = True
-
     #: First line by range key.
     ranges: dict[str, int] = field(default_factory=dict)
     #: Range key by token of a scope.
@@ -213,7 +222,7 @@ class DebugInfo:
     statics: dict[str, list[tuple[str | None, str]]] = field(default_factory=dict)
     #: By function: the node that tells its callers who is called.
     callees: dict[str, str] = field(default_factory=dict)
-    #: By key of a function: its token, and a node that only declares it.
+    #: By key of a function: its token, and that of the scope it is in.
     owners: dict[str, tuple[str, str]] = field(default_factory=dict)
     #: By token of a variable: the type that it holds by value, and that type's size in bits.
     sizes: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -271,6 +280,8 @@ class Normaliser:
         self.info = DebugInfo(relative)
         self.nodes = Nodes()
         self._relative = relative
+        #: Whether lines are to be made relative; in text that was made from a unit they are.
+        self._encodes = relative and places is None
         self._directory = directory
         self._places = places
         plain = [line for line in text.split("\n") if " = !DILocation(" not in line]
@@ -289,15 +300,18 @@ class Normaliser:
         self._held: dict[str, tuple[str, str] | None] = {}
         self._names: dict[str, str] = {}
         self._busy: set[str] = set()
+        self._unspelled: list[tuple[str, str]] = []  # types that members name
         self._claimed: Counter[str] = Counter()
         self._spelled: dict[str, str] = {}  # locations
         self._expanded = 0
         self._imports: list[tuple[str, list[str]]] = []
         self._globals: list[tuple[str, list[str]]] = []
         self._constants: list[str] = []  # nodes of global variables that are no more than a value
-        self.full: frozenset[str] = frozenset()  # qualified names of types that are not declared only
+        #: Qualified names of types that are not only declared in functions' units, and, with "=" in front, of
+        #: variables that are described there: other modules have others of those names.
+        self.full: frozenset[str] = frozenset()
         version = next((m[1] for body in self._raw.values() if (m := _VERSION.fullmatch(body))), "4")
-        self._placeholders = relative and places is None and int(version) >= 5
+        self._placeholders = self._encodes and int(version) >= 5
         self._read_functions()
 
     def _find_names(self, nodes: list[str]) -> list[str]:
@@ -359,11 +373,12 @@ class Normaliser:
         for n in self._functions:
             if (found := _RETAINED.search(raw[n])) and raw.get(found[1], "!{}") != "!{}":
                 self._own((found[1],), n)
+        self._own_sizes()
         self._file = {n: m[1] if (m := _FILE.search(raw[n])) else "" for n in self._functions}
         self._file.update((n, file) for n, _, file, *_ in self._blocks)
         self._file.update((n, m[1]) for n, body in rare.items() if (m := _FILE.search(body)))
         self._keys = self._name_functions()
-        if self._relative and self._places is None:
+        if self._encodes:
             self._find_ranges()
 
     def _own(self, nodes: Sequence[str], scope: str) -> None:
@@ -373,6 +388,25 @@ class Normaliser:
                 if n not in self._owner:
                     self._owner[n] = owner
                     self._members[owner].append(n)
+
+    def _own_sizes(self) -> None:
+        """Types whose size is a variable of a function (arrays in C) are the function's own, too."""
+        raw, new = self._raw, {}
+        for n, body in raw.items():
+            if body.startswith(_SIZED):
+                owners = (self._owner.get(m) for m in _NODE.findall(body))
+                if owner := next((owner for owner in owners if owner), None):
+                    new[n] = owner
+        rest = {n: body for n, body in raw.items() if new and body.startswith(_MADE_OF)}
+        while new:
+            for n, owner in new.items():
+                self._own((n,), owner)
+                rest.pop(n, None)
+            below = new
+            new = {}
+            for n, body in rest.items():
+                if n not in self._owner and (found := below.keys() & _NODE.findall(body)):
+                    new[n] = below[min(found)]
 
     def _name_functions(self) -> dict[str, str]:
         """A key per function: the symbol that it describes, else its name, numbered if need be."""
@@ -426,10 +460,12 @@ class Normaliser:
                     take(odd[scope], line)
         shared: dict[tuple[str, int], str] = {}
         for (owner, file), line in [*((p, line) for p, (_, line) in ranges.items()), *first.items()]:
+            if line > MAX_LINE - REACH:
+                raise FarLines
             key = self._keys[owner]
             if file != self._file[owner]:
                 key += f"/{self._path(file)}"
-            while self.info.ranges.get(key, line) != line:
+            while self.info.ranges.get(key, line) != line:  # another file of that name
                 key += "'"
             key = shared.setdefault((file, line), key)
             ranges[owner, file] = key, line
@@ -494,7 +530,8 @@ class Normaliser:
                 text = self._spell_own(owner, self._raw[n])
             elif held := types.get(n):
                 kind, tail = held
-                text = f"{text}{names.get(kind) or self.name(kind)}{tail})"
+                own = self._owner.get(kind) == owner
+                text = f"{text}{self._rank[kind] if own else names.get(kind) or self.name(kind)}{tail})"
                 if kind not in self._held:
                     self._held[kind] = self._find_held(kind)
                 if size := self._held[kind]:
@@ -502,21 +539,34 @@ class Normaliser:
             texts.append(text)
         text = "\n".join(texts)
         key = self._keys[owner]
-        digits = self._claim("\n".join([text, key, repr(sizes)]))
+        places = self._places_of(owner, members)
+        # Ranges may be called after other functions, and locations do not say how theirs is called.
+        keys = dict.fromkeys(places)
+        digits = self._claim("\n".join([text, key, repr(sizes), *keys]))
         head = f"!{digits}"
         self.nodes.add_group(head, text)
         tokens = [f"!{digits}{rank[2:]}" for rank in _RANKS[: len(members)]]
         names.update(zip(members, tokens, strict=True))
         self.info.sizes.update((tokens[at], (token, size)) for at, token, size in sizes)
-        if self._relative and self._places is None:
-            own = self._ranges.get((owner, self._file[owner]))
-            scopes = self.info.scopes
-            for n, token in zip(members, tokens, strict=True):
-                file = self._file.get(n)
-                place = own if file == self._file[owner] else self._ranges.get((owner, file or ""))
-                if place:
-                    scopes[token] = place[0]
-        self.info.owners[key] = names[owner], self._callee(owner)
+        self.info.scopes.update((token, place) for token, place in zip(tokens, places, strict=True) if place)
+        scope = _SCOPE.search(self._raw[owner])
+        outer = self.name(scope[1]) if scope and scope[1] not in self._owner else "null"
+        self.info.owners[key] = names[owner], outer
+
+    def _places_of(self, owner: str, members: Sequence[str]) -> list[str]:
+        """The keys of the ranges that locations in these scopes belong to, "" for what is none."""
+        if not self._encodes:
+            return [""] * len(members)
+        files, ranges, own_file = self._file, self._ranges, self._file[owner]
+        own = ranges.get((owner, own_file), ("", 0))[0]
+        places = []
+        for n in members:
+            file = files.get(n)
+            if file is None:
+                places.append("")
+            else:
+                places.append(own if file == own_file else ranges.get((owner, file), ("", 0))[0])
+        return places
 
     def _spell_own(self, owner: str, body: str) -> str:
         """One of a function's own nodes that is neither block nor variable."""
@@ -644,38 +694,60 @@ class Normaliser:
         return token
 
     def _variable(self, body: str) -> str:
-        found = _LINE_FIELD.search(body)
-        if found and self._relative:
-            body = f"{body[: found.start(1)]}{ELSEWHERE}{body[found.end(1) :]}"
-        text = self._respell(body)
+        text = self._respell(self._hide_line(body))
         token = f"!{self._claim(text)}"
         self.nodes.add(token, text)
+        self._keep_line(token, body)
+        return token
+
+    def _hide_line(self, body: str) -> str:
+        found = _LINE_FIELD.search(body) if self._relative else None
+        return f"{body[: found.start(1)]}{ELSEWHERE}{body[found.end(1) :]}" if found else body
+
+    def _keep_line(self, token: str, body: str) -> None:
+        """Notes what the line in a declaration's text is."""
+        found = _LINE_FIELD.search(body)
         line = int(found[1]) if found else 0
         if self._places is None:
             self.info.lines[token] = line
         elif line:
             self.info.declared[token] = self._places.declared(line)
-        return token
 
     def _file_body(self, body: str) -> str:
         if not self._placeholders:
             return body
-        found = _DIRECTORY.search(body)
-        if found and found[1] and found[1] == self._directory and len(found[1]) <= _LONGEST_DIRECTORY:
-            body = f"{body[: found.start(1)]}{DIRECTORY_PLACEHOLDER}{body[found.end(1) :]}"
+        body = self._moved(body)
         found = _MD5.search(body)
         if found:
-            name = _FILE_NAME.search(body)
-            placeholder = hashlib.md5(b"nc:" + (name[1] if name else "").encode("latin-1")).digest()
+            placeholder = hashlib.md5(f"nc:{self._sums[found[1]]}".encode("latin-1")).digest()
             real = bytes.fromhex(found[1])
             if self.info.checksums.setdefault(placeholder, real) == real:
                 body = f"{body[: found.start(1)]}{placeholder.hex()}{body[found.end(1) :]}"
         return body
 
+    def _moved(self, body: str) -> str:
+        """A file's node with the placeholder of the folder."""
+        found = _DIRECTORY.search(body)
+        if found and found[1] and found[1] == self._directory and len(found[1]) <= _LONGEST_DIRECTORY:
+            return f"{body[: found.start(1)]}{DIRECTORY_PLACEHOLDER}{body[found.end(1) :]}"
+        return body
+
+    @cached_property
+    def _sums(self) -> dict[str, str]:
+        """A file of each checksum. LLVM takes two names of one file for one if their checksums are equal."""
+        files: dict[str, str] = {}
+        for body in self._raw.values():
+            if body.startswith("!DIFile(") and (found := _MD5.search(body)):
+                name = self._moved(body[: found.start()])
+                files[found[1]] = min(name, files.get(found[1], name))
+        return files
+
     # Types
 
     def _is_named_type(self, n: str) -> bool:
         """Whether a debugger finds the right type by its name, so that a declaration of it will do."""
+        if self._places is not None and "DIFlagFwdDecl" not in self._raw.get(n, ""):
+            return False  # it was not declared only, so it must not be
         return self._has_findable_name(n) and (not self.full or self._qualified(n) not in self.full)
 
     def _qualified(self, n: str) -> str:
@@ -715,11 +787,21 @@ class Normaliser:
             if _ELEMENTS.search(body):
                 # Its members name it: what can be seen of it is spelled without their names.
                 self._names[n] = f"!{_digits(self._expand(n, []))}"
-        body = self._localize(_PLACE.sub("", body))
+        text = self._localize(self._place(body))
         if n in self._names:
-            self.nodes.add(self._names[n], self._respell(body))
-            return self._names[n]
-        return self._add(self._respell(body.removeprefix("distinct ")))
+            self._unspelled.append((self._names[n], text))  # what it names may wait for this
+        else:
+            self._names[n] = self._add(self._respell(text.removeprefix("distinct ")))
+        if ELSEWHERE in text:
+            self._keep_line(self._names[n], body)
+        return self._names[n]
+
+    def _place(self, body: str) -> str:
+        """A type without its place. One that has a name keeps it: lldb takes those of one place for one."""
+        tag = _TAG.search(body)
+        if tag and tag[1] in _NAMED_TYPES and _NAME.search(body):
+            return self._hide_line(body)
+        return _PLACE.sub("", body)
 
     def _declared(self, body: str, tag: str) -> str:
         flags = ["DIFlagFwdDecl", *_PASSED.findall(body)]
@@ -737,7 +819,7 @@ class Normaliser:
         if len(path) > 100 or self._expanded > 200_000:
             raise Unsupported("types nested too deeply")
         path.append(n)
-        parts = _REFERENCE.split(self._localize(_PLACE.sub("", body)))
+        parts = _REFERENCE.split(self._localize(self._place(body)))
         for at in range(1, len(parts), 2):
             if parts[at][0] == "!":
                 parts[at] = self._expand(parts[at], path)
@@ -765,9 +847,8 @@ class Normaliser:
     def _read_locations(self) -> None:
         self._read_groups()
         spelled = self._spelled
-        relative = self._relative and self._places is None
         scopes: dict[str, tuple[int, str]] = {}
-        if relative:
+        if self._encodes:
             ranges, names = self._ranges, self._names
             for n, file in self._file.items():
                 if n in self._owner and (place := ranges.get((self._owner[n], file))):
@@ -776,7 +857,7 @@ class Normaliser:
         for n, line, middle, scope, tail in self._locations:
             if tail and " inlinedAt: " in tail:
                 late.append((n, line, middle, scope, tail))
-            elif relative and line != "0":
+            elif self._encodes and line != "0" and scope in scopes:
                 first, token = scopes[scope]
                 spelled[n] = f"!DILocation(line: {int(line) - first}{RELATIVE}{middle}{token}{tail})"
             else:
@@ -833,6 +914,12 @@ class Normaliser:
             shape = self._shape(n, [], names)
             if found.setdefault(name, (shape, frozenset(names)))[0] != shape:
                 found[name] = "", frozenset(names)  # two of that name in this module
+        for body in self._raw.values():
+            if body.startswith("!DIGlobalVariableExpression(") and (variable := _VARIABLE.search(body)):
+                local = (
+                    (_VALUE.findall(body) or id(self)) if "isLocal: true" in self._raw[variable[1]] else ""
+                )
+                found[f"={self._qualified(variable[1])}"] = f"variable {local}", frozenset()
         return found
 
     def _shape(self, n: str, path: list[str], names: set[str]) -> str:
@@ -913,9 +1000,9 @@ class Normaliser:
                     lists = {name: _NODE.findall(raw[m]) for name, m in _UNIT_LISTS.findall(body)}
                     lists.pop("macros", None)
                     lists["globals"] = [m for m in lists.get("globals", ()) if m in constants]
-                    retained = [m for m in lists.get("retainedTypes", ()) if not self._is_local(m)]
-                    lists["retainedTypes"] = list(dict.fromkeys([*retained, *defined]))
-                    lists["imports"] = [m for m in lists.get("imports", ()) if not self._is_local(m)]
+                    for name in ("enums", "retainedTypes", "imports"):
+                        lists[name] = [m for m in lists.get(name, ()) if not self._is_local(m)]
+                    lists["retainedTypes"] = list(dict.fromkeys([*lists["retainedTypes"], *defined]))
                     defined = []
                     body = _UNIT_LISTS.sub("", body)[:-1]
                     body += "".join(
@@ -964,7 +1051,10 @@ class Normaliser:
             self.info.types = Types(lambda: self._write_types(flags))
         for owner, token in functions.items():
             if "DIFlagAllCallsDescribed" in self._raw[owner]:
-                self.info.callees[token] = self.info.owners[self._keys[owner]][1]
+                self.info.callees[token] = self._callee(owner)
+        while self._unspelled:
+            token, text = self._unspelled.pop()
+            self.nodes.add(token, self._respell(text))
 
     def _has_types(self) -> bool:
         return any(
@@ -980,6 +1070,7 @@ class Normaliser:
         The nameless ones of string literals go: no debugger shows them, and each unit has its own copy.
         """
         listed = {node: unit for unit, nodes in self._globals for node in nodes}
+        described: dict[str, list[tuple[str | None, str]]] = defaultdict(list)
         for node in {**listed, **attached}:
             found = _VARIABLE.search(self._raw.get(node, ""))
             body = self._raw.get(found[1], "") if found else ""
@@ -988,12 +1079,16 @@ class Normaliser:
             scope = _SCOPE.search(body)
             owner = self._owner.get(scope[1]) if scope else None
             variables = attached.get(node, [])
+            users = self._users(found[1], variables) if found and owner is None else set()
             if not variables and owner is None:
                 self._constants.append(node)
-                continue
+                if not users:
+                    continue
             token = self.name(node)
             if node in listed:
                 self.info.units[token] = listed[node]
+            for user in users:
+                described[user] += [(variable, token) for variable in variables] or [(None, token)]
             if owner is not None and owner in functions:
                 statics = self.info.statics.setdefault(functions[owner], [])
                 statics += [(variable, token) for variable in variables] or [(None, token)]
@@ -1001,6 +1096,30 @@ class Normaliser:
             for variable in variables:
                 entity = module.entities[variable]
                 entity.text = f"{entity.text[:-1]}, !dbg {token}\n"
+        for function in functions.values() if described else ():
+            used = {"", *_SYMBOL.findall(module.entities[function].text)}
+            for user in sorted(described.keys() & used):
+                self.info.statics.setdefault(function, []).extend(described[user])
+
+    def _users(self, variable: str, symbols: Sequence[str]) -> set[str]:
+        """Whose units describe a variable that is in no function: "" for all, else of those that mention it.
+
+        They must where a debugger finds it nowhere else: where other modules have others of that name (one
+        that a function does not use is then shown as optimized out, rather than as another module's), and,
+        in gdb, in namespaces without a name. Which functions use constants of the latter cannot be told.
+        """
+        body, name = self._raw[variable], self._qualified(variable)
+        if "isLocal: true" not in body:
+            return set()
+        if f"={name}" in self.full:
+            file = _FILE.search(body)
+            return {""} if not symbols or (file and self._path(file[1]) in self._main_files) else set(symbols)
+        return set(symbols) if "" in name.split("::")[:-1] else set()
+
+    @cached_property
+    def _main_files(self) -> set[str]:
+        units = [body for body in self._raw.values() if body.startswith("distinct !DICompileUnit(")]
+        return {self._path(file[1]) for body in units if (file := _FILE.search(body))}
 
 
 class _Tokens(dict[str, str]):
@@ -1027,6 +1146,7 @@ class _Tokens(dict[str, str]):
 
 
 _PLAIN: Final = re.compile(r"(!\d+)", re.ASCII)
+_SYMBOL: Final = re.compile(r'@(?:"[^"]*"|[-\w.$]+)', re.ASCII)
 #: Kinds of nodes that types without a name are told apart by.
 _EXPANDED: Final = (
     "!{",

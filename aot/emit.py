@@ -16,6 +16,7 @@ from nativecache.aot import llvm
 from nativecache.aot.debug import Places
 from nativecache.aot.errors import BuildError, temporary_files
 from nativecache.aot.extract import FILE_PLACEHOLDER
+from nativecache.aot.index import unescape
 from nativecache.aot.names import unpack_pairs
 from nativecache.aot.partition import Unit
 from nativecache.aot.pool import Job, Pool
@@ -212,7 +213,7 @@ def _placed(image: Image, index: int) -> bytes:
         [debug[label].ranges[key] for label, key in places.ranges],
         types.lines if types else [debug[label].lines[token] for label, token in places.lines],
         program.checksums(unit.module),
-        program.directory.encode("latin-1"),
+        unescape(program.directory).encode("latin-1"),
         types.named if types else [debug[label].named[key] for label, key in places.names],
     )
     return bytes(placed)

@@ -100,6 +100,8 @@ class UnitText:
     places: Places = NO_PLACES
     #: Whether lines, and what else depends on where the sources are, is to be put into the object.
     relative: bool = False
+    #: Whether lines are real that are relative in the modules, so that no unit's meaning tells them.
+    absolute: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ def _alias_type_name(body: str) -> str | None:
     return found[1] if found and found[1] not in _KNOWN_ALIAS_TYPES else None
 
 
-class _OutOfRange(Exception):
+class _OutOfRange(BuildError):
     """The unit's lines cannot be encoded: too many ranges, or too long ones."""
 
 
@@ -182,6 +184,7 @@ def extract(
 
     `keep_types`: the text will meet that of other units, so alias analysis must know its types by name.
     `real_lines`: as they are in the source, for what cannot be patched later.
+    Raises BuildError for names that clash, and for `keep_types` and lines that cannot be encoded.
     """
 
     if unit.kind == "types":
@@ -197,7 +200,7 @@ def extract(
     try:
         return write(limits)
     except _OutOfRange:
-        if real_lines:
+        if real_lines or keep_types:  # other units could not tell such lines from encoded ones
             raise
         return extract(
             program,
@@ -245,6 +248,8 @@ _ATTACHED: Final = re.compile(r", !dbg (!\d+)", re.ASCII)
 class _EncodedLines:
     """Lines as numbers that say nothing of where the function stands. See linker/dwarf.py."""
 
+    encodes = True
+
     def __init__(self, _program: Program) -> None:
         self._ranges: dict[tuple[str, str], int] = {}
         self._lines: dict[tuple[str, str], int] = {}
@@ -258,21 +263,21 @@ class _EncodedLines:
         """A line by its distance from the first of a range."""
         number = self._ranges.setdefault((label, key), len(self._ranges))
         if number >= MAX_RANGES or abs(offset) >= REACH:
-            raise _OutOfRange
+            raise _OutOfRange("lines too far apart")
         return encode(number, offset)
 
     def declared(self, label: str, token: str) -> int:
         """The line of a declaration."""
         number = self._lines.setdefault((label, token), len(self._lines))
         if number >= MIDDLE:
-            raise _OutOfRange
+            raise _OutOfRange("too many lines")
         return ordinal(number)
 
     def named(self, label: str, key: str) -> str:
         """A line that is part of a name."""
         number = self._names.setdefault((label, key), len(self._names))
         if number >= MAX_NAMES:
-            raise _OutOfRange
+            raise _OutOfRange("too many names")
         return name_line(number)
 
     def finish(self, text: str) -> str:
@@ -282,6 +287,7 @@ class _EncodedLines:
 class _RealLines:
     """Lines, checksums and the folder as they are in the source."""
 
+    encodes = False
     places = NO_PLACES
 
     def __init__(self, program: Program) -> None:
@@ -323,6 +329,7 @@ class _Writer:
     ) -> None:
         self.program = program
         self.lines = lines
+        self.relative = any(m.debug is not None and m.debug.relative for m in program.modules)
         self.unit = unit
         self.final = final
         self.limits = limits
@@ -406,14 +413,16 @@ class _Writer:
             ]
         )
         text = self.lines.finish(text)
-        relative = any(debug.relative for debug in program.debug.values())
+        relative = self.relative and bool(self.compile_units)
+        encoded = self.lines.encodes
         return UnitText(
             text,
             self.bindings,
             tuple(self.imported),
             own,
             self.lines.places,
-            relative and bool(self.compile_units) and isinstance(self.lines, _EncodedLines),
+            relative=relative and encoded,
+            absolute=relative and not encoded,
         )
 
     def _define(self, source: Source, entity: Entity, calls: frozenset[str]) -> None:
@@ -676,6 +685,8 @@ class _Writer:
                 self.metadata.append(f"{self.nodes[text]} = {text}\n")
             return self.nodes[text]
         debug = source.module.debug
+        if debug is None and self.relative and self.lines.encodes and _FAR_LINE.search(body):
+            raise _OutOfRange("lines that look like encoded ones")
         # Texts that were made from one module share its nodes.
         if debug is not None and (known := self.debug_nodes.get((source.label, token))):
             return known
@@ -710,8 +721,8 @@ class _Writer:
         if LOCAL_TO in body:
 
             def scope(match: re.Match[str]) -> str:
-                own, declaration = debug.owners[match[1]]
-                return own if own in self.own_scopes else declaration
+                own, outer = debug.owners[match[1]]
+                return own if own in self.own_scopes else outer
 
             body = _LOCAL_SCOPE.sub(scope, body)
         return body
@@ -795,6 +806,8 @@ class _Writer:
         return flags
 
 
+#: A line that might be taken for an encoded one.
+_FAR_LINE: Final = re.compile(r"\b(?:scopeL|l)ine: \d{7,}", re.ASCII)
 #: What describes a function, in its header.
 _HEADER_NODE: Final = re.compile(r" !dbg (!\d+)", re.ASCII)
 #: Inline asm that defines symbols: a copy would define them twice.

@@ -234,10 +234,9 @@ class FrontCache:
                         self._save_all()
                     finally:
                         os._exit(0)
+                os.close(theirs)
         except OSError:  # no process to be had
             self._save_all()
-        else:
-            os.close(theirs)
         self._unsaved.clear()
 
     def _save_all(self) -> None:

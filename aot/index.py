@@ -15,7 +15,15 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
-from nativecache.aot.debug import DebugInfo, Normaliser, Places, Unsupported, described, find_ambiguous
+from nativecache.aot.debug import (
+    DebugInfo,
+    FarLines,
+    Normaliser,
+    Places,
+    Unsupported,
+    described,
+    find_ambiguous,
+)
 from nativecache.aot.profile import Profile
 
 NAME: Final = r'(?:[-a-zA-Z$._][-\w$.]*|"[^"]*"|\d+)'
@@ -330,17 +338,26 @@ def normalise(
             if module.debug_text:
                 symbols = {node: symbol_name(token) for node, token in described(module).items()}
                 symbols = {node: names.get(name, name) for node, name in symbols.items()}
-                found[i] = Normaliser(
-                    module.debug_text, symbols, relative=relative, directory=directory, places=places
-                )
+                try:
+                    found[i] = Normaliser(
+                        module.debug_text, symbols, relative=relative, directory=directory, places=places
+                    )
+                except FarLines:
+                    normalise(modules, relative=False, directory=directory, places=places, names=names)
+                    return
     try:
         full = find_ambiguous(list(found.values()))
     except (Unsupported, RecursionError):
         found, full = {}, frozenset()
     for i, module in enumerate(modules):
         if module.debug_text and not (i in found and _apply(module, found[i], full)):
-            module.metadata = dict(_METADATA.findall(module.debug_text))
+            keep_debug(module)
         module.debug_text = ""
+
+
+def keep_debug(module: Module) -> None:
+    """Leaves debug information as it is."""
+    module.metadata = dict(_METADATA.findall(module.debug_text))
 
 
 def _apply(module: Module, normaliser: Normaliser, full: frozenset[str]) -> bool:

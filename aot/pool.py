@@ -27,6 +27,8 @@ from nativecache.linker.interrupt import end_with_parent, hold_signals, ignore_s
 
 #: Jobs at a worker, at work and waiting.
 DEPTH: Final = 2
+#: Bytes that may wait in a pipe; its buffer takes more, wherever Linux runs.
+PIPE: Final = 1 << 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ class Pool:
     def _feed(self) -> None:
         for depth in range(1, DEPTH + 1):
             for worker in self._workers:
-                if self._waiting and len(worker.jobs) < depth:
+                if self._waiting and len(worker.jobs) < depth and (depth == 1 or self._fits()):
                     self._send(worker)
             while depth == 1 and self._waiting and len(self._workers) < self._size:
                 sys.stdout.flush()
@@ -168,6 +170,11 @@ class Pool:
                     worker = _Worker(self._context, self._tasks, self._workers)
                     self._workers.append(worker)
                 self._send(worker)
+
+    def _fits(self) -> bool:
+        """Whether the next job can wait in a pipe: a worker that hands over a result reads nothing meanwhile."""
+        arguments = self._waiting[0][2].arguments
+        return sum(len(argument) for argument in arguments if isinstance(argument, bytes)) <= PIPE
 
     def _send(self, worker: _Worker) -> None:
         job = heapq.heappop(self._waiting)[2]

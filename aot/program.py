@@ -24,6 +24,7 @@ from nativecache.aot.index import (
     index_global,
     index_module,
     inline_asm,
+    keep_debug,
     normalise,
     quote,
     split_global,
@@ -46,6 +47,8 @@ _PLAIN_ALIAS: Final = re.compile(rf" alias [^@]*, ptr(?: addrspace\([^)]*\))? @{
 _DECORATED: Final = re.compile(r"\bx86_(?:vector|fast|std|reg)callcc\b")
 _CALL: Final = re.compile(rf"(@{NAME})\(", re.ASCII)
 _LABEL: Final = re.compile(r"^\s*([\w.$]+):", re.MULTILINE)
+#: Records of variables, and what `!dbg` attaches: a number, as LLVM prints it.
+_DEBUG_INFO: Final = re.compile(r"\n *#dbg_.*|,? !dbg !\d+", re.ASCII)
 _GLOBAL_DIRECTIVE: Final = re.compile(r"\.(?:globa?l|weak|comm|hidden|protected)\s+([^\n;]+)")
 
 
@@ -91,6 +94,7 @@ class Body:
     bindings: str = ""  # packed pairs
     places: str = ""  # packed
     label: str = ""  # of its module
+    debug: DebugInfo | None = None  # its module's
     #: The one module that may import it, where another image could replace it at run time, or where it
     #: names what no other module can.
     home: int | None = None
@@ -103,7 +107,14 @@ class Body:
         assert self.printed is not None
         module = index_module(self.printed(), "")
         names, bindings = {}, unpack_pairs(self.bindings)
-        normalise([module], places=Places.unpack(self.places), names=bindings)
+        if self.debug is not None:
+            relative = self.debug.relative
+            places = Places.unpack(self.places) if relative else None
+            normalise([module], relative=relative, places=places, names=bindings)
+            if relative and module.debug is None:
+                _strip_debug_info(module)
+        elif module.debug_text:
+            keep_debug(module)
         for token in module.entities:
             name = symbol_name(token)
             names[token] = bindings.get(name, name)
@@ -119,6 +130,12 @@ class Body:
     def calls(self) -> frozenset[str]:
         """Tokens of what the function calls by name."""
         return called(self.entity.text)
+
+
+def _strip_debug_info(module: Module) -> None:
+    """Without what could not be normalised: its lines are encoded, and nothing says what they stand for."""
+    for entity in module.entities.values():
+        entity.text = _DEBUG_INFO.sub("", entity.text)
 
 
 def is_decorated(entity: Entity) -> bool:

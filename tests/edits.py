@@ -31,8 +31,11 @@ ATTRIBUTES = (
 KINDS = (
     *("plain", "plain", "calls", "calls", "calls", "once", "loop", "prints", "says", "switch", "state"),
     *("table", "indirect", "struct", "goto", "asm", "long", "header", "variable", "variable", "string"),
+    *("part", "local"),
 )
 WORDS = ("alpha", "beta", "gamma", "delta %u\\n", "", "a longer text with %% in it", "alpha")
+#: What debug information a project has mostly, for what is in it depends on everything.
+DEBUG = ("-g", "-g", "-g", "-g1", "-gdwarf-4", "-g -fstandalone-debug", "-g -gsimple-template-names", "")
 LEVELS = ("-O0", "-O1", "-O2", "-O2", "-O2", "-O3")
 EMITS = ("exe", "exe", "exe", "exe", "shared", "object", "archive", "asm", "bitcode")
 
@@ -82,6 +85,11 @@ class Project:
     struct: str = "S"
     members: int = 2
     above: dict[int, int] = field(default_factory=dict)  # comment lines at the top of files
+    gaps: dict[int, int] = field(default_factory=dict)  # blank lines in functions, by rank
+    gap: int = 0  # in the header
+    parts: list[int] = field(default_factory=lambda: [1, 1])  # blank lines in what functions include
+    folder: str = "src"
+    debug: str = "-g"
     reverse: set[int] = field(default_factory=set)  # files whose functions stand in another order
     defines: dict[str, int] = field(default_factory=dict)
     flags: list[str] = field(default_factory=list)
@@ -93,22 +101,30 @@ class Project:
         return [f"p{n}{self.endings[n]}" for n in self.files]
 
     def sources(self) -> dict[str, str]:
-        texts = {"common.h": self._header()}
+        texts = {"common.h": self._header(), "part.h": self._part()}
         for n in self.files:
             texts[f"p{n}{self.endings[n]}"] = self._file(n)
         return texts
 
     def command(self) -> list[str]:
         """What both compilers are told, but for outputs."""
-        return [*self.names(), self.level, *(f"-D{k}={v}" for k, v in self.defines.items()), *self.flags]
+        defines = [f"-D{name}={value}" for name, value in self.defines.items()]
+        # Of assembly, each unit numbers the files of its lines anew.
+        debug = self.debug.split() if self.emit != "asm" else []
+        return [*self.names(), self.level, *defines, *self.flags, *debug]
+
+    def _part(self) -> str:
+        first, second = ("\n" * lines for lines in self.parts)
+        return f"#if PART & 1\n{first}x += {self.header}u;\n#endif\n#if PART & 2\n{second}x *= 3u;\n#endif\n"
 
     def _header(self) -> str:
+        gap = "\n" * self.gap
         members = "".join(f" unsigned m{n};" for n in range(self.members))
         return f"""#ifdef __cplusplus
 extern "C" {{
 #endif
 int printf(const char *, ...); int puts(const char *); void *memset(void *, int, unsigned long);
-struct {self.struct} {{{members} const char *name; }};
+struct {self.struct} {{{members} const char *name; }};{gap}
 static inline unsigned mix(unsigned x) {{ return x * {2 * self.header + 1}u + SEED; }}
 static inline __attribute__((always_inline)) unsigned must(unsigned x) {{ return mix(x) ^ {self.header}u; }}
 #ifdef __cplusplus
@@ -145,7 +161,7 @@ inline unsigned many(unsigned x) {{ return x * 5u + mix(x) + {self.header}u; }}
         v = next((v for v in self.variables if v.file == n and "const" not in v.words), None)
         for f in mine:
             early = f"v{v.rank}[0] += {f.number}u;" if v else ""
-            lines += [self._head(f) + " {", *self._body(f, cxx)]
+            lines += [self._head(f) + " {", *[""] * self.gaps.get(f.rank, 0), *self._body(f, cxx)]
             lines.append("}")
             if f.alias:
                 words = "static " * f.static
@@ -251,6 +267,12 @@ inline unsigned many(unsigned x) {{ return x * 5u + mix(x) + {self.header}u; }}
                 f"a: return {n}u; b: return {first};",
             ],
             "asm": [f'__asm__ volatile("# {f.word} f{n % 9}" : "+r"(x)); return x + {n}u;'],
+            "part": [f"#define PART {n & 3}", '#include "part.h"', "#undef PART", f"return x ^ {n}u;"],
+            "local": [
+                "struct L { unsigned a, b; } l = {x, 1u};",
+                f"{{ static struct L s; s.a += {n}u; l.b += s.a; }}",
+                f"return l.a + l.b + {first};",
+            ],
             "long": [
                 "volatile unsigned s = x;",
                 *(f"s += {n + k}u;" for k in range(n % 7 * 5)),
@@ -267,7 +289,7 @@ inline unsigned many(unsigned x) {{ return x * 5u + mix(x) + {self.header}u; }}
             lines = [f"return folded<{n}u>(x) + many(x) + folded<0>(x) + must(x);"]
         if cxx and f.kind == "goto":
             lines = bodies["switch"]
-        return ["  " + line for line in lines]
+        return [line if line[0] == "#" else "  " + line for line in lines]
 
 
 def random_project(rng: Random) -> Project:
@@ -352,8 +374,6 @@ def _repair(p: Project) -> None:
             v.words -= {"thread", "section", "weak"}
         if "thread" in v.words:
             v.words -= {"section"}
-    if p.emit == "asm":  # each unit numbers the files of its lines anew
-        p.flags = [flag for flag in p.flags if flag != "-g"]
     if not any(p.endings[n] == ".c" for n in p.files):
         p.endings[min(p.files)] = ".c"
 
@@ -463,6 +483,31 @@ def _above(p: Project, rng: Random) -> None:
     p.above[rng.choice(p.files)] = rng.randint(0, 5)
 
 
+def _gap(p: Project, rng: Random) -> str:
+    """Blank lines in a function, the header, or what functions include."""
+    where = rng.randrange(4)
+    if where == 0:
+        p.gap = rng.randint(0, 3)
+        return " in the header"
+    if where == 1:
+        p.parts = [rng.randint(0, 2), rng.randint(0, 2)]
+        return " in parts"
+    f = _some(p, rng)
+    p.gaps[f.rank] = rng.randint(0, 3)
+    return f" in f{f.rank}"
+
+
+def _debug(p: Project, rng: Random) -> str:
+    p.debug = rng.choice(DEBUG)
+    return f" {p.debug}"
+
+
+def _folder(p: Project, rng: Random) -> str:
+    """Another checkout."""
+    p.folder = rng.choice(("src", "sources of another", "s"))
+    return f" {p.folder}"
+
+
 def _turn(p: Project, rng: Random) -> None:
     p.reverse ^= {rng.choice(p.files)}
 
@@ -472,7 +517,7 @@ def _define(p: Project, rng: Random) -> None:
 
 
 def _flag(p: Project, rng: Random) -> str:
-    flag = rng.choice(("-g", "-fno-inline", "-fno-builtin", "-fPIC", "-fvisibility=hidden", "-fcommon"))
+    flag = rng.choice(("-fno-inline", "-fno-builtin", "-fPIC", "-fvisibility=hidden", "-fcommon"))
     p.flags = [f for f in p.flags if f != flag] if flag in p.flags else [*p.flags, flag]
     return f" {flag}"
 
@@ -526,6 +571,10 @@ EDITS: dict[str, Callable[[Project, Random], str | None]] = {
     "order": _order,
     "file": _file,
     "above": _above,
+    "gap": _gap,
+    "another gap": _gap,
+    "debug": _debug,
+    "folder": _folder,
     "turn": _turn,
     "define": _define,
     "flag": _flag,
@@ -580,7 +629,7 @@ class Trial:
         self.space = space
         self.said = "the first build"
         self.commands: list[str] = []
-        for name in ("src", "warm", "cold", "clang"):
+        for name in ("warm", "cold", "clang"):
             (space / name).mkdir(parents=True)
 
     def edit(self) -> None:
@@ -594,7 +643,9 @@ class Trial:
         output = OUTPUTS[project.emit]
         words = [*project.command(), *project.options, "--emit", project.emit]
         words += ["--llvm", "llvmlite"] if rng.random() < 0.1 else []
-        self.commands.append(f"# {self.said}\nnativecache build {shlex.join(words)}")
+        self.commands.append(
+            f"# {self.said}\ncd {shlex.quote(project.folder)}; nativecache build {shlex.join(words)}"
+        )
         workers, others = rng.sample(["-j1", "-j2"], 2)
         warm = self._build([*words, workers, "--cache-dir", "../cache", "-o", f"../warm/{output}"])
         cold = self._build([*words, others, "--no-cache", "-o", f"../cold/{output}"])
@@ -606,21 +657,24 @@ class Trial:
             return []
         return self._compare(project, output)
 
+    @property
+    def _sources(self) -> Path:
+        return self.space / self.history.project.folder
+
     def _write(self, sources: dict[str, str]) -> None:
-        for old in (self.space / "src").iterdir():
+        self._sources.mkdir(exist_ok=True)
+        for old in self._sources.iterdir():
             if old.name not in sources:
                 old.unlink()
         for name, text in sources.items():
-            path = self.space / "src" / name
+            path = self._sources / name
             if not path.exists() or path.read_text() != text:
                 path.write_text(text)
 
     def _build(self, words: list[str]) -> str:
         """What went wrong, if anything."""
         log = self.space / "log"
-        process = multiprocessing.get_context("fork").Process(
-            target=_build, args=(self.space / "src", log, words)
-        )
+        process = multiprocessing.get_context("fork").Process(target=_build, args=(self._sources, log, words))
         process.start()
         process.join()
         return f"exit code {process.exitcode}: {log.read_text()[-500:]}" if process.exitcode else ""
@@ -632,7 +686,7 @@ class Trial:
         for name in project.names():
             objects.append(f"../clang/{name}.o")
             command = [CLANG, *flags, "-w", "-c", name, "-o", objects[-1]]
-            subprocess.run(command, cwd=self.space / "src", check=True, timeout=100)
+            subprocess.run(command, cwd=self._sources, check=True, timeout=100)
         theirs = self._link(driver, objects, "clang/app")
         image = self.space / "warm" / output
         if project.emit != "exe":
@@ -644,7 +698,7 @@ class Trial:
 
     def _link(self, driver: str, words: list[str], image: str) -> Path:
         command = [driver, *words, "-o", f"../{image}"]
-        subprocess.run(command, cwd=self.space / "src", check=True, timeout=100, capture_output=True)
+        subprocess.run(command, cwd=self._sources, check=True, timeout=100, capture_output=True)
         return self.space / image
 
 

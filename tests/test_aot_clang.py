@@ -71,7 +71,9 @@ def test_flags_for_passes_of_clangs_own_compile_whole(flag: str) -> None:
     assert compiles_whole(["-Wall", flag])
 
 
-@pytest.mark.parametrize("flag", ["-fPIC", "-fno-exceptions", "-march=native", "-Wall", "-pthread", "-g"])
+@pytest.mark.parametrize(
+    "flag", ["-fPIC", "-fno-exceptions", "-march=native", "-Wall", "-pthread", "-g", "-gsplit-dwarf"]
+)
 def test_other_flags_do_not(flag: str) -> None:
     assert not compiles_whole([flag])
 

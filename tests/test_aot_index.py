@@ -179,6 +179,7 @@ def test_references_leave_strings_out() -> None:
 def test_unescape_gives_one_character_a_byte() -> None:
     assert unescape("a\\22\\C3\\BCb") == 'a"\xc3\xbcb'
     assert unescape(r"\\5C\\\5C\0A") == "\\5C\\\\\n", "LLVM doubles a backslash"
+    assert unescape(r"a\\41\5Cb") == r"a\41\b"
 
 
 def test_words_of_asm() -> None:

@@ -69,6 +69,13 @@ def test_arguments_may_be_large() -> None:
     assert [d.result for d in done] == [len(data)] * 6
 
 
+def test_arguments_and_results_may_both_be_large() -> None:
+    """A worker that hands over a result takes no job meanwhile, nor does the driver take that result."""
+    large = bytes(10_000_000)
+    done = run_all(2, {"back": lambda data: data}, *(Job("back", n, (large,)) for n in range(8)))
+    assert [d.result for d in done] == [large] * 8
+
+
 def test_a_dead_worker_costs_the_job_at_hand_only() -> None:
     """The job that waited behind it in the same worker's pipe is done by another."""
     tasks = {"end": end, "add": lambda n: n + 1}
