@@ -29,6 +29,7 @@ torture: setup $(VENV)/.test
 	$(BIN)/python tests/torture.py $(N)
 	$(BIN)/python tests/torture.py $(N) --edits
 	$(BIN)/python tests/kills.py $(KILLS)
+	$(BIN)/python tests/kills.py $(KILLS) --store sqlite
 	$(BIN)/python tests/kills.py $(N) --signal INT
 	$(BIN)/python tests/kills.py $(N) --signal TERM
 	$(BIN)/python tests/torture.py $(N) --faults

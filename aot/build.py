@@ -328,19 +328,13 @@ def _limits(request: Request) -> ImportLimits:
     return ImportLimits(lines, IMPORT_TOTAL)
 
 
-def _platform(triple: str) -> tuple[str, ...]:
-    """The parts of a triple that objects must share: the vendor says nothing."""
-    arch, *rest = triple.split("-")
-    return ("x86_64" if arch == "amd64" else arch, *[part for part in rest if part not in ("pc", "unknown")])
-
-
 def _choose_target(request: Request, modules: tuple[Module, ...]) -> Options:
     host_triple, host_cpu, host_features = llvm.host()
     triple = request.target or next((m.triple for m in modules if m.triple), host_triple)
     problems = [
         f"{m.label}: is for {m.triple}, but the build is for {triple}; build one target at a time"
         for m in modules
-        if m.triple and _platform(m.triple) != _platform(triple)
+        if m.triple and llvm.platform(m.triple) != llvm.platform(triple)
     ]
     cpu, features = request.cpu or "", request.features
     if cpu == "native":
@@ -360,7 +354,9 @@ def _choose_target(request: Request, modules: tuple[Module, ...]) -> Options:
     problems += [
         f"{m.label}: its data layout is not that of {triple}; compile it for this target"
         for m in modules
-        if m.datalayout and m.datalayout != layout and _platform(m.triple or triple) == _platform(triple)
+        if m.datalayout
+        and m.datalayout != layout
+        and llvm.platform(m.triple or triple) == llvm.platform(triple)
     ]
     if problems:
         raise BuildError(*problems)
@@ -398,7 +394,7 @@ def _driver(request: Request, options: Options, loaded: Loaded) -> str | None:
 
 
 def _is_foreign(options: Options) -> bool:
-    return _platform(options.triple)[0] != _platform(llvm.host()[0])[0]
+    return llvm.platform(options.triple)[0] != llvm.platform(llvm.host()[0])[0]
 
 
 def _code_model(module: Module) -> str:

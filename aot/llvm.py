@@ -34,6 +34,12 @@ def host() -> tuple[str, str, str]:
     return llvm.get_default_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
+def platform(triple: str) -> tuple[str, ...]:
+    """The parts of a triple that objects must share: the vendor says nothing."""
+    arch, *rest = triple.split("-")
+    return ("x86_64" if arch == "amd64" else arch, *[part for part in rest if part not in ("pc", "unknown")])
+
+
 def read_module(data: bytes, clear_names: bool = False) -> str:
     """Parses bitcode or text, verifies it and prints it, one character per byte.
 

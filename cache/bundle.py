@@ -14,15 +14,15 @@ import io
 import os
 import re
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from nativecache.cache.entry import BadEntry, Entry, unpack
 from nativecache.cache.lookup import EntryStore
-from nativecache.cache.seal import LAYOUT, entry_path, read_plain
-from nativecache.cache.store import FileStore
+from nativecache.cache.seal import LAYOUT
+from nativecache.cache.store import Store
 
 #: The greatest entries known are front ends' results of some tens of megabytes.
 MEMBER_LIMIT = 2**30
@@ -75,8 +75,8 @@ def _note_key(name: str) -> str:
     return hashlib.sha256(b"used\0" + name.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def export_entries(root: Path, keys: Iterable[str], bundle: Path) -> Exported:
-    """Writes the whole entries among `keys` to a new file, which appears when it is complete.
+def export_entries(stores: Sequence[Store], keys: Iterable[str], bundle: Path) -> Exported:
+    """Writes what stores have whole of `keys` to a new file, which appears when it is complete.
 
     Raises OSError where the file cannot be written.
     """
@@ -88,7 +88,7 @@ def export_entries(root: Path, keys: Iterable[str], bundle: Path) -> Exported:
             tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar,
         ):
             for key in sorted(set(keys)):
-                data = _read_whole(root, key)
+                data = _read_whole(stores, key)
                 if data is None:
                     missing += 1
                     continue
@@ -105,16 +105,17 @@ def export_entries(root: Path, keys: Iterable[str], bundle: Path) -> Exported:
     return Exported(entries, size, missing)
 
 
-def _read_whole(root: Path, key: str) -> bytes | None:
-    try:
-        data, _ = read_plain(entry_path(root, key))
-        unpack(key, data)
-    except (OSError, BadEntry):
-        return None
-    return data
+def _read_whole(stores: Sequence[Store], key: str) -> bytes | None:
+    for store in stores:
+        data = store.get(key)
+        if data is not None:
+            with suppress(BadEntry):
+                unpack(key, data)
+                return data
+    return None
 
 
-def import_entries(store: FileStore, bundle: Path) -> Imported:
+def import_entries(store: Store, bundle: Path) -> Imported:
     """Takes all whole entries of a bundle, each at once or not at all, in place of what is there.
 
     Raises OSError where the file cannot be read, and BadBundle where it is none; entries before that stay.

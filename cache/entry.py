@@ -94,13 +94,21 @@ def read_milliseconds(path: str) -> float | None:
     BadEntry where its end is not an entry's.
     """
     with open(path, "rb", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
-        end = _read_end(file, size, _END)
-        meta_length = measure_meta(end)
-        if meta_length is None or meta_length + FOOTER_SIZE > size:
-            raise BadEntry(Reason.MAGIC)
-        if meta_length + FOOTER_SIZE > len(end):
-            end = _read_end(file, size, meta_length + FOOTER_SIZE)
+        return _find_milliseconds(file, os.fstat(file.fileno()).st_size)
+
+
+def find_milliseconds(data: bytes) -> float | None:
+    """The same of an entry's bytes."""
+    return _find_milliseconds(io.BytesIO(data), len(data))
+
+
+def _find_milliseconds(file: io.FileIO | io.BytesIO, size: int) -> float | None:
+    end = _read_end(file, size, _END)
+    meta_length = measure_meta(end)
+    if meta_length is None or meta_length + FOOTER_SIZE > size:
+        raise BadEntry(Reason.MAGIC)
+    if meta_length + FOOTER_SIZE > len(end):
+        end = _read_end(file, size, meta_length + FOOTER_SIZE)
     cost = _read_meta(end[len(end) - FOOTER_SIZE - meta_length : len(end) - FOOTER_SIZE]).get("milliseconds")
     return float(cost) if isinstance(cost, (int, float)) and cost >= 0 else None
 
@@ -109,7 +117,7 @@ def read_milliseconds(path: str) -> float | None:
 _END = 2048
 
 
-def _read_end(file: io.FileIO, size: int, length: int) -> bytes:
+def _read_end(file: io.FileIO | io.BytesIO, size: int, length: int) -> bytes:
     file.seek(max(0, size - length))
     return file.read(length) or b""
 

@@ -1,20 +1,38 @@
 """What is in a cache folder: its entries, what writers left behind, and how to remove just that.
 
+Entries are files, or rows of a database, or both: a folder may have been used by stores of both kinds.
+
 Only names that a cache gives, in folders that it makes, are ever looked at or removed: ROOT/v1/ab/cdef….o,
-ROOT/v1/quarantine and temporary files. Symbolic links below the root are not followed, and nothing but
-plain files is removed. All of it is safe beside readers and writers; what vanishes meanwhile is no error.
+ROOT/v1/quarantine, databases and temporary files. Symbolic links below the root are not followed, and nothing
+but plain files is removed. All of it is safe beside readers and writers; what vanishes meanwhile is no error.
 """
+
+from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
-from nativecache.cache.entry import BadEntry, unpack
-from nativecache.cache.seal import LAYOUT, read_plain
-from nativecache.cache.store import CACHEDIR_TAG, TAG_NAME, TEMPORARY_SUFFIX, make_folder, write_file
+from nativecache.cache.entry import BadEntry, find_milliseconds, read_milliseconds, unpack
+from nativecache.cache.seal import DATABASE_SUFFIX, LAYOUT, database_path, read_plain
+from nativecache.cache.store import (
+    CACHEDIR_TAG,
+    TAG_NAME,
+    TEMPORARY_SUFFIX,
+    BuildStore,
+    FileStore,
+    make_folder,
+    write_file,
+)
+
+if TYPE_CHECKING:
+    from nativecache.cache.database import Database
+
+T = TypeVar("T")
 
 #: Disks give space in blocks of mostly this many bytes, and each entry is a file.
 _BLOCK = 4096
@@ -22,6 +40,7 @@ _BLOCK = 4096
 _SHELF = re.compile(r"[0-9a-f]{2}")
 _ENTRY = re.compile(r"[0-9a-f]{62}\.o")
 _TEMPORARY = re.compile(r"\d+-\d+-[0-9a-f]{16}" + re.escape(TEMPORARY_SUFFIX))
+_DATABASE = re.compile(r"([0-9a-f]{16})" + re.escape(DATABASE_SUFFIX) + r"(?:-wal|-shm|-journal)?")
 _QUARANTINE = "quarantine"
 
 #: Temporary files are renamed within milliseconds. After an hour nobody is at one any more.
@@ -44,10 +63,46 @@ class Found:
     size: int
     used: float
 
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return self.path
+
+    def read(self) -> bytes:
+        """Its content. Raises OSError, FileNotFoundError where it is gone."""
+        return read_plain(self.path)[0]
+
+    def milliseconds(self) -> float | None:
+        """What an entry saves, None if it does not say. Raises OSError and BadEntry."""
+        return read_milliseconds(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Row(Found):
+    """An entry in a database, whose file `path` is."""
+
+    home: Database = field(repr=False, compare=False)
+
+    @property
+    def place(self) -> str:
+        return f"{self.path}: {self.key}"
+
+    def read(self) -> bytes:
+        found = _ask(lambda: self.home.get(self.key))
+        if found is None:
+            raise FileNotFoundError(self.place)
+        return found[0]
+
+    def milliseconds(self) -> float | None:
+        return find_milliseconds(self.read())
+
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """An entry that is none: its file, why, and where it is now if it was set aside."""
+    """An entry that is none: where it is, why, and where it is now if it was set aside.
+
+    A database that is none has no key.
+    """
 
     path: str
     key: str
@@ -61,12 +116,69 @@ def occupied(size: int) -> int:
 
 
 def find_entries(root: Path) -> Iterator[Found]:
-    """All entries, in no order."""
+    """All entries, in no order. Those of a database that cannot be read are left out."""
+    yield from _find_files(root)
+    with suppress(OSError):
+        yield from _find_rows(_open_database(root))
+
+
+def _find_files(root: Path) -> Iterator[Found]:
     layout = os.path.join(root, LAYOUT)
     for shelf in filter(_SHELF.fullmatch, _folders(layout)):
         for file in _plain_files(os.path.join(layout, shelf)):
             if _ENTRY.fullmatch(file.name):
                 yield from _found(file, shelf + file.name.removesuffix(".o"))
+
+
+def _find_rows(home: Database | None) -> Iterator[Row]:
+    if home:
+        for key, used, size in _ask(home.rows):
+            yield Row(home.path, key, _occupied_row(size), used, home)
+
+
+def _occupied_row(size: int) -> int:
+    """What a value takes of a database: an eighth of its pages stays free (20,000 objects of sqlite3)."""
+    return size + size // 8 + 128
+
+
+def find_database(root: Path) -> str | None:
+    """The file of the folder's database; None if there is none, or it is no plain file."""
+    with suppress(OSError, ValueError):
+        path = database_path(root)
+        if path and _is_there(os.path.dirname(path)) and os.path.isfile(path) and not os.path.islink(path):
+            return path
+    return None
+
+
+def _open_database(root: Path) -> Database | None:
+    """The folder's database, None if there is none. Raises OSError where it cannot be opened."""
+    path = find_database(root)
+    if path is None:
+        return None
+    from nativecache.cache.database import Database
+
+    # Not to read only: only who may lock it is sure that nobody changes what is being read.
+    return _ask(lambda: Database(path, read_only=False))
+
+
+def _ask(question: Callable[[], T]) -> T:
+    """Asks a database. Raises OSError where it cannot answer."""
+    import sqlite3
+
+    try:
+        return question()
+    except sqlite3.Error as error:
+        raise OSError(str(error)) from None
+
+
+def readers(root: Path, warn: Callable[[str], None]) -> list[BuildStore]:
+    """Stores that read what a folder has, of whatever kind, and leave it as it is."""
+    stores: list[BuildStore] = [FileStore(root, read_only=True, warn=warn)]
+    if find_database(root):
+        from nativecache.cache.database import SqliteStore
+
+        stores.append(SqliteStore(root, read_only=True, warn=warn))
+    return stores
 
 
 def find_temporaries(root: Path) -> Iterator[Found]:
@@ -77,6 +189,11 @@ def find_temporaries(root: Path) -> Iterator[Found]:
         for file in _plain_files(folder):
             if _TEMPORARY.fullmatch(file.name):
                 yield from _found(file, "")
+    current = find_database(root)
+    for file in _plain_files(layout) if ours else []:
+        found = _DATABASE.fullmatch(file.name)
+        if found and (current is None or found[1] + DATABASE_SUFFIX != os.path.basename(current)):
+            yield from _found(file, "")
 
 
 def find_abandoned(root: Path, now: float) -> list[Found]:
@@ -92,8 +209,21 @@ def find_quarantined(root: Path) -> Iterator[Found]:
             yield from _found(file, "")
 
 
-def remove(found: Found) -> bool:
-    """Removes a file unless it was used meanwhile, or is no plain file any more; whether it did."""
+def remove(founds: Iterable[Found]) -> list[Found]:
+    """Removes those that were not used meanwhile, if files are plain files still; which they were."""
+    removed: list[Found] = []
+    rows: dict[int, list[Row]] = {}
+    for found in founds:
+        if isinstance(found, Row):
+            rows.setdefault(id(found.home), []).append(found)
+        elif _remove_file(found):
+            removed.append(found)
+    for group in rows.values():
+        removed += _remove_rows(group[0].home, group)
+    return removed
+
+
+def _remove_file(found: Found) -> bool:
     try:
         if os.lstat(found.path).st_mtime != found.used:
             return False
@@ -101,6 +231,15 @@ def remove(found: Found) -> bool:
     except OSError:
         return False
     return True
+
+
+def _remove_rows(home: Database, rows: list[Row]) -> list[Row]:
+    try:
+        done = _ask(lambda: home.remove([(row.key, row.used) for row in rows]))
+        _ask(home.shrink)
+    except OSError:
+        return []
+    return [row for row, was_removed in zip(rows, done, strict=True) if was_removed]
 
 
 def is_marked(root: Path) -> bool:
@@ -115,24 +254,38 @@ def is_marked(root: Path) -> bool:
 def clear(root: Path, now: float) -> tuple[int, int]:
     """Removes all entries, abandoned temporaries and what was set aside: how many files, and bytes.
 
+    A database goes as a whole.
+
     What a build puts meanwhile may stay, and so do folders, which it may be about to write to.
     """
     files = size = 0
-    for found in (*find_entries(root), *find_abandoned(root, now), *find_quarantined(root)):
+    for found in (*_find_files(root), *find_abandoned(root, now), *find_quarantined(root)):
         with suppress(OSError):
             os.unlink(found.path)
             files += 1
             size += found.size
+    if path := find_database(root):
+        from nativecache.cache.database import drop
+
+        with suppress(OSError):
+            bytes_there = occupied(os.stat(path).st_size)
+            drop(root)
+            files += 1
+            size += bytes_there
     return files, size
 
 
 def set_aside(root: Path, name: str, data: bytes) -> str:
     """Keeps bytes in the quarantine, for people to look at; the file. Raises OSError if it cannot."""
-    folder = os.path.join(root, LAYOUT, _QUARANTINE)
-    make_folder(folder)
-    path = os.path.join(folder, name)
+    path = _quarantined(root, name)
     write_file(path, data)
     return path
+
+
+def _quarantined(root: Path, name: str) -> str:
+    folder = os.path.join(root, LAYOUT, _QUARANTINE)
+    make_folder(folder)
+    return os.path.join(folder, name)
 
 
 def check_entries(root: Path, *, keep: bool) -> Iterator[Bad | None]:
@@ -140,23 +293,51 @@ def check_entries(root: Path, *, keep: bool) -> Iterator[Bad | None]:
 
     With `keep` they are set aside. One that cannot be read is named and left where it is.
     """
+    yield from _check_database(root, keep=keep)
     for found in find_entries(root):
         try:
-            data, _ = read_plain(found.path)
+            data = found.read()
             unpack(found.key, data)
         except FileNotFoundError:
             continue
         except OSError as error:
-            yield Bad(found.path, found.key, error.strerror or str(error), "")
+            yield Bad(found.place, found.key, error.strerror or str(error), "")
         except BadEntry as bad:
             kept = ""
             with suppress(OSError):
                 if keep:
                     kept = set_aside(root, f"{found.key}.{bad.reason}.o", data)
-                os.unlink(found.path)
-            yield Bad(found.path, found.key, bad.reason, kept)
+                if isinstance(found, Row):
+                    _remove_rows(found.home, [found])
+                else:
+                    os.unlink(found.path)
+            yield Bad(found.place, found.key, bad.reason, kept)
         else:
             yield None
+
+
+def _check_database(root: Path, *, keep: bool) -> Iterator[Bad]:
+    """Checks the form of the database, and removes or sets aside one that is damaged."""
+    path = find_database(root)
+    if path is None:
+        return
+    from nativecache.cache.database import drop
+
+    try:
+        database = _open_database(root)
+        fault = database.fault() if database else ""
+        if database:
+            database.close()
+    except OSError as error:
+        fault = str(error)
+    if fault and find_database(root) == path:  # one that is removed while it is read looks damaged
+        kept = ""
+        with suppress(OSError):
+            if keep:
+                kept = _quarantined(root, os.path.basename(path))
+                os.link(path, kept)
+            drop(root)
+        yield Bad(path, "", fault, kept)
 
 
 def claim_pruning(root: Path, now: float) -> float | None:
@@ -183,7 +364,7 @@ def total(files: Iterable[Found]) -> tuple[int, int]:
     return len(sizes), sum(sizes)
 
 
-def _found(file: "os.DirEntry[str]", key: str) -> Iterator[Found]:
+def _found(file: os.DirEntry[str], key: str) -> Iterator[Found]:
     with suppress(OSError):
         status = file.stat(follow_symlinks=False)
         yield Found(file.path, key, occupied(status.st_size), status.st_mtime)
@@ -203,7 +384,7 @@ def _folders(path: str) -> list[str]:
     return []
 
 
-def _plain_files(path: str) -> "list[os.DirEntry[str]]":
+def _plain_files(path: str) -> list[os.DirEntry[str]]:
     with suppress(OSError), os.scandir(path) as entries:
         return [entry for entry in entries if entry.is_file(follow_symlinks=False)]
     return []

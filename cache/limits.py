@@ -1,16 +1,16 @@
-"""How much a cache folder may hold, for how long, and how that is written.
+"""The settings of a cache folder: how much it may hold, for how long, and in what kind of store.
 
-A limit is named on the command line, by an environment variable, in `config.toml` of the cache folder, or
+A setting is named on the command line, by an environment variable, in `config.toml` of the cache folder, or
 in that of the user; the first that names it counts:
 
     max-size = "5G"       # of the disk; K, M, G, T are powers of 1024
     max-age = "30d"       # since the last use; s, m, h, d, w
     max-files = 1000000
+    store = "files"       # or "sqlite"
 """
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from pathlib import Path
 from nativecache.cache.seal import read_plain
 
 CONFIG_NAME = "config.toml"
+STORES = ("files", "sqlite")
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:I?B)?", re.I)
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])", re.I)
@@ -74,10 +75,8 @@ def read_limits(chosen: Mapping[str, str], configurations: tuple[Path, ...]) -> 
 
     Raises ValueError that names the limit or the file where something cannot be understood.
     """
-    texts: dict[str, str] = {}
-    for path in reversed(configurations):
-        texts |= _read_config(path)
-    texts |= chosen
+    texts = {**_read_configs(configurations), **chosen}
+    texts.pop("store", None)
     values: dict[str, int | float | None] = {}
     for name, text in texts.items():
         try:
@@ -87,19 +86,39 @@ def read_limits(chosen: Mapping[str, str], configurations: tuple[Path, ...]) -> 
     return Limits(**values)  # type: ignore[arg-type]
 
 
+def read_store(configurations: tuple[Path, ...]) -> str:
+    """The kind of store that the files name, the first first; else `files`. ValueError if not."""
+    kind = _read_configs(configurations).get("store", STORES[0])
+    if kind not in STORES:
+        raise ValueError(f"store: {kind!r} is none of {', '.join(STORES)}")
+    return kind
+
+
 _PARSERS = {"max-size": parse_size, "max-age": parse_age, "max-files": parse_files}
+
+
+def _read_configs(paths: tuple[Path, ...]) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for path in reversed(paths):
+        texts |= _read_config(path)
+    return texts
 
 
 def _read_config(path: Path) -> dict[str, str]:
     try:
-        found = tomllib.loads(read_plain(path)[0].decode())
+        text, _ = read_plain(path)
     except OSError:
         return {}
+    import tomllib  # here, for builds ask too, and few have such a file
+
+    try:
+        found = tomllib.loads(text.decode())
     except ValueError as error:  # not TOML, or not UTF-8
         raise ValueError(f"{path}: {error}") from None
-    unknown = sorted(found.keys() - _PARSERS.keys())
+    known = (*_PARSERS, "store")
+    unknown = sorted(found.keys() - set(known))
     if unknown:
-        raise ValueError(f"{path}: no such setting: {', '.join(unknown)}; there are {', '.join(_PARSERS)}")
+        raise ValueError(f"{path}: no such setting: {', '.join(unknown)}; there are {', '.join(known)}")
     return {name: str(value) for name, value in found.items()}
 
 

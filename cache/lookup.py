@@ -8,7 +8,7 @@ from pathlib import Path
 from nativecache.cache.entry import BadEntry, Entry, Reason, pack, unpack
 from nativecache.cache.folder import set_aside
 from nativecache.cache.ghosts import ghost, read_ghosts
-from nativecache.cache.store import FileStore, ReadOnlyStore, Store
+from nativecache.cache.store import BuildStore, Store
 
 
 class Missed(StrEnum):
@@ -28,7 +28,7 @@ class EntryStore:
     The counts are of this object and not locked: use it in one thread.
     """
 
-    def __init__(self, store: Store, fallbacks: Sequence[Store] = ()) -> None:
+    def __init__(self, store: BuildStore, fallbacks: Sequence[Store] = ()) -> None:
         self._store = store
         self._fallbacks = fallbacks
         self._damaged: set[str] = set()
@@ -44,12 +44,12 @@ class EntryStore:
     @property
     def root(self) -> Path | None:
         """The folder the entries are kept in, if it is a folder; for messages."""
-        return self._store.root if isinstance(self._store, FileStore) else None
+        return self._store.root
 
     @property
     def keeps(self) -> bool:
         """Whether there is a folder and it may be written to."""
-        return isinstance(self._store, FileStore) and not isinstance(self._store, ReadOnlyStore)
+        return self._store.keeps
 
     def load(self, key: str) -> Entry | None:
         """The entry of `key`, checked in full, or None."""
@@ -109,14 +109,12 @@ class EntryStore:
             return ""
 
     def pass_failures(self, warn: Callable[[str], None]) -> None:
-        """Has the folder's first failure told to `warn`: in a forked process, which is to pass it on."""
-        if isinstance(self._store, FileStore):
-            self._store.warn = warn
+        """Has the store's first failure told to `warn`: in a forked process, which is to pass it on."""
+        self._store.pass_failures(warn)
 
     def warn_once(self, failure: str) -> None:
         """Says what a forked process passed on, unless a failure was said before."""
-        if isinstance(self._store, FileStore):
-            self._store.warn_once(failure)
+        self._store.warn_once(failure)
 
     def why_missed(self, key: str) -> Missed:
         """Why the last load of `key` found nothing."""

@@ -2,8 +2,8 @@
 
 What was not used for longer than the greatest age goes first. If what is left is too much or too many,
 that goes which is worth least: the milliseconds that a hit saves, halved for every day since the last use,
-per byte of the disk, or per entry if only their number is too great. The time of use is the file's, which
-is noted hourly. Pruning goes on to nine tenths of a limit, so that the next build does not need it again.
+per byte of the disk, or per entry if only their number is too great. The time of use is noted hourly.
+Pruning goes on to nine tenths of a limit, so that the next build does not need it again.
 
 Entries whose metadata name no milliseconds are notes about many things at once: losing one makes the
 next build of that slower, not wrong. They count as worth a typical amount (`_UNSAID`).
@@ -27,7 +27,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from nativecache.cache.counters import add_counts
-from nativecache.cache.entry import BadEntry, read_milliseconds
+from nativecache.cache.entry import BadEntry
 from nativecache.cache.folder import Found, find_abandoned, find_entries, find_quarantined, remove
 from nativecache.cache.ghosts import add_ghosts
 from nativecache.cache.limits import Limits
@@ -73,18 +73,17 @@ def prune(root: Path, limits: Limits, *, now: float | None = None, pause: float 
 
 
 def _prune(root: Path, limits: Limits, now: float) -> Pruned:
-    temporaries = [remove(found) for found in find_abandoned(root, now)]
+    temporaries = remove(find_abandoned(root, now))
     entries = list(find_entries(root))
     old, rest = _by_age(entries, limits.max_age, now)
-    for found in _by_age(find_quarantined(root), limits.max_age, now)[0]:
-        remove(found)
-    gone = [found for found in (*old, *_too_much(rest, limits, now)) if remove(found)]
+    remove(_by_age(find_quarantined(root), limits.max_age, now)[0])
+    gone = remove((*old, *_too_much(rest, limits, now)))
     if gone:
         add_ghosts(root, (found.key for found in gone))
         add_counts(root, {"pruned": len(gone), "pruned_bytes": sum(found.size for found in gone)})
     size = sum(found.size for found in gone)
     left = len(entries) - len(gone), sum(found.size for found in entries) - size
-    return Pruned(len(gone), size, sum(temporaries), *left)
+    return Pruned(len(gone), size, len(temporaries), *left)
 
 
 def _by_age(files: Iterable[Found], max_age: float | None, now: float) -> tuple[list[Found], list[Found]]:
@@ -124,7 +123,7 @@ def _too_much(entries: list[Found], limits: Limits, now: float) -> Iterator[Foun
 def worth(found: Found, now: float) -> float:
     """Milliseconds that the entry saves, less with every day that it was not used. 0 if damaged."""
     try:
-        milliseconds = read_milliseconds(found.path)
+        milliseconds = found.milliseconds()
     except (OSError, BadEntry):
         return 0.0
     if milliseconds is None:

@@ -12,6 +12,7 @@ import struct
 
 LAYOUT = "v1"  # of the folder; another layout gets another name, so that both can share one root
 VERSION = 1
+DATABASE_SUFFIX = ".sqlite"
 
 _MAGIC = b"ncentry\n"
 _FOOTER = struct.Struct("<32sQII32s8s")
@@ -55,6 +56,26 @@ def read_plain(path: "str | os.PathLike[str]") -> tuple[bytes, float]:
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "Not a plain file", path)
         return file.readall(), status.st_mtime
+
+
+def pointer_path(root: "str | os.PathLike[str]") -> str:
+    """The file that names the folder's database, if it has one (`database.py`)."""
+    return os.path.join(root, LAYOUT, "database")
+
+
+def database_path(root: "str | os.PathLike[str]", pointer: "bytes | None" = None) -> "str | None":
+    """The file of the database that `pointer`, by default the folder's, names; None if there is none.
+
+    Raises OSError where it cannot be read, ValueError where what it says is no database's name.
+    """
+    if pointer is None:
+        try:
+            pointer, _ = read_plain(pointer_path(root))
+        except FileNotFoundError:
+            return None
+    if len(pointer) != 17 or pointer[16:] != b"\n" or pointer[:16].strip(b"0123456789abcdef"):
+        raise ValueError("the name of the database is damaged")
+    return os.path.join(root, LAYOUT, pointer[:16].decode() + DATABASE_SUFFIX)
 
 
 def seal(key: str, payload: bytes, meta: bytes) -> bytes:

@@ -9,6 +9,7 @@ import itertools
 import os
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -46,7 +47,38 @@ class Store(Protocol):
         """Keep `value` under `key`, in place of what was there, if that can be done."""
 
 
-class NullStore:
+class BuildStore(Store, Protocol):
+    """What a build asks of its store besides: where it is, for all that is kept next to the values."""
+
+    @property
+    def root(self) -> Path | None:
+        """The folder that the values are in, if they are in one."""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what is put is there for the next build, so that notes about it are of use."""
+
+    def pass_failures(self, warn: Callable[[str], None]) -> None:
+        """Has the first failure told to `warn`: in a forked process, which is to pass it on."""
+
+    def warn_once(self, failure: str) -> None:
+        """Says what a forked process passed on, unless a failure was said before."""
+
+
+class _Elsewhere:
+    """What stores without a folder share: there is nothing that could fail."""
+
+    root = None
+    keeps = False
+
+    def pass_failures(self, warn: Callable[[str], None]) -> None:
+        return
+
+    def warn_once(self, failure: str) -> None:
+        return
+
+
+class NullStore(_Elsewhere):
     """Keeps nothing."""
 
     def get(self, key: str) -> bytes | None:
@@ -57,7 +89,7 @@ class NullStore:
         check_key(key)
 
 
-class MemoryStore:
+class MemoryStore(_Elsewhere):
     """Keeps values as long as itself."""
 
     def __init__(self) -> None:
@@ -76,66 +108,44 @@ def _print_warning(message: str) -> None:
     print(f"warning: {message}", file=sys.stderr)
 
 
-class FileStore:
-    """One file per key, ROOT/v1/ab/cdef….o, in folders that are made when first needed, mode 0700.
+class FolderStore(ABC):
+    """What stores in a folder share: modes, one warning, and folders made when first needed, mode 0700.
 
-    Safe without a lock on a local filesystem: any number of readers and writers, in any number of threads
-    and processes, also while files or whole folders are being deleted. A value is written to a temporary
-    name and renamed into place, so a reader gets all of one value or nothing; of two writers the last wins.
-
-    Not safe: network filesystems. There a rename may be reported as failed although it was done, or the
-    other way round, and a reader may see an old or a half-written file. Only a checksum inside the value
-    tells then.
-
-    Nothing is synced to the disk. That would cost milliseconds per value, and all it would save is what
-    was written just before a power cut: such a value may come back torn or empty, which the checksum
-    inside it shows, and is then made again.
-
-    The first failure of a store to read or write is given to `warn`, the following are not; they rarely
-    have another cause. It goes on trying all the same: a full disk may be cleared in the meantime.
+    `read_only`: nothing is put, and no time of use is noted. The first failure of a store to read or write
+    is given to `warn`, the following are not; they rarely have another cause. It goes on trying all the
+    same: a full disk may be cleared in the meantime.
     """
 
     def __init__(
         self,
         root: Path,
         *,
+        read_only: bool = False,
         clock: Callable[[], float] = time.time,
         warn: Callable[[str], None] = _print_warning,
     ) -> None:
         self.root = root
+        self.keeps = not read_only
         self._clock = clock
-        self.warn = warn
-        self._failures = itertools.count()
+        self._warn = warn
+        self._told = itertools.count()
         self.failed = False  # whether anything could not be read or written
 
+    @abstractmethod
     def get(self, key: str) -> bytes | None:
-        path = entry_path(self.root, key)
-        try:
-            value, modified = read_plain(path)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            self._failed("read", error, "building without what is in it")
-            return None
-        self._touch(path, modified)
-        return value
+        """The value last put under `key`, or None."""
 
-    def _touch(self, path: str, modified: float) -> None:
-        now = self._clock()
-        if abs(now - modified) >= _TOUCH_SECONDS:  # a time in the future is wrong: set it right
-            with suppress(OSError):  # a folder that can only be read is still of use
-                os.utime(path, (now, now))
-
+    @abstractmethod
     def put(self, key: str, value: bytes) -> None:
-        path = entry_path(self.root, key)
-        try:
-            try:
-                write_file(path, value)
-            except FileNotFoundError:  # the first value in this folder, or the folder has vanished
-                self._make_folders(os.path.dirname(path))
-                write_file(path, value)
-        except OSError as error:
-            self._failed("written", error, "building without storing")
+        """Keep `value` under `key`, in place of what was there, if that can be done."""
+
+    def close(self) -> None:
+        """Writes what still waits to be written. The end of the process does that too."""
+        return
+
+    def _is_stale(self, used: float) -> bool:
+        """Whether a time of last use is to be noted anew. One in the future is wrong: it is set right."""
+        return self.keeps and abs(self._clock() - used) >= _TOUCH_SECONDS
 
     def _make_folders(self, folder: str) -> None:
         # A root that someone else made is not marked: it may hold more than a cache,
@@ -150,33 +160,87 @@ class FileStore:
             write_file(os.path.join(self.root, TAG_NAME), CACHEDIR_TAG)
         make_folder(folder)
 
-    def _failed(self, done: str, error: OSError, consequence: str) -> None:
-        reason = error.strerror or error
-        self.warn_once(f"cache folder {self.root} cannot be {done}: {reason}; {consequence}")
+    def _could_not_read(self, reason: object) -> None:
+        self.warn_once(f"cache folder {self.root} cannot be read: {reason}; building without what is in it")
 
-    def warn_once(self, message: str) -> None:
+    def _could_not_write(self, reason: object) -> None:
+        self.warn_once(f"cache folder {self.root} cannot be written: {reason}; building without storing")
+
+    def pass_failures(self, warn: Callable[[str], None]) -> None:
+        """Has the first failure told to `warn`: in a forked process, which is to pass it on."""
+        self._warn = warn
+
+    def warn_once(self, failure: str) -> None:
         """Gives a failure to `warn` if it is the first; also one that a forked process met."""
         self.failed = True
-        if next(self._failures) == 0:
-            self.warn(message)
+        self._tell(failure)
+
+    def _tell(self, message: str) -> None:
+        if next(self._told) == 0:
+            self._warn(message)
 
 
-class ReadOnlyStore(FileStore):
-    """A folder that is left as it is: nothing is put, and no time of use is noted."""
+class FileStore(FolderStore):
+    """One file per key, ROOT/v1/ab/cdef….o.
+
+    Safe without a lock on a local filesystem: any number of readers and writers, in any number of threads
+    and processes, also while files or whole folders are being deleted. A value is written to a temporary
+    name and renamed into place, so a reader gets all of one value or nothing; of two writers the last wins.
+
+    Not safe: network filesystems. There a rename may be reported as failed although it was done, or the
+    other way round, and a reader may see an old or a half-written file. Only a checksum inside the value
+    tells then.
+
+    Nothing is synced to the disk. That would cost milliseconds per value, and all it would save is what
+    was written just before a power cut: such a value may come back torn or empty, which the checksum
+    inside it shows, and is then made again.
+    """
+
+    def get(self, key: str) -> bytes | None:
+        path = entry_path(self.root, key)
+        try:
+            value, modified = read_plain(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._could_not_read(error.strerror or error)
+            return None
+        if self._is_stale(modified):
+            now = self._clock()
+            with suppress(OSError):  # a folder that can only be read is still of use
+                os.utime(path, (now, now))
+        return value
 
     def put(self, key: str, value: bytes) -> None:
-        check_key(key)
+        path = entry_path(self.root, key)
+        if not self.keeps:
+            return
+        try:
+            try:
+                write_file(path, value)
+            except FileNotFoundError:  # the first value in this folder, or the folder has vanished
+                self._make_folders(os.path.dirname(path))
+                write_file(path, value)
+        except OSError as error:
+            self._could_not_write(error.strerror or error)
 
-    def _touch(self, path: str, modified: float) -> None:
-        pass
 
+class RefreshStore:
+    """A store whose values are all to be made again: each is put, none is got."""
 
-class RefreshStore(FileStore):
-    """A folder whose values are all to be made again: each is put, none is got."""
+    def __init__(self, store: BuildStore) -> None:
+        self._store = store
+        self.root = store.root
+        self.keeps = store.keeps
+        self.pass_failures = store.pass_failures
+        self.warn_once = store.warn_once
 
     def get(self, key: str) -> bytes | None:
         check_key(key)
         return None
+
+    def put(self, key: str, value: bytes) -> None:
+        self._store.put(key, value)
 
 
 _temporary_numbers = itertools.count()
@@ -184,20 +248,32 @@ _temporary_numbers = itertools.count()
 
 def write_file(path: str, data: bytes) -> None:
     """Make `path` a file of `data` in one step, mode 0600, or raise OSError and leave no trace."""
-    name = f"{os.getpid()}-{next(_temporary_numbers)}-{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
-    temporary = os.path.join(os.path.dirname(path), name)
+    temporary = temporary_name(os.path.dirname(path))
     try:
-        # Here, for a signal may raise as soon as the file is made.
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o600)
-        try:
-            _write_all(descriptor, data)
-        finally:
-            os.close(descriptor)
+        write_new(temporary, data)
         os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def temporary_name(folder: str) -> str:
+    """A name that nobody else takes, for `write_new`.
+
+    Who asks for it removes the file, whatever happens: a signal may raise as soon as the file is made.
+    """
+    name = f"{os.getpid()}-{next(_temporary_numbers)}-{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
+    return os.path.join(folder, name)
+
+
+def write_new(path: str, data: bytes) -> None:
+    """Make a file of `data`, mode 0600, where none is, or raise OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o600)
+    try:
+        _write_all(descriptor, data)
+    finally:
+        os.close(descriptor)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

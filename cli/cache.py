@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nativecache.cli.folders import PATH, find_root, warn
+from nativecache.cli.folders import PATH, find_root, open_all_kinds, open_folder, store_option, warn
 
 if TYPE_CHECKING:
     from nativecache.cache.limits import Limits
@@ -95,12 +95,19 @@ def path(root: Path, as_json: bool) -> None:
 @_limit_options
 def info(root: Path, as_json: bool, **limits: str | None) -> None:
     """Show how much is in the folder, and how much may be."""
-    from nativecache.cache.folder import find_entries, find_quarantined, find_temporaries, total
+    from nativecache.cache.folder import (
+        find_database,
+        find_entries,
+        find_quarantined,
+        find_temporaries,
+        total,
+    )
 
     most = _limits(root, limits)
     entries, size = total(find_entries(root))
     temporaries, _ = total(find_temporaries(root))
     quarantined, _ = total(find_quarantined(root))
+    database = find_database(root)
     there = next((folder for folder in (root, *root.parents) if os.path.isdir(folder)), root)
     free = shutil.disk_usage(there).free
     figures = {
@@ -113,6 +120,7 @@ def info(root: Path, as_json: bool, **limits: str | None) -> None:
         "temporaries": temporaries,
         "quarantined": quarantined,
         "free": free,
+        "database": database,
     }
     age = "no limit" if most.max_age is None else f"{most.max_age / 86400:g} days without use"
     lines = [
@@ -122,6 +130,8 @@ def info(root: Path, as_json: bool, **limits: str | None) -> None:
         f"kept for    {age}",
         f"disk free   {_bytes(free)}",
     ]
+    if database:
+        lines.append(f"database    {_bytes(os.stat(database).st_size)} in {database}")
     if quarantined:
         lines.append(f"set aside   {quarantined} files in {root / 'v1' / 'quarantine'}")
     _say(as_json, figures, lines)
@@ -264,20 +274,20 @@ def export(
     from nativecache.cache.bundle import export_entries, read_used
     from nativecache.cache.folder import find_entries
     from nativecache.cache.lookup import EntryStore
-    from nativecache.cache.store import ReadOnlyStore
 
     if builds and not used_by:
         raise click.UsageError(f"unexpected words: {' '.join(builds)}; name outputs of builds with --used-by")
+    stores = open_all_kinds([root])
     keys: list[str] = []
     for name in (*used_by, *builds):
-        used = read_used(EntryStore(ReadOnlyStore(root, warn=warn)), os.path.abspath(name))
+        used = read_used(EntryStore(stores[0], stores[1:]), os.path.abspath(name))
         if used is None:
             raise click.ClickException(f"{name}: no build of it is noted in {root}")
         keys += used
     if not used_by:
         keys = [found.key for found in find_entries(root)]
     try:
-        done = export_entries(root, keys, output)
+        done = export_entries(stores, keys, output)
     except OSError as error:
         raise click.ClickException(f"{output}: cannot be written: {error.strerror}") from None
     lines = [f"{output}: {done.entries} entries ({_bytes(done.size)})"]
@@ -287,15 +297,15 @@ def export(
 
 
 @_command("import")
+@store_option
 @click.argument("file", type=PATH)
-def import_(root: Path, as_json: bool, file: Path) -> None:
+def import_(root: Path, as_json: bool, file: Path, store: str | None) -> None:
     """Take the entries of a file that `export` wrote. Exit code 4 if some of it was refused."""
     from nativecache.cache.bundle import BadBundle, import_entries
-    from nativecache.cache.store import FileStore
 
-    store = FileStore(root, warn=warn)
+    target = open_folder(root, store)
     try:
-        done = import_entries(store, file)
+        done = import_entries(target, file)
     except OSError as error:
         raise click.ClickException(f"{file}: cannot be read: {error.strerror}") from None
     except BadBundle as error:
@@ -305,7 +315,7 @@ def import_(root: Path, as_json: bool, file: Path) -> None:
     _say(as_json, asdict(done), lines)
     if done.refused:
         raise click.exceptions.Exit(4)
-    if store.failed:
+    if target.failed:
         raise click.exceptions.Exit(1)
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from nativecache.cache.limits import CONFIG_NAME, STORES, read_store, user_config
+
 if TYPE_CHECKING:
     from nativecache.cache.lookup import EntryStore
+    from nativecache.cache.store import BuildStore, FolderStore
 
 #: Not asked whether it can be read: who reads it says so, and what is wrong with a cache is no usage error.
 PATH = click.Path(path_type=Path, readable=False)
@@ -24,18 +27,42 @@ class _Refused(click.ClickException):
 def open_store(options: Mapping[str, Any]) -> EntryStore:
     """The entries that a build uses, by its options."""
     from nativecache.cache.lookup import EntryStore
-    from nativecache.cache.store import FileStore, NullStore, ReadOnlyStore, RefreshStore
+    from nativecache.cache.store import NullStore, RefreshStore
 
     mode = "off" if options["no_cache"] else options["cache_mode"]
     if mode == "off":
         return EntryStore(NullStore())
-    kinds = {"read-write": FileStore, "read-only": ReadOnlyStore, "refresh": RefreshStore}
     root = find_root(options["cache_dir"], trust=options["trust_cache_dir"])
     fallbacks = [] if mode == "refresh" else options["fallback_dir"]
-    return EntryStore(
-        kinds[mode](root, warn=warn),
-        [ReadOnlyStore(folder, warn=warn) for folder in _usable(fallbacks, trust=options["trust_cache_dir"])],
-    )
+    store = open_folder(root, options["store"], read_only=mode == "read-only")
+    usable = _usable(fallbacks, trust=options["trust_cache_dir"])
+    return EntryStore(RefreshStore(store) if mode == "refresh" else store, open_all_kinds(usable))
+
+
+def open_folder(root: Path, kind: str | None, *, read_only: bool = False) -> FolderStore:
+    """The store in a cache folder: of the kind that is named, else of that which configuration files name."""
+    from nativecache.cache.store import FileStore
+
+    try:
+        kind = kind or read_store((root / CONFIG_NAME, user_config(os.environ)))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    if kind == "files":
+        return FileStore(root, read_only=read_only, warn=warn)
+    try:
+        from nativecache.cache.database import SqliteStore
+    except ImportError as error:  # Python can be built without it
+        raise click.UsageError(f"--store sqlite: {error}") from None
+    return SqliteStore(root, read_only=read_only, warn=warn)
+
+
+def open_all_kinds(folders: Iterable[Path]) -> list[BuildStore]:
+    """Stores that read all that is in some folders, and leave them as they are."""
+    if not folders:
+        return []
+    from nativecache.cache.folder import readers
+
+    return [store for folder in folders for store in readers(folder, warn)]
 
 
 def find_root(chosen: Path | None, *, trust: bool) -> Path:
@@ -66,6 +93,17 @@ def _usable(folders: Iterable[Path], *, trust: bool) -> list[Path]:
         else:
             usable.append(folder.absolute())
     return usable
+
+
+def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--store`, for commands that put entries into a folder."""
+    return click.option(
+        "--store",
+        type=click.Choice(STORES),
+        envvar="NATIVECACHE_STORE",
+        show_envvar=True,
+        help="What entries are kept in: a file each, or one database [default: files].",
+    )(function)
 
 
 def warn(text: str) -> None:

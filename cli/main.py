@@ -15,7 +15,7 @@ import click
 
 from nativecache.cli import account, report
 from nativecache.cli.cache import cache
-from nativecache.cli.folders import MODES, PATH, open_store
+from nativecache.cli.folders import MODES, PATH, open_store, store_option
 from nativecache.cli.receipt import pack, read_command
 from nativecache.cli.start import VERSION
 
@@ -90,6 +90,7 @@ cli.add_command(cache)
     help="read-only writes nothing, refresh compiles everything again and keeps that.",
 )
 @_option("--no-cache", is_flag=True, env="NO_CACHE", help="The same as --cache-mode off.")
+@store_option
 @_option(
     "--fallback-dir",
     type=PATH,
@@ -208,16 +209,22 @@ def build(**options: Any) -> None:
 def _keep_receipt(result: Report, request: Request) -> None:
     """Notes for the same command what it would repeat."""
     from nativecache.cache.entry import Entry
+    from nativecache.cache.entry import pack as pack_entry
+    from nativecache.cache.store import FileStore
 
+    store = request.store
     words: list[str] = click.get_current_context().obj
     try:
         command = read_command(words, os.environ)
     except OSError:
         return
     done = report.receipt(result, request.output)
-    if command and done:
+    if command and done and store.keeps and store.root:
         with suppress(ValueError):  # a text that cannot be noted
-            request.store.save(Entry(command.key, pack(done), {}))
+            # A file in any store: whoever asks for it has no time to open a database.
+            entry = pack_entry(Entry(command.key, pack(done), {}))
+            FileStore(store.root, warn=lambda _: None).put(command.key, entry)
+            store.note_used(command.key)
 
 
 def split_arguments(arguments: tuple[str, ...]) -> tuple[list[str], list[str]]:

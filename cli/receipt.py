@@ -33,6 +33,7 @@ VALUED = frozenset(
             "--threads",
             "--cache-dir",
             "--cache-mode",
+            "--store",
             "--fallback-dir",
             "--verify",
             "--stats-json",

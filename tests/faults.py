@@ -18,8 +18,10 @@ from pathlib import Path
 
 import pytest
 from harness import CLANG, clean_environment, has_tool
+from stores import Kind
 
 from nativecache.cache.counters import add_counts
+from nativecache.cache.folder import find_entries, remove
 
 TRACED = (
     *("open", "openat", "read", "pread64", "write", "pwrite64", "close", "lseek", "ftruncate", "flock"),
@@ -78,6 +80,7 @@ class Scene:
     name: str
     space: Path
     words: tuple[str, ...]
+    kind: Kind
 
     @property
     def cache(self) -> Path:
@@ -98,7 +101,12 @@ class Scene:
         return subprocess.run(
             [*under, sys.executable, "-m", "nativecache.cli.start", *(words or self.words)],
             cwd=self.space,
-            env=clean_environment() | {"NATIVECACHE_DIR": str(self.cache), "PYTHONHASHSEED": "0"},
+            env=clean_environment()
+            | {
+                "NATIVECACHE_DIR": str(self.cache),
+                "NATIVECACHE_STORE": self.kind.name,
+                "PYTHONHASHSEED": "0",
+            },
             capture_output=True,
             text=True,
             timeout=120,
@@ -192,13 +200,13 @@ def every_fault(scene: Scene) -> Iterator[tuple[Call, str]]:
             yield call, fault
 
 
-def scenes(space: Path) -> list[Scene]:
-    """All scenes, in a new folder."""
+def scenes(space: Path, kind: Kind) -> list[Scene]:
+    """All scenes, in a new folder, with one kind of store."""
     for name, text in SOURCES.items():
         (space / name).write_text(text)
 
     def keep(name: str, *words: str) -> Scene:
-        made = Scene(name, space, words)
+        made = Scene(name, space, words, kind)
         (space / name).mkdir()
         for part in ("cache", "out.o"):
             if (space / part).is_dir():
@@ -222,7 +230,6 @@ def scenes(space: Path) -> list[Scene]:
     folded = keep("folded", "cache", "prune", "--max-age", "1s")
     (space / "out.o").unlink()
     warm = keep("warm", *BUILD)
-    for entry in sorted((space / "cache").glob("v1/??/*.o"))[::2]:
-        entry.unlink()
+    remove(sorted(find_entries(space / "cache"), key=lambda found: found.key)[::2])
     half = keep("half", *BUILD)
     return [cold, half, warm, done, stats, prune, folded]

@@ -1,11 +1,12 @@
 """Builds that are killed at random moments: the cache stays whole, and the next build is right.
 
-`kills.py N [--seed S] [--signal KILL|INT|TERM]` starts N builds in rounds of KILLS that share a cache folder,
-which is empty at first, later what killed builds have left of it. A signal at a random time ends the main
-process alone or, as often, its whole process group. After each: every entry is whole, the counters can be
-read, the output is the right one or what stood there before, and all processes are gone soon. After each
-round: builds that are let be give the images of an untouched cache, and pruning sweeps what killed writers
-left behind. After signals that can be caught nothing is left behind in the first place, and one line says so.
+`kills.py N [--seed S] [--signal KILL|INT|TERM] [--store files|sqlite]` starts N builds in rounds of KILLS
+that share a cache folder, which is empty at first, later what killed builds have left of it. A signal at a
+random time ends the main process alone or, as often, its whole process group. After each: every entry is
+whole, the counters can be read, the output is the right one or what stood there before, and all processes
+are gone soon. After each round: builds that are let be give the images of an untouched cache, and pruning
+sweeps what killed writers left behind. After signals that can be caught nothing is left behind in the first
+place, and one line says so.
 
 A build is a fork of a process that has loaded nativecache, so that most signals fall into its work. Its disk
 is a slow one, so that one in ten falls into the writing of an entry, which takes no time else.
@@ -23,7 +24,7 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -31,13 +32,15 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from random import Random
 from shutil import rmtree
+from typing import Any
 
 from harness import CLANG, clean_environment, has_tool
+from stores import KINDS
 
 import nativecache.aot.build
 import nativecache.cli.main  # noqa: F401 - both loaded before forks
-from nativecache.cache import store
-from nativecache.cache.folder import check_entries, find_entries, find_temporaries
+from nativecache.cache import database, store
+from nativecache.cache.folder import check_entries, find_entries, find_temporaries, remove
 from nativecache.cache.limits import Limits
 from nativecache.cache.prune import prune
 from nativecache.cache.statistics import read_statistics
@@ -100,8 +103,8 @@ class Outcome:
 class Round:
     """Some killed builds on one cache folder, in a folder of their own beside the sources."""
 
-    def __init__(self, base: Path, seed: int, number: signal.Signals) -> None:
-        self.rng, self.signal = Random(seed), number
+    def __init__(self, base: Path, seed: int, number: signal.Signals, kind: str) -> None:
+        self.rng, self.signal, self.kind = Random(seed), number, kind
         self.base, self.space = base, base / f"round-{seed}"
         self.cache, self.scratch, self.log = self.space / "cache", self.space / "tmp", self.space / "log"
         self.outcome = Outcome()
@@ -123,7 +126,17 @@ class Round:
 
     def build(self, source: str, output: Path) -> int:
         """Starts a build with two workers in a process group of its own; the process."""
-        words = ["build", source, "-o", str(output), "-j2", "--cache-dir", str(self.cache)]
+        words = [
+            "build",
+            source,
+            "-o",
+            str(output),
+            "-j2",
+            "--cache-dir",
+            str(self.cache),
+            "--store",
+            self.kind,
+        ]
         ready, begins = os.pipe()
         process = os.fork()
         if process == 0:
@@ -135,9 +148,7 @@ class Round:
 
     def _kill_one(self, reference: Reference) -> None:
         if self.rng.random() < 0.3:  # half-warm whatever came before
-            for found in find_entries(self.cache):
-                if self.rng.random() < 0.5:
-                    os.unlink(found.path)
+            remove([found for found in find_entries(self.cache) if self.rng.random() < 0.5])
         output = self.space / f"image{self.rng.randrange(3)}"
         before = output.read_bytes() if output.exists() else None
         process = self.build(reference.source, output)
@@ -225,6 +236,7 @@ def _build(words: list[str], folder: Path, scratch: Path, log: Path, begins: int
     os.environ.update(clean_environment() | {"TMPDIR": str(scratch)})
     tempfile.tempdir = None
     store._write_all = _write_slowly
+    database.Database._remove = _remove_slowly  # type: ignore[assignment, method-assign]
     sys.argv = ["nativecache", *words]
     code = 1
     try:
@@ -258,6 +270,15 @@ def _write_slowly(descriptor: int, data: bytes) -> None:
     os.write(descriptor, data[half:])
 
 
+_remove = database.Database._remove
+
+
+def _remove_slowly(home: database.Database, which: str, values: Sequence[Any]) -> bool:
+    """In the transaction that puts a value."""
+    time.sleep(WRITE_SECONDS)
+    return _remove(home, which, values)
+
+
 def _reap_orphans() -> None:
     """Orphans among this process's descendants become its children (prctl(2))."""
     set_child_subreaper = 36
@@ -265,7 +286,7 @@ def _reap_orphans() -> None:
         raise OSError("prctl")
 
 
-def make_references(base: Path) -> list[Reference]:
+def make_references(base: Path, kind: str) -> list[Reference]:
     """The programs, and what they are to become."""
     texts = {"program.ll": LL_PROGRAM}
     if has_tool(CLANG):
@@ -277,7 +298,7 @@ def make_references(base: Path) -> list[Reference]:
         (base / name).write_text(text)
         seconds = []
         for turn in range(3):
-            untouched = Round(base, -1 - 3 * number - turn, signal.SIGKILL)
+            untouched = Round(base, -1 - 3 * number - turn, signal.SIGKILL, kind)
             begin = time.monotonic()
             process = untouched.build(name, untouched.space / "image")
             if os.waitpid(process, 0)[1]:
@@ -289,17 +310,17 @@ def make_references(base: Path) -> list[Reference]:
     return references
 
 
-def rounds(base: Path, kills: int, seed: int, number: signal.Signals) -> Iterator[Outcome]:
+def rounds(base: Path, kills: int, seed: int, number: signal.Signals, kind: str) -> Iterator[Outcome]:
     """Outcomes of as many rounds as make so many kills, as they come."""
     context = get_context("fork")
-    references = make_references(base)
+    references = make_references(base, kind)
     for reference in references:
         print(f"{reference.source} takes {reference.seconds * 1000:.0f} ms", flush=True)
     tasks = [(seed + n, min(KILLS, kills - n * KILLS)) for n in range(-(-kills // KILLS))]
     lanes = []
     for n in range(LANES):
         ours, theirs = context.Pipe(duplex=False)
-        arguments = (base, tasks[n::LANES], number, references, theirs)
+        arguments = (base, tasks[n::LANES], number, kind, references, theirs)
         context.Process(target=_run_rounds, args=arguments).start()
         theirs.close()
         lanes.append(ours)
@@ -316,12 +337,13 @@ def _run_rounds(
     base: Path,
     tasks: list[tuple[int, int]],
     number: signal.Signals,
+    kind: str,
     references: list[Reference],
     lane: Connection,
 ) -> None:
     _reap_orphans()
     for seed, kills in tasks:
-        lane.send(Round(base, seed, number).run(references, kills))
+        lane.send(Round(base, seed, number, kind).run(references, kills))
 
 
 def main() -> int:
@@ -329,6 +351,7 @@ def main() -> int:
     parser.add_argument("kills", type=int, metavar="N", help="how many builds are killed")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the first round (1)")
     parser.add_argument("--signal", choices=["KILL", "INT", "TERM"], default="KILL", help="(KILL)")
+    parser.add_argument("--store", choices=[kind.name for kind in KINDS], default="files", help="(files)")
     arguments = parser.parse_args()
     if not sys.platform.startswith("linux"):
         print("skipped: needs Linux, which hands orphans to who asks for them")
@@ -336,7 +359,7 @@ def main() -> int:
     base = Path(tempfile.mkdtemp(prefix="nativecache-kills-"))
     number = signal.Signals[f"SIG{arguments.signal}"]
     found, begin, done = Outcome(), time.monotonic(), 0
-    for outcome in rounds(base, arguments.kills, arguments.seed, number):
+    for outcome in rounds(base, arguments.kills, arguments.seed, number, arguments.store):
         found.add(outcome)
         print("".join(f"{problem}\n" for problem in outcome.problems), end="", flush=True)
         done = min(done + KILLS, arguments.kills)

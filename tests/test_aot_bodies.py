@@ -19,7 +19,7 @@ from nativecache.aot.partition import Unit, partition
 from nativecache.aot.program import Program, resolve_symbols
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
-from nativecache.cache.store import MemoryStore, Store
+from nativecache.cache.store import BuildStore, MemoryStore
 
 TRIPLE = "x86_64-unknown-linux-gnu"
 ENGINE = llvm.Llvmlite()
@@ -30,7 +30,7 @@ LIMITS = ImportLimits(lines=10, total=100)
 
 
 def prepared(
-    *texts: str, store: Store | None = None, interposable: bool = False
+    *texts: str, store: BuildStore | None = None, interposable: bool = False
 ) -> tuple[Program, tuple[Unit, ...], Meanings]:
     modules = [index_module(llvm.read_module(text.encode()), f"{n}.ll") for n, text in enumerate(texts)]
     program = resolve_symbols(modules)
@@ -148,7 +148,7 @@ def test_what_another_nativecache_made_is_not_taken(monkeypatch: pytest.MonkeyPa
     assert cleaned_up_anew(monkeypatch, store, text) == 1
 
 
-def cleaned_up_anew(monkeypatch: pytest.MonkeyPatch, store: Store, *texts: str) -> int:
+def cleaned_up_anew(monkeypatch: pytest.MonkeyPatch, store: BuildStore, *texts: str) -> int:
     """Builds, and says for how many functions nothing was kept."""
 
     def never(self: llvm.Llvmlite, text: str, options: Options) -> str:

@@ -22,7 +22,7 @@ from nativecache.cache.bundle import (
     read_used,
 )
 from nativecache.cache.entry import Entry, pack
-from nativecache.cache.folder import find_entries
+from nativecache.cache.folder import find_entries, readers
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.seal import entry_path
 from nativecache.cache.store import FileStore
@@ -51,7 +51,7 @@ def take(root: Path, file: Path) -> Imported:
 
 
 def test_there_and_back(root: Path, tmp_path: Path) -> None:
-    done = export_entries(root, KEYS[:2], tmp_path / "b.tar")
+    done = export_entries(readers(root, pytest.fail), KEYS[:2], tmp_path / "b.tar")
     sizes = [len(pack(Entry(key, b"payload %d" % n, {"milliseconds": n}))) for n, key in enumerate(KEYS[:2])]
     assert done == Exported(2, sum(sizes), 0)
     assert take(tmp_path / "new", tmp_path / "b.tar") == Imported(2, sum(sizes), ())
@@ -62,23 +62,23 @@ def test_there_and_back(root: Path, tmp_path: Path) -> None:
 
 
 def test_the_same_entries_are_the_same_file(root: Path, tmp_path: Path) -> None:
-    export_entries(root, KEYS, tmp_path / "a.tar")
+    export_entries(readers(root, pytest.fail), KEYS, tmp_path / "a.tar")
     os.utime(entry_path(root, KEYS[0]), (1, 1))
-    export_entries(root, [*reversed(KEYS), *KEYS], tmp_path / "b.tar")
+    export_entries(readers(root, pytest.fail), [*reversed(KEYS), *KEYS], tmp_path / "b.tar")
     assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
 
 
 def test_what_is_gone_or_damaged_stays_out(root: Path, tmp_path: Path) -> None:
     Path(entry_path(root, KEYS[0])).unlink()
     Path(entry_path(root, KEYS[1])).write_bytes(b"damaged")
-    assert export_entries(root, KEYS, tmp_path / "b.tar").missing == 2
+    assert export_entries(readers(root, pytest.fail), KEYS, tmp_path / "b.tar").missing == 2
     assert take(tmp_path / "new", tmp_path / "b.tar").entries == 2
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing(root: Path, tmp_path: Path) -> None:
     (tmp_path / "b.tar").mkdir()
     with pytest.raises(OSError):
-        export_entries(root, KEYS, tmp_path / "b.tar")
+        export_entries(readers(root, pytest.fail), KEYS, tmp_path / "b.tar")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b.tar", "cache"]
 
 
@@ -199,7 +199,7 @@ def test_other_files_are_no_bundles(tmp_path: Path, data: bytes) -> None:
 def test_only_whole_entries_come_in(root: Path, tmp_path: Path, data: st.DataObject) -> None:
     """Whatever byte of a bundle is changed: what is taken is what was exported."""
     if not (tmp_path / "b.tar").exists():
-        export_entries(root, KEYS[:2], tmp_path / "b.tar")
+        export_entries(readers(root, pytest.fail), KEYS[:2], tmp_path / "b.tar")
         (tmp_path / "whole.tar").write_bytes((tmp_path / "b.tar").read_bytes())
     text = bytearray((tmp_path / "whole.tar").read_bytes())
     for _ in range(data.draw(st.integers(1, 3))):

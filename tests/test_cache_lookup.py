@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
+from stores import Kind
 
 from nativecache.cache.entry import Entry, Reason, pack
 from nativecache.cache.ghosts import add_ghosts
 from nativecache.cache.lookup import EntryStore, Missed
-from nativecache.cache.store import FileStore, MemoryStore, NullStore, ReadOnlyStore
+from nativecache.cache.store import FileStore, MemoryStore, NullStore
 
 KEY = "ab" + "0" * 62
 OTHER_KEY = "ab" + "1" * 62
@@ -63,13 +64,13 @@ def test_swapped_files_are_two_misses(tmp_path: Path) -> None:
     assert (entries.hits, entries.misses, entries.corrupt) == (0, 2, {Reason.KEY: 2})
 
 
-def test_root_is_that_of_the_folder(tmp_path: Path) -> None:
-    assert EntryStore(FileStore(tmp_path)).root == tmp_path
+def test_root_is_that_of_the_folder(tmp_path: Path, kind: Kind) -> None:
+    assert EntryStore(kind.open(tmp_path)).root == tmp_path
     assert EntryStore(MemoryStore()).root is None
 
 
-def test_why_an_entry_was_missed(tmp_path: Path) -> None:
-    store = FileStore(tmp_path, warn=pytest.fail)
+def test_why_an_entry_was_missed(tmp_path: Path, kind: Kind) -> None:
+    store = kind.open(tmp_path, warn=pytest.fail)
     entries = EntryStore(store)
     store.put(KEY, b"?")
     add_ghosts(tmp_path, [OTHER_KEY])
@@ -88,11 +89,11 @@ def test_used_keys_are_those_loaded_and_saved() -> None:
 # Fallbacks
 
 
-def test_a_fallback_is_a_hit_and_copied(tmp_path: Path) -> None:
-    EntryStore(FileStore(tmp_path / "far")).save(ENTRY)
+def test_a_fallback_is_a_hit_and_copied(tmp_path: Path, kind: Kind) -> None:
+    EntryStore(kind.open(tmp_path / "far")).save(ENTRY)
     near, far = (
-        FileStore(tmp_path / "near", warn=pytest.fail),
-        ReadOnlyStore(tmp_path / "far", warn=pytest.fail),
+        kind.open(tmp_path / "near", warn=pytest.fail),
+        kind.open(tmp_path / "far", read_only=True, warn=pytest.fail),
     )
     entries = EntryStore(near, [far])
     assert entries.load(KEY) == ENTRY
@@ -102,11 +103,11 @@ def test_a_fallback_is_a_hit_and_copied(tmp_path: Path) -> None:
     assert (entries.hits, entries.fallback_hits) == (2, 1)
 
 
-def test_a_fallback_makes_up_for_damage(tmp_path: Path) -> None:
-    EntryStore(FileStore(tmp_path / "far")).save(ENTRY)
-    near = FileStore(tmp_path / "near", warn=pytest.fail)
+def test_a_fallback_makes_up_for_damage(tmp_path: Path, kind: Kind) -> None:
+    EntryStore(kind.open(tmp_path / "far")).save(ENTRY)
+    near = kind.open(tmp_path / "near", warn=pytest.fail)
     near.put(KEY, b"?")
-    entries = EntryStore(near, [ReadOnlyStore(tmp_path / "far")])
+    entries = EntryStore(near, [kind.open(tmp_path / "far", read_only=True)])
     assert entries.load(KEY) == ENTRY
     assert (entries.hits, entries.corrupt) == (1, {Reason.SHORT: 1})
     assert near.get(KEY) == pack(ENTRY)
@@ -121,17 +122,19 @@ def test_fallbacks_are_asked_in_order() -> None:
     assert entries.load(OTHER_KEY) is None
 
 
-def test_a_broken_fallback_costs_one_line(tmp_path: Path) -> None:
+def test_a_broken_fallback_costs_one_line(tmp_path: Path, kind: Kind) -> None:
     (tmp_path / "file").touch()
     lines: list[str] = []
-    entries = EntryStore(NullStore(), [ReadOnlyStore(tmp_path / "file", warn=lines.append)])
+    entries = EntryStore(NullStore(), [kind.open(tmp_path / "file", read_only=True, warn=lines.append)])
     assert entries.load(KEY) is None and entries.load(OTHER_KEY) is None
     assert len(lines) == 1
 
 
-def test_a_read_only_store_takes_a_fallbacks_entry_without_keeping_it(tmp_path: Path) -> None:
-    EntryStore(FileStore(tmp_path / "far")).save(ENTRY)
-    entries = EntryStore(ReadOnlyStore(tmp_path / "near"), [ReadOnlyStore(tmp_path / "far")])
+def test_a_read_only_store_takes_a_fallbacks_entry_without_keeping_it(tmp_path: Path, kind: Kind) -> None:
+    EntryStore(kind.open(tmp_path / "far")).save(ENTRY)
+    entries = EntryStore(
+        kind.open(tmp_path / "near", read_only=True), [kind.open(tmp_path / "far", read_only=True)]
+    )
     assert entries.load(KEY) == ENTRY
     assert not entries.keeps and not (tmp_path / "near").exists()
     assert entries.set_aside("name", b"data") == ""

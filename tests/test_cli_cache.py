@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from harness import BuildResult, build, clean_environment
 from rules import write
+from stores import FILES, SQLITE, Kind
 
-from nativecache.cache.folder import find_entries
+from nativecache.cache.folder import Found, Row, find_entries
 from nativecache.cache.seal import entry_path
 from nativecache.cli.main import main
 
@@ -33,12 +34,14 @@ WORDS = ("f.ll", "--emit", "object", "-o", "f.o")
 class Space:
     folder: Path
     capture: pytest.CaptureFixture[str]
+    kind: Kind
 
     @property
     def cache(self) -> Path:
         return self.folder / "cache"
 
     def build(self, *words: str, **environment: str) -> BuildResult:
+        environment.setdefault("STORE", self.kind.name)
         names = {f"NATIVECACHE_{name}": value for name, value in environment.items()}
         return build(self.folder, *WORDS, *words, env=names)
 
@@ -59,9 +62,35 @@ class Space:
     def entries(self) -> list[Path]:
         return sorted(Path(found.path) for found in find_entries(self.cache))
 
+    def set_used(self, time: float) -> None:
+        for found in list(find_entries(self.cache)):
+            self._kind(found).set_used(self.cache, found.key, time)
+
+    def damage(self, count: int = 1000) -> None:
+        """Damages some entries."""
+        for found in list(find_entries(self.cache))[:count]:
+            self._kind(found).overwrite(self.cache, found.key, b"?")
+
+    def _kind(self, found: Found) -> Kind:
+        return SQLITE if isinstance(found, Row) else FILES
+
+
+@pytest.fixture
+def both(
+    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Space:
+    """A space for each kind of store."""
+    return make_space(kind, tmp_path, monkeypatch, capsys)
+
 
 @pytest.fixture
 def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Space:
+    return make_space(FILES, tmp_path, monkeypatch, capsys)
+
+
+def make_space(
+    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Space:
     for name in [name for name in os.environ if name.startswith("NATIVECACHE_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("NATIVECACHE_DIR", str(tmp_path / "cache"))
@@ -69,7 +98,7 @@ def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.chdir(tmp_path)
     write(tmp_path, {"f.ll": IR})
-    return Space(tmp_path, capsys)
+    return Space(tmp_path, capsys, kind)
 
 
 # path, info
@@ -81,16 +110,17 @@ def test_path(space: Space) -> None:
     assert not space.cache.exists()
 
 
-def test_info(space: Space) -> None:
-    assert space.ask("info")["entries"] == 0
-    space.build()
-    found = space.ask("info")
-    assert found["folder"] == str(space.cache)
-    assert found["entries"] == len(space.entries())
-    assert found["size"] == sum(-(-path.stat().st_size // 4096) * 4096 for path in space.entries())
+def test_info(both: Space) -> None:
+    assert both.ask("info")["entries"] == 0
+    both.build()
+    found = both.ask("info")
+    assert found["folder"] == str(both.cache)
+    assert found["entries"] == len(both.entries())
+    assert found["size"] == sum(entry.size for entry in find_entries(both.cache))
+    assert bool(found["database"]) == (both.kind is SQLITE) == ("database" in both.run("info"))
     assert (found["max_size"], found["max_age_seconds"], found["max_files"]) == (5 * 2**30, 30 * 86400, 10**6)
     assert found["free"] > 0 and found["temporaries"] == found["quarantined"] == 0
-    assert "5.0 GB" in space.run("info") and "30 days" in space.run("info")
+    assert "5.0 GB" in both.run("info") and "30 days" in both.run("info")
 
 
 # stats, zero
@@ -132,8 +162,7 @@ def test_reasons(space: Space) -> None:
     space.build()
     assert space.build("-O1").stats["missed"] == {"options": 2}
     assert space.build("--llvm", "llvmlite", "-v").stats["missed"] in ({"llvm": 2}, {})
-    for path in space.entries():
-        path.write_bytes(b"damaged")
+    space.damage()
     assert space.build("-v").stats["missed"] == {"corrupt": 2}
     space.run("prune", "--max-files", "1")
     assert space.build("-v").stats["missed"] == {"pruned": 2}
@@ -142,9 +171,12 @@ def test_reasons(space: Space) -> None:
     assert (found["pruned"], found["corrupt"], found["refreshed"], found["options"]) == (2, 2, 2, 2)
 
 
-def test_builds_at_the_same_time_are_all_counted(space: Space) -> None:
+def test_builds_at_the_same_time_are_all_counted(both: Space) -> None:
     command = [sys.executable, "-m", "nativecache.cli.start", "build", "--stats-json"]
-    environment = clean_environment() | {"NATIVECACHE_DIR": str(space.cache)}
+    environment = clean_environment() | {
+        "NATIVECACHE_DIR": str(both.cache),
+        "NATIVECACHE_STORE": both.kind.name,
+    }
     builds = [
         subprocess.Popen(
             [*command, f"{n}.json", "f.ll", "--emit", "object", "-q", "-o", f"{n}.o"], env=environment
@@ -153,7 +185,7 @@ def test_builds_at_the_same_time_are_all_counted(space: Space) -> None:
     ]
     assert [one.wait() for one in builds] == [0] * 6
     figures = [json.loads(Path(f"{n}.json").read_text()) for n in range(6)]
-    total = space.total()
+    total = both.total()
     assert total["builds"] == 6
     for name in ("hits", "misses", "corrupt"):
         assert total[name] == sum(one[name] for one in figures)
@@ -178,17 +210,16 @@ def test_a_damaged_record_is_a_note(space: Space) -> None:
 # prune
 
 
-def test_prune(space: Space) -> None:
-    space.build()
-    count = len(space.entries())
-    assert space.ask("prune")["entries"] == 0
-    assert space.ask("prune", "--max-files", "2")["entries_left"] == 1
-    assert "0 entries pruned" in space.run("prune", "--max-size", "4K")
-    assert space.total()["pruned"] == count - 1
-    for path in space.entries():
-        os.utime(path, (1, 1))
-    assert space.ask("prune", "--max-age", "7d")["entries_left"] == 0
-    assert space.build("-v").misses == 2
+def test_prune(both: Space) -> None:
+    both.build()
+    count = len(both.entries())
+    assert both.ask("prune")["entries"] == 0
+    assert both.ask("prune", "--max-files", "2")["entries_left"] == 1
+    assert "0 entries pruned" in both.run("prune", "--max-size", "4K")
+    assert both.total()["pruned"] == count - 1
+    both.set_used(1)
+    assert both.ask("prune", "--max-age", "7d")["entries_left"] == 0
+    assert both.build("-v").misses == 2
 
 
 def test_limits_in_files_and_the_environment(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,15 +257,15 @@ def test_a_build_has_others_prune_once_per_hour(space: Space) -> None:
 # clear
 
 
-def test_clear(space: Space) -> None:
-    space.build()
-    (space.cache / "mine").write_text("mine")
-    count = len(space.entries())
-    assert space.ask("clear")["files"] == count
-    assert (space.cache / "mine").exists() and (space.cache / "CACHEDIR.TAG").exists()
-    assert (space.ask("info")["entries"], space.total()["builds"]) == (0, 1)
-    assert space.ask("clear") == {"files": 0, "size": 0}
-    assert space.build("-v").misses == 2
+def test_clear(both: Space) -> None:
+    both.build()
+    (both.cache / "mine").write_text("mine")
+    count = len(both.entries())
+    assert both.ask("clear")["files"] == (count if both.kind is FILES else 2)  # a receipt, and all the rest
+    assert (both.cache / "mine").exists() and (both.cache / "CACHEDIR.TAG").exists()
+    assert (both.ask("info")["entries"], both.total()["builds"]) == (0, 1)
+    assert both.ask("clear") == {"files": 0, "size": 0}
+    assert both.build("-v").misses == 2
 
 
 def test_a_folder_that_is_not_marked_is_not_cleared(space: Space) -> None:
@@ -264,22 +295,39 @@ def test_verify(space: Space) -> None:
     assert space.run("verify") == f"{count - 2} entries checked, 0 bad\n"
 
 
+def test_verify_a_database(space: Space) -> None:
+    space.build(STORE="sqlite")
+    count = len(space.entries())
+    space.damage(2)
+    found = space.ask("verify", code=4)
+    assert (found["checked"], [one["reason"] for one in found["bad"]]) == (count, ["short"] * 2)
+    assert space.run("verify") == f"{count - 2} entries checked, 0 bad\n"
+    file = SQLITE.file(space.cache)
+    data = file.read_bytes()
+    file.write_bytes(data[:100] + bytes(len(data) - 100))
+    (bad,) = space.ask("verify", "--keep", code=4)["bad"]
+    assert bad["path"] == str(file) and not file.exists()
+    assert Path(bad["kept"]).parent == space.cache / "v1" / "quarantine"
+    assert space.build("-v", STORE="sqlite").misses == 2
+    assert space.run("verify").endswith(" 0 bad\n")
+
+
 # export, import
 
 
-def test_a_bundle_makes_another_cache_warm(space: Space) -> None:
-    space.build()
-    space.build("-O1", "-o", "other.o")
-    space.run("export", "--used-by", "f.o", "-o", "f.tar")
-    assert space.ask("import", "f.tar", "--cache-dir", "new")["refused"] == []
-    there = space.build("-v", DIR=str(space.folder / "new"))
+def test_a_bundle_makes_another_cache_warm(both: Space) -> None:
+    both.build()
+    both.build("-O1", "-o", "other.o")
+    both.run("export", "--used-by", "f.o", "-o", "f.tar")
+    assert both.ask("import", "f.tar", "--cache-dir", "new", "--store", both.kind.name)["refused"] == []
+    there = both.build("-v", DIR=str(both.folder / "new"))
     assert (there.hits, there.misses) == (2, 0)
-    assert space.build("-O1", "-v", DIR=str(space.folder / "new")).misses == 2
-    assert space.ask("export", "-o", "all.tar")["entries"] == len(space.entries())
-    both = space.ask("export", "--used-by", "f.o", "other.o", "-o", "both.tar")
+    assert both.build("-O1", "-v", DIR=str(both.folder / "new")).misses == 2
+    assert both.ask("export", "-o", "all.tar")["entries"] == len(both.entries())
+    wide = both.ask("export", "--used-by", "f.o", "other.o", "-o", "wide.tar")
     assert (
-        both["missing"] == 0
-        and both["entries"] > space.ask("export", "--used-by", "f.o", "-o", "f.tar")["entries"]
+        wide["missing"] == 0
+        and wide["entries"] > both.ask("export", "--used-by", "f.o", "-o", "f.tar")["entries"]
     )
 
 
@@ -344,8 +392,7 @@ def test_read_only(space: Space) -> None:
         files = [path for path in space.cache.rglob("*") if path.is_file()]
         return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
 
-    for path in space.entries():
-        os.utime(path, (1, 1))
+    space.set_used(1)
     before = all_files()
     assert space.build("--cache-mode=read-only").misses == 0
     write(space.folder, {"f.ll": IR.replace("%x, 3", "%x, 5")})
@@ -368,16 +415,17 @@ def test_refresh_and_off(space: Space) -> None:
     assert build(space.folder, *WORDS, "--cache-mode=maybe", check=False).exit_code == 2
 
 
-def test_fallback(space: Space) -> None:
-    space.build()
-    far, near = str(space.cache), str(space.folder / "near")
-    result = space.build("--fallback-dir", "nowhere", "--fallback-dir", far, DIR=near)
+def test_fallback(both: Space) -> None:
+    both.build()
+    far, near = str(both.cache), str(both.folder / "near")
+    result = both.build("--fallback-dir", "nowhere", "--fallback-dir", far, DIR=near)
     assert (result.hits, result.misses) == (2, 0)
     assert result.stderr == "warning: fallback folder nowhere: there is no such folder; building without it\n"
-    assert space.ask("stats", "--cache-dir", near)["total"]["fallback_hits"] > 2
-    assert space.build("-v", DIR=near).misses == 0
-    far_off = str(space.folder / "far")
-    assert space.build(DIR=far_off, FALLBACK_DIR=f"nowhere:{near}").misses == 0
+    assert both.ask("stats", "--cache-dir", near)["total"]["fallback_hits"] > 2
+    assert both.build("-v", DIR=near).misses == 0
+    other = FILES if both.kind is SQLITE else SQLITE
+    far_off = str(both.folder / "far")
+    assert both.build(DIR=far_off, FALLBACK_DIR=f"nowhere:{near}", STORE=other.name).misses == 0
 
 
 def test_a_fallback_that_is_not_to_be_trusted(space: Space) -> None:

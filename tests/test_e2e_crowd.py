@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from harness import clean_environment, needs_clang
 from rules import Build, write
+from stores import FILES, SQLITE, Kind
 
 from nativecache.cache.folder import check_entries, find_temporaries
 from nativecache.cli.main import main
@@ -25,8 +26,8 @@ pytestmark = needs_clang
 PROGRAMS = 4
 COMMAND = (sys.executable, "-m", "nativecache.cli.start")
 #: Of each program at once.
-BUILDS = 8
-AGAIN = 8
+BUILDS = 3
+AGAIN = 2
 
 
 def program(number: int) -> str:
@@ -94,16 +95,22 @@ def space(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("command", [("prune", "--max-files", "12"), ("clear",)], ids=["pruned", "cleared"])
-def test_a_crowd(space: Path, command: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [
+        pytest.param(("prune", "--max-files", "12"), FILES, id="pruned"),
+        pytest.param(("clear",), SQLITE, id="cleared"),
+    ],
+)
+def test_a_crowd(space: Path, command: tuple[str, ...], kind: Kind) -> None:
     """No build fails, each image is right, and the counters are the sum of what the builds say."""
     root = space / "cache"
     sums: Counter[str] = Counter()
-    build_at_once(space, sums, [(0, 0)])
+    build_at_once(space, kind, sums, [(0, 0)])
     keepers = [Keeper.start(root, *words) for words in (command, ("stats",), ("verify",))]
     builds = [(n, turn) for turn in range(BUILDS) for n in range(PROGRAMS)]
-    build_at_once(space, sums, builds)
-    build_at_once(space, sums, builds[:AGAIN])
+    build_at_once(space, kind, sums, builds)
+    build_at_once(space, kind, sums, builds[:AGAIN])
     removed, *_ = [keeper.end() for keeper in keepers]
     assert sum(one.get("entries", one.get("files", 0)) for one in removed) > 0, "nothing was in the way"
     sums["pruned"] = sum(one.get("entries", 0) for one in removed)
@@ -119,12 +126,13 @@ def test_a_crowd(space: Path, command: tuple[str, ...]) -> None:
     assert list(find_temporaries(root)) == []
 
 
-def build_at_once(space: Path, sums: Counter[str], builds: list[tuple[int, int]]) -> None:
+def build_at_once(space: Path, kind: Kind, sums: Counter[str], builds: list[tuple[int, int]]) -> None:
     """Builds programs by number, each to an image of its own, and adds up their figures."""
     children = {}
     for n, turn in builds:
         image, stats = f"image{n}-{turn}", f"stats{n}-{turn}.json"
         words = ["build", f"p{n}.c", "-o", image, "--cache-dir", "cache", "--stats-json", stats]
+        words += ["--store", kind.name]
         children[n, turn] = subprocess.Popen(
             [*COMMAND, *words],
             cwd=space,

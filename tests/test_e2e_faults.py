@@ -8,11 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from harness import ROOT, BuildResult, build, clean_environment, needs_clang, needs_lld, needs_mold
 from rules import write
+from stores import FILES, Kind
 
 from nativecache.cache.counters import add_counts
 from nativecache.cache.folder import check_entries, clear, find_entries, find_temporaries
@@ -28,12 +31,28 @@ WORDS = ("f.ll", "--emit", "object", "-o", "f.o")
 
 
 @pytest.fixture
+def store(kind: Kind, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Builds use each kind of store."""
+    folder = tmp_path_factory.mktemp("config")
+    (folder / "nativecache").mkdir()
+    write(folder, {"nativecache/config.toml": f'store = "{kind.name}"\n'})
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder))
+
+
+in_each_store = pytest.mark.usefixtures("store")
+
+
+@pytest.fixture
 def space(tmp_path: Path) -> Path:
     """A folder with a program, and the image that it should give."""
-    write(tmp_path, {"f.ll": functions(30)})
-    build(tmp_path, *WORDS, "--no-cache")
-    (tmp_path / "f.o").rename(tmp_path / "expected")
+    fill(tmp_path)
     return tmp_path
+
+
+def fill(space: Path) -> None:
+    write(space, {"f.ll": functions(30)})
+    build(space, *WORDS, "--no-cache")
+    (space / "f.o").rename(space / "expected")
 
 
 def assert_right(space: Path) -> None:
@@ -43,16 +62,17 @@ def assert_right(space: Path) -> None:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 64 KiB."""
+    """A disk of 128 KiB, on which three functions have room, and thirty have not."""
     folder = tmp_path / "disk"
     folder.mkdir(mode=0o700)
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=128k,mode=700", "tmpfs", str(folder)]
     if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
         pytest.skip("needs to be allowed to mount")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 
 
+@in_each_store
 def test_a_full_disk(space: Path, disk: Path) -> None:
     for _ in range(2):
         result = build(space, *WORDS, "-v", env={"NATIVECACHE_DIR": str(disk / "cache")})
@@ -63,6 +83,7 @@ def test_a_full_disk(space: Path, disk: Path) -> None:
     assert not any(check_entries(disk / "cache", keep=False))
 
 
+@in_each_store
 def test_a_disk_that_is_read_only(space: Path, disk: Path) -> None:
     folder = {"NATIVECACHE_DIR": str(disk)}
     write(space, {"f.ll": functions(3)})
@@ -91,6 +112,7 @@ def command(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@in_each_store
 def test_a_folder_that_vanishes_again_and_again(space: Path) -> None:
     ended = threading.Event()
 
@@ -110,11 +132,12 @@ def test_a_folder_that_vanishes_again_and_again(space: Path) -> None:
         thread.join()
 
 
+@in_each_store
 def test_pruning_and_clearing_all_the_time(space: Path) -> None:
     ended = threading.Event()
 
     def prune_and_clear() -> None:
-        while not ended.wait(0.001):
+        while not ended.wait(0.005):
             prune(space / "cache", Limits(None, None, 3))
             clear(space / "cache", time.time())
 
@@ -130,6 +153,7 @@ def test_pruning_and_clearing_all_the_time(space: Path) -> None:
     assert not any(check_entries(space / "cache", keep=False))
 
 
+@in_each_store
 def test_a_file_in_place_of_the_folder(space: Path) -> None:
     (space / "cache").write_text("mine")
     (line,) = build(space, *WORDS).stderr.splitlines()
@@ -183,7 +207,8 @@ def limited(space: Path, kilobytes: int, *words: str) -> BuildResult:
     return BuildResult(done.returncode, done.stdout, done.stderr, {})
 
 
-def test_files_that_are_too_large_for_the_cache(space: Path) -> None:
+@in_each_store
+def test_files_that_are_too_large_for_the_cache(space: Path, kind: Kind) -> None:
     # What is noted about functions is larger than an image with none of them.
     write(space, {"f.ll": functions(1500) + MAIN})
     build(space, *IMAGE)
@@ -198,7 +223,8 @@ def test_files_that_are_too_large_for_the_cache(space: Path) -> None:
         result = limited(space, limit, *IMAGE)
         (line,) = result.stderr.splitlines()
         assert result.exit_code == 0
-        assert "cannot be written: File too large; building without storing" in line
+        reason = "File too large" if kind is FILES else "disk I/O error"  # SQLite says no more
+        assert f"cannot be written: {reason}; building without storing" in line
         assert (space / "f").read_bytes() == expected
         assert list(find_entries(space / "cache")) and not list(find_temporaries(space / "cache"))
     assert build(space, *IMAGE).stderr == ""
@@ -248,7 +274,7 @@ def test_no_room_for_temporary_files(space: Path, disk: Path) -> None:
 
 def test_an_output_folder_that_is_full(space: Path, disk: Path) -> None:
     write(space, {"f.ll": functions(200)})
-    (disk / "filler").write_bytes(bytes(56 << 10))
+    (disk / "filler").write_bytes(bytes(120 << 10))
     output = disk / "f"
     output.write_text("older")
     for emit in ("shared", "object", "archive", "asm", "bitcode"):
@@ -339,80 +365,87 @@ def test_nobody_can_be_told(space: Path) -> None:
 NOBODY = 65534
 
 
-def as_nobody(python: str, space: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    installed = [path for path in sys.path if path.endswith("site-packages")]
-    return subprocess.run(
-        [python, "-m", "nativecache.cli.start", *words],
-        cwd=space,
-        env=clean_environment()
-        | {"NATIVECACHE_DIR": str(space / "cache"), "TMPDIR": str(space), "HOME": str(space)}
-        | {"PYTHONPATH": os.pathsep.join([str(ROOT / ".types"), *installed])},
-        capture_output=True,
-        text=True,
-        user=NOBODY,
-        group=NOBODY,
-        extra_groups=[],
-    )
+@dataclass(frozen=True)
+class Shared:
+    """A folder that other users may write to, a Python that they may run, and what their builds store in."""
+
+    space: Path
+    python: str
+    kind: Kind
+
+    def as_nobody(self, *words: str) -> subprocess.CompletedProcess[str]:
+        installed = [path for path in sys.path if path.endswith("site-packages")]
+        return subprocess.run(
+            [self.python, "-m", "nativecache.cli.start", *words],
+            cwd=self.space,
+            env=clean_environment()
+            | {"NATIVECACHE_DIR": str(self.space / "cache"), "NATIVECACHE_STORE": self.kind.name}
+            | {"TMPDIR": str(self.space), "HOME": str(self.space)}
+            | {"PYTHONPATH": os.pathsep.join([str(ROOT / ".types"), *installed])},
+            capture_output=True,
+            text=True,
+            user=NOBODY,
+            group=NOBODY,
+            extra_groups=[],
+        )
 
 
 @pytest.fixture
-def python(space: Path) -> str:
-    """A Python that another user may run, who can also build in `space`."""
+def shared(kind: Kind) -> Iterator[Shared]:
     if os.geteuid() != 0:
         pytest.skip("needs root, to be another user")
-    space.chmod(0o777)
-    for folder in space.parents:
-        if (
-            folder.owner() == "root"
-            and not folder.stat().st_mode & 0o001
-            and folder.name.startswith("pytest")
-        ):
-            folder.chmod(0o711)
-    for python in (sys.executable, "/usr/bin/python3"):
-        with contextlib.suppress(OSError):
-            done = as_nobody(python, space, "build", "f.ll", "--emit", "object", "-o", "f.o", "--no-cache")
-            if done.returncode == 0:
-                assert_right(space)
-                return python
-    pytest.skip("needs a Python that other users may run")
+    # Not pytest's folder, which each of its runs on a machine closes to others.
+    with TemporaryDirectory(prefix="nativecache-shared-") as folder:
+        space = Path(folder)
+        fill(space)
+        space.chmod(0o777)
+        for python in (sys.executable, "/usr/bin/python3"):
+            with contextlib.suppress(OSError):
+                shared = Shared(space, python, kind)
+                if shared.as_nobody("build", *WORDS, "--no-cache").returncode == 0:
+                    assert_right(space)
+                    yield shared
+                    return
+        pytest.skip("needs a Python that other users may run")
 
 
-def test_the_folder_of_another_user(space: Path, python: str) -> None:
-    build(space, *WORDS)
+def test_the_folder_of_another_user(shared: Shared) -> None:
+    space, cache = shared.space, shared.space / "cache"
+    store = ("--store", shared.kind.name)
+    build(space, *WORDS, *store)
     (space / "f.o").unlink()
     # Root's, and closed: there is nothing to distrust in it, and nothing to be had.
-    done = as_nobody(python, space, "build", *WORDS)
+    done = shared.as_nobody("build", *WORDS)
     (line,) = done.stderr.splitlines()
     assert (
         done.returncode == 0 and "cannot be read: Permission denied; building without what is in it" in line
     )
     assert_right(space)
     for words in (("info",), ("stats",), ("verify",), ("zero",), ("prune",), ("clear",)):
-        done = as_nobody(python, space, "cache", *words)
+        done = shared.as_nobody("cache", *words)
         assert "Traceback" not in done.stderr and done.returncode in (0, 1), (words, done.stderr)
     # Root's, and open to read: entries are taken, none is stored.
-    for path in (space / "cache").rglob("*"):
+    for path in (cache, *cache.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
-    (space / "cache").chmod(0o755)
-    done = as_nobody(python, space, "build", *WORDS, "--stats-json", "nobody.json")
+    done = shared.as_nobody("build", *WORDS, "--stats-json", "nobody.json")
     assert done.returncode == 0 and len(done.stderr.splitlines()) <= 1
     assert '"hits": 30' in (space / "nobody.json").read_text()
     assert_right(space)
     # The same with entries that may not be read.
-    for path in (space / "cache").glob("v1/??/*.o"):
+    for path in (*cache.glob("v1/??/*.o"), *cache.glob("v1/*.sqlite")):
         path.chmod(0)
-    done = as_nobody(python, space, "build", *WORDS)
+    done = shared.as_nobody("build", *WORDS)
     (line,) = done.stderr.splitlines()
     assert done.returncode == 0 and "Permission denied" in line
     assert_right(space)
     # Another's than root's: refused, unless it is trusted.
-    os.chown(space / "cache", NOBODY, NOBODY)
-    done = as_nobody(python, space, "build", *WORDS)
+    os.chown(cache, NOBODY, NOBODY)
+    shared.as_nobody("build", *WORDS).check_returncode()
     assert_right(space)
-    result = build(space, *WORDS, check=False)
+    result = build(space, *WORDS, *store, check=False)
     assert result.exit_code == 2 and "belongs to user 65534" in result.stderr
     assert not (space / "f.o").exists()
-    assert build(space, *WORDS, "--trust-cache-dir").exit_code == 0
+    assert build(space, *WORDS, *store, "--trust-cache-dir").exit_code == 0
     assert_right(space)
 
 

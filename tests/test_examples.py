@@ -58,6 +58,12 @@ def test_toy_language_reports_a_malformed_program(tmp_path: Path) -> None:
     assert "line 2: expected a name, found ';'" in done.stderr
 
 
+def test_embedding() -> None:
+    example = EXAMPLES / "embed"
+    done = subprocess.run([sys.executable, example / "embed.py"], capture_output=True, text=True, check=True)
+    assert done.stdout == (example / "expected.txt").read_text()
+
+
 def test_the_workflow_sums_up_what_a_build_reports(tmp_path: Path) -> None:
     (tmp_path / "f.ll").write_text("define i32 @f() {\n  ret i32 1\n}\n")
     figures = build(tmp_path, "f.ll", "--emit", "object", "-o", "f.o").stats

@@ -27,6 +27,7 @@ from shutil import rmtree
 from edits import Trial
 from faults import every_fault, scenes, why_not
 from harness import CLANG, clean_environment, has_tool
+from stores import KINDS
 
 # Most of csmith's programs end at once and the others hardly ever.
 RUN_SECONDS = 5
@@ -220,7 +221,10 @@ def torture_calls(most: int) -> int:
         print(f"skipped: {why_not()}")
         return 0
     kept = Path(tempfile.mkdtemp(prefix="nativecache-faults-"))
-    all_faults = [(scene, call, fault) for scene in scenes(kept) for call, fault in every_fault(scene)]
+    for kind in KINDS:
+        (kept / kind.name).mkdir()
+    all_scenes = [scene for kind in KINDS for scene in scenes(kept / kind.name, kind)]
+    all_faults = [(scene, call, fault) for scene in all_scenes for call, fault in every_fault(scene)]
     chosen = all_faults[:: max(1, len(all_faults) // most)]
     different = unmet = 0
     for number, (scene, call, fault) in enumerate(chosen, 1):
