@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from typing import Final
 
 from nativecache.aot import llvm
-from nativecache.aot.debug import Places
+from nativecache.aot.debug_info import Places
 from nativecache.aot.errors import BuildError, temporary_files
 from nativecache.aot.extract import FILE_PLACEHOLDER
 from nativecache.aot.index import unescape

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Final
 
-from nativecache.aot.debug import (
+from nativecache.aot.debug_info import (
     ELSEWHERE,
     IN_NAME,
     LOCAL_TO,

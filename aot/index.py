@@ -15,15 +15,8 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
-from nativecache.aot.debug import (
-    DebugInfo,
-    FarLines,
-    Normaliser,
-    Places,
-    Unsupported,
-    described,
-    find_ambiguous,
-)
+from nativecache.aot.debug import FarLines, Normaliser, Unsupported, described, find_ambiguous
+from nativecache.aot.debug_info import DebugInfo, Places
 from nativecache.aot.profile import Profile
 
 NAME: Final = r'(?:[-a-zA-Z$._][-\w$.]*|"[^"]*"|\d+)'

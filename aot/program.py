@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import Final
 
-from nativecache.aot.debug import DebugInfo, Places
+from nativecache.aot.debug_info import DebugInfo, Places
 from nativecache.aot.errors import BuildError
 from nativecache.aot.index import (
     INTERPOSABLE,

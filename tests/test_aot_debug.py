@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from nativecache.aot.debug import FarLines, Nodes, Normaliser, Places, compilation_directory
+from nativecache.aot.debug import FarLines, Normaliser, compilation_directory
+from nativecache.aot.debug_info import Nodes, Places
 from nativecache.aot.index import Module, index_module, normalise
 from nativecache.linker.dwarf import DIRECTORY_PLACEHOLDER, encode, ordinal
 
