@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from nativecache.aot import clang, llvm
 from nativecache.aot.bodies import find_bodies, find_called_once, longest_import
+from nativecache.aot.debug_info import Places
 from nativecache.aot.emit import Image, Written, write_output
 from nativecache.aot.engine import Engine
 from nativecache.aot.errors import BuildError
@@ -603,10 +604,14 @@ class _Work:
             if self._has_meaning(unit):
                 meaning = self._meaning(unit)
                 known = self.memos[unit.module].unit(meaning)
-                if known and known.meanings == self._imported(known):
+                if known and known.meanings == self._imported(known) and self._is_placed(known):
                     self._use(index, known, None)
                     continue
             self._submit_key(index, meaning)
+
+    def _is_placed(self, unit: KeyedUnit) -> bool:
+        """Whether the lines that its object refers to are there; no meaning tells them."""
+        return not unit.places or self.program.knows(Places.unpack(unit.places))
 
     def _submit_key(self, index: int, meaning: bytes | None, *, real_lines: bool = False) -> None:
         self.pool.submit(Job("key", (index, meaning), (index, real_lines)), priority=_KEYS_FIRST)

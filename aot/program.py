@@ -186,6 +186,16 @@ class Program:
     def _all_checksums(self) -> dict[bytes, bytes]:
         return {p: real for debug in self.debug.values() for p, real in debug.checksums.items()}
 
+    def knows(self, places: Places) -> bool:
+        """Whether all of these are places in the program as it is."""
+        debug = self.debug
+        kinds = ((places.ranges, "ranges"), (places.lines, "lines"), (places.names, "named"))
+        return all(
+            label in debug and key in getattr(debug[label], kind)
+            for found, kind in kinds
+            for label, key in found
+        )
+
     def checksums(self, i: int) -> dict[bytes, bytes]:
         """Real checksums of source files by placeholder, as module i knows them where it does."""
         debug = self.modules[i].debug
