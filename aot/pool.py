@@ -172,7 +172,7 @@ class Pool:
                 self._send(worker)
 
     def _fits(self) -> bool:
-        """Whether the next job can wait in a pipe: a worker that hands over a result reads nothing meanwhile."""
+        """Whether the next job can wait in a pipe: who hands over a result reads nothing meanwhile."""
         arguments = self._waiting[0][2].arguments
         return sum(len(argument) for argument in arguments if isinstance(argument, bytes)) <= PIPE
 
