@@ -353,22 +353,25 @@ def test_a_database_that_cannot_be_opened_now_stays(tmp_path: Path, monkeypatch:
     assert file.exists() and len(warnings) == 1
 
 
+@pytest.mark.parametrize("another", [False, True])
 def test_a_database_that_goes_while_it_is_opened_is_no_damage(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, another: bool
 ) -> None:
     fill(tmp_path, 1)
     file = SQLITE.file(tmp_path)
     connect = sqlite3.connect
 
     def be_late(name: str, **settings: Any) -> Any:
-        if name.startswith(f"file://{file}"):
+        if name.startswith(f"file://{file}") and file.exists():
             drop(tmp_path)
+            if another:
+                SqliteStore(tmp_path, warn=pytest.fail).put(OTHER_KEY, b"theirs")
         return connect(name, **settings)
 
     monkeypatch.setattr(sqlite3, "connect", be_late)
     store = SqliteStore(tmp_path, warn=pytest.fail)
     store.put(KEY, b"value")
-    assert store.get(KEY) == b"value"
+    assert (store.get(KEY), store.get(OTHER_KEY)) == (b"value", b"theirs" if another else None)
     assert not file.exists() and list(find_temporaries(tmp_path)) == []
 
 
@@ -460,6 +463,8 @@ def test_an_open_database_says_whether_it_is_there(tmp_path: Path) -> None:
     assert database.is_there()
     SQLITE.file(tmp_path).unlink()
     assert not database.is_there()
+    database.close()
+    assert files_in(tmp_path) == {"CACHEDIR.TAG", "database"}
     with pytest.raises(FileNotFoundError):
         Database(str(SQLITE.file(tmp_path)), read_only=True)
 

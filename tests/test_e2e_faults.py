@@ -123,7 +123,7 @@ def test_a_folder_that_vanishes_again_and_again(space: Path) -> None:
     thread = threading.Thread(target=delete)
     thread.start()
     try:
-        for _ in range(3):
+        for _ in range(2):
             result = build(space, *WORDS, "-v")
             assert len(result.stderr.splitlines()) <= 1
             assert_right(space)
@@ -137,14 +137,14 @@ def test_pruning_and_clearing_all_the_time(space: Path) -> None:
     ended = threading.Event()
 
     def prune_and_clear() -> None:
-        while not ended.wait(0.005):
+        while not ended.wait(0.02):
             prune(space / "cache", Limits(None, None, 3))
             clear(space / "cache", time.time())
 
     thread = threading.Thread(target=prune_and_clear)
     thread.start()
     try:
-        for _ in range(3):
+        for _ in range(2):
             assert build(space, *WORDS, "-v").stderr == ""
             assert_right(space)
     finally:

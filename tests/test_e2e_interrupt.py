@@ -42,7 +42,7 @@ def test_in_the_middle_of_long_compilations(
     write(tmp_path, {"quick.ll": quick, "slow.ll": slow_function()})
     (tmp_path / "app.o").write_text("older")
     child = start(tmp_path, *WORDS)
-    until(child, lambda: len(units(tmp_path)) == 4)  # the fifth waits behind the slow one
+    until(child, lambda: len(units(tmp_path)) >= 4)  # the fifth may wait behind the slow one
     said = interrupt(child, number, send)
     assert (child.returncode, said) == (128 + number, LINE)
     assert (tmp_path / "app.o").read_text() == "older"
@@ -50,7 +50,7 @@ def test_in_the_middle_of_long_compilations(
     kept = units(tmp_path)
     write(tmp_path, {"slow.ll": "define i32 @slow() {\n  ret i32 -1\n}\n"})
     again = build(tmp_path, *WORDS)
-    assert (again.hits, again.misses) == (len(kept), 2)
+    assert (again.hits, again.misses) == (len(kept), 6 - len(kept))
     assert kept < units(tmp_path)
 
 

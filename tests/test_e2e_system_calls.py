@@ -13,7 +13,7 @@ pytestmark = needs_strace
 #: How many calls fail, by scene. Counters, and looking whether there is anything to do, touch no database.
 SAMPLES = {
     FILES: {"cold": 6, "half": 2, "warm": 2, "done": 2, "stats": 4, "prune": 2, "folded": 2},
-    SQLITE: {"cold": 4, "half": 2, "prune": 2},
+    SQLITE: {"cold": 3, "half": 1, "prune": 1},
 }
 
 
