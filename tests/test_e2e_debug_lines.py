@@ -198,7 +198,7 @@ def test_random_programs_are_restored(tmp_path: Path) -> None:
     for seed in (11, 12):
         (tmp_path / "random.c").write_bytes(
             subprocess.run(
-                ["csmith", "--seed", str(seed)], check=True, capture_output=True, timeout=60
+                ["csmith", "--seed", str(seed)], check=True, capture_output=True, timeout=60, cwd=tmp_path
             ).stdout
         )
         made = whole([front(tmp_path / "random.c", "-O2", "-g", "-I/usr/include/csmith")], 2)
