@@ -2,10 +2,16 @@
 
 import ctypes
 import gc
+import signal
 from collections.abc import Iterator
 
 import pytest
 from stores import KINDS, Kind
+
+# Whoever runs tests in the background has them ignore these, and so would what they start.
+for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True, scope="module")
