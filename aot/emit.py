@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Final
@@ -16,7 +17,7 @@ from nativecache.aot import llvm
 from nativecache.aot.debug_info import Places
 from nativecache.aot.errors import BuildError, temporary_files
 from nativecache.aot.extract import FILE_PLACEHOLDER
-from nativecache.aot.index import unescape
+from nativecache.aot.index import symbol_name, unescape
 from nativecache.aot.names import unpack_pairs
 from nativecache.aot.partition import Unit
 from nativecache.aot.pool import Job, Pool
@@ -25,7 +26,7 @@ from nativecache.cache.facts import measure
 from nativecache.linker.archive import MAGIC, stream_archive, write_archive
 from nativecache.linker.driver import LinkJob, find_driver, find_linker, link_image
 from nativecache.linker.dwarf import Sites, restore
-from nativecache.linker.elf import localize, rename_symbols
+from nativecache.linker.elf import cut_names, localize, rename_symbols
 from nativecache.linker.errors import BadObject
 from nativecache.linker.interrupt import hold_signals, temporary_folder
 
@@ -126,7 +127,13 @@ def _link(
     programs = (job.driver.command[0], job.linker.path) if known and job.linker else ()
     if emit in ("exe", "shared"):
         seen: list[str] = []
-        linked = link_image(job, environ, linked=lambda path: seen.append(_seen(path)))
+        promoted = _promoted(image.program)
+
+        def finish(path: str) -> None:
+            _restore_names(path, promoted)
+            seen.append(_seen(path))
+
+        linked = link_image(job, environ, linked=finish)
         return Written(seen[0], linked.warnings, programs, linked.reads if programs else None)
     if emit == "object":
         seen_as = write_file(job.output, _relocatable(image, job, members, environ))
@@ -219,23 +226,56 @@ def _placed(image: Image, index: int) -> bytes:
     return bytes(placed)
 
 
-def _relocatable(
-    image: Image, job: LinkJob, members: list[tuple[str, bytes]], environ: Mapping[str, str]
-) -> bytes:
-    """One object of many, with the symbols that we promoted made local again."""
-    program = image.program
-    promoted = {
-        program.names[i][token]
+def _promoted(program: Program) -> dict[str, str]:
+    """The names of all that is local in its source file, and what it is called there."""
+    return {
+        program.names[i][token]: symbol_name(token)
         for i, module in enumerate(program.modules)
         for token, entity in module.entities.items()
         if entity.local
     }
+
+
+def _longer(promoted: Mapping[str, str]) -> dict[str, str]:
+    """Those that are the name in the source and something that tells files apart."""
+    return {new: old for new, old in promoted.items() if new != old and new.startswith(old)}
+
+
+def _restore_names(path: str, promoted: Mapping[str, str]) -> None:
+    """Calls a linked image's local symbols what the source calls them.
+
+    A debugger finds a function that is not described (`-g1`) by its symbol's name only. By that name gdb also
+    knows the section of one that is described, without which it shows no lines once the program runs. Where
+    names cannot be restored, as in an image that is not ELF, it is as good an image without.
+    """
+    names = _longer(promoted)
+    try:
+        if not names or not os.path.getsize(path):
+            return
+        with suppress(PermissionError, BadObject), open(path, "r+b", buffering=0) as file:
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                cuts = cut_names(content, names)
+            for at in cuts:
+                os.pwrite(file.fileno(), b"\0", at)
+    except OSError as error:
+        raise BuildError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _relocatable(
+    image: Image, job: LinkJob, members: list[tuple[str, bytes]], environ: Mapping[str, str]
+) -> bytes:
+    """One object of many, with the symbols that we promoted made local again."""
+    promoted = _promoted(image.program)
     with _temporary_folder() as folder:
         path = folder / "merged.o"
         link_image(
             replace(job, output=path, archive=write_archive(members, symbol_index=False), options=()), environ
         )
-        return localize(path.read_bytes(), promoted)
+        localized = localize(path.read_bytes(), promoted)
+    restored = bytearray(localized)
+    for at in cut_names(localized, _longer(promoted)):
+        restored[at] = 0
+    return bytes(restored)
 
 
 def _assembly(image: Image) -> str:

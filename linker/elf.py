@@ -11,8 +11,10 @@ from __future__ import annotations
 import re
 import sys
 from array import array
+from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
+from mmap import mmap
 from struct import Struct
 from typing import NamedTuple
 
@@ -26,7 +28,7 @@ _RELOCATION = Struct("<QQq")  # r_offset, r_info, r_addend
 _WORD = Struct("<I")
 _EXTENT = Struct("<QQ")  # sh_offset, sh_size: at 24 in a section header
 
-ET_REL, _ET_DYN = 1, 3
+ET_REL, _ET_EXEC, _ET_DYN = 1, 2, 3
 _EM_MIPS = 8
 _SHT_NULL, _SHT_SYMTAB, _SHT_RELA, _SHT_REL, _SHT_DYNSYM = 0, 2, 4, 9, 11
 _SHT_GROUP, _SHT_SYMTAB_SHNDX, _SHT_CREL, _SHT_LLVM_ADDRSIG = 17, 18, 0x40000014, 0x6FFF4C03
@@ -215,6 +217,43 @@ def localize(obj: bytes, names: Container[str]) -> bytes:
     return bytes(out)
 
 
+def cut_names(obj: bytes | mmap, names: Mapping[str, str]) -> list[int]:
+    """Offsets in an object or image where a NUL makes its local symbols' names what `names` maps them to.
+
+    Those have to be the beginnings of what they were. Local symbols may share a name, so this can undo what
+    only kept them apart before they were local. Nothing grows or moves, which would be hard in an image.
+    Linkers merge tails: a name stays where another symbol's would change with it, but not to what it shall.
+    Raises BadObject.
+    """
+    file = read_headers(obj, ET_REL, _ET_EXEC, _ET_DYN)
+    number = next((i for i, section in enumerate(file.sections) if section.type == _SHT_SYMTAB), None)
+    if number is None:
+        return []
+    table = file.sections[number]
+    if table.link == file.names_index or any(
+        section.link == table.link for i, section in enumerate(file.sections) if i != number
+    ):
+        return []  # more than names of symbols is in it
+    strings = string_table(obj, file, table.link)
+    lengths = {_encode(old)[:-1]: len(_encode(new)) - 1 for old, new in names.items()}
+    cuts: dict[int, set[int]] = defaultdict(set)  # by the end of the strings
+    kept: dict[int, int] = {}  # by the same, the first byte of a name that stays
+    for start, info, other, section, _, _ in _SYMBOL.iter_unpack(contents(obj, table)):
+        # GNU ld leaves hidden data global in images, where it is as good as local.
+        hidden = file.type != ET_REL and other & 3 in (_STV_HIDDEN, _STV_INTERNAL)
+        end = strings.find(b"\0", start)
+        length = None
+        if (hidden or info >> 4 == _STB_LOCAL) and section != _SHN_UNDEF:
+            length = lengths.get(strings[start:end])
+        if length is None:
+            kept[end] = min(start, kept.get(end, start))
+        else:
+            cuts[end].add(start + length)
+    offset = file.sections[table.link].offset
+    single = ((end, cut) for end, (cut, *more) in cuts.items() if not more)
+    return [offset + cut for end, cut in single if kept.get(end, end) > cut]
+
+
 def _renumber(out: bytearray, file: Headers, number: int, order: list[int], index: array[int]) -> None:
     """Bring one section that refers to symbols by number in line with the new order of the table."""
     section = file.sections[number]
@@ -310,7 +349,7 @@ def _entries(obj: bytes, file: Headers, kind: int) -> Iterator[tuple[str, int, i
         yield string_at(strings, start), info, other, section
 
 
-def read_headers(obj: bytes, *types: int) -> Headers:
+def read_headers(obj: bytes | mmap, *types: int) -> Headers:
     """The section headers of an ELF file of one of the given types. Raises BadObject."""
     if obj[:4] != b"\x7fELF":
         raise BadObject("LLVM bitcode" if obj[:4] == b"BC\xc0\xde" else "not an ELF object")
@@ -364,7 +403,7 @@ def relocated(obj: bytes, file: Headers, number: int) -> dict[int, tuple[int, in
     return targets
 
 
-def contents(obj: bytes | bytearray, section: Section) -> bytes:
+def contents(obj: bytes | bytearray | mmap, section: Section) -> bytes:
     end = section.offset + section.size
     if end > len(obj):
         raise BadObject("a section reaches past the end of the file")
@@ -373,7 +412,7 @@ def contents(obj: bytes | bytearray, section: Section) -> bytes:
     return bytes(obj[section.offset : end])
 
 
-def string_table(obj: bytes, file: Headers, number: int) -> bytes:
+def string_table(obj: bytes | mmap, file: Headers, number: int) -> bytes:
     if number >= len(file.sections):
         raise BadObject("a string table is missing")
     strings = contents(obj, file.sections[number])

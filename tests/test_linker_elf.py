@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import shutil
 import struct
 import subprocess
@@ -12,7 +13,7 @@ from harness import llvm_object
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nativecache.linker.elf import linkage, localize, rename_symbols, symbols
+from nativecache.linker.elf import cut_names, linkage, localize, rename_symbols, symbols
 from nativecache.linker.errors import BadObject
 from nativecache.linker.native import scan_native
 
@@ -223,6 +224,32 @@ def test_only_the_named_hidden_symbols_become_local(tmp_path: Path, ld: str) -> 
     names = read_names(whole)
     assert names["mine"].startswith("LOCAL") and names["theirs"].startswith("GLOBAL HIDDEN")
     assert names["shown"].startswith("GLOBAL DEFAULT")
+
+
+@each_linker
+def test_local_names_of_images_get_shorter_and_no_others(tmp_path: Path, ld: str) -> None:
+    """Linkers may keep `e.one`, `able.one` and `stable.one` in one string."""
+    for name in ("one", "two"):
+        source = (
+            f'{HIDDEN} int s asm("stable.{name}") = 1, a asm("able.{name}") = 2, f asm("f.{name}") = 3;'
+            f' int e asm("e.{name}") = 4; int sum_{name}(void) {{ return s + a + f + e; }}'
+        )
+        compile_c(tmp_path, source, "-fPIC", name=name)
+    image = tmp_path / "lib.so"
+    run(ld, "-shared", tmp_path / "one.o", tmp_path / "two.o", "-o", image)
+    shorter = {f"{name}.{file}": name for name in ("stable", "able", "f") for file in ("one", "two")}
+    data = bytearray(image.read_bytes())
+    for at in cut_names(bytes(data), shorter):
+        assert data[at] == ord(".")
+        data[at] = 0
+    image.write_bytes(data)
+    names = [line.split()[-1] for line in run("readelf", "-sW", image).splitlines() if " OBJECT " in line]
+    # Twice what others see: there are two tables.
+    assert names.count("e.one") == names.count("e.two") == 2 and names.count("f") == 2
+    for name in ("able", "stable"):
+        assert sum(one in (name, f"{name}.one", f"{name}.two") for one in names) == 2
+    library = ctypes.CDLL(str(image))
+    assert library.sum_one() == library.sum_two() == 10
 
 
 @pytest.mark.parametrize("ld", [LINKERS["lld"], LINKERS["bfd"]])  # mold -r makes hidden thread-locals visible
