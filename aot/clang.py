@@ -154,12 +154,7 @@ def emit_ir(
     command += ["-Xclang", "-disable-llvm-passes"]
     if any(flag.startswith("-gsplit-dwarf") for flag in flags):
         command.append("-gno-split-dwarf")  # there is no place for a file per unit
-    # Through a file: zig's clang takes `-o -` for a file's name.
-    command += ["-S", "-emit-llvm", "-o", os.fspath(scratch), os.fspath(source)]
-    messages = _run(command, source, running)
-    data = scratch.read_bytes()
-    scratch.unlink()
-    return data, messages
+    return _make([*command, "-S", "-emit-llvm"], source, scratch, running)
 
 
 def compile_whole(
@@ -173,7 +168,13 @@ def compile_whole(
 ) -> tuple[bytes, str]:
     """A native object of a source file as clang alone makes it, and clang's warnings; else as `emit_ir`."""
     command = [*_base(clang, source), f"-O{level}", *flags, *_depfile_flags(depfile)]
-    messages = _run([*command, "-c", "-o", os.fspath(scratch), os.fspath(source)], source, running)
+    return _make([*command, "-c"], source, scratch, running)
+
+
+def _make(command: list[str], source: Path, scratch: Path, running: Running | None) -> tuple[bytes, str]:
+    """What a command makes of a source file, and what it says of it."""
+    # Through a file: zig's clang takes `-o -` for a file's name.
+    messages = _run([*command, "-o", os.fspath(scratch), os.fspath(source)], source, running)
     data = scratch.read_bytes()
     scratch.unlink()
     return data, messages

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
-import os
 import shlex
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from harness import CLANG, run
+from harness import CLANG, enter, run
 
 import nativecache.aot.build  # noqa: F401 - loaded before forks
 from nativecache.cli import start
@@ -703,12 +702,6 @@ class Trial:
 
 
 def _build(folder: Path, log: Path, words: list[str]) -> None:
-    for name in [name for name in os.environ if name.startswith("NATIVECACHE_")]:
-        del os.environ[name]
-    os.chdir(folder)
-    with log.open("w") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-        sys.stdout = sys.stderr = file
-        sys.argv = ["nativecache", "build", *words]
-        start.main()
+    enter(folder, log)
+    sys.argv = ["nativecache", "build", *words]
+    start.main()

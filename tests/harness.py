@@ -52,6 +52,17 @@ class BuildResult:
         return [str(name) for name in self.stats["compiled"]]
 
 
+def enter(folder: Path, log: Path) -> None:
+    """Has a forked process work in a folder, without the user's settings, and write all it says to a file."""
+    for name in [name for name in os.environ if name.startswith("NATIVECACHE_")]:
+        del os.environ[name]
+    os.chdir(folder)
+    file = log.open("w")
+    os.dup2(file.fileno(), 1)
+    os.dup2(file.fileno(), 2)
+    sys.stdout = sys.stderr = file
+
+
 def build(
     tmp_path: Path,
     *args: str | Path,

@@ -6,14 +6,12 @@ There are many of them, so a build is a fork of the test process, which has load
 
 import json
 import multiprocessing
-import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import CLANG, BuildResult, assert_same_behaviour, run
+from harness import CLANG, BuildResult, assert_same_behaviour, enter, run
 
 import nativecache.aot.build  # noqa: F401 - loaded before forks
 from nativecache.cli.main import main
@@ -55,14 +53,8 @@ class Build:
 
 
 def _build(space: Path, log: Path, arguments: list[str]) -> None:
-    for name in [name for name in os.environ if name.startswith("NATIVECACHE_")]:
-        del os.environ[name]
-    os.chdir(space)
-    with log.open("w") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-        sys.stdout = sys.stderr = file
-        main(arguments)
+    enter(space, log)
+    main(arguments)
 
 
 def write(space: Path, files: Mapping[str, str]) -> list[str]:
