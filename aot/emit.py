@@ -219,7 +219,7 @@ def _placed(image: Image, index: int) -> bytes:
         Sites.unpack(sites),
         [debug[label].ranges[key] for label, key in places.ranges],
         types.lines if types else [debug[label].lines[token] for label, token in places.lines],
-        program.checksums(unit.module),
+        program.checksums[unit.module],
         unescape(program.directory).encode("latin-1"),
         types.named if types else [debug[label].named[key] for label, key in places.names],
     )

@@ -182,10 +182,6 @@ class Program:
         """Normalised debug information by module label."""
         return {module.label: module.debug for module in self.modules if module.debug is not None}
 
-    @cached_property
-    def _all_checksums(self) -> dict[bytes, bytes]:
-        return {p: real for debug in self.debug.values() for p, real in debug.checksums.items()}
-
     def knows(self, places: Places) -> bool:
         """Whether all of these are places in the program as it is."""
         debug = self.debug
@@ -196,10 +192,11 @@ class Program:
             for label, key in found
         )
 
-    def checksums(self, i: int) -> dict[bytes, bytes]:
-        """Real checksums of source files by placeholder, as module i knows them where it does."""
-        debug = self.modules[i].debug
-        return self._all_checksums | debug.checksums if debug else self._all_checksums
+    @cached_property
+    def checksums(self) -> list[dict[bytes, bytes]]:
+        """By module, checksums of source files by placeholder, as the module itself knows them if it does."""
+        every = {p: real for debug in self.debug.values() for p, real in debug.checksums.items()}
+        return [every | m.debug.checksums if m.debug is not None else every for m in self.modules]
 
     @cached_property
     def opaque_bases(self) -> frozenset[str]:
