@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,9 +26,10 @@ from nativecache.aot.extract import (
     ImportLimits,
     extract,
 )
-from nativecache.aot.front import Front, is_native, is_source
+from nativecache.aot.front import Front, is_source
 from nativecache.aot.index import Module, symbol_name
 from nativecache.aot.key import Options, assembler_reads, compute_key
+from nativecache.aot.link_line import arrange
 from nativecache.aot.link_record import LinkRecord, digest_link
 from nativecache.aot.load import Loaded, index, load
 from nativecache.aot.meaning import Meanings, digest, value_digest
@@ -48,7 +50,7 @@ from nativecache.linker.dwarf import find_sites
 from nativecache.linker.elf import linkage
 from nativecache.linker.errors import BadObject
 from nativecache.linker.libraries import Libraries, scan_libraries
-from nativecache.linker.native import scan_native
+from nativecache.linker.native import linker_files, scan_native
 
 #: Keys go before compilations: they show what is missing, and the biggest of that is compiled first.
 _KEYS_FIRST: Final = 1e12
@@ -228,17 +230,15 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         bindings=work.bindings,
         places=work.places,
         sites=work.sites,
-        native_before=loaded.native_before,
-        native_after=loaded.native_after,
+        line=(*_link_flags(request), *arrange(request.line, loaded.numbers, loaded.native)),
         cplusplus=loaded.cplusplus or "__gxx_personality_v0" in _mentioned(modules),
         target=options.triple if _is_foreign(options) else request.target,
     )
     # With the very objects of the last link, and the same of all else, its output stands.
     link_driver = _driver(request, options, loaded)
-    link_options = (*_link_flags(request.clang_flags), *request.link_options)
     with clock.phase("note"):
         link = LinkRecord(request.store, request.output)
-        details = (request.emit, request.linker, link_driver, link_options)
+        details = (request.emit, request.linker, link_driver)
         made_from = digest_link(image, work.keys, request.environ, front.scratch, *details)
         # Where a hit turned out to be wrong, the last image may hold it, too.
         written = None if work.verifier.mismatches else link.look_up(made_from)
@@ -255,7 +255,6 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
                 output=request.output,
                 linker=request.linker,
                 driver=link_driver,
-                options=link_options,
                 environ=request.environ,
                 phase=clock.phase,
             )
@@ -389,9 +388,18 @@ def _driver(request: Request, options: Options, loaded: Loaded) -> str | None:
     """The link driver asked for; else clang, for another machine's image (it has all targets) and for
     what clang instrumented (it knows the libraries that go with it)."""
     instrumented = bool(loaded.whole) and clang.compiles_whole(request.clang_flags)
-    if request.driver or not (_is_foreign(options) or instrumented):
+    told = any(map(_CLANGS_LINK.match, (*request.clang_flags, *request.link_options)))
+    if request.driver or not (_is_foreign(options) or instrumented or told):
         return request.driver
     return " ".join(clang.find_clang(request.clang, request.environ).command)
+
+
+#: What clang as a driver links other libraries for than gcc does, or gcc does not know.
+_CLANGS_LINK: Final = re.compile(
+    r"-fopenmp(?!-simd|-version)|-fsanitize|--?stdlib=|--?rtlib=|--?unwindlib=|-nostdlib\+\+|-fxray|-fprofile-"
+    r"|-fcs-profile|-fcoverage|--?coverage|-fmemory-profile|-static-openmp|-(?:static|shared)-lib[at]?san"
+    r"|--gcc-(?:toolchain|install-dir|triple)|-resource-dir|-framework|--?static-pie|-nopie|-noprebind"
+)
 
 
 def _is_foreign(options: Options) -> bool:
@@ -419,12 +427,14 @@ _FAST_MATH: Final = ("-ffast-math", "-Ofast", "-funsafe-math-optimizations")
 _LINKED_TOO: Final = (
     *_FAST_MATH,
     *("-fsanitize", "-fprofile", "-fcoverage", "--coverage", "-pthread", "-fopenmp", "-pg", "-m32"),
+    *("-stdlib=", "-rtlib=", "--rtlib=", "-unwindlib=", "--unwindlib=", "--sysroot=", "-fmemory-profile"),
 )
 
 
-def _link_flags(flags: tuple[str, ...]) -> tuple[str, ...]:
-    """The compiler flags that a link driver needs as well."""
-    return tuple(flag for flag in flags if flag.startswith(_LINKED_TOO))
+def _link_flags(request: Request) -> tuple[str, ...]:
+    """The flags that a link driver needs as well, and were given for the compiler alone."""
+    given = frozenset(request.link_options)
+    return tuple(f for f in request.clang_flags if f.startswith(_LINKED_TOO) and f not in given)
 
 
 def _libraries(request: Request) -> Libraries:
@@ -442,8 +452,8 @@ def _roots(
     defined_in: Mapping[str, list[int]],
 ) -> list[int]:
     outside = set(libraries.symbols)
-    named = [Path(option) for option in request.link_options if is_native(Path(option))]
-    for path in (*loaded.native_before, *loaded.native_after, *(path for path in named if path.is_file())):
+    inputs = dict.fromkeys(map(os.fspath, loaded.native.values()))
+    for path in (*inputs, *(path for path in linker_files(request.link_options) if path not in inputs)):
         try:
             symbols = scan_native(path)
         except (BadObject, OSError) as error:

@@ -6,8 +6,7 @@ import mmap
 import os
 import re
 import tempfile
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -18,13 +17,14 @@ from nativecache.aot.debug_info import Places
 from nativecache.aot.errors import BuildError, temporary_files
 from nativecache.aot.extract import FILE_PLACEHOLDER
 from nativecache.aot.index import symbol_name, unescape
+from nativecache.aot.link_line import Ours
 from nativecache.aot.names import unpack_pairs
 from nativecache.aot.partition import Unit
 from nativecache.aot.pool import Job, Pool
 from nativecache.aot.program import Program
 from nativecache.cache.facts import measure
-from nativecache.linker.archive import MAGIC, stream_archive, write_archive
-from nativecache.linker.driver import LinkJob, find_driver, find_linker, link_image
+from nativecache.linker.archive import stream_archive, write_archive
+from nativecache.linker.driver import LinkJob, Whole, find_driver, find_linker, link_image
 from nativecache.linker.dwarf import Sites, restore
 from nativecache.linker.elf import cut_names, localize, rename_symbols
 from nativecache.linker.errors import BadObject
@@ -66,8 +66,8 @@ class Image:
     #: What lines in objects with debug information stand for, and where they are; both packed.
     places: Mapping[int, str]
     sites: Mapping[int, str]
-    native_before: tuple[Path, ...]
-    native_after: tuple[Path, ...]
+    #: What goes to the linker, in order.
+    line: tuple[Path | str | Ours, ...]
     cplusplus: bool
     target: str | None
 
@@ -79,7 +79,6 @@ def write_output(
     output: Path,
     linker: str,
     driver: str | None,
-    options: tuple[str, ...],
     environ: Mapping[str, str],
     phase: PhaseTimer,
 ) -> Written:
@@ -96,31 +95,45 @@ def write_output(
             return Written(write_file(output, _bitcode(image)))
     with _temporary_folder() as folder:
         # One member at a time: the objects of a large program are not held in memory.
-        archive = folder / "ours.a"
-        members: list[tuple[str, bytes]] = []
+        items: tuple[str | Whole, ...] = ()
+        members: dict[int, tuple[str, bytes]] = {}
         with phase("rename"):
             if emit in ("exe", "shared"):
-                with temporary_files(), archive.open("wb") as file:
-                    stream_archive(_member_names(image), _renamed(image), file)
+                items = tuple(_archived(image, folder))
             else:
-                members = list(zip(_member_names(image), _renamed(image), strict=True))
+                members = {n: (_member_name(image, n), _renamed(image, n)) for n in image.bindings}
         with phase("link"):
             job = LinkJob(
                 output=output,
                 kind="object" if emit in ("object", "archive") else "shared" if emit == "shared" else "exe",
-                archive=archive if image.bindings else MAGIC,
+                items=items,
                 driver=find_driver(driver, cplusplus=image.cplusplus, environ=environ),
                 linker=find_linker(linker, environ, relocatable=emit in ("object", "archive")),
-                before=image.native_before,
-                after=image.native_after,
-                options=options,
                 target=image.target,
             )
             return _link(image, job, emit, members, environ)
 
 
+def _archived(image: Image, folder: Path) -> Iterator[str | Whole]:
+    """The line with archives of our objects in their places; where there are none there is nothing."""
+    for n, item in enumerate(image.line):
+        if not isinstance(item, Ours):
+            yield os.fspath(item)
+        elif indices := _units_of(image, item):
+            path = folder / f"{n}.a"
+            with temporary_files(), path.open("wb") as file:
+                names = [_member_name(image, index) for index in indices]
+                stream_archive(names, (_renamed(image, index) for index in indices), file)
+            yield Whole(path)
+
+
+def _units_of(image: Image, ours: Ours) -> list[int]:
+    modules = frozenset(ours.modules)
+    return [index for index in image.bindings if image.units[index].module in modules]
+
+
 def _link(
-    image: Image, job: LinkJob, emit: str, members: list[tuple[str, bytes]], environ: Mapping[str, str]
+    image: Image, job: LinkJob, emit: str, members: dict[int, tuple[str, bytes]], environ: Mapping[str, str]
 ) -> Written:
     # A driver that chooses its own linker does not say which.
     known = job.linker and job.driver.family != "zig"
@@ -136,18 +149,32 @@ def _link(
         linked = link_image(job, environ, linked=finish)
         return Written(seen[0], linked.warnings, programs, linked.reads if programs else None)
     if emit == "object":
-        seen_as = write_file(job.output, _relocatable(image, job, members, environ))
+        # A compiler that writes an object tells no linker anything; one that links partially does.
+        told = "-r" in image.line
+        items: list[str | Whole] = []
+        for item in image.line:
+            if isinstance(item, Ours):
+                if indices := _units_of(image, item):
+                    items.append(_whole(members[index] for index in indices))
+            elif told or isinstance(item, Path):
+                items.append(os.fspath(item))
+        seen_as = write_file(job.output, _relocatable(image, replace(job, items=tuple(items)), environ))
         return Written(seen_as, programs=programs, reads=() if programs else None)
-    by_module: dict[int, list[tuple[str, bytes]]] = defaultdict(list)
-    for index, member in zip(image.bindings, members, strict=True):
-        by_module[image.units[index].module].append(member)
-    merged = [
-        (PurePath(image.program.modules[m].label).stem + ".o", _relocatable(image, job, items, environ))
-        for m, items in by_module.items()
-    ]
-    native = [(path.name, path.read_bytes()) for path in (*image.native_before, *image.native_after)]
-    seen_as = write_file(job.output, write_archive([*merged, *native], symbol_index=True))
+    merged: list[tuple[str, bytes]] = []
+    for item in image.line:
+        if isinstance(item, Path):
+            merged.append((item.name, item.read_bytes()))
+        for module in item.modules if isinstance(item, Ours) else ():
+            if indices := _units_of(image, Ours((module,))):
+                name = PurePath(image.program.modules[module].label).stem + ".o"
+                whole = replace(job, items=(_whole(members[index] for index in indices),))
+                merged.append((name, _relocatable(image, whole, environ)))
+    seen_as = write_file(job.output, write_archive(merged, symbol_index=True))
     return Written(seen_as, programs=programs, reads=() if programs else None)
+
+
+def _whole(members: Iterable[tuple[str, bytes]]) -> Whole:
+    return Whole(write_archive(members, symbol_index=False))
 
 
 @contextmanager
@@ -191,18 +218,17 @@ def _names(image: Image, index: int) -> dict[str, str]:
     return {**unpack_pairs(image.bindings[index]), FILE_PLACEHOLDER: os.path.basename(module.source_file)}
 
 
-def _member_names(image: Image) -> list[str]:
-    return [f"{image.units[index].name}.o" for index in image.bindings]
+def _member_name(image: Image, index: int) -> str:
+    return f"{image.units[index].name}.o"
 
 
-def _renamed(image: Image) -> Iterator[bytes]:
-    """The objects under their real symbol names."""
-    for index in image.bindings:
+def _renamed(image: Image, index: int) -> bytes:
+    """An object under its real symbol names."""
+    try:
+        return rename_symbols(_placed(image, index), _names(image, index))
+    except BadObject as error:
         unit = image.units[index]
-        try:
-            yield rename_symbols(_placed(image, index), _names(image, index))
-        except BadObject as error:
-            raise BuildError(f"{unit.name}: this target's objects cannot be renamed: {error}") from None
+        raise BuildError(f"{unit.name}: this target's objects cannot be renamed: {error}") from None
 
 
 def _placed(image: Image, index: int) -> bytes:
@@ -261,16 +287,12 @@ def _restore_names(path: str, promoted: Mapping[str, str]) -> None:
         raise BuildError(f"{path}: cannot be written: {error.strerror}") from None
 
 
-def _relocatable(
-    image: Image, job: LinkJob, members: list[tuple[str, bytes]], environ: Mapping[str, str]
-) -> bytes:
+def _relocatable(image: Image, job: LinkJob, environ: Mapping[str, str]) -> bytes:
     """One object of many, with the symbols that we promoted made local again."""
     promoted = _promoted(image.program)
     with _temporary_folder() as folder:
         path = folder / "merged.o"
-        link_image(
-            replace(job, output=path, archive=write_archive(members, symbol_index=False), options=()), environ
-        )
+        link_image(replace(job, output=path), environ)
         localized = localize(path.read_bytes(), promoted)
     restored = bytearray(localized)
     for at in cut_names(localized, _longer(promoted)):

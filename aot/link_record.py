@@ -74,13 +74,16 @@ def digest_link(
         for label, d in program.debug.items()
     ]
     files = [module.source_file for module in program.modules]
-    native = [
-        (str(path), digest_file(os.fspath(path))) for path in (*image.native_before, *image.native_after)
+    line = [
+        (os.fspath(item).removeprefix(os.fspath(scratch)), digest_file(os.fspath(item)))
+        if isinstance(item, Path)
+        else repr(item)
+        for item in image.line
     ]
     mask = os.umask(0)
     os.umask(mask)
     variables = sorted(item for item in environ.items() if matters(item[0]))
     around = (variables, os.getcwd(), mask, image.cplusplus, image.target)
     code = [measure("stat", (module.__file__ or "",)) for module in (aot_emit, archive, driver, dwarf, elf)]
-    text = repr((units, files, debug, program.directory, native, around, code, details))
+    text = repr((units, files, debug, program.directory, line, around, code, details))
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,13 +27,13 @@ _MAGIC: Final = (b"\x7fELF", b"!<arch>", b"!<thin>")
 class Loaded:
     """What the inputs hold.
 
-    `texts`: (label, printed IR) in input order. `native_…`: files for the linker, before and
-    after the first of those.
+    `texts`: (label, printed IR) in input order, and `numbers`, which inputs those are. `native`: files for
+    the linker, by number of the input.
     """
 
     texts: tuple[tuple[str, str], ...]
-    native_before: tuple[Path, ...]
-    native_after: tuple[Path, ...]
+    numbers: tuple[int, ...]
+    native: Mapping[int, Path]
     whole: tuple[str, ...]  # inputs that clang compiled whole
     cplusplus: bool
     warnings: tuple[str, ...]
@@ -88,10 +88,8 @@ def load(inputs: Sequence[Path], sources: Sources | None, store: EntryStore, *, 
         raise BuildError(*problems)
     cplusplus = any(path.suffix in clang.CPLUSPLUS for path in inputs)
     texts_in_order = tuple((str(inputs[n]), text) for n, text in sorted(printed.items()))
-    first = min(printed, default=len(inputs))
-    before = tuple(path for n, path in sorted(native.items()) if n < first)
-    after = tuple(path for n, path in sorted(native.items()) if n > first)
-    return Loaded(texts_in_order, before, after, tuple(whole), cplusplus, tuple(warnings))
+    numbers = tuple(sorted(printed))
+    return Loaded(texts_in_order, numbers, native, tuple(whole), cplusplus, tuple(warnings))
 
 
 def index(texts: Sequence[tuple[str, str]], *, relative: bool) -> tuple[tuple[Module, ...], str]:

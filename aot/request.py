@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PosixPath
 from typing import Final
 
 from nativecache.aot.errors import BuildError, UsageError
@@ -13,11 +13,40 @@ from nativecache.cache.lookup import EntryStore
 EMIT_KINDS: Final = ("exe", "shared", "object", "archive", "asm", "bitcode")
 
 
+class Input(PosixPath):
+    """An input under the very name that the user gave it, for a path of Python's forgets about `./`.
+
+    `./-x.c` is a file where `-x.c` would be an option, and `__FILE__` is what clang was told. `language` is
+    what its `-x` calls the input's language, empty where the name tells.
+    """
+
+    __slots__ = ("given", "language")
+
+    given: str
+    language: str
+
+    @classmethod
+    def named(cls, given: str, language: str = "") -> Input:
+        """The input of a name, which may hold bytes that are no text (`surrogateescape`)."""
+        path = cls(given)
+        path.given, path.language = given, language
+        return path
+
+    def __str__(self) -> str:
+        return getattr(self, "given", "") or super().__str__()
+
+    def __fspath__(self) -> str:
+        return str(self)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the user asked for. `linker` and `driver` are names or paths; None lets us choose."""
+    """What the user asked for. `linker` and `driver` are names or paths; None lets us choose.
 
-    inputs: tuple[Path, ...]
+    `line`: inputs, as paths, and words for the link, in the order in which they were written.
+    """
+
+    line: tuple[Path | str, ...]
     output: Path
     store: EntryStore
     emit: str = "exe"
@@ -32,11 +61,20 @@ class Request:
     linker: str = "auto"
     driver: str | None = None
     engine: str = "auto"
-    link_options: tuple[str, ...] = ()
     #: None for the default.
     import_lines: int | None = None
     verify_percent: float = 0.0  # of the hits, to be compiled again and compared
     environ: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """The inputs, in order."""
+        return tuple(item for item in self.line if isinstance(item, Path))
+
+    @property
+    def link_options(self) -> tuple[str, ...]:
+        """What the link is told besides, in order."""
+        return tuple(item for item in self.line if isinstance(item, str))
 
 
 def check(request: Request) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
-import re
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,11 @@ from nativecache.cli.cache import cache
 from nativecache.cli.folders import MODES, PATH, open_store, store_option
 from nativecache.cli.receipt import pack, read_command
 from nativecache.cli.start import VERSION
+from nativecache.cli.words import BOTH, CLANG, INPUT, LINK, OURS, VALUED, BadWords, Word, read_words
 
 if TYPE_CHECKING:
     from nativecache.aot.build import Report
-    from nativecache.aot.request import Request
+    from nativecache.aot.request import Input, Request
 
 
 def _option(*names: str, env: str, **settings: Any) -> Callable[[Any], Any]:
@@ -39,7 +40,7 @@ cli.add_command(cache)
 
 
 @cli.command()
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="INPUT... [-- LINK-OPTION...]")
+@click.argument("_", nargs=-1, metavar="INPUT... [-- LINK-OPTION...]", expose_value=False)
 @_option("-o", "--output", env="OUTPUT", type=PATH, help="The file to write.")
 @_option(
     "-O",
@@ -141,33 +142,29 @@ cli.add_command(cache)
 def build(**options: Any) -> None:
     """Build a program from LLVM IR (.ll, .bc), C and C++, and link it with objects and libraries."""
     from nativecache.aot.front import Front
-    from nativecache.aot.request import Request
+    from nativecache.aot.request import Input, Request
 
     try:
         os.getcwd()
     except OSError as error:
         raise click.ClickException(f"the current folder cannot be used: {error.strerror}") from None
-    inputs, link_options = split_arguments(options["arguments"])
+    line: list[Word] = click.get_current_context().obj.line
+    items = _items(line)
+    inputs = [item for item in items if isinstance(item, Input)]
     if not inputs:
         raise click.UsageError("no inputs: name at least one file")
-    output = options["output"] or default_output(options["emit"], inputs)
-    flags = [
-        *(f"-std={options['std']}" for _ in [0] if options["std"]),
-        *(f"-I{folder}" for folder in options["include"]),
-        *(f"-D{macro}" for macro in options["define"]),
-        *(f"-U{macro}" for macro in options["undefine"]),
-        *options["cflag"],
-    ]
+    output = options["output"] or default_output(options["emit"], [str(path) for path in inputs])
+    level, flags = _level(line, options)
+    flags = [*_from_environment(line, options), *flags]
     compressed = [flag.partition("=")[2] or "zlib" for flag in flags if flag.startswith("-gz")]
     if options["compress_debug"]:
         compressed.append("zstd")
-    link_options += [f"-Wl,--compress-debug-sections={how}" for how in compressed[-1:]]
     request = Request(
-        inputs=tuple(map(Path, inputs)),
+        line=(*items, *(f"-Wl,--compress-debug-sections={how}" for how in compressed[-1:])),
         output=output,
         store=open_store(options),
         emit=options["emit"],
-        level=options["level"],
+        level=level,
         optimize=not options["no_opt"],
         target=options["target"],
         cpu=options["cpu"],
@@ -178,7 +175,6 @@ def build(**options: Any) -> None:
         clang_flags=tuple(flags),
         linker=options["linker"],
         driver=options["driver"],
-        link_options=tuple(link_options),
         environ=dict(os.environ),
         import_lines=options["import_limit"],
         verify_percent=options["verify"],
@@ -213,7 +209,7 @@ def _keep_receipt(result: Report, request: Request) -> None:
     from nativecache.cache.store import FileStore
 
     store = request.store
-    words: list[str] = click.get_current_context().obj
+    words: list[str] = click.get_current_context().obj.words
     try:
         command = read_command(words, os.environ)
     except OSError:
@@ -227,19 +223,46 @@ def _keep_receipt(result: Report, request: Request) -> None:
             store.note_used(command.key)
 
 
-def split_arguments(arguments: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """Inputs, and what stands after `--` for the linker.
+def _items(line: list[Word]) -> list[Input | str]:
+    """Inputs and words for the link, in order."""
+    from nativecache.aot.request import Input
 
-    Click swallows the first `--`, so `main` spells it so that it survives.
-    """
-    words = list(arguments)
-    if _SEPARATOR in words:
-        cut = words.index(_SEPARATOR)
-        return words[:cut], words[cut + 1 :]
-    return words, []
+    items: list[Input | str] = []
+    for word in line:
+        if word.place == INPUT:
+            items.append(Input.named(word.words[0], word.language))
+        elif word.place in (LINK, BOTH) or word.words == ("-r",):
+            items += word.words
+    return items
 
 
-_SEPARATOR = "\0--"
+def _level(line: list[Word], options: dict[str, Any]) -> tuple[int, list[str]]:
+    """The level that was asked for last, and clang's flags in order, with what that says besides."""
+    levels = [word for word in line if word.place == OURS and word.name == "-O"]
+    flags: list[str] = []
+    for word in line:
+        if word.place in (CLANG, BOTH):
+            flags += word.words
+        elif word in levels[-1:]:
+            flags += _BESIDES.get(word.value, [])
+    return options["level"], flags
+
+
+#: Levels that clang knows, as those that we know; and what else it does at them.
+_LEVELS = {"": "1", "g": "1", "s": "2", "z": "2", "fast": "3", "4": "3"}
+_BESIDES = {"s": ["-Os"], "z": ["-Oz"], "fast": ["-ffast-math"]}
+
+
+def _from_environment(line: list[Word], options: dict[str, Any]) -> list[str]:
+    """Flags for clang that the environment gives and the command line does not."""
+    said = {word.name for word in line}
+    return [
+        *(f"-std={options['std']}" for _ in [0] if options["std"] and "--std" not in said),
+        *(f"-I{folder}" for folder in options["include"] if "-I" not in said),
+        *(f"-D{macro}" for macro in options["define"] if "-D" not in said),
+        *(f"-U{macro}" for macro in options["undefine"] if "-U" not in said),
+        *(flag for flag in options["cflag"] if "--cflag" not in said),
+    ]
 
 
 def default_output(emit: str, inputs: list[str]) -> Path:
@@ -248,27 +271,12 @@ def default_output(emit: str, inputs: list[str]) -> Path:
     return Path(Path(inputs[0]).stem + endings[emit]) if emit in endings else Path("a.out")
 
 
-#: What compilers are told with one dash and click cannot parse: flags for clang, and for the linker.
-_CLANG_FLAG = re.compile(
-    r"-(?:std=|f|m|W(?!l,)|w$|g|pedantic|ansi|pthread|nostdinc|-coverage|-sysroot=|isystem.|iquote.|include.)"
-)
-_LINK_FLAG = re.compile(
-    r"-(?:l.|L.|Wl,|static|rdynamic|pthread|no-pie|pie|s$|nostdlib|nodefaultlibs|nostartfiles|B.)"
-)
-#: Those whose value is a word of its own.
-_CLANG_PAIR = frozenset(("-isystem", "-iquote", "-include", "-idirafter", "-Xpreprocessor"))
-_LINK_PAIR = frozenset(("-l", "-L", "-Xlinker", "-B"))
-#: Spellings of compilers for what we spell otherwise.
-_SAME = {
-    "-O": ["-O1"],
-    "-Og": ["-O1"],
-    "-Os": ["-O2", "--cflag=-Os"],
-    "-Oz": ["-O2", "--cflag=-Oz"],
-    "-Ofast": ["-O3", "--cflag=-ffast-math"],
-    "-shared": ["--emit=shared"],
-    "--verify": ["--verify=10"],
-    "-pipe": [],
-}
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command line: its words, and what they are if it is a build's."""
+
+    words: list[str]
+    line: list[Word]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -276,38 +284,15 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
-def _spread(words: list[str]) -> list[str]:
-    """Spells compilers' own flags so that click can read them; link options go behind the `--`."""
-    if words[:1] != ["build"]:
-        return words
-    cut = words.index("--") if "--" in words else len(words)
-    spread: list[str] = []
-    link: list[str] = []
-    takes_value = {
-        name
-        for parameter in build.params
-        if isinstance(parameter, click.Option) and not parameter.is_flag
-        for name in parameter.opts
-        if name not in _SAME
-    }
-    for before, word in zip(["", *words], words[:cut], strict=False):
-        if before in takes_value:
-            spread.append(word)
-        elif word in _LINK_PAIR or before in _LINK_PAIR:
-            link.append(word)
-        elif word in _CLANG_PAIR or before in _CLANG_PAIR:
-            spread.append(f"--cflag={word}")
-        elif word in _SAME:
-            spread += _SAME[word]
-        else:
-            if _CLANG_FLAG.match(word):
-                spread.append(f"--cflag={word}")
-            if _LINK_FLAG.match(word):
-                link.append(word)
-            if not _CLANG_FLAG.match(word) and not _LINK_FLAG.match(word):
-                spread.append(word)
-    link += words[cut + 1 :]
-    return [*spread, "--", _SEPARATOR, *link] if link else spread
+def _options(line: list[Word]) -> list[str]:
+    """Our options, in the spelling that leaves click nothing to guess."""
+    levels = [word for word in line if word.place == OURS and word.name == "-O"]
+    found = [f"-O{_LEVELS.get(word.value, word.value)}" for word in levels[-1:]]
+    for word in line:
+        if word.place == OURS and word.name != "-O":
+            name = {"-o": "--output", "-j": "--threads"}.get(word.name, word.name)
+            found.append(f"{name}={word.value}" if name in VALUED or name == "--verify" else name)
+    return found
 
 
 def run(words: list[str]) -> int:
@@ -315,7 +300,13 @@ def run(words: list[str]) -> int:
     from nativecache.linker.errors import LinkError
 
     try:
-        code = cli(_spread(words), standalone_mode=False, prog_name="nativecache", obj=words)
+        line = read_words(words[1:]) if words[:1] == ["build"] else []
+        arguments = ["build", *_options(line)] if words[:1] == ["build"] else words
+        command = Command(words, line)
+        code = cli(arguments, standalone_mode=False, prog_name="nativecache", obj=command)
+    except BadWords as error:
+        click.echo(f"Try 'nativecache build --help' for help.\n\nError: {error}", err=True)
+        return 2
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.UsageError as error:
@@ -325,8 +316,8 @@ def run(words: list[str]) -> int:
         error.show()
         return error.exit_code
     except LinkError as error:
-        for line in str(error).splitlines():
-            _complain(line)
+        for problem in str(error).splitlines():
+            _complain(problem)
         return 3
     except Exception as error:
         from nativecache.aot.errors import BuildError, UsageError

@@ -17,6 +17,7 @@ import time
 from nativecache.cache.facts import Fact, decode, encode, hold
 from nativecache.cache.location import default_cache_folder, distrust
 from nativecache.cache.seal import Broken, entry_path, read_plain, unseal
+from nativecache.cli.words import LINK, OURS, BadWords, read_words
 from nativecache.linker.environment import matters
 
 #: Raised whenever a receipt's form changes, or what it rests on.
@@ -24,31 +25,6 @@ SCHEMA = 1
 
 #: After a day a build is done in full again: what the cache holds for it is then in use, as pruning sees it.
 LIFETIME_SECONDS = 24 * 3600
-
-#: Options whose value is a word of its own.
-VALUED = frozenset(
-    (
-        *("-o", "--output", "-O", "--import-limit", "--target", "--cpu", "--features", "--emit", "-j"),
-        *(
-            "--threads",
-            "--cache-dir",
-            "--cache-mode",
-            "--store",
-            "--fallback-dir",
-            "--verify",
-            "--stats-json",
-            "--linker",
-            "--cc",
-            "--clang",
-            "--llvm",
-            "-I",
-            "-D",
-            "-U",
-        ),
-        *("--std", "--cflag", "-isystem", "-iquote", "-include", "-idirafter", "-Xpreprocessor", "-l", "-L"),
-        *("-Xlinker", "-B"),
-    )
-)
 
 #: What changes an image or where it is looked for, besides what changes a link.
 _ENVIRONMENT = frozenset(
@@ -80,38 +56,30 @@ def read_command(words: "list[str]", environ: "dict[str, str] | os._Environ[str]
     """
     if words[:1] != ["build"]:
         return None
-    cut = words.index("--") if "--" in words else len(words)
+    try:
+        line = read_words(words[1:])
+    except BadWords:
+        return None
     command = Command("", [], False, False, environ.get(_STATS, ""))
-    before = ""
-    for n, word in enumerate(words):
-        valued = before in VALUED
-        if n < cut and _says_other_things(word) and not valued:
+    told = environ.get("NATIVECACHE_TRUST_CACHE_DIR", "").lower() in _TRUE
+    for word in line:
+        ours = word.name if word.place == OURS else ""
+        if _says_other_things(ours) or any(map(_rests_on_more, (*word.words, word.value))):
             return None
-        if _rests_on_more(word):
-            return None
-        if n < cut and (word in _SAID or word.startswith("--stats-json") or before == "--stats-json"):
-            if valued and before != "--stats-json":
-                return None  # a value that looks like an option
-            if word in ("-q", "--quiet"):
-                command.quiet = True
-            elif word == "--timings":
-                command.timings = True
-            elif before == "--stats-json":
-                command.stats = word
-            elif word != "--stats-json":
-                command.stats = word.partition("=")[2]
-        else:
-            command.words.append(word)
-            if n < cut and before == "--cache-dir":
-                command.root = word
-            elif n < cut and word.startswith("--cache-dir="):
-                command.root = word.partition("=")[2]
-        before = word
+        if ours in _SAID:
+            command.quiet |= ours in ("-q", "--quiet")
+            command.timings |= ours == "--timings"
+            command.stats = word.value or command.stats
+            continue
+        if word.place != LINK and not _SAID.isdisjoint((*word.words, word.value)):
+            return None  # a value that looks like an option
+        command.words += (word.place, word.language, word.name, word.value, str(len(word.words)), *word.words)
+        if ours == "--cache-dir":
+            command.root = word.value
+        told |= ours == "--trust-cache-dir"
     if not _read_environment(command, environ):
         return None
     command.root = os.path.abspath(command.root or default_cache_folder(environ))
-    told = "--trust-cache-dir" in words[:cut]
-    told |= environ.get("NATIVECACHE_TRUST_CACHE_DIR", "").lower() in _TRUE
     if not told and distrust(command.root):
         return None  # who builds says so
     command.key = _key(command.words, environ)
@@ -121,13 +89,13 @@ def read_command(words: "list[str]", environ: "dict[str, str] | os._Environ[str]
 _SAID = frozenset(("-q", "--quiet", "--timings", "--stats-json"))
 
 
-def _says_other_things(word: str) -> bool:
-    """Options for which a build is done in full, alone or run together with others."""
-    if word in _SAID:
+def _says_other_things(name: str) -> bool:
+    """Options of ours for which a build is done in full, alone or run together with others."""
+    if name in _SAID:
         return False
-    if word[:2] in ("-v", "-q", "-h") or word in ("--verbose", "--help", "--no-cache"):
-        return True
-    return word.startswith(("--cache-mode", "--verify"))
+    return name[:2] in ("-v", "-q", "-h") or name in (
+        *("--verbose", "--help", "--no-cache", "--cache-mode", "--verify"),
+    )
 
 
 def _rests_on_more(word: str) -> bool:

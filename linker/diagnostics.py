@@ -21,7 +21,10 @@ _GOLD_PLACE = re.compile(r":function (?P<function>.+?)(?::|$)")
 
 
 def condense(output: str, archive: str, max_lines: int | None = MAX_LINES) -> list[str]:
-    """The problems of a failed link in order of appearance, its members named without their `archive`."""
+    """The problems of a failed link in order of appearance, its members named without their `archive`.
+
+    That is how the path of each of our archives begins.
+    """
     undefined: dict[str, list[str]] = {}
     problems: list[str] = []
     obj = function = name = ""
@@ -57,8 +60,9 @@ def warnings(output: str, archive: str) -> tuple[str, ...]:
 
 
 def _lines(output: str, archive: str) -> list[str]:
-    text = re.sub(re.escape(archive) + r"\(([^)\n]*)\)", r"\1", output)
-    text = text.replace(" in archive " + archive, "")
+    ours = re.escape(archive) + r"\.\d+\.a"
+    text = re.sub(ours + r"\(([^)\n]*)\)", r"\1", output)
+    text = re.sub(" in archive " + ours, "", text)
     text = re.sub(r"(?<!\n)>>> referenced", "\n>>> referenced", text)  # mold runs these together
     return [_TOOL.sub("", line.rstrip()) for line in text.splitlines() if not _NOISE.search(line)]
 

@@ -15,7 +15,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from .archive import MAGIC
 from .diagnostics import condense, warnings
 from .errors import LinkError
 from .interrupt import hold_signals
@@ -77,9 +76,16 @@ class Linker:
     name: LinkerName
 
 
+@dataclass(frozen=True)
+class Whole:
+    """An archive, in memory or in a file, of which every member is linked where it stands."""
+
+    archive: bytes | Path
+
+
 @dataclass(frozen=True, kw_only=True)
 class LinkJob:
-    """What to link: `before`, then every member of `archive`, then `after`, then `options` verbatim.
+    """What to link: `items` in order, of which words are files and options, taken verbatim.
 
     `linker` None leaves the choice to the driver, and zig always uses its own. `target` is passed to clang
     and zig; a gcc has one target only. `pie` None is the driver's default. `gc_sections` does not apply to
@@ -88,22 +94,24 @@ class LinkJob:
 
     output: Path
     kind: Literal["exe", "shared", "object"]
-    archive: bytes | Path
+    items: tuple[str | Whole, ...]
     driver: Driver
     linker: Linker | None = None
-    before: tuple[Path, ...] = ()
-    after: tuple[Path, ...] = ()
-    options: tuple[str, ...] = ()
     gc_sections: bool = False
     pie: bool | None = None
     target: str | None = None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The items that are words."""
+        return tuple(item for item in self.items if isinstance(item, str))
 
 
 @dataclass(frozen=True)
 class LinkResult:
     """The command that was run (its temporary folder is gone by now) and the linker's warnings.
 
-    `reads` are the files that the linker read, without the job's archive; None where it cannot tell.
+    `reads` are the files that the linker read, without the job's own archives; None where it cannot tell.
     """
 
     command: tuple[str, ...]
@@ -167,15 +175,10 @@ def link_image(
         what = "a directory" if os.path.isdir(output) else "not a regular file"
         raise LinkError(f"cannot write {job.output}: it is {what}")
     with _folder_beside(output) as folder:
-        archive = os.path.join(folder, "ours.a")
+        archive = os.path.join(folder, "ours")
         image = os.path.join(folder, "image", os.path.basename(output))
         os.mkdir(os.path.dirname(image))
-        if isinstance(job.archive, bytes):
-            with open(archive, "wb") as file:
-                file.write(job.archive)
-        else:
-            os.symlink(os.path.abspath(job.archive), archive)
-        command = _command(job, archive, image, folder)
+        command = _command(job, _items(job, archive), image, folder)
         depfile = os.path.join(folder, "reads.d")
         asked = ("-Xlinker", f"--dependency-file={depfile}") if job.driver.family != "zig" else ()
         # The C locale, so that messages can be read; TMPDIR, so that a killed driver leaves nothing behind.
@@ -215,11 +218,34 @@ def _unescaped(name: str) -> str:
     return re.sub(r"\\([ #\\])|\$(\$)", r"\1\2", name)
 
 
-def _command(job: LinkJob, archive: str, image: str, folder: str) -> tuple[str, ...]:
+def _items(job: LinkJob, archive: str) -> list[str]:
+    """The job's items as words; its archives become files of which `archive` begins the name."""
+    # Elsewhere the plain form, which every linker has. `--no-whole-archive` would end what the user began.
+    stateful = any("whole-archive" in word for word in job.words)
+    before, after = ("--push-state,", "--pop-state") if stateful else ("", "--no-whole-archive")
+    items: list[str] = []
+    lazy = False
+    for n, item in enumerate(job.items):
+        if isinstance(item, str):
+            items.append(item)
+            lazy = "--start-lib" in item or (lazy and "--end-lib" not in item)
+            continue
+        if lazy:
+            raise LinkError("sources between --start-lib and --end-lib: put them before it")
+        name = f"{archive}.{n}.a"
+        if isinstance(item.archive, bytes):
+            with open(name, "wb") as file:
+                file.write(item.archive)
+        else:
+            os.symlink(os.path.abspath(item.archive), name)
+        items += [f"-Wl,{before}--whole-archive", name, f"-Wl,{after}"]
+    return items
+
+
+def _command(job: LinkJob, items: list[str], image: str, folder: str) -> tuple[str, ...]:
     kinds = {"exe": (), "shared": ("-shared",), "object": ("-r", "-nostdlib")}
     pies = {None: (), True: ("-pie",), False: ("-no-pie",)}
     garbage = ("-Wl,--gc-sections",) if job.gc_sections and job.kind != "object" else ()
-    ours = ("-Wl,--whole-archive", archive, "-Wl,--no-whole-archive") if job.archive != MAGIC else ()
     return (
         *job.driver.command,
         *_target_flags(job),
@@ -230,10 +256,7 @@ def _command(job: LinkJob, archive: str, image: str, folder: str) -> tuple[str, 
         *garbage,
         "-o",
         image,
-        *map(os.fspath, job.before),
-        *ours,
-        *map(os.fspath, job.after),
-        *job.options,
+        *items,
     )
 
 
@@ -245,8 +268,8 @@ def _target_flags(job: LinkJob) -> tuple[str, ...]:
 
 def _soname_flags(job: LinkJob) -> tuple[str, ...]:
     """With a version script but no soname, gold, lld and mold record the whole path they write to."""
-    versioned = any("version-script" in option for option in job.options)
-    named = any("-soname" in option or option.startswith("-Wl,-h") for option in job.options)
+    versioned = any("version-script" in option for option in job.words)
+    named = any("-soname" in option or option.startswith("-Wl,-h") for option in job.words)
     if job.kind != "shared" or not versioned or named:
         return ()
     return (f"-Wl,-soname,{os.path.basename(job.output)}",)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from .archive import MAGIC, THIN_MAGIC, read_archive
@@ -22,17 +24,79 @@ class NativeSymbols:
     undefined: frozenset[str]
 
 
-def scan_native(path: str | os.PathLike[str]) -> NativeSymbols:
+#: Beginnings of what a linker reads as objects.
+_OBJECTS = (b"\x7fELF", MAGIC, THIN_MAGIC)
+#: What only a linker script has: a command, or an assignment to a symbol.
+_SCRIPT = re.compile(
+    rb"(?:^|[\s;}])(?:(?:INPUT|GROUP|ENTRY|EXTERN|PROVIDE|PROVIDE_HIDDEN|OUTPUT_FORMAT|OUTPUT_ARCH|OUTPUT|ASSERT"
+    rb"|SEARCH_DIR|TARGET|STARTUP|INCLUDE|INSERT|NOCROSSREFS|HIDDEN)\s*[(\s]|(?:SECTIONS|MEMORY|PHDRS|VERSION)\s*\{"
+    rb"|[\w.$]+\s*=[^=])"
+)
+_COMMENT = re.compile(rb"/\*.*?\*/", re.DOTALL)
+_FILES = re.compile(r"\b(?:INPUT|GROUP|STARTUP)\s*\(((?:[^()]|\([^()]*\))*)\)")
+
+
+def is_script(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a text that a linker takes for a script. Raises OSError."""
+    with open(path, "rb") as file:
+        start = file.read(1 << 16)
+    return b"\0" not in start and _SCRIPT.search(_COMMENT.sub(b" ", start)) is not None
+
+
+def linker_files(options: Iterable[str]) -> list[str]:
+    """The objects, archives, libraries and scripts among words for the linker, behind `-Wl,` as well."""
+    found: dict[str, None] = {}
+    for option in options:
+        for word in option.split(",")[1:] if option.startswith("-Wl,") else (option,):
+            # `--just-symbols=FILE` names one, too.
+            path = word.rpartition("=")[2] if word[:1] == "-" else word
+            if path and os.path.isfile(path) and (_starts(path) or is_script(path)):
+                found[path] = None
+    return list(found)
+
+
+def _starts(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(8).startswith(_OBJECTS)
+
+
+def _script_files(path: str | os.PathLike[str], text: bytes, folders: Iterable[str]) -> Iterator[str]:
+    """The files that a script has the linker read, those that are found."""
+    names = os.fsdecode(_COMMENT.sub(b" ", text))
+    for listed in _FILES.findall(names):
+        for name in re.findall(r'"[^"]*"|[^\s,()"]+', listed):
+            name = name.strip('"').removeprefix("=")
+            places = ("", os.path.dirname(path), *folders)
+            files = (f"lib{name[2:]}.so", f"lib{name[2:]}.a") if name[:2] == "-l" else (name,)
+            for place in places:
+                paths = [os.path.join(place, file) for file in files]
+                if there := [one for one in paths if os.path.isfile(one)]:
+                    yield there[0]
+                    break
+
+
+def scan_native(
+    path: str | os.PathLike[str], folders: Iterable[str] = (), within: tuple[str, ...] = ()
+) -> NativeSymbols:
     """Symbols of an object, of all members of an archive (thin ones too), or of a shared library.
 
-    Members that are not ELF files are passed over, as linkers do, but LLVM bitcode is refused: its
-    symbols would be missing. Raises BadObject naming the file, and OSError.
+    Of a linker script they are those of the files that it names, which are looked for beside it and in
+    `folders`; `within` are the scripts that named this one. Members that are not ELF files are passed over,
+    as linkers do, but LLVM bitcode is refused: its symbols would be missing. Raises BadObject naming the
+    file, and OSError.
     """
     with open(path, "rb") as file:
         data = file.read()
     defined: set[str] = set()
     undefined: set[str] = set()
     where = os.fspath(path)
+    if not data.startswith((*_OBJECTS, b"BC\xc0\xde")) and is_script(path):
+        for name in _script_files(path, data, folders):
+            if os.path.realpath(name) not in within:
+                named = scan_native(name, folders, (*within, os.path.realpath(path)))
+                defined |= named.defined
+                undefined |= named.undefined
+        return NativeSymbols(frozenset(defined), frozenset(undefined))
     try:
         if data[:8] in (MAGIC, THIN_MAGIC):
             for name, content in read_archive(data, os.path.dirname(path)):

@@ -45,7 +45,7 @@ def image(output: str, *texts: str) -> Image:
         text = extract(program, unit, triple=TRIPLE, datalayout="", final=True)
         objects[unit.index] = llvm.Llvmlite().emit(llvm.Llvmlite().unit_bitcode(text.text), options)
         bindings[unit.index] = pack_pairs(text.bindings)
-    return Image(program, units, objects, bindings, {}, {}, (), (), cplusplus=False, target=None)
+    return Image(program, units, objects, bindings, {}, {}, (), cplusplus=False, target=None)
 
 
 @contextmanager
@@ -60,7 +60,6 @@ def write(made: Image, emit: str, output: Path) -> bytes:
         output=output,
         linker="auto",
         driver=None,
-        options=(),
         environ=os.environ,
         phase=phase,
     )

@@ -54,7 +54,7 @@ class Space:
             sources = Sources(inputs, front, threads=1, outputs=self.folder / "scratch")
             loaded = load(inputs, sources, store, threads=1)
             self.reads = cache.reads if cached else self.reads
-        objects = [path.read_bytes().hex() for path in loaded.native_before]
+        objects = [path.read_bytes().hex() for path in loaded.native.values()]
         return [*(text for _, text in loaded.texts), *objects, *loaded.warnings]
 
     def check(self, expected_runs: int, *flags: str) -> list[str]:

@@ -101,20 +101,21 @@ def test_bitcode_is_known_by_its_beginning(tmp_path: Path) -> None:
     assert "define i32 @f()" in read(tmp_path, "odd").texts[0][1]
 
 
-def test_native_inputs_keep_their_side_of_the_ir(tmp_path: Path) -> None:
-    (tmp_path / "a.ll").write_text(FUNCTION)
+def test_native_inputs_keep_their_places(tmp_path: Path) -> None:
+    for name in ("a.ll", "b.ll"):
+        (tmp_path / name).write_text(FUNCTION)
     for name in ("1.o", "2.o", "3.o"):
         (tmp_path / name).write_bytes(b"\x7fELF")
-    loaded = read(tmp_path, "1.o", "a.ll", "2.o", "3.o")
-    assert [path.name for path in loaded.native_before] == ["1.o"]
-    assert [path.name for path in loaded.native_after] == ["2.o", "3.o"]
+    loaded = read(tmp_path, "1.o", "a.ll", "2.o", "3.o", "b.ll")
+    assert {n: path.name for n, path in loaded.native.items()} == {0: "1.o", 2: "2.o", 3: "3.o"}
+    assert loaded.numbers == (1, 4)
 
 
-def test_native_inputs_alone_all_come_first(tmp_path: Path) -> None:
+def test_native_inputs_alone(tmp_path: Path) -> None:
     for name in ("1.o", "2.o"):
         (tmp_path / name).write_bytes(b"\x7fELF")
     loaded = read(tmp_path, "1.o", "2.o")
-    assert [path.name for path in loaded.native_before] == ["1.o", "2.o"] and loaded.native_after == ()
+    assert list(loaded.native) == [0, 1] and loaded.numbers == ()
 
 
 def test_all_unreadable_inputs_are_reported_at_once(tmp_path: Path) -> None:
@@ -148,7 +149,7 @@ def test_sources_sanitized_are_compiled_whole(tmp_path: Path) -> None:
     (tmp_path / "a.c").write_text("int f(void) { return 1; }\n")
     loaded = read(tmp_path, "a.c", flags=("-fsanitize=undefined",))
     assert loaded.texts == () and [Path(name).name for name in loaded.whole] == ["a.c"]
-    assert len(loaded.native_before) == 1
+    assert len(loaded.native) == 1
 
 
 @needs_clang

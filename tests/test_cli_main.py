@@ -21,7 +21,7 @@ from nativecache.aot.build import Compiled, Phase, Report
 from nativecache.aot.errors import BuildError
 from nativecache.aot.front import Front
 from nativecache.aot.request import EMIT_KINDS, Request
-from nativecache.cli.main import default_output, main, split_arguments
+from nativecache.cli.main import default_output, main
 from nativecache.cli.report import summary
 
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9\d|10\d)(?:;\d+)*m")
@@ -174,11 +174,6 @@ def test_link_options_keep_their_order_behind_the_dashes(asked: Asked) -> None:
 def test_values_of_options_are_not_taken_for_flags(asked: Asked) -> None:
     request = asked("--cflag", "-lm", "a.c", "--cflag", "-g")
     assert request.clang_flags == ("-lm", "-g") and request.link_options == ()
-
-
-def test_arguments_split_at_the_marked_dashes() -> None:
-    assert split_arguments(("a.c", "b.c")) == (["a.c", "b.c"], [])
-    assert split_arguments(("a.c", "\0--", "-lm", "\0--")) == (["a.c"], ["-lm", "\0--"])
 
 
 @pytest.mark.parametrize(

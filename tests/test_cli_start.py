@@ -68,6 +68,7 @@ def test_an_answer_loads_little(space: Path) -> None:
     assert ours == {
         "nativecache.cli.start",
         "nativecache.cli.receipt",
+        "nativecache.cli.words",
         "nativecache.cache.counters",
         "nativecache.cache.facts",
         "nativecache.linker.environment",

@@ -76,7 +76,7 @@ class Whole:
             n = unit.index
             objects, places, packed = {n: made}, {n: encoded.places.pack()}, {n: sites.pack()}
             restored = _placed(
-                Image(self.program, self.units, objects, {}, places, packed, (), (), False, None), n
+                Image(self.program, self.units, objects, {}, places, packed, (), False, None), n
             )
         return restored, self.compiled(unit, self.text(unit, real_lines=True)), not encoded.absolute
 

@@ -16,7 +16,7 @@ import pytest
 
 from nativecache.linker.archive import write_archive
 from nativecache.linker.diagnostics import condense
-from nativecache.linker.driver import Driver, Linker, LinkJob, find_driver, find_linker, link_image
+from nativecache.linker.driver import Driver, Linker, LinkJob, Whole, find_driver, find_linker, link_image
 from nativecache.linker.errors import LinkError
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is missing")
@@ -55,13 +55,20 @@ def linker_called(name: str) -> Linker:
 
 
 def link(
-    folder: Path, archive: bytes | Path, driver: str = "gcc", linker: str | None = None, **options: Any
+    folder: Path,
+    archive: bytes | Path,
+    driver: str = "gcc",
+    linker: str | None = None,
+    *,
+    before: tuple[str, ...] = (),
+    after: tuple[str, ...] = (),
+    **options: Any,
 ) -> Path:
     output = options.pop("output", folder / "app")
     job = LinkJob(
         output=output,
         kind=options.pop("kind", "exe"),
-        archive=archive,
+        items=(*before, Whole(archive), *after),
         driver=driver_called(driver),
         linker=linker_called(linker) if linker else None,
         **options,
@@ -98,11 +105,10 @@ def test_an_archive_in_a_file_is_as_good(tmp_path: Path, linker: str) -> None:
 
 def test_what_the_linker_read_names_no_archive_of_ours(tmp_path: Path) -> None:
     (tmp_path / "kept.a").write_bytes(archive_of(tmp_path / "src", MAIN, F))
-    job = LinkJob(
-        output=tmp_path / "app", kind="exe", archive=tmp_path / "kept.a", driver=driver_called("gcc")
-    )
+    items = (Whole(tmp_path / "kept.a"),)
+    job = LinkJob(output=tmp_path / "app", kind="exe", items=items, driver=driver_called("gcc"))
     reads = link_image(job, os.environ).reads
-    assert reads and not any("ours.a" in name or "kept.a" in name for name in reads)
+    assert reads and not any("ours." in name or "kept.a" in name for name in reads)
 
 
 @each_driver
@@ -117,10 +123,10 @@ def test_the_image_does_not_depend_on_the_folder(tmp_path: Path, driver: str, li
         (tmp_path / name).mkdir()
         output = tmp_path / name / "image"
         images.append(
-            link(tmp_path, archive, driver, linker, kind=kind, output=output, options=options).read_bytes()
+            link(tmp_path, archive, driver, linker, kind=kind, output=output, after=options).read_bytes()
         )
     assert images[0] == images[1]
-    assert os.fsencode(tmp_path) not in images[0] and b"ours.a" not in images[0]
+    assert os.fsencode(tmp_path) not in images[0] and b"ours." not in images[0]
 
 
 @each_linker
@@ -129,7 +135,9 @@ def test_an_object_can_be_linked_further(tmp_path: Path, linker: str) -> None:
         tmp_path, archive_of(tmp_path / "src", MAIN, F), linker=linker, kind="object", gc_sections=True
     )
     assert (
-        status_of(link(tmp_path, write_archive([], symbol_index=True), before=(obj,), output=tmp_path / "x"))
+        status_of(
+            link(tmp_path, write_archive([], symbol_index=True), before=(str(obj),), output=tmp_path / "x")
+        )
         == 42
     )
 
@@ -140,7 +148,7 @@ def test_native_inputs_come_before_and_after(tmp_path: Path) -> None:
         write_archive([("f.o", object_of(tmp_path / "f", F))], symbol_index=True)
     )
     archive = archive_of(tmp_path / "src", "int ours;")
-    app = link(tmp_path, archive, before=(tmp_path / "main/unit.o",), after=(tmp_path / "lib.a",))
+    app = link(tmp_path, archive, before=(f"{tmp_path}/main/unit.o",), after=(f"{tmp_path}/lib.a",))
     assert status_of(app) == 42
 
 
@@ -238,7 +246,7 @@ def test_ctrl_c_ends_the_linker_and_removes_its_files(tmp_path: Path) -> None:
         "import os, sys; from pathlib import Path\n"
         "from nativecache.linker.driver import *\n"
         "driver = find_driver(sys.argv[1], cplusplus=False, environ=os.environ)\n"
-        "job = LinkJob(output=Path(sys.argv[2]), kind='exe', archive=b'', driver=driver)\n"
+        "job = LinkJob(output=Path(sys.argv[2]), kind='exe', items=(), driver=driver)\n"
         "link_image(job, os.environ)\n"
     )
     (tmp_path / "out").mkdir()
@@ -340,7 +348,8 @@ def test_a_cplusplus_program_gets_its_library(tmp_path: Path) -> None:
     subprocess.run(["g++", "-c", "-fPIC", tmp_path / "a.cc", "-o", tmp_path / "a.o"], check=True)
     archive = write_archive([("a.o", (tmp_path / "a.o").read_bytes())], symbol_index=False)
     driver = driver_called("gcc", cplusplus=True)
-    link_image(LinkJob(output=tmp_path / "app", kind="exe", archive=archive, driver=driver), os.environ)
+    job = LinkJob(output=tmp_path / "app", kind="exe", items=(Whole(archive),), driver=driver)
+    link_image(job, os.environ)
     assert status_of(tmp_path / "app") == 42
 
 
