@@ -233,6 +233,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         line=(*_link_flags(request), *arrange(request.line, loaded.numbers, loaded.native)),
         cplusplus=loaded.cplusplus or "__gxx_personality_v0" in _mentioned(modules),
         target=options.triple if _is_foreign(options) else request.target,
+        triple=options.triple,
     )
     # With the very objects of the last link, and the same of all else, its output stands.
     link_driver = _driver(request, options, loaded)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from nativecache.aot.errors import BuildError, UsageError
+from nativecache.aot.request import Input
 
 #: The LLVM that llvmlite 0.50 is built on: it reads what this and earlier clangs write.
 NEWEST: Final = 22
@@ -22,6 +23,14 @@ OLDEST: Final = 14
 
 CPLUSPLUS: Final = frozenset((".cc", ".cpp", ".cxx", ".c++", ".C"))
 C_LIKE: Final = frozenset((".c", ".i")) | CPLUSPLUS | {".ii"}
+
+#: What clang calls the language of a file by its suffix, of those that it is given here.
+_LANGUAGES: Final = {
+    **{".c": "c", ".i": "cpp-output", ".ii": "c++-cpp-output", ".s": "assembler", ".S": "assembler-with-cpp"},
+    **dict.fromkeys(CPLUSPLUS, "c++"),
+}
+#: Those that are preprocessed, and what that makes of them.
+_PREPROCESSED: Final = frozenset(("c", "c++", "assembler-with-cpp"))
 
 #: All names that are looked for on PATH, first to last.
 SEARCHED: Final = (*(f"clang-{version}" for version in range(NEWEST, OLDEST - 1, -1)), "clang")
@@ -43,13 +52,19 @@ class Running:
         self._children: set[subprocess.Popen[bytes]] = set()
         self._ended = False
 
-    def run(self, command: list[str]) -> tuple[int, bytes]:
-        """The exit status of a command, and what it said. Raises OSError where it cannot be run."""
+    def run(self, command: list[str], *, listens: bool = False) -> tuple[int, bytes]:
+        """The exit status of a command, and what it said. Raises OSError where it cannot be run.
+
+        `listens`: it reads what we are given.
+        """
         with self._lock:
             if self._ended:
                 return -signal.SIGKILL, b""
             child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+                command,
+                stdin=None if listens else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
             )
             self._children.add(child)
         with child:
@@ -128,7 +143,7 @@ def compiles_whole(flags: Sequence[str]) -> bool:
 def _base(clang: Clang, source: Path) -> list[str]:
     command = list(clang.command)
     if clang.is_zig:
-        if source.suffix in CPLUSPLUS:
+        if is_cplusplus(source):
             command[-1] = "c++"
         # Its defaults bake in UBSan, debug information, the host's CPU and kernel version.
         command += ["-target", "x86_64-linux-gnu", "-g0", "-fno-sanitize=undefined", "-mcpu=x86_64"]
@@ -174,7 +189,7 @@ def compile_whole(
 def _make(command: list[str], source: Path, scratch: Path, running: Running | None) -> tuple[bytes, str]:
     """What a command makes of a source file, and what it says of it."""
     # Through a file: zig's clang takes `-o -` for a file's name.
-    messages = _run([*command, "-o", os.fspath(scratch), os.fspath(source)], source, running)
+    messages = _run([*command, "-o", os.fspath(scratch), *_named(source)], source, running)
     data = scratch.read_bytes()
     scratch.unlink()
     return data, messages
@@ -210,15 +225,36 @@ class SearchPath:
 
 
 def language(source: Path) -> str:
-    """What clang's -x calls the language of a source file that is preprocessed."""
-    if source.suffix in CPLUSPLUS:
-        return "c++"
-    return "assembler-with-cpp" if source.suffix == ".S" else "c"
+    """What clang's -x calls the language of an input: as the user said, else by its suffix, or empty."""
+    said = source.language if isinstance(source, Input) else ""
+    return said or _LANGUAGES.get(source.suffix, "")
+
+
+def is_cplusplus(source: Path) -> bool:
+    """Whether an input is C++."""
+    return language(source) in ("c++", "c++-cpp-output")
+
+
+def is_preprocessed(source: Path) -> bool:
+    """Whether clang runs its preprocessor on an input."""
+    return language(source) in _PREPROCESSED
+
+
+def is_standard_input(path: Path) -> bool:
+    """Whether an input is what the command is given, rather than a file."""
+    return os.fspath(path) == "-"
+
+
+def _named(source: Path) -> list[str]:
+    """A source file as clang is told of it."""
+    said = source.language if isinstance(source, Input) else ""
+    return ["-x", said, os.fspath(source)] if said else [os.fspath(source)]
 
 
 def search_path(clang: Clang, source: Path, flags: Sequence[str]) -> SearchPath | None:
     """Asks clang where it would look for this source's headers. None where it says nothing intelligible."""
-    command = [*_base(clang, source), *flags, "-E", "-v", "-x", language(source), os.devnull]
+    asked = language(source) if is_preprocessed(source) else "c"
+    command = [*_base(clang, source), *flags, "-E", "-v", "-x", asked, os.devnull]
     command += ["-o", os.devnull]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
@@ -245,7 +281,7 @@ _TOOLCHAINS: Final = ("/usr/lib/gcc", "/usr/lib/gcc-cross", "/usr/lib64/gcc", "/
 
 def _run(command: list[str], source: Path, running: Running | None) -> str:
     try:
-        status, said = (running or Running()).run(command)
+        status, said = (running or Running()).run(command, listens=is_standard_input(source))
     except OSError as error:
         raise BuildError(f"{source}: cannot run {command[0]}: {error.strerror}") from None
     messages = said.decode("utf-8", "replace")

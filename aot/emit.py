@@ -70,6 +70,7 @@ class Image:
     line: tuple[Path | str | Ours, ...]
     cplusplus: bool
     target: str | None
+    triple: str = ""
 
 
 def write_output(
@@ -119,12 +120,24 @@ def _archived(image: Image, folder: Path) -> Iterator[str | Whole]:
     for n, item in enumerate(image.line):
         if not isinstance(item, Ours):
             yield os.fspath(item)
-        elif indices := _units_of(image, item):
+        elif (indices := _units_of(image, item)) or _is_bare(image):
             path = folder / f"{n}.a"
             with temporary_files(), path.open("wb") as file:
                 names = [_member_name(image, index) for index in indices]
-                stream_archive(names, (_renamed(image, index) for index in indices), file)
+                if indices:
+                    stream_archive(names, (_renamed(image, index) for index in indices), file)
+                else:
+                    stream_archive([_EMPTY], [llvm.empty_object(image.triple)], file)
             yield Whole(path)
+
+
+#: A member that holds nothing, where something must be linked though the sources yield nothing.
+_EMPTY: Final = "empty.o"
+
+
+def _is_bare(image: Image) -> bool:
+    """Whether nothing at all would go to the linker."""
+    return not image.bindings and not any(isinstance(item, Path) for item in image.line)
 
 
 def _units_of(image: Image, ours: Ours) -> list[int]:
@@ -156,6 +169,8 @@ def _link(
             if isinstance(item, Ours):
                 if indices := _units_of(image, item):
                     items.append(_whole(members[index] for index in indices))
+                elif _is_bare(image):
+                    items.append(_whole([(_EMPTY, llvm.empty_object(image.triple))]))
             elif told or isinstance(item, Path):
                 items.append(os.fspath(item))
         seen_as = write_file(job.output, _relocatable(image, replace(job, items=tuple(items)), environ))
@@ -165,8 +180,11 @@ def _link(
         if isinstance(item, Path):
             merged.append((item.name, item.read_bytes()))
         for module in item.modules if isinstance(item, Ours) else ():
-            if indices := _units_of(image, Ours((module,))):
-                name = PurePath(image.program.modules[module].label).stem + ".o"
+            indices = _units_of(image, Ours((module,)))
+            name = PurePath(image.program.modules[module].label).stem + ".o"
+            if not indices:
+                merged.append((name, llvm.empty_object(image.triple)))
+            else:
                 whole = replace(job, items=(_whole(members[index] for index in indices),))
                 merged.append((name, _relocatable(image, whole, environ)))
     seen_as = write_file(job.output, write_archive(merged, symbol_index=True))

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 from nativecache.aot.clang import (
-    C_LIKE,
     NEWEST,
     Clang,
     Running,
@@ -21,13 +20,16 @@ from nativecache.aot.clang import (
     compiles_whole,
     emit_ir,
     find_clang,
+    is_preprocessed,
+    is_standard_input,
+    language,
 )
 from nativecache.aot.errors import BuildError, temporary_files
 from nativecache.aot.front_cache import Answer, FrontCache, Question
 from nativecache.aot.request import Request, check
 from nativecache.linker.interrupt import hold_signals, temporary_folder
 
-_ASSEMBLY: Final = frozenset((".s", ".S"))
+_ASSEMBLY: Final = frozenset(("assembler", "assembler-with-cpp"))
 _NATIVE_NAME: Final = re.compile(r"\.(?:o|obj|lo|a|so(?:\.[\d.]+)?)$")
 
 
@@ -51,20 +53,22 @@ class FrontEnd:
 
 def is_source(path: Path) -> bool:
     """Whether an input goes through clang."""
-    return path.suffix in C_LIKE or path.suffix in _ASSEMBLY
+    return language(path) not in ("", "ir")
 
 
 def is_native(path: Path) -> bool:
     """Whether an input goes straight to the linker."""
-    return _NATIVE_NAME.search(path.name) is not None
+    return not language(path) and _NATIVE_NAME.search(path.name) is not None
 
 
 def unreadable(path: Path) -> str | None:
-    """What keeps an input from being read, or None."""
+    """What keeps an input from being read, or None. A source file may be empty."""
+    if is_standard_input(path):
+        return None
     try:
         if path.is_dir():
             return f"{path}: is a directory; name the files in it"
-        if path.stat().st_size == 0:
+        if path.stat().st_size == 0 and not is_source(path):
             return f"{path}: the file is empty"
     except OSError as error:
         return f"{path}: {error.strerror}"
@@ -77,14 +81,13 @@ class Run:
     def __init__(self, source: Path, front: FrontEnd, output: Path, running: Running) -> None:
         self.source, self.front, self.clang, self.output = source, front, front.clang, output
         self._running = running
-        self.whole = source.suffix in _ASSEMBLY or compiles_whole(front.flags)
+        self.whole = language(source) in _ASSEMBLY or compiles_whole(front.flags)
         self.question: Question | None = None
         if front.cache:
             self.question = front.cache.question(
                 front.clang, source, front.level, front.flags, whole=self.whole
             )
-        preprocessed = source.suffix != ".s"
-        self.depfile = output.with_suffix(".d") if self.question and preprocessed else None
+        self.depfile = output.with_suffix(".d") if self.question and is_preprocessed(source) else None
 
     def known(self) -> Answer | None:
         """What clang would say, if that is known."""

@@ -149,7 +149,8 @@ class FrontCache:
     ) -> Question | None:
         """The question whose answer may be kept, or None if none may."""
         # What is preprocessed already may hold directives all the same, and clang writes no depfile for it.
-        kept = source.suffix not in (".i", ".ii")
+        kept = clang.language(source) not in ("cpp-output", "c++-cpp-output")
+        kept &= not clang.is_standard_input(source)
         if not kept or front.is_zig or any(_ELSEWHERE.match(flag) for flag in flags):
             self.reads = None
             return None
@@ -164,7 +165,7 @@ class FrontCache:
             ("environment", str(self._environ)),
             ("folder", os.getcwd()),
             ("flags", f"{level} {whole} {flags}"),
-            ("source", str(source)),
+            ("source", f"{clang.language(source)} {source}"),
         ):
             data = value.encode("utf-8", "surrogateescape")
             digest.update(b"%s %d\0" % (name.encode(), len(data)))
@@ -262,7 +263,7 @@ class FrontCache:
         except (OSError, ValueError):
             return None
         search = self._search(question, manifest)
-        if search is None or os.fspath(question.source) not in read:
+        if search is None or _plain(os.fspath(question.source)) not in map(_plain, read):
             return None
         folders, rests_on = search
         files = dict.fromkeys((os.fspath(question.source), *read, *named_files(question.flags)))
@@ -335,8 +336,10 @@ def _without_comments(text: bytes) -> bytes:
 
 
 def _plain(path: str) -> str:
-    """A path as clang writes it to a depfile."""
-    return path.removeprefix("./").rstrip("/") or "."
+    """A path as clang writes it to a depfile (LLVM's remove_leading_dotslash)."""
+    while len(path) > 2 and path.startswith("./"):
+        path = path[2:].lstrip("/")
+    return path.rstrip("/") or "."
 
 
 def _spellings(path: str, places: set[str]) -> list[str]:

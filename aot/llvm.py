@@ -175,6 +175,13 @@ def find_engine(choice: str, clang: str | None) -> Engine:
         raise UsageError(f"{choice}: cannot be used as LLVM's library: {error}") from None
 
 
+def empty_object(triple: str) -> bytes:
+    """An object of a target that holds nothing."""
+    engine = Llvmlite()
+    options = Options(triple, "", "", 0, False, "pic", "default")
+    return engine.emit(engine.unit_bitcode(f'target triple = "{triple}"\n'), options)
+
+
 def merge(units: Iterable[tuple[bytes, Mapping[str, str]]]) -> bytes:
     """One module of many bitcode units, each with its symbols renamed. Raises BuildError."""
     context = llvm.create_context()

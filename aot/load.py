@@ -16,6 +16,7 @@ from nativecache.aot.front import Sources, is_native, is_source, unreadable
 from nativecache.aot.index import Module, index_module, normalise
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.cache.lookup import EntryStore
+from nativecache.linker.native import is_script
 
 _IR: Final = frozenset((".ll", ".bc"))
 _KNOWN: Final = ".ll .bc .c .cc .cpp .cxx .s .o .a .so"
@@ -63,10 +64,12 @@ def load(inputs: Sequence[Path], sources: Sources | None, store: EntryStore, *, 
             problems.append(problem)
         elif is_source(path):
             continue
-        elif is_native(path) or _starts(path, _MAGIC):
+        elif clang.language(path) != "ir" and (is_native(path) or _starts(path, _MAGIC)):
             native[n] = path
-        elif path.suffix in _IR or _starts(path, _BITCODE):
+        elif clang.language(path) == "ir" or path.suffix in _IR or _starts(path, _BITCODE):
             texts[n] = _Text(path.read_bytes(), printed=False)
+        elif is_script(path):
+            native[n] = path
         else:
             problems.append(f"{path}: unknown kind of input; known are {_KNOWN}")
     for n, run, answer in sources.results() if sources else ():
@@ -86,7 +89,7 @@ def load(inputs: Sequence[Path], sources: Sources | None, store: EntryStore, *, 
     problems += reader.problems
     if problems:
         raise BuildError(*problems)
-    cplusplus = any(path.suffix in clang.CPLUSPLUS for path in inputs)
+    cplusplus = any(map(clang.is_cplusplus, inputs))
     texts_in_order = tuple((str(inputs[n]), text) for n, text in sorted(printed.items()))
     numbers = tuple(sorted(printed))
     return Loaded(texts_in_order, numbers, native, tuple(whole), cplusplus, tuple(warnings))

@@ -215,6 +215,11 @@ _REFUSED_JOINED: "Final" = (
 )
 
 
+_LANGUAGES: "Final" = (
+    *("c", "c++", "cpp-output", "c++-cpp-output", "assembler", "assembler-with-cpp", "ir", "none"),
+)
+
+
 class BadWords(Exception):
     """Words that cannot be read: one line of what, why, and what to write instead."""
 
@@ -303,6 +308,11 @@ class _Reader:
         if word == "-x" or word[:2] == "-x" or word[:10] == "--language":
             value = word[2:] if word[:2] == "-x" else word[11:]
             language = value or self._value(word)
+            if language not in _LANGUAGES:
+                raise BadWords(
+                    f"'-x {language}' is not taken: languages are {', '.join(_LANGUAGES)}; "
+                    "compile others with clang, and name its objects"
+                )
             self.language = "" if language == "none" else language
             return None
         if word[:2] == "-O" and word[:5] != "-ObjC":
