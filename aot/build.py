@@ -45,7 +45,7 @@ from nativecache.aot.roots import find_roots, index_symbols, wrapped_symbols
 from nativecache.aot.spool import Spool
 from nativecache.aot.verify import Mismatch, Verifier
 from nativecache.cache.entry import Entry
-from nativecache.cache.facts import Fact
+from nativecache.cache.facts import Fact, note
 from nativecache.linker.dwarf import find_sites
 from nativecache.linker.elf import linkage
 from nativecache.linker.errors import BadObject
@@ -270,6 +270,10 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
             reads = gather(finished, front.cache, linked)
             if linked is not None and linked_again:
                 link.save(made_from, written, linked)
+        for depfile in front.depfiles:
+            depfile.write()
+            known = reads is not None and os.path.isfile(depfile.path)
+            reads = (*reads, note("file", (depfile.path,), {})) if reads is not None and known else None
     done = [units[i] for i in work.bindings]
     functions = [u for u in done if u.is_function]
     compiled_functions = {i for i in work.compiled_units if units[i].is_function}

@@ -195,6 +195,15 @@ def _make(command: list[str], source: Path, scratch: Path, running: Running | No
     return data, messages
 
 
+def preprocess_for_rule(
+    clang: Clang, source: Path, flags: Sequence[str], scratch: Path, running: Running | None = None
+) -> str:
+    """The rule with a source's dependencies that `flags` ask for. Raises BuildError."""
+    command = [*_base(clang, source), *flags, "-w", "-MF", os.fspath(scratch)]
+    _run([*command, "-o", os.devnull, *_named(source)], source, running)
+    return os.fsdecode(scratch.read_bytes())
+
+
 #: The target's name in a depfile, which is of no interest.
 _TARGET: Final = "it"
 

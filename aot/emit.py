@@ -16,7 +16,7 @@ from nativecache.aot import llvm
 from nativecache.aot.debug_info import Places
 from nativecache.aot.errors import BuildError, temporary_files
 from nativecache.aot.extract import FILE_PLACEHOLDER
-from nativecache.aot.index import symbol_name, unescape
+from nativecache.aot.index import Module, symbol_name, unescape
 from nativecache.aot.link_line import Ours
 from nativecache.aot.names import unpack_pairs
 from nativecache.aot.partition import Unit
@@ -111,8 +111,21 @@ def write_output(
                 driver=find_driver(driver, cplusplus=image.cplusplus, environ=environ),
                 linker=find_linker(linker, environ, relocatable=emit in ("object", "archive")),
                 target=image.target,
+                gc_sections=_is_rusts(image),
             )
             return _link(image, job, emit, members, environ)
+
+
+def _is_rusts(image: Image) -> bool:
+    """Whether code of rustc's is linked: it has linkers drop what nobody uses."""
+    words = [os.fspath(item) for item in image.line if not isinstance(item, Ours)]
+    libraries = any(name.endswith(".rlib") for word in words for name in word.split(","))
+    return libraries or any(map(_is_of_rustc, image.program.modules))
+
+
+def _is_of_rustc(module: Module) -> bool:
+    nodes = module.named_metadata.get("llvm.ident", "")
+    return any('"rustc version' in module.metadata.get(token, "") for token in re.findall(r"!\d+", nodes))
 
 
 def _archived(image: Image, folder: Path) -> Iterator[str | Whole]:

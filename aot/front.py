@@ -24,6 +24,7 @@ from nativecache.aot.clang import (
     is_standard_input,
     language,
 )
+from nativecache.aot.depfiles import Depfile, ask_for_depfiles, check_depfiles
 from nativecache.aot.errors import BuildError, temporary_files
 from nativecache.aot.front_cache import Answer, FrontCache, Question
 from nativecache.aot.request import Request, check
@@ -135,6 +136,11 @@ class Sources:
         if self.end.cache:
             self.end.cache.save()
 
+    def ask_for_depfiles(self, request: Request, scratch: Path) -> tuple[Depfile, ...]:
+        """The depfiles that are asked for, on which compilers are at work, too."""
+        end = self.end
+        return ask_for_depfiles(request, end.clang, end.flags, scratch, self._executor.submit, self._running)
+
     def close(self) -> None:
         """Ends compilers whose answers nobody has waited for, lets none begin any more."""
         self._running.end()
@@ -150,17 +156,20 @@ class Front:
 
     def __init__(self, request: Request) -> None:
         check(request)
+        check_depfiles(request)
         self.start = time.perf_counter()
         with hold_signals(), temporary_files(), ExitStack() as stack:
             self.scratch = stack.enter_context(temporary_folder())
             self._scratch = stack.pop_all()
         self.cache = FrontCache(request.store, request.environ)
+        self.depfiles: tuple[Depfile, ...] = ()
         self._error: Exception | None = None
         self._sources: Sources | None = None
         try:
             if any(is_source(path) and not unreadable(path) for path in request.inputs):
                 end = _front_end(request, self.cache if request.store.root else None)
                 self._sources = Sources(request.inputs, end, threads=request.threads, outputs=self.scratch)
+                self.depfiles = self._sources.ask_for_depfiles(request, self.scratch)
         except Exception as error:
             self._error = error
         except BaseException:

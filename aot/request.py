@@ -39,6 +39,20 @@ class Input(PosixPath):
         return str(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """Depfiles to write: with system headers or without, further flags, and where clang's own names differ.
+
+    `output` is the one that the user named, if any; `file` the depfile, `targets` words with `-MT`, `-MQ`.
+    """
+
+    system: bool
+    flags: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    file: str | None = None
+    output: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What the user asked for. `linker` and `driver` are names or paths; None lets us choose.
@@ -65,6 +79,7 @@ class Request:
     import_lines: int | None = None
     verify_percent: float = 0.0  # of the hits, to be compiled again and compared
     environ: Mapping[str, str] = field(default_factory=dict)
+    dependencies: Dependencies | None = None
 
     @property
     def inputs(self) -> tuple[Path, ...]:

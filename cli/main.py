@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,24 @@ import click
 from nativecache.cli import account, report
 from nativecache.cli.cache import cache
 from nativecache.cli.folders import MODES, PATH, open_store, store_option
-from nativecache.cli.receipt import pack, read_command
+from nativecache.cli.receipt import pack, read_command, what_stats_overwrite
 from nativecache.cli.start import VERSION
-from nativecache.cli.words import BOTH, CLANG, INPUT, LINK, OURS, VALUED, BadWords, Word, read_words
+from nativecache.cli.words import (
+    BOTH,
+    CLANG,
+    DEPENDENCIES,
+    INPUT,
+    LINK,
+    OURS,
+    VALUED,
+    BadWords,
+    Word,
+    read_words,
+)
 
 if TYPE_CHECKING:
     from nativecache.aot.build import Report
-    from nativecache.aot.request import Input, Request
+    from nativecache.aot.request import Dependencies, Input, Request
 
 
 def _option(*names: str, env: str, **settings: Any) -> Callable[[Any], Any]:
@@ -141,7 +152,6 @@ cli.add_command(cache)
 @_option("-q", "--quiet", is_flag=True, env="QUIET", help="Say nothing but errors and warnings.")
 def build(**options: Any) -> None:
     """Build a program from LLVM IR (.ll, .bc), C and C++, and link it with objects and libraries."""
-    from nativecache.aot.front import Front
     from nativecache.aot.request import Input, Request
 
     try:
@@ -153,7 +163,15 @@ def build(**options: Any) -> None:
     inputs = [item for item in items if isinstance(item, Input)]
     if not inputs:
         raise click.UsageError("no inputs: name at least one file")
+    alone = options["emit"] == "object" and any(word.words in (("-c",), ("--compile",)) for word in line)
+    if alone:
+        inputs = _compiled_alone(inputs)
+        items = [*inputs]
     output = options["output"] or default_output(options["emit"], [str(path) for path in inputs])
+    if stats := options["stats_json"]:
+        names = [*map(os.fspath, inputs), os.fspath(output)]
+        if why := what_stats_overwrite(os.fspath(stats), names):
+            raise click.UsageError(f"--stats-json {stats}: {why}; name another file")
     level, flags = _level(line, options)
     flags = [*_from_environment(line, options), *flags]
     compressed = [flag.partition("=")[2] or "zlib" for flag in flags if flag.startswith("-gz")]
@@ -178,7 +196,23 @@ def build(**options: Any) -> None:
         environ=dict(os.environ),
         import_lines=options["import_limit"],
         verify_percent=options["verify"],
+        dependencies=_dependencies(line, options["output"]),
     )
+    if not (alone and len(inputs) > 1):
+        _build(request, options)
+        return
+    if options["output"] or options["stats_json"]:
+        which = "-o" if options["output"] else "--stats-json"
+        raise click.UsageError(f"-c makes an object of each input: leave {which} out, or say --emit object")
+    for path in inputs:
+        output = default_output("object", [str(path)])
+        _build(replace(request, line=(path,), output=output), options, whole_command=False)
+
+
+def _build(request: Request, options: dict[str, Any], *, whole_command: bool = True) -> None:
+    """One build; it is noted if it is all that the command does."""
+    from nativecache.aot.front import Front
+
     gc.disable()  # a build makes few cycles, and walking a program's text for them takes a tenth of it
     quiet = options["quiet"]
     with account.failures(request.store), Front(request) as front:
@@ -189,7 +223,7 @@ def build(**options: Any) -> None:
             result = build(request, front, progress=progress)
     for warning in result.warnings:
         click.echo(warning, err=True)
-    if not result.mismatches:
+    if whole_command and not result.mismatches:
         _keep_receipt(result, request)
     account.book(result, request, options["cache_mode"])
     if options["stats_json"]:
@@ -223,6 +257,19 @@ def _keep_receipt(result: Report, request: Request) -> None:
             store.note_used(command.key)
 
 
+def _compiled_alone(inputs: list[Input]) -> list[Input]:
+    """The inputs of which `-c` makes objects; like clang it leaves out those for the linker."""
+    from nativecache.aot.front import is_native
+
+    unused = [path for path in inputs if is_native(path)]
+    for path in unused:
+        click.echo(f"warning: {path}: not used, for -c links nothing; --emit object would", err=True)
+    found = [path for path in inputs if path not in unused]
+    if not found:
+        raise click.UsageError("-c: there is nothing to compile among the inputs")
+    return found
+
+
 def _items(line: list[Word]) -> list[Input | str]:
     """Inputs and words for the link, in order."""
     from nativecache.aot.request import Input
@@ -234,6 +281,27 @@ def _items(line: list[Word]) -> list[Input | str]:
         elif word.place in (LINK, BOTH) or word.words == ("-r",):
             items += word.words
     return items
+
+
+def _dependencies(line: list[Word], output: Path | None) -> Dependencies | None:
+    """The depfiles that are asked for, None if none is."""
+    from nativecache.aot.request import Dependencies
+
+    asked = [word for word in line if word.place == DEPENDENCIES]
+    kinds = [w.name for w in asked if w.name.strip("-") in ("MD", "MMD", *_LONG_KINDS)]
+    if not kinds:
+        return None
+    files = [word.value for word in asked if word.value and word.name not in ("-MT", "-MQ")]
+    return Dependencies(
+        system=kinds[-1] in ("-MD", "--write-dependencies"),
+        flags=tuple(word.name for word in asked if word.name in ("-MP", "-MG", "-MV")),
+        targets=tuple(part for w in asked if w.name in ("-MT", "-MQ") for part in (w.name, w.value)),
+        file=files[-1] if files else None,
+        output=str(output) if output else None,
+    )
+
+
+_LONG_KINDS = ("write-dependencies", "write-user-dependencies")
 
 
 def _level(line: list[Word], options: dict[str, Any]) -> tuple[int, list[str]]:

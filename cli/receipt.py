@@ -17,7 +17,7 @@ import time
 from nativecache.cache.facts import Fact, decode, encode, hold
 from nativecache.cache.location import default_cache_folder, distrust
 from nativecache.cache.seal import Broken, entry_path, read_plain, unseal
-from nativecache.cli.words import LINK, OURS, BadWords, read_words
+from nativecache.cli.words import INPUT, LINK, OURS, BadWords, Word, read_words
 from nativecache.linker.environment import matters
 
 #: Raised whenever a receipt's form changes, or what it rests on.
@@ -79,11 +79,40 @@ def read_command(words: "list[str]", environ: "dict[str, str] | os._Environ[str]
         told |= ours == "--trust-cache-dir"
     if not _read_environment(command, environ):
         return None
+    names = [word.value if word.place == OURS else word.words[0] for word in line if _is_file(word)]
+    if command.stats and what_stats_overwrite(command.stats, names):
+        return None  # who builds says so
     command.root = os.path.abspath(command.root or default_cache_folder(environ))
     if not told and distrust(command.root):
         return None  # who builds says so
     command.key = _key(command.words, environ)
     return command
+
+
+def _is_file(word: Word) -> bool:
+    return word.place == INPUT or (word.place == OURS and word.name in ("-o", "--output"))
+
+
+def what_stats_overwrite(path: str, names: "list[str]") -> str:
+    """Why no figures may be written to a file, or an empty text: it is one of `names`, or another's work."""
+    for name in names:
+        if os.path.abspath(name) == os.path.abspath(path) or _is_one(name, path):
+            return f"is also {name}"
+    try:
+        if os.path.isfile(path):
+            with open(path, "rb") as file:
+                if file.read(64).lstrip()[:1] not in (b"", b"{"):
+                    return "is there, and holds no figures"
+    except OSError:
+        pass  # who writes it says so
+    return ""
+
+
+def _is_one(name: str, other: str) -> bool:
+    try:
+        return os.path.samefile(name, other)
+    except OSError:
+        return False
 
 
 _SAID = frozenset(("-q", "--quiet", "--timings", "--stats-json"))

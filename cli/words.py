@@ -305,6 +305,10 @@ class _Reader:
         ours = self._ours(word)
         if ours is not None:
             return ours
+        if word.startswith(("-Wp,-MD,", "-Wp,-MMD,")) and word.count(",") == 2:
+            # As clang's driver has it.
+            _, kind, file = word.split(",")
+            return Word(DEPENDENCIES, (kind, "-MF", file), kind, file)
         if word == "-x" or word[:2] == "-x" or word[:10] == "--language":
             value = word[2:] if word[:2] == "-x" else word[11:]
             language = value or self._value(word)
