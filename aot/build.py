@@ -35,7 +35,7 @@ from nativecache.aot.load import Loaded, index, load
 from nativecache.aot.meaning import Meanings, digest, value_digest
 from nativecache.aot.memo import KeyedUnit, Memo
 from nativecache.aot.names import pack, pack_pairs, unpack, unpack_pairs
-from nativecache.aot.partition import Unit, partition
+from nativecache.aot.partition import NOTHING_APART, Apart, Unit, partition
 from nativecache.aot.pool import Done, Job, Pool, WorkerDied
 from nativecache.aot.program import Program, resolve_symbols
 from nativecache.aot.reads import Finished, gather, gather_linked
@@ -177,7 +177,8 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         program.directory = directory
     # Cut it into units.
     with clock.phase("partition"):
-        units = partition(program, final=final)
+        apart = _apart(request)
+        units = partition(program, final=final, apart=apart)
         defined_in = index_symbols(program, units)
         roots = _roots(request, loaded, libraries, program, units, defined_in)
     limits = _limits(request)
@@ -234,12 +235,13 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         cplusplus=loaded.cplusplus or "__gxx_personality_v0" in _mentioned(modules),
         target=options.triple if _is_foreign(options) else request.target,
         triple=options.triple,
+        apart=apart,
     )
     # With the very objects of the last link, and the same of all else, its output stands.
     link_driver = _driver(request, options, loaded)
     with clock.phase("note"):
         link = LinkRecord(request.store, request.output)
-        details = (request.emit, request.linker, link_driver)
+        details = (request.emit, request.linker, link_driver, apart)
         made_from = digest_link(image, work.keys, request.environ, front.scratch, *details)
         # Where a hit turned out to be wrong, the last image may hold it, too.
         written = None if work.verifier.mismatches else link.look_up(made_from)
@@ -387,6 +389,17 @@ def _layout(options: Options) -> str:
                 if done.error:
                     raise done.error
     return llvm.data_layout(options)
+
+
+def _apart(request: Request) -> Apart:
+    """What has sections of its own. In an image what nobody needs is dropped by us."""
+    if request.emit not in ("object", "archive"):
+        return NOTHING_APART
+    said = {"function": False, "data": False}
+    for flag in request.clang_flags:
+        if match := re.fullmatch(r"-f(no-)?(function|data)-sections", flag):
+            said[match[2]] = match[1] is None
+    return Apart(code=said["function"], data=said["data"])
 
 
 def _driver(request: Request, options: Options, loaded: Loaded) -> str | None:

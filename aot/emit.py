@@ -19,7 +19,7 @@ from nativecache.aot.extract import FILE_PLACEHOLDER
 from nativecache.aot.index import Module, symbol_name, unescape
 from nativecache.aot.link_line import Ours
 from nativecache.aot.names import unpack_pairs
-from nativecache.aot.partition import Unit
+from nativecache.aot.partition import NOTHING_APART, Apart, Unit
 from nativecache.aot.pool import Job, Pool
 from nativecache.aot.program import Program
 from nativecache.cache.facts import measure
@@ -29,6 +29,7 @@ from nativecache.linker.dwarf import Sites, restore
 from nativecache.linker.elf import cut_names, localize, rename_symbols
 from nativecache.linker.errors import BadObject
 from nativecache.linker.interrupt import hold_signals, temporary_folder
+from nativecache.linker.sections import name_sections
 
 PhaseTimer = Callable[[str], AbstractContextManager[None]]
 
@@ -71,6 +72,7 @@ class Image:
     cplusplus: bool
     target: str | None
     triple: str = ""
+    apart: Apart = NOTHING_APART
 
 
 def write_output(
@@ -256,10 +258,23 @@ def _member_name(image: Image, index: int) -> str:
 def _renamed(image: Image, index: int) -> bytes:
     """An object under its real symbol names."""
     try:
-        return rename_symbols(_placed(image, index), _names(image, index))
+        renamed = rename_symbols(_placed(image, index), _names(image, index))
+        unit = image.units[index]
+        apart = image.apart.code if unit.is_function else image.apart.data and unit.kind == "data"
+        if apart:
+            return name_sections(renamed, _section_name(image, unit))
+        return renamed
     except BadObject as error:
         unit = image.units[index]
         raise BuildError(f"{unit.name}: this target's objects cannot be renamed: {error}") from None
+
+
+def _section_name(image: Image, unit: Unit) -> str:
+    """What the source calls the first function of a unit, or variable, as compilers name its section."""
+    entities = image.program.modules[unit.module].entities
+    functions = [token for token in unit.tokens if entities[token].kind == "function"]
+    token = (functions or unit.tokens)[0]
+    return symbol_name(token) if entities[token].local else image.program.names[unit.module][token]
 
 
 def _placed(image: Image, index: int) -> bytes:

@@ -51,11 +51,22 @@ class Unit:
         return self.kind in ("function", "group")
 
 
-def partition(program: Program, *, final: bool) -> tuple[Unit, ...]:
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """What is to have sections of its own in an object: each function, each variable."""
+
+    code: bool
+    data: bool
+
+
+NOTHING_APART: Final = Apart(code=False, data=False)
+
+
+def partition(program: Program, *, final: bool, apart: Apart = NOTHING_APART) -> tuple[Unit, ...]:
     """All units of the program in input order. `final`: the output is an image, not linked again."""
     units: list[Unit] = []
     for i, module in enumerate(program.modules):
-        for kind, tokens, name in _module_units(program, i, module, final=final):
+        for kind, tokens, name in _module_units(program, i, module, final=final, apart=apart):
             has_asm = _ASM in tokens
             members = tuple(token for token in tokens if token != _ASM)
             units.append(Unit(len(units), i, kind, members, name, has_asm))
@@ -63,7 +74,7 @@ def partition(program: Program, *, final: bool) -> tuple[Unit, ...]:
 
 
 def _module_units(
-    program: Program, i: int, module: Module, *, final: bool
+    program: Program, i: int, module: Module, *, final: bool, apart: Apart
 ) -> Iterable[tuple[str, tuple[str, ...], str]]:
     dropped, copies = program.dropped[i], set()
     used = {token for tokens in module.used.values() for token in tokens}
@@ -91,7 +102,8 @@ def _module_units(
             kind = "function" if len(real) == 1 else "group"
             yield kind, tuple(group), program.names[i][functions[0]]
         elif (
-            any(t in used for t in real)
+            apart.data
+            or any(t in used for t in real)
             or (not final and any(module.entities[t].comdat for t in real))
             or _addresses(module, real) - copies
         ):
