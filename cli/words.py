@@ -142,8 +142,8 @@ _JOINED: "Final" = (
     *(
         (start, LINK)
         for start in (
-            *("-Wl,", "-l", "-L", "-T", "-u", "-z", "-rpath=", "-fuse-ld="),
-            *("--ld-path=", "--library-directory="),
+            *("-Wl,", "-l", "-L", "-T", "-u", "-z", "-rpath="),
+            *("--library-directory="),
             *("--for-linker=", "--force-link=", "-Xoffload-linker", "-G", "-static-libgfortran", "-y"),
         )
     ),
@@ -211,7 +211,6 @@ _REFUSED_JOINED: "Final" = (
     ("-print-", "it asks clang about itself; run clang itself for it"),
     ("--print-", "it asks clang about itself; run clang itself for it"),
     ("-ccc-", "it changes clang's driver; run clang itself for it"),
-    ("-fuse-ld-path", "--linker=PATH names the linker"),
 )
 
 
@@ -305,6 +304,8 @@ class _Reader:
         ours = self._ours(word)
         if ours is not None:
             return ours
+        if word.startswith(("-fuse-ld=", "--ld-path=")):
+            return Word(OURS, (word,), "--linker", word.partition("=")[2])
         if word.startswith(("-Wp,-MD,", "-Wp,-MMD,")) and word.count(",") == 2:
             # As clang's driver has it.
             _, kind, file = word.split(",")

@@ -54,6 +54,9 @@ _AUTO_ORDER: tuple[LinkerName, ...] = ("mold", "lld", "bfd")
 # `mold -r` (1.10) makes hidden thread-local symbols visible.
 _AUTO_ORDER_RELOCATABLE: tuple[LinkerName, ...] = ("lld", "bfd")
 
+#: A word that names a library that may be a shared one.
+_LIBRARY = re.compile(r"\.so(?:$|[.,])|(?:^|,)-l|--library")
+
 #: All names that are looked for on PATH.
 SEARCHED = tuple(
     dict.fromkeys((*_C_DRIVERS, *_CPLUSPLUS_DRIVERS, *(n for names in _LINKER_FILES.values() for n in names)))
@@ -245,6 +248,9 @@ def _items(job: LinkJob, archive: str) -> list[str]:
 def _command(job: LinkJob, items: list[str], image: str, folder: str) -> tuple[str, ...]:
     kinds = {"exe": (), "shared": ("-shared",), "object": ("-r", "-nostdlib")}
     pies = {None: (), True: ("-pie",), False: ("-no-pie",)}
+    # Some gcc leave out libraries that nothing uses, though they were asked for; constructors need no users.
+    named = job.driver.family == "gcc" and any(map(_LIBRARY.search, job.words))
+    needed = ("-Wl,--no-as-needed",) if named else ()
     garbage = ("-Wl,--gc-sections",) if job.gc_sections and job.kind != "object" else ()
     return (
         *job.driver.command,
@@ -256,6 +262,7 @@ def _command(job: LinkJob, items: list[str], image: str, folder: str) -> tuple[s
         *garbage,
         "-o",
         image,
+        *needed,
         *items,
     )
 
