@@ -142,8 +142,7 @@ _JOINED: "Final" = (
     *(
         (start, LINK)
         for start in (
-            *("-Wl,", "-l", "-L", "-T", "-u", "-z", "-rpath="),
-            *("--library-directory="),
+            *("-Wl,", "-l", "-L", "-T", "-u", "-z", "-rpath=", "--library-directory="),
             *("--for-linker=", "--force-link=", "-Xoffload-linker", "-G", "-static-libgfortran", "-y"),
         )
     ),
