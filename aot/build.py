@@ -43,6 +43,7 @@ from nativecache.aot.record import BuildRecord
 from nativecache.aot.request import Request
 from nativecache.aot.roots import find_roots, index_symbols, wrapped_symbols
 from nativecache.aot.spool import Spool
+from nativecache.aot.target import choose_target, is_foreign
 from nativecache.aot.verify import Mismatch, Verifier
 from nativecache.cache.entry import Entry
 from nativecache.cache.facts import Fact, note
@@ -167,7 +168,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         files = [assembler_reads(text) for _, text in loaded.texts]
         loaded = replace(loaded, texts=())  # the index has all of them, in pieces
     # Agree on one target for all of them.
-    options = _choose_target(request, modules)
+    options = choose_target(request, modules)
     # Resolve symbols over the whole program.
     with clock.phase("resolve"):
         program = resolve_symbols(modules)
@@ -233,7 +234,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         sites=work.sites,
         line=(*_link_flags(request), *arrange(request.line, loaded.numbers, loaded.native)),
         cplusplus=loaded.cplusplus or "__gxx_personality_v0" in _mentioned(modules),
-        target=options.triple if _is_foreign(options) else request.target,
+        target=options.triple if is_foreign(options) else request.target,
         triple=options.triple,
         apart=apart,
     )
@@ -335,62 +336,6 @@ def _limits(request: Request) -> ImportLimits:
     return ImportLimits(lines, IMPORT_TOTAL)
 
 
-def _choose_target(request: Request, modules: tuple[Module, ...]) -> Options:
-    host_triple, host_cpu, host_features = llvm.host()
-    triple = request.target or next((m.triple for m in modules if m.triple), host_triple)
-    problems = [
-        f"{m.label}: is for {m.triple}, but the build is for {triple}; build one target at a time"
-        for m in modules
-        if m.triple and llvm.platform(m.triple) != llvm.platform(triple)
-    ]
-    cpu, features = request.cpu or "", request.features
-    if cpu == "native":
-        cpu, features = host_cpu, ",".join(part for part in (host_features, features) if part)
-    models = {_code_model(m) for m in modules} - {"default"}
-    options = Options(
-        triple=triple,
-        cpu=cpu,
-        features=features,
-        level=request.level,
-        optimize=request.optimize,
-        relocation="static" if _is_static(request, modules) else "pic",
-        code_model=models.pop() if len(models) == 1 else "default",
-        output={"asm": "assembly", "bitcode": "bitcode"}.get(request.emit, "object"),
-    )
-    layout = _layout(options)
-    problems += [
-        f"{m.label}: its data layout is not that of {triple}; compile it for this target"
-        for m in modules
-        if m.datalayout
-        and m.datalayout != layout
-        and llvm.platform(m.triple or triple) == llvm.platform(triple)
-    ]
-    if problems:
-        raise BuildError(*problems)
-    for module in modules:
-        module.datalayout = layout
-    return options
-
-
-def _is_static(request: Request, modules: tuple[Module, ...]) -> bool:
-    """Whether the code may hold absolute addresses: the image is not to move, and no module minds."""
-    fixed = not {"-no-pie", "-static"}.isdisjoint(request.link_options) and request.emit == "exe"
-    return fixed and not any('"PIC Level"' in text for m in modules for text in m.metadata.values())
-
-
-def _layout(options: Options) -> str:
-    """The target's data layout. LLVM only prints what it thinks of an unknown CPU or feature."""
-    if options.cpu or options.features:
-        with Pool(1, {"check": llvm.check_target}) as pool:
-            pool.submit(Job("check", None, (options,)))
-            for done in pool.results():
-                if isinstance(done.error, WorkerDied):
-                    raise BuildError(f"target {options.triple}: LLVM cannot use CPU '{options.cpu}' for it")
-                if done.error:
-                    raise done.error
-    return llvm.data_layout(options)
-
-
 def _apart(request: Request) -> Apart:
     """What has sections of its own. In an image what nobody needs is dropped by us."""
     if request.emit not in ("object", "archive"):
@@ -407,7 +352,7 @@ def _driver(request: Request, options: Options, loaded: Loaded) -> str | None:
     what clang instrumented (it knows the libraries that go with it)."""
     instrumented = bool(loaded.whole) and clang.compiles_whole(request.clang_flags)
     told = any(map(_CLANGS_LINK.match, (*request.clang_flags, *request.link_options)))
-    if request.driver or not (_is_foreign(options) or instrumented or told):
+    if request.driver or not (is_foreign(options) or instrumented or told):
         return request.driver
     return " ".join(clang.find_clang(request.clang, request.environ).command)
 
@@ -418,21 +363,6 @@ _CLANGS_LINK: Final = re.compile(
     r"|-fcs-profile|-fcoverage|--?coverage|-fmemory-profile|-static-openmp|-(?:static|shared)-lib[at]?san"
     r"|--gcc-(?:toolchain|install-dir|triple)|-resource-dir|-framework|--?static-pie|-nopie|-noprebind"
 )
-
-
-def _is_foreign(options: Options) -> bool:
-    return llvm.platform(options.triple)[0] != llvm.platform(llvm.host()[0])[0]
-
-
-def _code_model(module: Module) -> str:
-    """The code model that the module's flags ask for (llvm/Support/CodeGen.h numbers them)."""
-    flags = module.named_metadata.get("llvm.module.flags", "")
-    for token in flags.split(", "):
-        text = module.metadata.get(token, "")
-        if '"Code Model"' in text:
-            number = int(text.rstrip("}").rsplit(" ", 1)[1])
-            return ("tiny", "small", "kernel", "medium", "large")[number]
-    return "default"
 
 
 def _mentioned(modules: tuple[Module, ...]) -> set[str]:

@@ -160,7 +160,10 @@ def emit_ir(
     depfile: Path | None = None,
     running: Running | None = None,
 ) -> tuple[bytes, str]:
-    """Printed IR of a source file as the front end makes it for -O`level`, and clang's warnings.
+    """The IR of a source file as the front end makes it for -O`level`, and clang's warnings.
+
+    It is printed, or bitcode where clang is older than our LLVM, which upgrades bitcode of any age but does
+    not read all old text.
 
     `depfile` is to name the files that were read, `running` may end clang. Raises BuildError with
     clang's own messages.
@@ -169,7 +172,8 @@ def emit_ir(
     command += ["-Xclang", "-disable-llvm-passes"]
     if any(flag.startswith("-gsplit-dwarf") for flag in flags):
         command.append("-gno-split-dwarf")  # there is no place for a file per unit
-    return _make([*command, "-S", "-emit-llvm"], source, scratch, running)
+    kind = "-c" if clang.version < NEWEST else "-S"
+    return _make([*command, kind, "-emit-llvm"], source, scratch, running)
 
 
 def compile_whole(
@@ -184,6 +188,16 @@ def compile_whole(
     """A native object of a source file as clang alone makes it, and clang's warnings; else as `emit_ir`."""
     command = [*_base(clang, source), f"-O{level}", *flags, *_depfile_flags(depfile)]
     return _make([*command, "-c"], source, scratch, running)
+
+
+def compile_bitcode(command: Sequence[str], bitcode: Path, label: Path, scratch: Path) -> tuple[bytes, str]:
+    """A native object of bitcode, which messages call `label`, and clang's warnings. Raises BuildError."""
+    # Another vendor or version in the triple than clang would write is no matter.
+    quiet = ("-Wno-override-module", "-Wno-unused-command-line-argument")
+    messages = _run([*command, *quiet, "-c", "-o", str(scratch), "-x", "ir", str(bitcode)], label, None)
+    data = scratch.read_bytes()
+    scratch.unlink()
+    return data, messages
 
 
 def _make(command: list[str], source: Path, scratch: Path, running: Running | None) -> tuple[bytes, str]:

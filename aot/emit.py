@@ -22,12 +22,21 @@ from nativecache.aot.names import unpack_pairs
 from nativecache.aot.partition import NOTHING_APART, Apart, Unit
 from nativecache.aot.pool import Job, Pool
 from nativecache.aot.program import Program
+from nativecache.aot.triples import architecture
 from nativecache.cache.facts import measure
 from nativecache.linker.archive import stream_archive, write_archive
-from nativecache.linker.driver import LinkJob, Whole, find_driver, find_linker, link_image
+from nativecache.linker.driver import (
+    Driver,
+    Linker,
+    LinkJob,
+    Whole,
+    find_driver,
+    find_linker,
+    link_image,
+)
 from nativecache.linker.dwarf import Sites, restore
 from nativecache.linker.elf import cut_names, localize, rename_symbols
-from nativecache.linker.errors import BadObject
+from nativecache.linker.errors import BadObject, LinkError
 from nativecache.linker.interrupt import hold_signals, temporary_folder
 from nativecache.linker.sections import name_sections
 
@@ -106,12 +115,13 @@ def write_output(
             else:
                 members = {n: (_member_name(image, n), _renamed(image, n)) for n in image.bindings}
         with phase("link"):
+            link_driver = find_driver(driver, cplusplus=image.cplusplus, environ=environ)
             job = LinkJob(
                 output=output,
                 kind="object" if emit in ("object", "archive") else "shared" if emit == "shared" else "exe",
                 items=items,
-                driver=find_driver(driver, cplusplus=image.cplusplus, environ=environ),
-                linker=find_linker(linker, environ, relocatable=emit in ("object", "archive")),
+                driver=link_driver,
+                linker=_find_linker(image, linker, link_driver, environ, emit),
                 target=image.target,
                 gc_sections=_is_rusts(image),
             )
@@ -158,6 +168,18 @@ def _is_bare(image: Image) -> bool:
 def _units_of(image: Image, ours: Ours) -> list[int]:
     modules = frozenset(ours.modules)
     return [index for index in image.bindings if image.units[index].module in modules]
+
+
+def _find_linker(
+    image: Image, name: str, driver: Driver, environ: Mapping[str, str], emit: str
+) -> Linker | None:
+    """The linker for the image's machine. Raises LinkError where there is none that knows it."""
+    machine = architecture(image.triple)
+    found = find_linker(name, environ, relocatable=emit in ("object", "archive"), machine=machine)
+    # clang would run the host's; a gcc or zig for that machine has one of its own.
+    if found is None and machine != architecture(os.uname().machine) and driver.family == "clang":
+        raise LinkError(f"no linker here links for {machine}: install lld, or name one with --linker")
+    return found
 
 
 def _link(

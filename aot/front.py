@@ -24,10 +24,12 @@ from nativecache.aot.clang import (
     is_standard_input,
     language,
 )
+from nativecache.aot.contents import holds_bitcode
 from nativecache.aot.depfiles import Depfile, ask_for_depfiles, check_depfiles
 from nativecache.aot.errors import BuildError, temporary_files
 from nativecache.aot.front_cache import Answer, FrontCache, Question
 from nativecache.aot.request import Request, check
+from nativecache.aot.triples import named_target, narrowing, normalise, refusal
 from nativecache.linker.interrupt import hold_signals, temporary_folder
 
 _ASSEMBLY: Final = frozenset(("assembler", "assembler-with-cpp"))
@@ -60,6 +62,11 @@ def is_source(path: Path) -> bool:
 def is_native(path: Path) -> bool:
     """Whether an input goes straight to the linker."""
     return not language(path) and _NATIVE_NAME.search(path.name) is not None
+
+
+def needs_clang(path: Path) -> bool:
+    """Whether clang has to do with an input, if it can be read: a source, or an archive of bitcode."""
+    return (is_source(path) and not unreadable(path)) or holds_bitcode(path)
 
 
 def unreadable(path: Path) -> str | None:
@@ -109,7 +116,7 @@ class Sources:
     """Compilers at work on the sources among a build's inputs. `outputs` takes what they write."""
 
     def __init__(self, inputs: Sequence[Path], end: FrontEnd, *, threads: int, outputs: Path) -> None:
-        self.end = end
+        self.end, self.outputs = end, outputs
         self._executor = ThreadPoolExecutor(threads)
         self._running = Running()
         self._runs: dict[int, tuple[Run, Answer | Future[Answer]]] = {}
@@ -166,7 +173,7 @@ class Front:
         self._error: Exception | None = None
         self._sources: Sources | None = None
         try:
-            if any(is_source(path) and not unreadable(path) for path in request.inputs):
+            if any(needs_clang(path) for path in request.inputs):
                 end = _front_end(request, self.cache if request.store.root else None)
                 self._sources = Sources(request.inputs, end, threads=request.threads, outputs=self.scratch)
                 self.depfiles = self._sources.ask_for_depfiles(request, self.scratch)
@@ -194,7 +201,19 @@ class Front:
         return self._sources
 
 
+def _check_target(request: Request) -> None:
+    """Refuses, before clang is started, a target that what is asked for cannot be made for."""
+    flag = narrowing(request.clang_flags)
+    triple = request.target or named_target(request.clang_flags)
+    why = refusal(normalise(triple), request.emit) if triple else None
+    if not why and flag and request.emit not in ("asm", "bitcode"):
+        why = f"{flag} asks for a target of 32 bits, and there are objects for 64 bits only: leave it out"
+    if why:
+        raise BuildError(f"{next(filter(needs_clang, request.inputs))}: {why}")
+
+
 def _front_end(request: Request, cache: FrontCache | None) -> FrontEnd:
+    _check_target(request)
     found = find_clang(request.clang, request.environ)
     flags = list(request.clang_flags)
     if request.target:

@@ -17,6 +17,7 @@ from nativecache.aot.errors import BuildError, UsageError
 from nativecache.aot.index import TOKEN, quote, symbol_name
 from nativecache.aot.key import Compiler, Options
 from nativecache.aot.libllvm import find_library
+from nativecache.aot.triples import normalise
 
 _BEYOND_ASCII: Final = re.compile(rb"[\x80-\xff]")
 
@@ -35,9 +36,10 @@ def host() -> tuple[str, str, str]:
 
 
 def platform(triple: str) -> tuple[str, ...]:
-    """The parts of a triple that objects must share: the vendor says nothing."""
-    arch, *rest = triple.split("-")
-    return ("x86_64" if arch == "amd64" else arch, *[part for part in rest if part not in ("pc", "unknown")])
+    """The parts of a triple that objects must share: vendor and versions say nothing."""
+    parts = llvm.get_triple_parts(triple)
+    system = {"darwin": "macosx"}.get(parts.OS, parts.OS)
+    return (parts.Arch if parts.Arch != "unknown" else triple, system, parts.Env, parts.ObjectFormat)
 
 
 def read_module(data: bytes, clear_names: bool = False) -> str:
@@ -53,6 +55,8 @@ def read_module(data: bytes, clear_names: bool = False) -> str:
             # Bytes beyond ASCII stand in strings only; escaped, they survive any encoding.
             ascii_only = _BEYOND_ASCII.sub(lambda m: b"\\%02X" % m[0][0], data)
             module = llvm.parse_assembly(ascii_only.decode("ascii"), context)
+            if _has_old_layout(module):
+                module = _upgraded(module)
         with module:
             module.verify()
             if clear_names:
@@ -65,7 +69,46 @@ def read_module(data: bytes, clear_names: bool = False) -> str:
                             instruction.name = ""
             return str(module)
     except RuntimeError as error:
-        raise BuildError(first_line(str(error))) from None
+        raise BuildError(explain(first_line(str(error)))) from None
+
+
+def read_triple(bitcode: bytes) -> str:
+    """The target triple of a module. Raises BuildError for what cannot be read."""
+    try:
+        with llvm.parse_bitcode(bitcode, llvm.create_context()) as module:
+            module.verify()
+            return str(module.triple)
+    except RuntimeError as error:
+        raise BuildError(explain(first_line(str(error)))) from None
+
+
+def explain(message: str) -> str:
+    """LLVM's message, with what to do where it does not say so."""
+    if message == "Expected a single module":
+        return "holds several modules, as -fsplit-lto-unit makes them: compile it without that, or -flto"
+    return message
+
+
+def _has_old_layout(module: Any) -> bool:
+    """Whether a module has a data layout that is not its target's, which earlier versions of LLVM wrote."""
+    if not module.data_layout or not module.triple:
+        return False
+    initialize()
+    try:
+        machine = llvm.Target.from_triple(normalise(module.triple)).create_target_machine()
+    except RuntimeError:
+        return False  # unknown to this LLVM
+    return bool(module.data_layout != str(machine.target_data))
+
+
+def _upgraded(module: Any) -> Any:
+    """The module as LLVM reads it from bitcode: it upgrades data layouts of that only.
+
+    See llvm/lib/IR/AutoUpgrade.cpp, UpgradeDataLayoutString. What the upgrade aligns in another way is laid
+    out as the target's code is today; alignments that are written down stay.
+    """
+    with module:
+        return llvm.parse_bitcode(module.as_bitcode(), llvm.create_context())
 
 
 def first_line(message: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,19 +10,19 @@ from typing import Any, Final
 
 from nativecache.aot import clang, llvm
 from nativecache.aot.accepted import Accepted, is_as_printed
+from nativecache.aot.contents import BITCODE, holds_bitcode, is_bitcode, is_elf_or_archive
 from nativecache.aot.debug import compilation_directory
 from nativecache.aot.errors import BuildError
 from nativecache.aot.extract import local_names, type_names
 from nativecache.aot.front import Sources, is_native, is_source, unreadable
 from nativecache.aot.index import Module, index_module, normalise
+from nativecache.aot.members import compile_members
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.cache.lookup import EntryStore
 from nativecache.linker.native import is_script
 
 _IR: Final = frozenset((".ll", ".bc"))
 _KNOWN: Final = ".ll .bc .c .cc .cpp .cxx .s .o .a .so"
-_BITCODE: Final = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")
-_MAGIC: Final = (b"\x7fELF", b"!<arch>", b"!<thin>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ def load(inputs: Sequence[Path], sources: Sources | None, store: EntryStore, *, 
     problems: list[str] = []
     warnings: list[str] = []
     native: dict[int, Path] = {}
+    archives: dict[int, Path] = {}
     whole: list[str] = []
     texts: dict[int, _Text] = {}
     for n, path in enumerate(inputs):
@@ -64,9 +66,13 @@ def load(inputs: Sequence[Path], sources: Sources | None, store: EntryStore, *, 
             problems.append(problem)
         elif is_source(path):
             continue
-        elif clang.language(path) != "ir" and (is_native(path) or _starts(path, _MAGIC)):
+        elif is_bitcode(path):
+            texts[n] = _Text(path.read_bytes(), printed=False)
+        elif sources and holds_bitcode(path):
+            archives[n] = path
+        elif clang.language(path) != "ir" and (is_native(path) or is_elf_or_archive(path)):
             native[n] = path
-        elif clang.language(path) == "ir" or path.suffix in _IR or _starts(path, _BITCODE):
+        elif clang.language(path) == "ir" or path.suffix in _IR:
             texts[n] = _Text(path.read_bytes(), printed=False)
         elif is_script(path):
             native[n] = path
@@ -84,6 +90,16 @@ def load(inputs: Sequence[Path], sources: Sources | None, store: EntryStore, *, 
             whole.append(str(inputs[n]))
         else:
             texts[n] = _Text(answer.output, run.front.prints)
+    for n, path in archives.items() if sources else ():
+        assert sources
+        output = sources.outputs / f"{n}-{path.stem}.a"
+        try:
+            warnings += compile_members(path, sources.end, store, threads=threads, output=output)
+        except BuildError as error:
+            problems += error.problems
+            continue
+        native[n] = output
+        whole.append(str(path))
     reader = _Reader(inputs, texts, store)
     printed = reader.print_all(threads)
     problems += reader.problems
@@ -115,11 +131,6 @@ def index(texts: Sequence[tuple[str, str]], *, relative: bool) -> tuple[tuple[Mo
     return tuple(modules), directory
 
 
-def _starts(path: Path, magic: tuple[bytes, ...]) -> bool:
-    with path.open("rb") as file:
-        return file.read(8).startswith(magic)
-
-
 class _Reader:
     """Makes every text what LLVM prints, in forms that the index can read without ambiguity."""
 
@@ -129,7 +140,7 @@ class _Reader:
         self._accepted = {
             n: Accepted(text.data, llvm.Llvmlite().identity, store)
             for n, text in texts.items()
-            if not text.printed and not text.data.startswith(_BITCODE)
+            if not text.printed and not text.data.startswith(BITCODE)
         }
 
     def print_all(self, threads: int) -> dict[int, str]:
@@ -176,12 +187,25 @@ class _Reader:
             elif isinstance(done.error, WorkerDied):
                 self.problems.append(f"{path}: LLVM cannot read it ({done.error}); is the file damaged?")
             elif done.error:
-                self.problems.append(f"{path}: {done.error}")
+                self.problems.append(f"{path}: {done.error}{_writer(self._texts[n].data)}")
             elif isinstance(done.result, str):
                 ready[n] = done.result
             else:
                 self._accepted[n].save()
                 ready[n] = self._texts[n].data.decode("latin-1")
+
+
+#: What wrote a text, as its `llvm.ident` names it: clang with LLVM's version, rustc without.
+_IDENT: Final = re.compile(rb'^![0-9]+ = !\{!"([^"]*?clang version (\d+)[^"]*)"\}$', re.MULTILINE)
+
+
+def _writer(text: bytes) -> str:
+    """What wrote a text that cannot be read, if it was a newer LLVM than ours."""
+    found = _IDENT.search(text)
+    if text.startswith(BITCODE) or not found or int(found[2]) <= clang.NEWEST:
+        return ""
+    written_by = found[1].decode("utf-8", "replace")
+    return f"; written by {written_by}, too new to be read here: use clang {clang.NEWEST} or an older one"
 
 
 def _ambiguous(text: str) -> bool:

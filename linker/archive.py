@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from mmap import mmap
 from struct import pack
 from typing import BinaryIO
 
@@ -68,11 +69,20 @@ def read_archive(data: bytes, directory: str | os.PathLike[str] | None = None) -
     A thin archive holds paths only: its members are read relative to `directory`, the folder of the
     archive; without one it is refused. Raises BadObject, and OSError when a thin member cannot be read.
     """
+    if data[:8] == THIN_MAGIC and directory is None:
+        raise BadObject("thin archive: its members are in other files")
+    for name, span in find_members(data):
+        yield name, data[slice(*span)] if span else _read_file(os.path.join(directory or "", name))
+
+
+def find_members(data: bytes | mmap) -> Iterator[tuple[str, tuple[int, int] | None]]:
+    """Name of each member, and where in the archive it begins and ends; None where it is a file of its own.
+
+    Raises BadObject.
+    """
     thin = data[:8] == THIN_MAGIC
     if not thin and data[:8] != MAGIC:
         raise BadObject("not an archive")
-    if thin and directory is None:
-        raise BadObject("thin archive: its members are in other files")
     long_names = b""
     at = 8
     while at < len(data):
@@ -88,8 +98,7 @@ def read_archive(data: bytes, directory: str | os.PathLike[str] | None = None) -
         if field == b"//":
             long_names = data[at : at + size]
         elif not special:
-            name = _member_name(field, long_names)
-            yield name, data[at : at + size] if stored else _read_file(os.path.join(directory or "", name))
+            yield _member_name(field, long_names), (at, at + size) if stored else None
         if stored:
             at += size + size % 2
 

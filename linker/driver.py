@@ -53,6 +53,20 @@ _LINKER_FILES: dict[LinkerName, tuple[str, ...]] = {
 _AUTO_ORDER: tuple[LinkerName, ...] = ("mold", "lld", "bfd")
 # `mold -r` (1.10) makes hidden thread-local symbols visible.
 _AUTO_ORDER_RELOCATABLE: tuple[LinkerName, ...] = ("lld", "bfd")
+# lld links for all machines, with all relocations of the LLVM that it came with.
+_AUTO_ORDER_ELSEWHERE: tuple[LinkerName, ...] = ("lld", "mold", "bfd")
+# From which version mold has the relocations that LLVM writes for a machine: RISC-V's for differences as
+# ULEB128, which debug information has, since 2.0, mended later; LoongArch at all since 2.3.
+_MOLD_SINCE = {"riscv64": (2, 4), "loongarch64": (2, 4)}
+_MOLD_MACHINES = ("x86_64", "aarch64", "powerpc64le", *_MOLD_SINCE)
+# What GNU ld calls the machines, in its list of emulations.
+_EMULATIONS = {
+    "x86_64": "elf_x86_64",
+    "aarch64": "aarch64linux",
+    "riscv64": "elf64lriscv",
+    "loongarch64": "elf64loongarch",
+    "powerpc64le": "elf64lppc",
+}
 
 #: A word that names a library that may be a shared one.
 _LIBRARY = re.compile(r"\.so(?:$|[.,])|(?:^|,)-l|--library")
@@ -143,17 +157,25 @@ def find_driver(explicit: str | None, *, cplusplus: bool, environ: Mapping[str, 
     raise LinkError(f"no {kind} compiler to link with: install gcc or clang, or `pip install ziglang`")
 
 
-def find_linker(name_or_path: str, environ: Mapping[str, str], *, relocatable: bool = False) -> Linker | None:
+def find_linker(
+    name_or_path: str, environ: Mapping[str, str], *, relocatable: bool = False, machine: str = "x86_64"
+) -> Linker | None:
     """The linker called 'mold', 'lld', 'gold' or 'bfd', or at a path; 'auto' is the fastest one present.
 
-    `relocatable` says that 'auto' shall choose one for kind 'object'.
-    None only for 'auto' when there is none to choose. Raises LinkError when the one asked for is missing.
+    `relocatable` says that 'auto' shall choose one for kind 'object'; it chooses only what links for
+    `machine`, an architecture in LLVM's words. None only for 'auto' when there is none to choose. Raises
+    LinkError when the one asked for is missing.
     """
-    auto = _AUTO_ORDER_RELOCATABLE if relocatable else _AUTO_ORDER
+    elsewhere = machine != "x86_64"
+    auto = _AUTO_ORDER_ELSEWHERE if elsewhere else _AUTO_ORDER
+    if relocatable:
+        auto = _AUTO_ORDER_RELOCATABLE
+    choosing = elsewhere and name_or_path == "auto"
     for name in auto if name_or_path == "auto" else _LINKER_FILES:
         if name_or_path in ("auto", name):
             for file in _LINKER_FILES[name]:
-                if path := _which(file, environ):
+                path = _which(file, environ)
+                if path and not (choosing and not _links_for(name, path, machine, environ)):
                     return Linker(os.path.abspath(path), name)
     if name_or_path == "auto":
         return None
@@ -383,6 +405,22 @@ def _linker_name(path: str, environ: Mapping[str, str]) -> LinkerName:
     said = names if re.search("mold|lld|gold|bfd", names) else _run((path, "--version"), environ)[1].lower()
     found = re.search("mold|lld|gold", said)
     return found[0] if found else "bfd"  # type: ignore[return-value]
+
+
+def _links_for(name: LinkerName, path: str, machine: str, environ: Mapping[str, str]) -> bool:
+    """Whether a linker knows a machine, and the relocations that LLVM writes for it."""
+    if name == "mold":
+        since = _MOLD_SINCE.get(machine)
+        return machine in _MOLD_MACHINES and (since is None or _version(path, environ) >= since)
+    if name == "lld":  # LoongArch and RISC-V's ULEB128 came with 17 and 18
+        return machine not in _MOLD_SINCE or _version(path, environ) >= (18,)
+    return _EMULATIONS.get(machine, machine) in _run((path, "-V"), environ)[1].split()
+
+
+def _version(path: str, environ: Mapping[str, str]) -> tuple[int, ...]:
+    """The version that a linker says it has; empty if it says none."""
+    found = re.search(r"(?:mold|LLD) (\d+(?:\.\d+)*)", _run((path, "--version"), environ)[1])
+    return tuple(map(int, found[1].split("."))) if found else ()
 
 
 def _has_ziglang() -> bool:
