@@ -140,6 +140,25 @@ def compiles_whole(flags: Sequence[str]) -> bool:
     return any(_WHOLE_FILE.match(flag) for flag in flags)
 
 
+#: Flags about how LLVM's own link-time optimisation would go on; here every module takes part in it.
+_LTO: Final = re.compile(
+    r"-f(?:no-)?(?:lto(?:[=-].*)?|fat-lto-objects|split-lto-unit|unified-lto|whole-program-vtables"
+    r"|virtual-function-elimination)"
+)
+
+
+def without_lto(flags: Sequence[str]) -> tuple[str, ...]:
+    """The flags but for those that ask for link-time optimisation: with them clang's objects are bitcode.
+
+    Raises BuildError where a sanitizer cannot do without.
+    """
+    rest = tuple(flag for flag in flags if not _LTO.fullmatch(flag))
+    cfi = next((flag for flag in rest if re.match(r"-fsanitize=(?:.*,)?cfi", flag)), None)
+    if cfi and len(rest) < len(flags):
+        raise BuildError(f"{cfi}: needs LLVM's own link-time optimisation, which is not done here; leave it out")
+    return rest
+
+
 def _base(clang: Clang, source: Path) -> list[str]:
     command = list(clang.command)
     if clang.is_zig:

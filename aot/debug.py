@@ -100,6 +100,7 @@ _OWNED: Final = (
     "!DILocalVariable(",
     "!DILabel(",
     "!DIImportedEntity(",
+    "!DICommonBlock(",
 )
 #: Nodes that a variable may stand in, and those that such a type is part of.
 _SIZED: Final = ("!DISubrange(", "!DIGenericSubrange(", "!DIStringType(")

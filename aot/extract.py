@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import re
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -369,7 +369,8 @@ class _Writer:
         self.imports: dict[str, list[str]] = {}
         self.sizes: dict[str, str] = {}
         self.debug_nodes: dict[tuple[str, str], str] = {}  # by module and token
-        self.statics: dict[tuple[int, str], str] = {}  # nodes of static variables, by module and token
+        #: Nodes of functions' static variables, by module and token: of what is in one common block, several.
+        self.statics: dict[tuple[int, str], list[str]] = defaultdict(list)
         #: Scopes that types may be in as they are: the unit's own.
         self.own_scopes: set[str] = set()
 
@@ -450,7 +451,7 @@ class _Writer:
         for variable, node in debug.statics.get(entity.token, ()):
             self._list(source, debug, node)
             if variable in known:  # else nothing in the unit uses it, and it may be gone
-                self.statics[id(source.module), variable] = self._token(source, node)
+                self.statics[id(source.module), variable].append(self._token(source, node))
 
     def _list(self, source: Source, debug: DebugInfo, node: str) -> None:
         if unit := debug.units.get(node):
@@ -467,9 +468,9 @@ class _Writer:
         return known[token]
 
     def _described(self, source: Source, token: str, text: str) -> str:
-        """A variable's text with the node that describes it as a function's static one."""
-        node = self.statics.get((id(source.module), token))
-        return f"{text[:-1]}, !dbg {node}\n" if node else text
+        """A variable's text with the nodes that describe it as a function's static one."""
+        nodes = dict.fromkeys(self.statics.get((id(source.module), token), ()))
+        return f"{text[:-1]}{''.join(f', !dbg {node}' for node in nodes)}\n" if nodes else text
 
     def _drain(self) -> None:
         while self.hot or self.queue:

@@ -23,6 +23,7 @@ from nativecache.aot.clang import (
     is_preprocessed,
     is_standard_input,
     language,
+    without_lto,
 )
 from nativecache.aot.contents import holds_bitcode
 from nativecache.aot.depfiles import Depfile, ask_for_depfiles, check_depfiles
@@ -215,7 +216,7 @@ def _check_target(request: Request) -> None:
 def _front_end(request: Request, cache: FrontCache | None) -> FrontEnd:
     _check_target(request)
     found = find_clang(request.clang, request.environ)
-    flags = list(request.clang_flags)
+    flags = list(without_lto(request.clang_flags))
     if request.target:
         flags.insert(0, f"--target={request.target}")
     if request.emit == "shared":

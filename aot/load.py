@@ -99,7 +99,7 @@ def load(inputs: Sequence[Path], sources: Sources | None, store: EntryStore, *, 
             problems += error.problems
             continue
         native[n] = output
-        whole.append(str(path))
+        whole.append(f"{path} (its bitcode)")
     reader = _Reader(inputs, texts, store)
     printed = reader.print_all(threads)
     problems += reader.problems
