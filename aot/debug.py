@@ -914,6 +914,9 @@ class Normaliser:
         if self._places is None and self._has_types():
             self.info.types = Types(lambda: self._write_types(flags))
         for owner, token in functions.items():
+            scope = _SCOPE.search(self._raw[owner])
+            if scope and (host := functions.get(self._owner.get(scope[1], ""))):
+                self.info.hosts[token] = host
             if "DIFlagAllCallsDescribed" in self._raw[owner]:
                 self.info.callees[token] = self._callee(owner)
         while self._unspelled:

@@ -117,6 +117,8 @@ class DebugInfo:
     checksums: dict[bytes, bytes] = field(default_factory=dict)
     #: By function: its static variables, if they are still there, and their nodes.
     statics: dict[str, list[tuple[str | None, str]]] = field(default_factory=dict)
+    #: By function that is declared inside of another one, as Fortran's are: that one.
+    hosts: dict[str, str] = field(default_factory=dict)
     #: By function: the node that tells its callers who is called.
     callees: dict[str, str] = field(default_factory=dict)
     #: By key of a function: its token, and that of the scope it is in.

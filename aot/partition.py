@@ -205,6 +205,10 @@ def _join(program: Program, i: int, module: Module, members: list[str], *, final
         for token in members:
             if not macros.isdisjoint(asm_words(inline_asm(entities[token]))):
                 joined.union(_ASM, token)
+    # A debugger finds a function inside of another one only where it finds that one's code.
+    for token, host in module.debug.hosts.items() if module.debug else ():
+        if token in present and host in present:
+            joined.union(host, token)
     for token in present & program.pinned[i]:
         if program.names[i][token] in module.asm_words:
             joined.union(_ASM, token)
