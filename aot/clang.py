@@ -155,7 +155,7 @@ def without_lto(flags: Sequence[str]) -> tuple[str, ...]:
     rest = tuple(flag for flag in flags if not _LTO.fullmatch(flag))
     cfi = next((flag for flag in rest if re.match(r"-fsanitize=(?:.*,)?cfi", flag)), None)
     if cfi and len(rest) < len(flags):
-        raise BuildError(f"{cfi}: needs LLVM's own link-time optimisation, which is not done here; leave it out")
+        raise BuildError(f"{cfi}: needs LLVM's own link-time optimisation, not done here; leave it out")
     return rest
 
 

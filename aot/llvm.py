@@ -42,6 +42,16 @@ def platform(triple: str) -> tuple[str, ...]:
     return (parts.Arch if parts.Arch != "unknown" else triple, system, parts.Env, parts.ObjectFormat)
 
 
+def is_known(triple: str) -> bool:
+    """Whether this LLVM has a target for a triple."""
+    initialize()
+    try:
+        llvm.Target.from_triple(triple)
+    except RuntimeError:
+        return False
+    return True
+
+
 def read_module(data: bytes, clear_names: bool = False) -> str:
     """Parses bitcode or text, verifies it and prints it, one character per byte.
 

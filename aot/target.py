@@ -21,7 +21,8 @@ def choose_target(request: Request, modules: tuple[Module, ...]) -> Options:
     made for.
     """
     host_triple, host_cpu, host_features = llvm.host()
-    triple = normalise(request.target or next((m.triple for m in modules if m.triple), host_triple))
+    triple = request.target or next((m.triple for m in modules if m.triple), host_triple)
+    triple = normalise(triple) if llvm.is_known(normalise(triple)) else triple
     _check(request, modules, triple)
     cpu, features = request.cpu or "", request.features
     if cpu == "native":
@@ -50,7 +51,8 @@ def choose_target(request: Request, modules: tuple[Module, ...]) -> Options:
 
 
 def _check(request: Request, modules: tuple[Module, ...], triple: str) -> None:
-    if why := refusal(triple, request.emit):
+    why = refusal(triple, request.emit)
+    if why and llvm.is_known(triple):
         first = next((m.label for m in modules if m.triple), None)
         raise BuildError(f"{first}: {why}" if first and not request.target else why)
     if problems := [
