@@ -10,6 +10,9 @@ need clang-22 clang-22
 # The run-time library of what clang instruments.
 need /usr/lib/llvm-22/lib/clang/22/lib/linux/libclang_rt.ubsan_standalone-x86_64.a libclang-rt-22-dev
 need ld.lld-22 lld-22
+# Older front ends.
+need clang-15 clang-15
+need clang-16 clang-16
 need mold mold
 need csmith csmith
 need strace strace

@@ -1,4 +1,4 @@
-"""What Fortran alone has in debug information, shown by gdb as in the program that clang makes of the same IR.
+"""What Fortran alone has in debug information, shown by gdb as in clang's program of the same IR.
 
 `common.ll` is what flang makes of `common.f90`, so that no flang is needed; its program is in C.
 """
