@@ -407,6 +407,7 @@ def _roots(
         except (BadObject, OSError) as error:
             raise BuildError(f"{path}: cannot be linked: {error}") from None
         outside |= symbols.undefined | symbols.defined
+        program.has_common |= symbols.common
     return find_roots(
         program,
         units,

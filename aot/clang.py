@@ -209,11 +209,13 @@ def compile_whole(
     return _make([*command, "-c"], source, scratch, running)
 
 
-def compile_bitcode(command: Sequence[str], bitcode: Path, label: Path, scratch: Path) -> tuple[bytes, str]:
+def compile_bitcode(
+    command: Sequence[str], bitcode: Path, label: Path, scratch: Path, running: Running
+) -> tuple[bytes, str]:
     """A native object of bitcode, which messages call `label`, and clang's warnings. Raises BuildError."""
     # Another vendor or version in the triple than clang would write is no matter.
     quiet = ("-Wno-override-module", "-Wno-unused-command-line-argument")
-    messages = _run([*command, *quiet, "-c", "-o", str(scratch), "-x", "ir", str(bitcode)], label, None)
+    messages = _run([*command, *quiet, "-c", "-o", str(scratch), "-x", "ir", str(bitcode)], label, running)
     data = scratch.read_bytes()
     scratch.unlink()
     return data, messages

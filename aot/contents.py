@@ -41,5 +41,7 @@ def holds_bitcode(path: Path) -> bool:
 
 
 def _head(path: Path) -> bytes:
+    if not path.is_file():
+        return b""  # a FIFO or a device: to look into it would wait for it, or use it up
     with path.open("rb") as file:
         return file.read(8)

@@ -234,6 +234,10 @@ class Normaliser:
         for n, body in raw.items():
             if body.startswith(_OWNED) and (found := _SCOPE.search(body)):
                 self._own((n,), found[1])  # unless it is imported into a file or namespace
+                if body.startswith("!DICommonBlock(") and (variable := _DECLARATION.search(body)):
+                    self._own(
+                        (variable[1],), found[1]
+                    )  # the block as a whole, which is in the function as well
         for n in self._functions:
             if (found := _RETAINED.search(raw[n])) and raw.get(found[1], "!{}") != "!{}":
                 self._own((found[1],), n)

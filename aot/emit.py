@@ -175,7 +175,8 @@ def _find_linker(
 ) -> Linker | None:
     """The linker for the image's machine. Raises LinkError where there is none that knows it."""
     machine = architecture(image.triple)
-    found = find_linker(name, environ, relocatable=emit in ("object", "archive"), machine=machine)
+    relocatable, common = emit in ("object", "archive"), image.program.has_common
+    found = find_linker(name, environ, relocatable=relocatable, machine=machine, common=common)
     # clang would run the host's; a gcc or zig for that machine has one of its own.
     if found is None and machine != architecture(os.uname().machine) and driver.family == "clang":
         raise LinkError(f"no linker here links for {machine}: install lld, or name one with --linker")

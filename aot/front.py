@@ -119,12 +119,12 @@ class Sources:
     def __init__(self, inputs: Sequence[Path], end: FrontEnd, *, threads: int, outputs: Path) -> None:
         self.end, self.outputs = end, outputs
         self._executor = ThreadPoolExecutor(threads)
-        self._running = Running()
+        self.running = Running()
         self._runs: dict[int, tuple[Run, Answer | Future[Answer]]] = {}
         try:
             for n, path in enumerate(inputs):
                 if is_source(path) and not unreadable(path):
-                    run = Run(path, end, outputs / f"{n}-{path.stem}.o", self._running)
+                    run = Run(path, end, outputs / f"{n}-{path.stem}.o", self.running)
                     self._runs[n] = run, run.known() or self._executor.submit(run)
         except BaseException:
             self.close()
@@ -151,7 +151,7 @@ class Sources:
 
     def close(self) -> None:
         """Ends compilers whose answers nobody has waited for, lets none begin any more."""
-        self._running.end()
+        self.running.end()
         self._executor.shutdown(cancel_futures=True)
 
 

@@ -94,7 +94,7 @@ def load(inputs: Sequence[Path], sources: Sources | None, store: EntryStore, *, 
         assert sources
         output = sources.outputs / f"{n}-{path.stem}.a"
         try:
-            warnings += compile_members(path, sources.end, store, threads=threads, output=output)
+            warnings += compile_members(path, sources, store, threads=threads, output=output)
         except BuildError as error:
             problems += error.problems
             continue

@@ -18,7 +18,7 @@ from typing import Final
 from nativecache.aot import clang, llvm
 from nativecache.aot.contents import BITCODE
 from nativecache.aot.errors import BuildError
-from nativecache.aot.front import FrontEnd
+from nativecache.aot.front import FrontEnd, Sources
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.aot.triples import named_target, normalise, refusal
 from nativecache.cache.entry import Entry
@@ -36,12 +36,15 @@ _CODE: Final = re.compile(
 )
 
 
-def compile_members(path: Path, end: FrontEnd, store: EntryStore, *, threads: int, output: Path) -> list[str]:
+def compile_members(
+    path: Path, sources: Sources, store: EntryStore, *, threads: int, output: Path
+) -> list[str]:
     """Writes the archive `path` to `output` with objects for its bitcode. Returns clang's warnings.
 
     Raises BuildError with every member that cannot be
     compiled, each on a line of its own.
     """
+    end = sources.end
     try:
         members = list(read_archive(path.read_bytes(), path.parent))
     except (BadObject, OSError) as error:
@@ -63,7 +66,8 @@ def compile_members(path: Path, end: FrontEnd, store: EntryStore, *, threads: in
         bitcode.write_bytes(members[n][1])
         try:
             command = [*end.clang.command, f"-O{end.level}", f"--target={triples[n]}", *flags]
-            return clang.compile_bitcode(command, bitcode, label, output.with_suffix(f".{n}.o"))
+            made = output.with_suffix(f".{n}.o")
+            return clang.compile_bitcode(command, bitcode, label, made, sources.running)
         finally:
             bitcode.unlink()
 
@@ -77,6 +81,9 @@ def compile_members(path: Path, end: FrontEnd, store: EntryStore, *, threads: in
             except BuildError as error:
                 problems += error.problems
                 continue
+            except BaseException:
+                sources.close()
+                raise
             if said:
                 warnings.append(said.rstrip())
             else:  # what is said is said every time

@@ -174,6 +174,8 @@ class Program:
     interposable: bool = False
     #: Whether each module becomes an object of its own, whose locals no other can name.
     separate: bool = False
+    #: Whether common symbols are linked, ours or those of native inputs.
+    has_common: bool = False
     #: The folder that was compiled in, as debug information has it.
     directory: str = ""
 
@@ -325,6 +327,7 @@ def resolve_symbols(modules: Sequence[Module]) -> Program:
         pinned=tuple(pinned),
         definitions=definitions,
         asm_words=frozenset(words),
+        has_common=any(e.linkage == "common" for module in modules for e in module.entities.values()),
     )
 
 

@@ -55,6 +55,8 @@ _AUTO_ORDER: tuple[LinkerName, ...] = ("mold", "lld", "bfd")
 _AUTO_ORDER_RELOCATABLE: tuple[LinkerName, ...] = ("lld", "bfd")
 # lld links for all machines, with all relocations of the LLVM that it came with.
 _AUTO_ORDER_ELSEWHERE: tuple[LinkerName, ...] = ("lld", "mold", "bfd")
+# Of common symbols of one name mold (1.10) takes the first, not the largest.
+_AUTO_ORDER_COMMON: tuple[LinkerName, ...] = ("lld", "bfd", "mold")
 # From which version mold has the relocations that LLVM writes for a machine: RISC-V's for differences as
 # ULEB128, which debug information has, since 2.0, mended later; LoongArch at all since 2.3.
 _MOLD_SINCE = {"riscv64": (2, 4), "loongarch64": (2, 4)}
@@ -158,16 +160,23 @@ def find_driver(explicit: str | None, *, cplusplus: bool, environ: Mapping[str, 
 
 
 def find_linker(
-    name_or_path: str, environ: Mapping[str, str], *, relocatable: bool = False, machine: str = "x86_64"
+    name_or_path: str,
+    environ: Mapping[str, str],
+    *,
+    relocatable: bool = False,
+    machine: str = "x86_64",
+    common: bool = False,
 ) -> Linker | None:
     """The linker called 'mold', 'lld', 'gold' or 'bfd', or at a path; 'auto' is the fastest one present.
 
     `relocatable` says that 'auto' shall choose one for kind 'object'; it chooses only what links for
-    `machine`, an architecture in LLVM's words. None only for 'auto' when there is none to choose. Raises
-    LinkError when the one asked for is missing.
+    `machine`, an architecture in LLVM's words, and what is right by `common` symbols. None only for 'auto'
+    when there is none to choose. Raises LinkError when the one asked for is missing.
     """
     elsewhere = machine != "x86_64"
     auto = _AUTO_ORDER_ELSEWHERE if elsewhere else _AUTO_ORDER
+    if common:
+        auto = _AUTO_ORDER_COMMON
     if relocatable:
         auto = _AUTO_ORDER_RELOCATABLE
     choosing = elsewhere and name_or_path == "auto"

@@ -119,14 +119,21 @@ def linkage(obj: bytes) -> tuple[list[str], list[str]]:
 
     Local symbols are left out; weak ones count like any other. Raises BadObject.
     """
+    return all_linkage(obj)[:2]
+
+
+def all_linkage(obj: bytes) -> tuple[list[str], list[str], bool]:
+    """As `linkage`, and whether some of what is defined is common: the linker takes the largest of a name."""
     file = read_headers(obj, ET_REL, _ET_DYN)
     table = _SHT_SYMTAB if file.type == ET_REL else _SHT_DYNSYM
     defined: list[str] = []
     undefined: list[str] = []
+    common = False
     for name, info, _, section in _entries(obj, file, table):
         if info >> 4 != _STB_LOCAL:
             (undefined if section == _SHN_UNDEF else defined).append(name)
-    return defined, undefined
+            common |= section == _SHN_COMMON
+    return defined, undefined, common
 
 
 def rename_symbols(obj: bytes, names: Mapping[str, str]) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from .archive import MAGIC, THIN_MAGIC, read_archive
-from .elf import linkage
+from .elf import all_linkage
 from .errors import BadObject
 
 
@@ -22,6 +22,7 @@ class NativeSymbols:
 
     defined: frozenset[str]
     undefined: frozenset[str]
+    common: bool = False  # whether some symbol is common
 
 
 #: Beginnings of what a linker reads as objects.
@@ -89,6 +90,7 @@ def scan_native(
         data = file.read()
     defined: set[str] = set()
     undefined: set[str] = set()
+    common = False
     where = os.fspath(path)
     if not data.startswith((*_OBJECTS, b"BC\xc0\xde")) and is_script(path):
         for name in _script_files(path, data, folders):
@@ -102,15 +104,16 @@ def scan_native(
             for name, content in read_archive(data, os.path.dirname(path)):
                 where = f"{os.fspath(path)}({name})"
                 if content[:4] in (b"\x7fELF", b"BC\xc0\xde"):
-                    _add(content, defined, undefined)
+                    common |= _add(content, defined, undefined)
         else:
-            _add(data, defined, undefined)
+            common = _add(data, defined, undefined)
     except BadObject as error:
         raise BadObject(f"{where}: {error}") from None
-    return NativeSymbols(frozenset(defined), frozenset(undefined))
+    return NativeSymbols(frozenset(defined), frozenset(undefined), common)
 
 
-def _add(obj: bytes, defined: set[str], undefined: set[str]) -> None:
-    own, needed = linkage(obj)
+def _add(obj: bytes, defined: set[str], undefined: set[str]) -> bool:
+    own, needed, common = all_linkage(obj)
     defined.update(own)
     undefined.update(needed)
+    return common

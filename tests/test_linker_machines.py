@@ -59,6 +59,15 @@ def test_old_molds_and_the_hosts_ld_are_passed_over(tmp_path: Path) -> None:
     assert found and found.name == "bfd"
 
 
+def test_common_symbols_are_nothing_for_mold(tmp_path: Path) -> None:
+    """It takes the first of a name, where the largest is wanted."""
+    environ = tools(tmp_path, mold=MOLD_1, bfd=BFD)
+    found = find_linker("auto", environ, common=True)
+    assert found and found.name == "bfd"
+    found = find_linker("auto", environ)
+    assert found and found.name == "mold"
+
+
 def test_a_linker_asked_for_is_taken(tmp_path: Path) -> None:
     environ = tools(tmp_path, mold=MOLD_1)
     found = find_linker("mold", environ, machine="riscv64")

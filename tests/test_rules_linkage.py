@@ -1,7 +1,10 @@
 """Weak, linkonce, common, external_weak and comdat symbols resolve as a linker resolves them."""
 
+import re
+import subprocess
 from pathlib import Path
 
+import pytest
 from harness import build, needs_clang
 from rules import clang_archive, clang_object, compare, write
 
@@ -76,6 +79,18 @@ int main(void) {
 }
 """
     compare(tmp_path, {"main.c": main, "small.c": small}, "7998000 1\n", cflags=["-fcommon"])
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_the_largest_common_symbol_may_come_last(tmp_path: Path, native: bool) -> None:
+    files = {
+        "main.c": "int shared[1];\nint last(void);\nint main(void) { shared[0] = 1; return last(); }\n",
+        "last.c": "int shared[10000];\nint last(void) { return shared[9999] + shared[0] - 1; }\n",
+    }
+    natives = [clang_object(tmp_path, "last.c", files.pop("last.c"), "-fcommon")] if native else []
+    built = compare(tmp_path, files, "", natives=natives, cflags=["-fcommon"])
+    table = subprocess.run(["readelf", "-sW", built["-O2"].image], capture_output=True, text=True, check=True)
+    assert re.search(r" 40000 OBJECT .* shared$", table.stdout, re.MULTILINE)
 
 
 def test_common_symbol_of_a_file_that_nothing_else_reaches(tmp_path: Path) -> None:
