@@ -49,7 +49,9 @@ _ASM_LABEL: Final = re.compile(r"(?<![\w$])\.L(?=\w)|\bGCC_except_table(?=\d)")
 #: Names a source file of the line table.
 _LINE_FILE: Final = re.compile(rb"^\t\.file\t\d+ ", re.MULTILINE)
 #: The pointer to a personality routine that each file with exception tables holds, as a comdat.
-_PERSONALITY_REFERENCE: Final = re.compile(r"\t\.hidden\tDW\.ref\.(\S+)\n(?:.*\n)*?\t\.quad\t.*\n")
+_PERSONALITY_REFERENCE: Final = re.compile(
+    r"\t\.hidden\tDW\.ref\.(\S+)\n(?:.*\n)*?\t\.(?:quad|xword|dword|long|word)\t.*\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
