@@ -147,7 +147,7 @@ class Sources:
     def ask_for_depfiles(self, request: Request, scratch: Path) -> tuple[Depfile, ...]:
         """The depfiles that are asked for, on which compilers are at work, too."""
         end = self.end
-        return ask_for_depfiles(request, end.clang, end.flags, scratch, self._executor.submit, self._running)
+        return ask_for_depfiles(request, end.clang, end.flags, scratch, self._executor.submit, self.running)
 
     def close(self) -> None:
         """Ends compilers whose answers nobody has waited for, lets none begin any more."""
