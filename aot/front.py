@@ -30,7 +30,7 @@ from nativecache.aot.depfiles import Depfile, ask_for_depfiles, check_depfiles
 from nativecache.aot.errors import BuildError, temporary_files
 from nativecache.aot.front_cache import Answer, FrontCache, Question
 from nativecache.aot.request import Request, check
-from nativecache.aot.triples import named_target, narrowing, normalise, refusal
+from nativecache.aot.triples import is_known, named_target, narrowing, normalise, refusal
 from nativecache.linker.interrupt import hold_signals, temporary_folder
 
 _ASSEMBLY: Final = frozenset(("assembler", "assembler-with-cpp"))
@@ -206,7 +206,7 @@ def _check_target(request: Request) -> None:
     """Refuses, before clang is started, a target that what is asked for cannot be made for."""
     flag = narrowing(request.clang_flags)
     triple = request.target or named_target(request.clang_flags)
-    why = refusal(normalise(triple), request.emit) if triple else None
+    why = refusal(normalise(triple), request.emit) if triple and is_known(triple) else None
     if not why and flag and request.emit not in ("asm", "bitcode"):
         why = f"{flag} asks for a target of 32 bits, and there are objects for 64 bits only: leave it out"
     if why:

@@ -47,6 +47,19 @@ def architecture(triple: str) -> str:
     return _ARCHITECTURES.get(arch, arch)
 
 
+#: How LLVM's names of the other architectures begin; of what else there is, compilers say what they think.
+_OTHERS: Final = (
+    *("i386", "i486", "i586", "i686", "arm", "thumb", "aarch64", "mips", "ppc", "powerpc", "riscv", "s390"),
+    *("sparc", "wasm", "bpf", "nvptx", "amdgcn", "r600", "spir", "hexagon", "loongarch", "m68k", "avr"),
+    *("msp430", "ve", "xcore", "xtensa", "csky", "lanai", "systemz", "x86_64", "arc", "dxil"),
+)
+
+
+def is_known(triple: str) -> bool:
+    """Whether a triple begins as those of some target of LLVM's."""
+    return triple.startswith(_OTHERS) or makes_objects(triple)
+
+
 def makes_objects(triple: str) -> bool:
     """Whether the target's objects are 64-bit little-endian ELF files."""
     arch, *rest = triple.split("-")
