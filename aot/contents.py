@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import mmap
 from pathlib import Path
 from typing import Final
 
 from nativecache.linker.archive import MAGIC, THIN_MAGIC, find_members
 from nativecache.linker.errors import BadObject
+from nativecache.linker.files import PlainFile
 
 #: LLVM bitcode, and the wrapper that Apple's compilers put around it (llvm/Bitcode/BitcodeReader.h).
 BITCODE: Final = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")
@@ -28,20 +28,20 @@ def is_elf_or_archive(path: Path) -> bool:
 def holds_bitcode(path: Path) -> bool:
     """Whether a file is an archive with a member that is bitcode; False also for one that cannot be read."""
     try:
-        if not path.is_file() or not _head(path).startswith(_ARCHIVE):
+        if not _head(path).startswith(_ARCHIVE):
             return False
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            for name, span in find_members(data):
-                head = data[span[0] : span[0] + 4] if span else _head(path.parent / name)
+        with PlainFile(path) as file:
+            for name, span in find_members(file.read, file.size):
+                head = file.read(span[0], 4) if span else _head(path.parent / name)
                 if head.startswith(BITCODE):
                     return True
-    except (BadObject, OSError, ValueError):
+    except (BadObject, OSError):
         pass  # the linker says what is wrong with it
     return False
 
 
 def _head(path: Path) -> bytes:
     if not path.is_file():
-        return b""  # a FIFO or a device: to look into it would wait for it, or use it up
-    with path.open("rb") as file:
-        return file.read(8)
+        return b""  # a FIFO or a device: to look into it would use it up
+    with PlainFile(path) as file:
+        return file.read(0, 8)

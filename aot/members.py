@@ -26,6 +26,7 @@ from nativecache.cache.facts import measure
 from nativecache.cache.lookup import EntryStore
 from nativecache.linker.archive import read_archive, write_archive
 from nativecache.linker.errors import BadObject
+from nativecache.linker.files import read_plain
 
 #: Raised whenever what a member becomes depends on more than before.
 SCHEMA: Final = 1
@@ -46,7 +47,7 @@ def compile_members(
     """
     end = sources.end
     try:
-        members = list(read_archive(path.read_bytes(), path.parent))
+        members = list(read_archive(read_plain(path), path.parent))
     except (BadObject, OSError) as error:
         raise BuildError(f"{path}: cannot be read: {error}") from None
     flags = tuple(flag for flag in end.flags if _CODE.match(flag))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from mmap import mmap
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from struct import pack
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from .elf import linkage
 from .errors import BadObject
+from .files import PlainFile, read_plain
 
 MAGIC = b"!<arch>\n"
 THIN_MAGIC = b"!<thin>\n"
@@ -69,38 +69,77 @@ def read_archive(data: bytes, directory: str | os.PathLike[str] | None = None) -
     A thin archive holds paths only: its members are read relative to `directory`, the folder of the
     archive; without one it is refused. Raises BadObject, and OSError when a thin member cannot be read.
     """
-    if data[:8] == THIN_MAGIC and directory is None:
+    return _members(lambda at, size: data[at : at + size], len(data), directory, read_plain)
+
+
+def read_members(file: PlainFile, directory: str | os.PathLike[str] | None) -> Iterator[tuple[str, bytes]]:
+    """The same of a file, one member at a time. A file that a thin archive names again is left out."""
+    seen: set[tuple[int, int]] = set()
+
+    def read_once(path: str) -> bytes | None:
+        with PlainFile(path) as member:
+            if member.identity in seen:
+                return None
+            seen.add(member.identity)
+            return member.read(0, member.size)
+
+    return _members(file.read, file.size, directory, read_once)
+
+
+def _members(
+    read: Callable[[int, int], bytes],
+    length: int,
+    directory: str | os.PathLike[str] | None,
+    read_file: Callable[[str], bytes | None],
+) -> Iterator[tuple[str, bytes]]:
+    if directory is None and read(0, 8) == THIN_MAGIC:
         raise BadObject("thin archive: its members are in other files")
-    for name, span in find_members(data):
-        yield name, data[slice(*span)] if span else _read_file(os.path.join(directory or "", name))
+    for name, span in find_members(read, length):
+        if span:
+            content: bytes | None = read(span[0], span[1] - span[0])
+        else:
+            content = read_file(os.path.join(directory or "", name))
+        if content is not None:
+            yield name, content
 
 
-def find_members(data: bytes | mmap) -> Iterator[tuple[str, tuple[int, int] | None]]:
+def find_members(
+    read: Callable[[int, int], bytes], length: int
+) -> Iterator[tuple[str, tuple[int, int] | None]]:
     """Name of each member, and where in the archive it begins and ends; None where it is a file of its own.
 
-    Raises BadObject.
+    `read(at, size)` gives bytes of the archive, which is `length` long. Raises BadObject.
     """
-    thin = data[:8] == THIN_MAGIC
-    if not thin and data[:8] != MAGIC:
+    magic = read(0, 8)
+    thin = magic == THIN_MAGIC
+    if not thin and magic != MAGIC:
         raise BadObject("not an archive")
     long_names = b""
     at = 8
-    while at < len(data):
-        header = data[at : at + 60]
+    while at < length:
+        header = read(at, 60)
         if len(header) < 60 or header[58:] != b"`\n" or not header[48:58].strip().isdigit():
             raise BadObject(f"damaged archive member header at byte {at}")
         field, size = header[:16].rstrip(), int(header[48:58])
         at += 60
         special = field in (b"/", b"//", b"/SYM64/")
         stored = special or not thin
-        if stored and at + size > len(data):
+        if stored and at + size > length:
             raise BadObject(f"archive member {field.decode(errors='replace')} is truncated")
         if field == b"//":
-            long_names = data[at : at + size]
+            if size > _NAMES_LIMIT:
+                raise BadObject(f"an archive name table of {size} bytes")
+            long_names = read(at, size)
         elif not special:
             yield _member_name(field, long_names), (at, at + size) if stored else None
         if stored:
             at += size + size % 2
+
+
+#: Bytes of a name table: a quarter of a million names of 256 characters.
+_NAMES_LIMIT: Final = 64 << 20
+#: The longest path that Linux takes is 4,096 bytes.
+_NAME_LIMIT: Final = 1 << 16
 
 
 def _stored_name(name: str, long_names: bytearray) -> bytes:
@@ -116,7 +155,9 @@ def _stored_name(name: str, long_names: bytearray) -> bytes:
 def _member_name(field: bytes, long_names: bytes) -> str:
     if field[:1] == b"/":
         start = field[1:]
-        end = long_names.find(b"/\n", int(start)) if start.isdigit() else -1
+        end = -1
+        if start.isdigit():
+            end = long_names.find(b"/\n", int(start), int(start) + _NAME_LIMIT)
         if end < 0:
             raise BadObject(f"archive member name {field.decode(errors='replace')} is not in the name table")
         return os.fsdecode(long_names[int(start) : end])
@@ -149,8 +190,3 @@ def _symbol_index(members: list[tuple[str, bytes]], offsets: list[int], front: i
 
 def _even(content: bytearray) -> bytes:
     return bytes(content) + b"\n" * (len(content) % 2)
-
-
-def _read_file(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()

@@ -16,7 +16,7 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from mmap import mmap
 from struct import Struct
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from .errors import BadObject
 
@@ -30,7 +30,7 @@ _EXTENT = Struct("<QQ")  # sh_offset, sh_size: at 24 in a section header
 
 ET_REL, _ET_EXEC, _ET_DYN = 1, 2, 3
 _EM_MIPS = 8
-_SHT_NULL, _SHT_SYMTAB, _SHT_RELA, _SHT_REL, _SHT_DYNSYM = 0, 2, 4, 9, 11
+_SHT_NULL, _SHT_SYMTAB, _SHT_RELA, _SHT_NOBITS, _SHT_REL, _SHT_DYNSYM = 0, 2, 4, 8, 9, 11
 _SHT_GROUP, _SHT_SYMTAB_SHNDX, _SHT_CREL, _SHT_LLVM_ADDRSIG = 17, 18, 0x40000014, 0x6FFF4C03
 _SHN_UNDEF, _SHN_COMMON, _SHN_XINDEX = 0, 0xFFF2, 0xFFFF
 _GRP_COMDAT = 1
@@ -134,6 +134,22 @@ def all_linkage(obj: bytes) -> tuple[list[str], list[str], bool]:
             (undefined if section == _SHN_UNDEF else defined).append(name)
             common |= section == _SHN_COMMON
     return defined, undefined, common
+
+
+def check_object(obj: bytes) -> tuple[list[str], list[str]]:
+    """What `linkage` tells of a relocatable object, all of whose sections are looked at.
+
+    Raises BadObject where one reaches past the end of the file, or where names are missing.
+    """
+    file = read_headers(obj, ET_REL)
+    end = len(obj)
+    for section in file.sections:
+        if section.offset + section.size > end and section.type not in (_SHT_NULL, _SHT_NOBITS):
+            raise BadObject("a section reaches past the end of the file")
+    names = string_table(obj, file, file.names_index)
+    if any(section.name >= len(names) for section in file.sections):
+        raise BadObject("a section's name outside of its string table")
+    return linkage(obj)
 
 
 def rename_symbols(obj: bytes, names: Mapping[str, str]) -> bytes:
@@ -242,13 +258,14 @@ def cut_names(obj: bytes | mmap, names: Mapping[str, str]) -> list[int]:
     ):
         return []  # more than names of symbols is in it
     strings = string_table(obj, file, table.link)
+    find_end = _Names(strings).end
     lengths = {_encode(old)[:-1]: len(_encode(new)) - 1 for old, new in names.items()}
     cuts: dict[int, set[int]] = defaultdict(set)  # by the end of the strings
     kept: dict[int, int] = {}  # by the same, the first byte of a name that stays
     for start, info, other, section, _, _ in _SYMBOL.iter_unpack(contents(obj, table)):
         # GNU ld leaves hidden data global in images, where it is as good as local.
         hidden = file.type != ET_REL and other & 3 in (_STV_HIDDEN, _STV_INTERNAL)
-        end = strings.find(b"\0", start)
+        end = find_end(start)
         length = None
         if (hidden or info >> 4 == _STB_LOCAL) and section != _SHN_UNDEF:
             length = lengths.get(strings[start:end])
@@ -284,7 +301,7 @@ def _renumber(out: bytearray, file: Headers, number: int, order: list[int], inde
 def _hidden_symbols(obj: bytes, file: Headers, table_index: int, names: Container[str]) -> list[int]:
     """Numbers of the symbols that `localize` takes, in table order."""
     table = file.sections[table_index]
-    strings = string_table(obj, file, table.link)
+    symbol_names = _Names(string_table(obj, file, table.link))
     signatures, members = _comdats(obj, file, table_index)
     extended = next((s for s in file.sections if s.type == _SHT_SYMTAB_SHNDX and s.link == table_index), None)
     real_sections = _words(contents(obj, extended)) if extended else None
@@ -299,7 +316,7 @@ def _hidden_symbols(obj: bytes, file: Headers, table_index: int, names: Containe
             section = real_sections[number]
         if section in members or number in signatures or info >> 4 not in (_STB_GLOBAL, _STB_WEAK):
             continue
-        if string_at(strings, start) in names:
+        if symbol_names[start] in names:
             chosen.append(number)
     return chosen
 
@@ -351,9 +368,9 @@ def _entries(obj: bytes, file: Headers, kind: int) -> Iterator[tuple[str, int, i
     table = _only(file, kind)
     if table is None:
         return
-    strings = string_table(obj, file, table.link)
+    names = _Names(string_table(obj, file, table.link))
     for start, info, other, section, _, _ in _SYMBOL.iter_unpack(memoryview(contents(obj, table))[24:]):
-        yield string_at(strings, start), info, other, section
+        yield names[start], info, other, section
 
 
 def read_headers(obj: bytes | mmap, *types: int) -> Headers:
@@ -426,6 +443,39 @@ def string_table(obj: bytes | mmap, file: Headers, number: int) -> bytes:
     if strings[-1:] != b"\0":
         raise BadObject("a string table does not end with NUL")
     return strings
+
+
+class _Names(dict[int, str]):
+    """The names in a string table, by where they start, each read once.
+
+    Linkers and compilers merge tails, so that names may overlap; still all of them together are hardly longer
+    than the table. A table made to be read in vain has thousands of names that are nearly all of it.
+    """
+
+    def __init__(self, strings: bytes) -> None:
+        super().__init__()
+        self._strings = strings
+        self._left = _OVERLAP * len(strings) + _SHORT
+
+    def __missing__(self, start: int) -> str:
+        name = self[start] = self._strings[start : self.end(start)].decode("utf-8", "surrogateescape")
+        return name
+
+    def end(self, start: int) -> int:
+        """Where the NUL behind a name is. Raises BadObject."""
+        end = self._strings.find(b"\0", start)
+        if end < 0:
+            raise BadObject("a name outside of its string table")
+        self._left -= end - start
+        if self._left < 0:
+            raise BadObject("names that are far longer together than the table they are in")
+        return end
+
+
+#: The most that is read of a string table, as a multiple of its length, for each name starts at a byte of its
+#: own and merged tails are short; and what a small table may have in any case.
+_OVERLAP: Final = 16
+_SHORT: Final = 1 << 20
 
 
 def string_at(strings: bytes, start: int) -> str:

@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from .archive import MAGIC, THIN_MAGIC, read_archive
+from .archive import MAGIC, THIN_MAGIC, read_members
 from .elf import all_linkage
 from .errors import BadObject
+from .files import PlainFile
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,14 @@ _COMMENT = re.compile(rb"/\*.*?\*/", re.DOTALL)
 _FILES = re.compile(r"\b(?:INPUT|GROUP|STARTUP)\s*\(((?:[^()]|\([^()]*\))*)\)")
 
 
+#: No script that is larger is known; the libraries of a system have some hundred bytes.
+_SCRIPT_LIMIT = 16 << 20
+
+
 def is_script(path: str | os.PathLike[str]) -> bool:
     """Whether a file is a text that a linker takes for a script. Raises OSError."""
-    with open(path, "rb") as file:
-        start = file.read(1 << 16)
+    with PlainFile(path) as file:
+        start = file.read(0, 1 << 16)
     return b"\0" not in start and _SCRIPT.search(_COMMENT.sub(b" ", start)) is not None
 
 
@@ -57,8 +62,8 @@ def linker_files(options: Iterable[str]) -> list[str]:
 
 
 def _starts(path: str) -> bool:
-    with open(path, "rb") as file:
-        return file.read(8).startswith(_OBJECTS)
+    with PlainFile(path) as file:
+        return file.read(0, 8).startswith(_OBJECTS)
 
 
 def _script_files(path: str | os.PathLike[str], text: bytes, folders: Iterable[str]) -> Iterator[str]:
@@ -83,30 +88,32 @@ def scan_native(
 
     Of a linker script they are those of the files that it names, which are looked for beside it and in
     `folders`; `within` are the scripts that named this one. Members that are not ELF files are passed over,
-    as linkers do, but LLVM bitcode is refused: its symbols would be missing. Raises BadObject naming the
-    file, and OSError.
+    as linkers do, but LLVM bitcode is refused: its symbols would be missing. One member at a time is in
+    memory, and what a thin archive or a script names more than once is read once. Raises BadObject naming
+    the file, and OSError, also for what is no plain file.
     """
-    with open(path, "rb") as file:
-        data = file.read()
     defined: set[str] = set()
     undefined: set[str] = set()
     common = False
     where = os.fspath(path)
-    if not data.startswith((*_OBJECTS, b"BC\xc0\xde")) and is_script(path):
-        for name in _script_files(path, data, folders):
-            if os.path.realpath(name) not in within:
-                named = scan_native(name, folders, (*within, os.path.realpath(path)))
-                defined |= named.defined
-                undefined |= named.undefined
-        return NativeSymbols(frozenset(defined), frozenset(undefined))
     try:
-        if data[:8] in (MAGIC, THIN_MAGIC):
-            for name, content in read_archive(data, os.path.dirname(path)):
-                where = f"{os.fspath(path)}({name})"
-                if content[:4] in (b"\x7fELF", b"BC\xc0\xde"):
-                    common |= _add(content, defined, undefined)
-        else:
-            common = _add(data, defined, undefined)
+        with PlainFile(path) as file:
+            start = file.read(0, 8)
+            if not start.startswith((*_OBJECTS, b"BC\xc0\xde")) and is_script(path):
+                text = file.read(0, min(file.size, _SCRIPT_LIMIT))
+                for name in dict.fromkeys(_script_files(path, text, folders)):
+                    if os.path.realpath(name) not in within:
+                        named = scan_native(name, folders, (*within, os.path.realpath(path)))
+                        defined |= named.defined
+                        undefined |= named.undefined
+                        common |= named.common
+            elif start in (MAGIC, THIN_MAGIC):
+                for name, content in read_members(file, os.path.dirname(path)):
+                    where = f"{os.fspath(path)}({name})"
+                    if content[:4] in (b"\x7fELF", b"BC\xc0\xde"):
+                        common |= _add(content, defined, undefined)
+            else:
+                common = _add(file.read(0, file.size), defined, undefined)
     except BadObject as error:
         raise BadObject(f"{where}: {error}") from None
     return NativeSymbols(frozenset(defined), frozenset(undefined), common)
