@@ -9,6 +9,7 @@ entry is checked in full under the key that its name says. Who can make you impo
 run its code all the same: take one only from where you would take programs.
 """
 
+import errno
 import hashlib
 import io
 import os
@@ -18,10 +19,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from nativecache.cache.entry import BadEntry, Entry, unpack
 from nativecache.cache.lookup import EntryStore
-from nativecache.cache.seal import LAYOUT
+from nativecache.cache.seal import LAYOUT, open_plain
+from nativecache.cache.shape import Malformed
 from nativecache.cache.store import Store
 
 #: The greatest entries known are front ends' results of some tens of megabytes.
@@ -63,12 +66,16 @@ def note_used(store: EntryStore, name: str) -> None:
 def read_used(store: EntryStore, name: str) -> list[str] | None:
     """The keys noted for `name`, that of the note included; None if there is no note."""
     key = _note_key(name)
-    entry = store.load(key)
-    if entry is None:
-        return None
+    keys = store.read(key, read_note)
+    return None if keys is None else [*keys, key]
+
+
+def read_note(entry: Entry) -> list[str]:
+    """The keys in a note. Raises Malformed."""
     found = entry.payload
-    keys = [found[at : at + _KEY_SIZE].hex() for at in range(0, len(found), _KEY_SIZE)]
-    return [*(one for one in keys if len(one) == 2 * _KEY_SIZE), key]
+    if len(found) % _KEY_SIZE:
+        raise Malformed("a part of a key")
+    return [found[at : at + _KEY_SIZE].hex() for at in range(0, len(found), _KEY_SIZE)]
 
 
 def _note_key(name: str) -> str:
@@ -78,8 +85,9 @@ def _note_key(name: str) -> str:
 def export_entries(stores: Sequence[Store], keys: Iterable[str], bundle: Path) -> Exported:
     """Writes what stores have whole of `keys` to a new file, which appears when it is complete.
 
-    Raises OSError where the file cannot be written.
+    Raises OSError where the file cannot be written, also where the name is not that of a file.
     """
+    _check_replaceable(bundle)
     temporary = bundle.with_name(f"{bundle.name}.{os.getpid()}.tmp")
     entries = size = missing = 0
     try:
@@ -105,6 +113,14 @@ def export_entries(stores: Sequence[Store], keys: Iterable[str], bundle: Path) -
     return Exported(entries, size, missing)
 
 
+def _check_replaceable(path: Path) -> None:
+    """Raises OSError for what a file would be put in place of: a folder, a device, a FIFO."""
+    if path.is_dir() or not path.name:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "Not a plain file", path)
+
+
 def _read_whole(stores: Sequence[Store], key: str) -> bytes | None:
     for store in stores:
         data = store.get(key)
@@ -122,8 +138,8 @@ def import_entries(store: Store, bundle: Path) -> Imported:
     """
     entries = size = 0
     refused: list[tuple[str, str]] = []
-    with open(bundle, "rb") as file:
-        for name, key, data in _members(file, refused):
+    with io.BufferedReader(open_plain(bundle)) as file:
+        for name, key, data in _members(cast(BinaryIO, file), refused):
             try:
                 unpack(key, data)
             except BadEntry as bad:
@@ -135,7 +151,7 @@ def import_entries(store: Store, bundle: Path) -> Imported:
     return Imported(entries, size, tuple(refused))
 
 
-def _members(file: io.BufferedReader, refused: list[tuple[str, str]]) -> Iterator[tuple[str, str, bytes]]:
+def _members(file: BinaryIO, refused: list[tuple[str, str]]) -> Iterator[tuple[str, str, bytes]]:
     """Names, keys and contents of members that look like entries; what does not is added to `refused`."""
     try:
         with tarfile.open(fileobj=file, mode="r:") as tar:

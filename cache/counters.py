@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 LOG_SUFFIX = ".log"
 
 _DIGEST_LENGTH = 8
+_MOST = 2**62
 
 _O_NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)  # a FIFO without a reader is refused, not waited for
 
@@ -71,7 +72,10 @@ def read_line(line: bytes) -> dict[str, int]:
     if digest != _digest(text):
         raise ValueError("damaged")
     pairs = (pair.rpartition("=") for pair in text.split())
-    return {name: int(number) for name, _, number in pairs}
+    counts = {name: int(number) for name, _, number in pairs}
+    if any(abs(number) >= _MOST for number in counts.values()):
+        raise ValueError("damaged")
+    return counts
 
 
 def _digest(text: str) -> str:

@@ -39,6 +39,7 @@ from nativecache.cache.seal import (
     pointer_path,
     read_plain,
 )
+from nativecache.cache.shape import whole
 from nativecache.cache.store import FolderStore, temporary_name, write_new
 
 T = TypeVar("T")
@@ -63,6 +64,7 @@ _TABLES = (
     "CREATE TABLE entries (key BLOB PRIMARY KEY, used REAL, size INTEGER, id INTEGER) WITHOUT ROWID",
     "CREATE TABLE payloads (id INTEGER PRIMARY KEY, value BLOB)",
 )
+_is_size = whole(0, 2**40)
 _DAMAGE = (
     sqlite3.SQLITE_ERROR,  # tables or columns are missing
     sqlite3.SQLITE_CORRUPT,
@@ -151,7 +153,7 @@ class Database:
         return [
             (key.hex(), used, size)
             for key, used, size in rows
-            if isinstance(key, bytes) and len(key) == 32 and isinstance(used, float) and isinstance(size, int)
+            if isinstance(key, bytes) and len(key) == 32 and isinstance(used, float) and _is_size(size)
         ]
 
     def remove(self, rows: Sequence[tuple[str, float]]) -> list[bool]:

@@ -24,15 +24,23 @@ Versions:
     1  the first
 """
 
-import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from nativecache.cache.seal import FOOTER_SIZE, Broken, check_key, measure_meta, seal, unseal
+from nativecache.cache.seal import (
+    FOOTER_SIZE,
+    Broken,
+    check_key,
+    measure_meta,
+    open_descriptor,
+    seal,
+    unseal,
+)
+from nativecache.cache.shape import Malformed, number, read_json
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 
@@ -47,6 +55,7 @@ class Reason(StrEnum):
     CHECKSUM = "checksum"
     KEY = "key"
     METADATA = "metadata"
+    FORM = "form"  # whole, and not what its reader expects under that key
 
 
 class BadEntry(Exception):
@@ -93,40 +102,42 @@ def read_milliseconds(path: str) -> float | None:
     Only the end is read, and the checksum is not looked at. Raises OSError where there is no such file, and
     BadEntry where its end is not an entry's.
     """
-    with open(path, "rb", buffering=0) as file:
-        return _find_milliseconds(file, os.fstat(file.fileno()).st_size)
+    descriptor = open_descriptor(path)
+    try:
+        size = os.fstat(descriptor).st_size
+        return _find_milliseconds(lambda length: os.pread(descriptor, length, max(0, size - length)), size)
+    finally:
+        os.close(descriptor)
 
 
 def find_milliseconds(data: bytes) -> float | None:
     """The same of an entry's bytes."""
-    return _find_milliseconds(io.BytesIO(data), len(data))
+    return _find_milliseconds(lambda length: data[-length:], len(data))
 
 
-def _find_milliseconds(file: io.FileIO | io.BytesIO, size: int) -> float | None:
-    end = _read_end(file, size, _END)
+def _find_milliseconds(read_end: Callable[[int], bytes], size: int) -> float | None:
+    end = read_end(_END)
     meta_length = measure_meta(end)
     if meta_length is None or meta_length + FOOTER_SIZE > size:
         raise BadEntry(Reason.MAGIC)
     if meta_length + FOOTER_SIZE > len(end):
-        end = _read_end(file, size, meta_length + FOOTER_SIZE)
+        end = read_end(meta_length + FOOTER_SIZE)
     cost = _read_meta(end[len(end) - FOOTER_SIZE - meta_length : len(end) - FOOTER_SIZE]).get("milliseconds")
-    return float(cost) if isinstance(cost, (int, float)) and cost >= 0 else None
+    return float(cost) if _is_cost(cost) else None  # type: ignore[arg-type]
 
+
+_is_cost = number()
 
 #: Nearly all metadata is shorter than this.
 _END = 2048
 
 
-def _read_end(file: io.FileIO | io.BytesIO, size: int, length: int) -> bytes:
-    file.seek(max(0, size - length))
-    return file.read(length) or b""
-
-
 def _read_meta(text: bytes) -> dict[str, JSON]:
     try:
-        meta = json.loads(text.decode())
-    except (ValueError, RecursionError):
+        return read_json(text, _is_object)  # type: ignore[no-any-return]
+    except Malformed:
         raise BadEntry(Reason.METADATA) from None
-    if not isinstance(meta, dict):
-        raise BadEntry(Reason.METADATA)
-    return meta
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)

@@ -12,14 +12,21 @@ as long as all of them hold, making the result again would give the same.
     found     FOLDER... "" NAME...  which of the names, relative paths, are in which folder: a file that
                                     appears where it would be found first makes a difference
 
-What is missing or closed has the value "". Nothing here raises OSError.
+What is missing or closed has the value "", and so has the content of what is no plain file: a FIFO is not
+waited for, nor a device read without end. Nothing here raises OSError.
 
 This module is loaded before anything else, to answer in no time when nothing has changed: it imports only
-what every Python process has loaded, and hashlib.
+what every Python process has loaded, hashlib and seal.py.
 """
 
 import hashlib
 import os
+
+from nativecache.cache.seal import open_plain
+
+TYPE_CHECKING = False  # typing's, whose import would take longer than all that is done here
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Fact = tuple[str, str, tuple[str, ...]]  # kind, value, subjects
 Memo = dict[tuple[str, tuple[str, ...]], str]
@@ -41,6 +48,14 @@ def measure(kind: str, subjects: tuple[str, ...], memo: Memo | None = None) -> s
             raise ValueError(f"no such fact: {kind!r} with {len(subjects)} subjects")
         memo[kind, subjects] = value
     return value
+
+
+def check_fact(fact: Fact) -> None:
+    """Raises ValueError for what cannot be a fact: it says of what, and of a kind that can be measured."""
+    kind, _, subjects = fact
+    known = "" in subjects if kind == "found" else kind in _KINDS and len(subjects) == 1
+    if not known or any("\0" in subject for subject in subjects):
+        raise ValueError(f"no such fact: {kind!r} with {len(subjects)} subjects")
 
 
 def note(kind: str, subjects: tuple[str, ...], memo: Memo | None = None) -> Fact:
@@ -109,7 +124,7 @@ _PIECE = 1 << 20
 def digest_file(path: str) -> str:
     """The SHA-256 of a file's content in hexadecimal, or ""."""
     try:
-        with open(path, "rb", buffering=0) as file:
+        with open_plain(path) as file:
             digest = hashlib.sha256()
             while piece := file.read(_PIECE):
                 digest.update(piece)
@@ -187,6 +202,20 @@ def _found_paths(subjects: tuple[str, ...]) -> list[str]:
 
 
 def _search(folder: str, tree: dict[str, object], found: list[str]) -> None:
+    waiting = [_look_in(folder, tree)]
+    while waiting:  # not recursive: a name may have more parts than Python calls
+        for path, below in waiting[-1]:
+            if below is None:
+                found.append(path)
+            else:
+                waiting.append(_look_in(path[:-1], below))
+                break
+        else:
+            waiting.pop()
+
+
+def _look_in(folder: str, tree: dict[str, object]) -> "Iterator[tuple[str, dict[str, object] | None]]":
+    """What is there of a folder's names, with those below; names of folders end in a slash."""
     names = None
     if len(tree) >= _FEW:
         try:
@@ -194,13 +223,10 @@ def _search(folder: str, tree: dict[str, object], found: list[str]) -> None:
         except OSError:
             return
     for name, below in tree.items():
-        path = f"{folder}/{name}"
-        if below is None:
-            # Asked even if it is listed: a link may lead nowhere yet.
-            if (names is None or name in names) and os.access(path, os.F_OK):
-                found.append(path)
-        elif (names is None or name[:-1] in names or name == "../") and os.access(path, os.F_OK):
-            _search(path[:-1], below, found)  # type: ignore[arg-type]
+        listed = names is None or name.rstrip("/") in names or name == "../"
+        # Asked even if it is listed: a link may lead nowhere yet.
+        if listed and os.access(f"{folder}/{name}", os.F_OK):
+            yield f"{folder}/{name}", below  # type: ignore[misc]
 
 
 def encode(facts: "list[Fact] | tuple[Fact, ...]") -> list[str]:
@@ -212,7 +238,7 @@ def encode(facts: "list[Fact] | tuple[Fact, ...]") -> list[str]:
 
 
 def decode(fields: list[str]) -> list[Fact]:
-    """The facts of such a list. ValueError if it is not one."""
+    """The facts of such a list, which `check_fact` can be asked about. ValueError if it is not one."""
     facts: list[Fact] = []
     at = 0
     while at < len(fields):

@@ -9,6 +9,7 @@ but plain files is removed. All of it is safe beside readers and writers; what v
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -17,8 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from nativecache.cache.entry import BadEntry, find_milliseconds, read_milliseconds, unpack
+from nativecache.cache.entry import BadEntry, Entry, Reason, find_milliseconds, read_milliseconds, unpack
 from nativecache.cache.seal import DATABASE_SUFFIX, LAYOUT, database_path, read_plain
+from nativecache.cache.shape import Malformed
 from nativecache.cache.store import (
     CACHEDIR_TAG,
     TAG_NAME,
@@ -27,6 +29,7 @@ from nativecache.cache.store import (
     FileStore,
     make_folder,
     write_file,
+    write_new,
 )
 
 if TYPE_CHECKING:
@@ -213,24 +216,88 @@ def remove(founds: Iterable[Found]) -> list[Found]:
     """Removes those that were not used meanwhile, if files are plain files still; which they were."""
     removed: list[Found] = []
     rows: dict[int, list[Row]] = {}
+    files: list[Found] = []
     for found in founds:
         if isinstance(found, Row):
             rows.setdefault(id(found.home), []).append(found)
-        elif _remove_file(found):
-            removed.append(found)
+        else:
+            files.append(found)
+    removed += _unlink_all(files, unless_used=True)[0]
     for group in rows.values():
         removed += _remove_rows(group[0].home, group)
     return removed
 
 
-def _remove_file(found: Found) -> bool:
+def _unlink_all(files: Iterable[Found], *, unless_used: bool = False) -> tuple[list[Found], OSError | None]:
+    """Removes files, folder by folder; which were removed, and the first reason why one was not.
+
+    Each folder is opened once, so that no link put in its place is followed.
+    """
+    removed: list[Found] = []
+    failure: OSError | None = None
+    by_folder: dict[str, list[Found]] = {}
+    for found in files:
+        by_folder.setdefault(os.path.dirname(found.path), []).append(found)
+    for folder, inside in by_folder.items():
+        try:
+            descriptor = os.open(folder, _FOLDER_FLAGS)
+        except OSError as error:
+            failure = failure or _unless_gone(error)
+            continue
+        try:
+            for found in inside:
+                name = os.path.basename(found.path)
+                try:
+                    if unless_used and _modified(name, descriptor) != found.used:
+                        continue
+                    os.unlink(name, dir_fd=descriptor)
+                    removed.append(found)
+                except OSError as error:
+                    failure = failure or _unless_gone(error)
+        finally:
+            os.close(descriptor)
+    return removed, failure
+
+
+_FOLDER_FLAGS: int = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+
+
+def _modified(name: str, folder: int) -> float:
+    return os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime
+
+
+def _unless_gone(error: OSError) -> OSError | None:
+    return None if isinstance(error, FileNotFoundError) else error
+
+
+def obstacle(root: Path, *, write: bool = False) -> OSError | None:
+    """What keeps this user from seeing, and from removing, all that is in a cache folder; None for nothing.
+
+    A folder that is not there is no obstacle.
+    """
+    layout = os.path.join(root, LAYOUT)
     try:
-        if os.lstat(found.path).st_mtime != found.used:
-            return False
-        os.unlink(found.path)
-    except OSError:
-        return False
-    return True
+        with os.scandir(root):
+            pass
+        with os.scandir(layout) as found:
+            shelves = [entry.path for entry in found if entry.is_dir(follow_symlinks=False)]
+        for shelf in (layout, *shelves):
+            with os.scandir(shelf) as inside:
+                for file in inside:
+                    file.stat(follow_symlinks=False)  # a folder may be listed and yet closed
+                    break
+                else:
+                    continue
+            if write and not os.access(shelf, os.W_OK | os.X_OK):
+                # What the system would say to it.
+                read_only = os.statvfs(shelf).f_flag & os.ST_RDONLY
+                code = errno.EROFS if read_only else errno.EACCES
+                return OSError(code, os.strerror(code), shelf)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return error
+    return None
 
 
 def _remove_rows(home: Database, rows: list[Row]) -> list[Row]:
@@ -254,24 +321,27 @@ def is_marked(root: Path) -> bool:
 def clear(root: Path, now: float) -> tuple[int, int]:
     """Removes all entries, abandoned temporaries and what was set aside: how many files, and bytes.
 
+    Raises OSError where some cannot be removed, after all others are.
+
     A database goes as a whole.
 
     What a build puts meanwhile may stay, and so do folders, which it may be about to write to.
     """
-    files = size = 0
-    for found in (*_find_files(root), *find_abandoned(root, now), *find_quarantined(root)):
-        with suppress(OSError):
-            os.unlink(found.path)
-            files += 1
-            size += found.size
+    there = (*_find_files(root), *find_abandoned(root, now), *find_quarantined(root))
+    removed, failure = _unlink_all(there)
+    files, size = total(removed)
     if path := find_database(root):
         from nativecache.cache.database import drop
 
-        with suppress(OSError):
+        try:
             bytes_there = occupied(os.stat(path).st_size)
             drop(root)
             files += 1
             size += bytes_there
+        except OSError as error:
+            failure = failure or _unless_gone(error)
+    if failure:
+        raise failure
     return files, size
 
 
@@ -288,16 +358,19 @@ def _quarantined(root: Path, name: str) -> str:
     return os.path.join(folder, name)
 
 
-def check_entries(root: Path, *, keep: bool) -> Iterator[Bad | None]:
+def check_entries(
+    root: Path, *, keep: bool, check_form: Callable[[Entry], None] = lambda _: None
+) -> Iterator[Bad | None]:
     """Checks every entry in full, and removes those that are not whole; None for each that is.
 
+    `check_form` raises Malformed for an entry that is whole and yet nothing that its reader would take.
     With `keep` they are set aside. One that cannot be read is named and left where it is.
     """
     yield from _check_database(root, keep=keep)
     for found in find_entries(root):
         try:
             data = found.read()
-            unpack(found.key, data)
+            _check(found.key, data, check_form)
         except FileNotFoundError:
             continue
         except OSError as error:
@@ -314,6 +387,14 @@ def check_entries(root: Path, *, keep: bool) -> Iterator[Bad | None]:
             yield Bad(found.place, found.key, bad.reason, kept)
         else:
             yield None
+
+
+def _check(key: str, data: bytes, check_form: Callable[[Entry], None]) -> None:
+    entry = unpack(key, data)
+    try:
+        check_form(entry)
+    except Malformed:
+        raise BadEntry(Reason.FORM) from None
 
 
 def _check_database(root: Path, *, keep: bool) -> Iterator[Bad]:
@@ -353,7 +434,8 @@ def claim_pruning(root: Path, now: float) -> float | None:
             return None
         os.utime(stamp, (now, now))
         return pause
-    with suppress(OSError), open(stamp, "x"):
+    with suppress(OSError):
+        write_new(stamp, b"")
         os.utime(stamp, (now, now))
     return None
 

@@ -9,6 +9,7 @@ in that of the user; the first that names it counts:
     store = "files"       # or "sqlite"
 """
 
+import errno
 import os
 import re
 from collections.abc import Mapping
@@ -19,6 +20,9 @@ from nativecache.cache.seal import read_plain
 
 CONFIG_NAME = "config.toml"
 STORES = ("files", "sqlite")
+
+#: The settings that there are fit into a thousandth of this.
+_CONFIG_LIMIT = 1 << 20
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:I?B)?", re.I)
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])", re.I)
@@ -106,14 +110,16 @@ def _read_configs(paths: tuple[Path, ...]) -> dict[str, str]:
 
 def _read_config(path: Path) -> dict[str, str]:
     try:
-        text, _ = read_plain(path)
-    except OSError:
+        text, _ = read_plain(path, limit=_CONFIG_LIMIT)
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.EFBIG):  # it is there, and not what it should be
+            raise ValueError(f"{path}: {error.strerror}") from None
         return {}
     import tomllib  # here, for builds ask too, and few have such a file
 
     try:
         found = tomllib.loads(text.decode())
-    except ValueError as error:  # not TOML, or not UTF-8
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or nested without end
         raise ValueError(f"{path}: {error}") from None
     known = (*_PARSERS, "store")
     unknown = sorted(found.keys() - set(known))

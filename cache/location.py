@@ -40,20 +40,79 @@ def default_cache_folder(environ: "Mapping[str, str]", *, platform: str = sys.pl
 def distrust(folder: str) -> str:
     """Why other users may have put something into a cache folder, in some words; "" if they cannot have.
 
-    What is read from it will be linked into programs and run. A folder that is not there is nobody's.
+    What is read from it will be linked into programs and run. Nobody but the user, root and a group that is
+    taken to be a team may write to it, or may put another in its place: so each folder on the way to it, and
+    each symbolic link on that way, is looked at as sshd looks at those to a user's keys. Then one look is
+    enough: who passes it can be asked for by name ever after. A folder that is not there is nobody's, but
+    may be somebody else's a moment later: ask again once it is made.
     """
     if not hasattr(os, "geteuid"):  # Windows, which has no such modes
         return ""
     for path in (folder, os.path.join(folder, LAYOUT)):
-        try:
-            status = os.stat(path)
-        except OSError:
-            continue
-        if status.st_uid not in (os.geteuid(), 0):
-            return f"{path} belongs to user {status.st_uid}"
-        if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
-            return f"every user may write to {path}"
+        if why := _distrust_way(os.path.abspath(path)):
+            return why
     return ""
+
+
+def distrust_file(path: str) -> str:
+    """The same of a file that is read for settings."""
+    return _distrust_way(os.path.abspath(path)) if hasattr(os, "geteuid") else ""
+
+
+def _distrust_way(path: str) -> str:
+    """The same of all folders and links that lead to an absolute path, itself included."""
+    to_go = path.split("/")[::-1]
+    at, links = "", 0
+    while to_go:
+        part = to_go.pop()
+        if part == "..":  # in a link's target
+            at = os.path.dirname(at)
+            continue
+        if part in ("", ".") and at:
+            continue
+        here = f"{at}/{part}" if part else "/"
+        try:
+            status = os.lstat(here)
+        except OSError:  # not there, or closed to this user: nothing can be read from it either
+            return ""
+        if why := _distrust_one(here, status, is_end=not to_go):
+            return why
+        if not stat.S_ISLNK(status.st_mode):
+            at = here.rstrip("/")
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            return ""  # it cannot be opened
+        target = os.readlink(here)
+        if target[:1] == "/":
+            at = ""
+        to_go += target.split("/")[::-1]
+    return ""
+
+
+_MOST_LINKS = 40  # as many as Linux follows
+
+
+def _distrust_one(path: str, status: os.stat_result, *, is_end: bool) -> str:
+    if status.st_uid not in (os.geteuid(), 0) and (is_end or not _is_unmapped(status.st_uid)):
+        return f"{path} belongs to user {status.st_uid}"
+    if stat.S_ISLNK(status.st_mode):
+        return ""  # its mode says nothing
+    if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+        return f"every user may write to {path}"
+    return ""
+
+
+def _is_unmapped(user: int) -> bool:
+    """Whether that is how a user namespace shows the owners that it has no numbers for, as the real root."""
+    try:
+        with open("/proc/sys/kernel/overflowuid", "rb") as file:
+            if int(file.read()) != user:
+                return False
+        with open("/proc/self/uid_map", "rb") as file:
+            return file.read().split() != [b"0", b"0", b"4294967295"]
+    except (OSError, ValueError):
+        return False
 
 
 def _user_caches(environ: "Mapping[str, str]", platform: str) -> str | None:

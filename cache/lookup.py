@@ -4,11 +4,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from nativecache.cache.entry import BadEntry, Entry, Reason, pack, unpack
 from nativecache.cache.folder import set_aside
 from nativecache.cache.ghosts import ghost, read_ghosts
+from nativecache.cache.shape import Malformed
 from nativecache.cache.store import BuildStore, Store
+
+T = TypeVar("T")
 
 
 class Missed(StrEnum):
@@ -53,35 +57,49 @@ class EntryStore:
 
     def load(self, key: str) -> Entry | None:
         """The entry of `key`, checked in full, or None."""
-        entry = self._load(self._store, key) or self._fall_back(key)
-        if entry is None:
-            self.misses += 1
-        else:
-            self.hits += 1
-            self.used[key] = None
-        return entry
+        return self.read(key, _as_it_is)
 
-    def _load(self, store: Store, key: str) -> Entry | None:
+    def read(self, key: str, reader: Callable[[Entry], T]) -> T | None:
+        """What `reader` makes of the entry of `key`, or None.
+
+        It raises Malformed for an entry that is not of its form: that is damage like any other.
+        """
+        found = self._read(self._store, key, reader) or self._fall_back(key, reader)
+        if found is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        self.used[key] = None
+        return found[1]
+
+    def _read(self, store: Store, key: str, reader: Callable[[Entry], T]) -> tuple[Entry, T] | None:
         data = store.get(key)
         if data is None:
             return None
         try:
             entry = unpack(key, data)
+            read = reader(entry)
         except BadEntry as bad:
-            if key not in self._damaged:
-                self._damaged.add(key)
-                self.corrupt[bad.reason] += 1
+            self._note_damage(key, bad.reason)
+            return None
+        except Malformed:
+            self._note_damage(key, Reason.FORM)
             return None
         self.bytes_read += len(data)
-        return entry
+        return entry, read
 
-    def _fall_back(self, key: str) -> Entry | None:
+    def _note_damage(self, key: str, reason: Reason) -> None:
+        if key not in self._damaged:
+            self._damaged.add(key)
+            self.corrupt[reason] += 1
+
+    def _fall_back(self, key: str, reader: Callable[[Entry], T]) -> tuple[Entry, T] | None:
         for store in self._fallbacks:
-            entry = self._load(store, key)
-            if entry is not None:
+            found = self._read(store, key, reader)
+            if found is not None:
                 self.fallback_hits += 1
-                self._put(entry)
-                return entry
+                self._put(found[0])
+                return found
         return None
 
     def save(self, entry: Entry) -> None:
@@ -123,3 +141,7 @@ class EntryStore:
         if self._ghosts is None:
             self._ghosts = read_ghosts(self.root) if self.root else set()
         return Missed.PRUNED if ghost(key) in self._ghosts else Missed.ABSENT
+
+
+def _as_it_is(entry: Entry) -> Entry:
+    return entry

@@ -6,6 +6,7 @@ nothing has changed, so it imports little.
 
 import errno
 import hashlib
+import io
 import os
 import stat
 import struct
@@ -46,15 +47,33 @@ def entry_path(root: "str | os.PathLike[str]", key: str) -> str:
     return os.path.join(root, LAYOUT, key[:2], key[2:] + ".o")
 
 
-def read_plain(path: "str | os.PathLike[str]") -> tuple[bytes, float]:
+def open_descriptor(path: "str | os.PathLike[str]") -> int:
+    """The descriptor of a plain file that is opened to be read; never waited for.
+
+    Raises OSError, also where the name stands for something else than a file: a FIFO, a device.
+    """
+    descriptor = os.open(path, _PLAIN_FLAGS)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "Not a plain file", os.fspath(path))
+    return descriptor
+
+
+def open_plain(path: "str | os.PathLike[str]") -> "io.FileIO":
+    """The same as a file without a buffer."""
+    return open(open_descriptor(path), "rb", buffering=0)
+
+
+def read_plain(path: "str | os.PathLike[str]", *, limit: "int | None" = None) -> tuple[bytes, float]:
     """The content of a plain file, and its modification time in seconds since the epoch.
 
-    Raises OSError, also where the name stands for something else than a file, as a FIFO.
+    Raises OSError, also where the name stands for something else than a file, and where it is larger than
+    `limit`.
     """
-    with open(os.open(path, _PLAIN_FLAGS), "rb", buffering=0) as file:
+    with open_plain(path) as file:
         status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "Not a plain file", path)
+        if limit is not None and status.st_size > limit:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), os.fspath(path))
         return file.readall(), status.st_mtime
 
 

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from nativecache.cache.counters import LOG_SUFFIX, read_line, statistics_folder
 from nativecache.cache.seal import read_plain
+from nativecache.cache.shape import Malformed, list_of, mapping, read_json, row, text, whole
 from nativecache.cache.store import write_file
 
 #: A run that began on one day, with a clock that is off, may add to its log a little later.
@@ -27,6 +28,9 @@ _OPEN_SECONDS = 2 * 24 * 3600
 
 _FOLDED_SUFFIX = ".folded"
 _TOTAL, _LOCK = "total", "lock"
+
+#: Counts by name by day; names of logs that are in them; how many records were damaged.
+_TOTAL_SHAPE = row(mapping(mapping(whole(-(2**63)))), list_of(text()), whole())
 
 
 @dataclass(slots=True)
@@ -66,8 +70,9 @@ def fold_statistics(root: Path, *, now: float | None = None, timeout: float = 0)
     with suppress(OSError, Timeout), _locked(folder, timeout):
         total = _read_if_there(os.path.join(folder, _TOTAL))
         for name in _read_total(total)[1]:
-            with suppress(FileNotFoundError):
-                os.unlink(os.path.join(folder, name))
+            if name.endswith(_FOLDED_SUFFIX) and os.sep not in name:
+                with suppress(FileNotFoundError):
+                    os.unlink(os.path.join(folder, name))
         for name in _names(folder, LOG_SUFFIX):
             if name < oldest:
                 folded = f"{name.removesuffix(LOG_SUFFIX)}-{os.urandom(8).hex()}{_FOLDED_SUFFIX}"
@@ -100,7 +105,7 @@ def _locked(folder: str, timeout: float) -> Iterator[None]:
     if not os.path.isdir(folder):
         raise FileNotFoundError(folder)  # a lock would make the folder
     try:
-        with FileLock(os.path.join(folder, _LOCK), timeout=timeout):
+        with FileLock(os.path.join(folder, _LOCK), timeout=timeout, mode=0o600):
             yield
     except NotImplementedError as error:  # a file system without locks
         raise OSError(str(error)) from None
@@ -163,7 +168,10 @@ def _read_total(data: bytes) -> tuple[dict[str, dict[str, int]], list[str], int]
         return {}, [], 0
     if digest != hashlib.sha256(body).hexdigest().encode():
         return {}, [], 1
-    days, counted, damaged = json.loads(body)
+    try:
+        days, counted, damaged = read_json(body, _TOTAL_SHAPE)
+    except Malformed:
+        return {}, [], 1
     return days, counted, damaged
 
 

@@ -148,16 +148,7 @@ class FolderStore(ABC):
         return self.keeps and abs(self._clock() - used) >= _TOUCH_SECONDS
 
     def _make_folders(self, folder: str) -> None:
-        # A root that someone else made is not marked: it may hold more than a cache,
-        # and the tag would keep all of it out of backups. The folder that we make in it is.
-        made = make_folder(str(self.root))
-        if made:
-            write_file(os.path.join(self.root, "README.txt"), _README)
-        layout = os.path.join(self.root, LAYOUT)
-        if make_folder(layout) and not made:
-            write_file(os.path.join(layout, TAG_NAME), CACHEDIR_TAG)
-        elif made:
-            write_file(os.path.join(self.root, TAG_NAME), CACHEDIR_TAG)
+        make_folders(str(self.root))
         make_folder(folder)
 
     def _could_not_read(self, reason: object) -> None:
@@ -280,6 +271,20 @@ def _write_all(descriptor: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
+
+
+def make_folders(root: str) -> None:
+    """Makes a cache folder, if there is none, and marks it as one. Raises OSError."""
+    # A root that someone else made is not marked: it may hold more than a cache,
+    # and the tag would keep all of it out of backups. The folder that we make in it is.
+    made = make_folder(root)
+    if made:
+        write_file(os.path.join(root, "README.txt"), _README)
+    layout = os.path.join(root, LAYOUT)
+    if make_folder(layout) and not made:
+        write_file(os.path.join(layout, TAG_NAME), CACHEDIR_TAG)
+    elif made:
+        write_file(os.path.join(root, TAG_NAME), CACHEDIR_TAG)
 
 
 def make_folder(path: str) -> bool:

@@ -1,0 +1,56 @@
+"""Which nativecache this is, to the last edit of whoever works on it.
+
+What another one wrote is not taken for what this one would.
+
+This module is loaded before anything else, to answer in no time when nothing has changed: it imports little.
+"""
+
+import hashlib
+import os
+
+#: The folders that are installed as nativecache, beside one another.
+PARTS = ("aot", "cache", "cli", "linker")
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_digest = ""
+
+
+def own_files(root: str = _ROOT) -> "list[tuple[str, int, int]]":
+    """All modules in all folders below the parts: relative path, size, modification time. Sorted."""
+    found: list[tuple[str, int, int]] = []
+    waiting = list(PARTS)
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(os.path.join(root, folder)) as entries:
+                for entry in entries:
+                    name = f"{folder}/{entry.name}"
+                    if entry.name.endswith(".py"):
+                        status = entry.stat()
+                        found.append((name, status.st_size, status.st_mtime_ns))
+                    elif entry.name != "__pycache__" and entry.is_dir():
+                        waiting.append(name)
+        except OSError:
+            pass  # a part that is not installed
+    return sorted(found)
+
+
+def own_stamps() -> str:
+    """Sizes and times of all modules: tells installations on one machine apart. 0.3 ms."""
+    return "\n".join(f"{name} {size} {modified}" for name, size, modified in own_files())
+
+
+def own_code() -> str:
+    """A digest of all modules, in hexadecimal: the same on other machines and after another installation.
+
+    Read once in a process (2 ms).
+    """
+    global _digest
+    if not _digest:
+        digest = hashlib.sha256()
+        for name, size, _ in own_files():
+            digest.update(f"{name} {size}\0".encode())
+            with open(os.path.join(_ROOT, name), "rb") as module:
+                digest.update(module.read())
+        _digest = digest.hexdigest()
+    return _digest
