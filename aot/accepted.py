@@ -24,8 +24,11 @@ from typing import Final
 from nativecache.aot.errors import BuildError
 from nativecache.aot.key import Compiler
 from nativecache.aot.meaning import DIGEST
+from nativecache.aot.stored import form_of
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
+from nativecache.cache.own_code import own_code
+from nativecache.cache.shape import Malformed
 
 #: Raised whenever what "as they stand" means changes.
 SCHEMA: Final = 1
@@ -127,7 +130,7 @@ class Accepted:
         self._digests: list[bytes] = []
         self._known: frozenset[bytes] | None = None  # of functions in this frame
         if self._layout:
-            frame = hashlib.sha256(repr(("accepted", SCHEMA, reader)).encode())
+            frame = hashlib.sha256(repr(("accepted", SCHEMA, own_code(), reader)).encode())
             for piece in self._layout.frame():
                 frame.update(b"%d\0" % len(piece))
                 frame.update(piece)
@@ -135,9 +138,7 @@ class Accepted:
             view = memoryview(data)
             spans = self._layout.functions
             self._digests = [hashlib.sha256(view[start:end]).digest()[:DIGEST] for start, _, end in spans]
-            if entry := store.load(self._key):
-                kept = entry.payload
-                self._known = frozenset(kept[at : at + DIGEST] for at in range(0, len(kept), DIGEST))
+            self._known = store.read(self._key, read_accepted)
 
     def new_functions(self) -> list[int] | None:
         """Numbers of the functions that LLVM must read first; None if it must read all of the text."""
@@ -162,4 +163,12 @@ class Accepted:
         if self._layout:
             mine = dict.fromkeys(self._digests)
             rest = islice((digest for digest in self._known or () if digest not in mine), len(mine))
-            self._store.save(Entry(self._key, b"".join([*mine, *rest]), {}))
+            self._store.save(Entry(self._key, b"".join([*mine, *rest]), form_of("accepted")))
+
+
+def read_accepted(entry: Entry) -> frozenset[bytes]:
+    """Digests of functions. Raises Malformed."""
+    kept = entry.payload
+    if len(kept) % DIGEST:
+        raise Malformed("a part of a digest")
+    return frozenset(kept[at : at + DIGEST] for at in range(0, len(kept), DIGEST))

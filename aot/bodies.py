@@ -24,14 +24,17 @@ from nativecache.aot.extract import ImportLimits, extract, importable, number_mo
 from nativecache.aot.index import Entity, Module, references, symbol_name
 from nativecache.aot.key import Compiler, Options, compute_key
 from nativecache.aot.meaning import Meanings
-from nativecache.aot.memo import CleanUp, Memo, own_code
+from nativecache.aot.memo import CleanUp, Memo
 from nativecache.aot.names import pack, pack_pairs, unpack
 from nativecache.aot.partition import Unit, is_always_inline, structors
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.aot.profile import HOT, WARM
 from nativecache.aot.program import Body, Program
+from nativecache.aot.stored import form_of
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
+from nativecache.cache.own_code import own_code
+from nativecache.cache.shape import Malformed
 
 _RECORD: Final = struct.Struct("<32sI")
 
@@ -329,8 +332,7 @@ class _Pack:
         self._store = store
         name = f"bodies\0{own_code()}\0{name}"
         self._key = compute_key(compiler, options, name.encode("utf-8", "surrogateescape"))
-        entry = store.load(self._key)
-        self.stored = _unpack(entry.payload) if entry else {}
+        self.stored = store.read(self._key, read_bodies) or {}
         self.used: dict[bytes, memoryview | bytes] = {}
 
     def save(self) -> None:
@@ -338,7 +340,7 @@ class _Pack:
         if not self.used.keys() <= self.stored.keys():
             rest = {digest: text for digest, text in self.stored.items() if digest not in self.used}
             both = self.used | rest if len(rest) <= len(self.used) else self.used
-            self._store.save(Entry(self._key, b"".join(_records(both)), {}))
+            self._store.save(Entry(self._key, b"".join(_records(both)), form_of("bodies")))
 
 
 def _records(texts: Mapping[bytes, memoryview | bytes]) -> Iterable[memoryview | bytes]:
@@ -347,12 +349,19 @@ def _records(texts: Mapping[bytes, memoryview | bytes]) -> Iterable[memoryview |
         yield text
 
 
-def _unpack(data: bytes) -> dict[bytes, memoryview | bytes]:
+def read_bodies(entry: Entry) -> dict[bytes, memoryview | bytes]:
+    """Texts of cleaned-up functions by digest of what each was made from. Raises Malformed."""
     found: dict[bytes, memoryview | bytes] = {}
-    at, view = 0, memoryview(data)
+    at, data = 0, entry.payload
+    view = memoryview(data)
     while at < len(data):
+        if at + _RECORD.size > len(data):
+            raise Malformed("a part of a record")
         digest, size = _RECORD.unpack_from(data, at)
-        at += _RECORD.size
-        found[digest] = view[at : at + size]
-        at += size
+        start = at + _RECORD.size
+        at = start + size
+        # As LLVM prints a module with one definition.
+        if at > len(data) or data.find(b"\n}\n", data.find(b"\ndefine ", start, at) + 1 or at, at) < 0:
+            raise Malformed("no function as LLVM prints it")
+        found[digest] = view[start:at]
     return found

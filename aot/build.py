@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from nativecache.aot import clang, llvm
 from nativecache.aot.bodies import find_bodies, find_called_once, longest_import
@@ -43,6 +43,7 @@ from nativecache.aot.record import BuildRecord
 from nativecache.aot.request import Request
 from nativecache.aot.roots import find_roots, index_symbols, wrapped_symbols
 from nativecache.aot.spool import Spool
+from nativecache.aot.stored import object_meta, read_object
 from nativecache.aot.target import choose_target, is_foreign
 from nativecache.aot.verify import Mismatch, Verifier
 from nativecache.cache.entry import Entry
@@ -419,17 +420,6 @@ def _roots(
     )
 
 
-def _undefined(entry: Entry) -> list[str]:
-    """The names that an object leaves undefined."""
-    names: Any = entry.meta["undefined"]
-    return names  # type: ignore[no-any-return]
-
-
-def _sites(entry: Entry) -> str:
-    """Where lines go in an object, packed."""
-    return str(entry.meta.get("sites", ""))
-
-
 class _Work:
     """Follows the program from its roots: keys units, looks them up, compiles what is missing."""
 
@@ -623,13 +613,13 @@ class _Work:
             self._take(index, self.objects[first], unpack(undefined), keyed, self.sites.get(first, ""))
             return
         start = time.perf_counter()  # a tenth of what asking for processor time would take
-        entry = self.store.load(key)
+        found = self.store.read(key, lambda entry: read_object(entry, self.options.output))
         taken = time.perf_counter() - start
         self.clock.add("look-up", taken, taken)
-        sampled = entry is not None and self.verifier.samples(key)
-        if entry is not None and not sampled:
-            self.saved += float(entry.meta.get("milliseconds", 0))  # type: ignore[arg-type]
-            self._take(index, entry.payload, _undefined(entry), keyed, _sites(entry))
+        sampled = found is not None and self.verifier.samples(key)
+        if found is not None and not sampled:
+            self.saved += found.milliseconds
+            self._take(index, found.entry.payload, found.undefined, keyed, found.sites)
             return
         if bitcode is None:
             if sampled:
@@ -637,8 +627,8 @@ class _Work:
             self._submit_key(index, None)
             return
         self.waiting[key].append((index, keyed))
-        if entry is not None:
-            self.verifier.hold(entry, bitcode)
+        if found is not None:
+            self.verifier.hold(found.entry, bitcode)
         else:
             self.missing += 1
             self.missed[self.record.why_missed(self.units[index].name, key)] += 1
@@ -661,15 +651,12 @@ class _Work:
                 # Not to be remembered: what it means does not tell its lines.
                 self._submit_key(waiter, None, real_lines=True)
             return
-        meta = {"defined": defined, "undefined": undefined, "milliseconds": round(milliseconds, 3)}
-        if sites:
-            meta["sites"] = sites
+        meta = object_meta(self.options.output, defined, undefined, milliseconds, sites)
         entry = Entry(key, output, meta)
-        hit = self.verifier.compare(self._label(index), entry)
-        entry = hit or entry
-        self.ready[key] = index, pack(_undefined(entry))
+        hit = self.verifier.compare(self._label(index), entry)  # of the same content, else None
+        self.ready[key] = index, pack(undefined)
         for waiter, keyed in waiting:
-            self._take(waiter, entry.payload, _undefined(entry), keyed, _sites(entry))
+            self._take(waiter, output, undefined, keyed, sites)
         if hit is not None:
             return
         with self.clock.phase("store"):

@@ -40,6 +40,7 @@ from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.cache.entry import BadEntry, Entry
 from nativecache.cache.entry import pack as serialize_entry
 from nativecache.cache.entry import unpack as deserialize_entry
+from nativecache.cache.shape import Malformed, check, number, record
 from nativecache.cache.store import Store
 
 __all__ = (
@@ -136,19 +137,19 @@ def compile_with_cache(bitcode: bytes, target: Target, store: Store, *, isolated
     if data is not None:
         try:
             entry = deserialize_entry(name, data)
-        except BadEntry:
+            check(entry.meta, _META)
+        except (BadEntry, Malformed):
             pass  # it is made again and replaced
         else:
-            return Compiled(entry.payload, True, name, _milliseconds(entry))
+            milliseconds = float(entry.meta["milliseconds"])  # type: ignore[arg-type]
+            return Compiled(entry.payload, True, name, milliseconds)
     made, milliseconds, may_keep = (_compile_apart if isolated else _compile)(engine, bitcode, target)
     if may_keep:
         store.put(name, serialize_entry(Entry(name, made, {"milliseconds": milliseconds})))
     return Compiled(made, False, name, milliseconds)
 
 
-def _milliseconds(entry: Entry) -> float:
-    said = entry.meta.get("milliseconds")
-    return float(said) if isinstance(said, (int, float)) else 0.0
+_META: Final = record({"milliseconds": number()})
 
 
 def _engine(target: Target) -> Engine:

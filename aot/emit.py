@@ -37,6 +37,7 @@ from nativecache.linker.driver import (
 from nativecache.linker.dwarf import Sites, restore
 from nativecache.linker.elf import cut_names, localize, rename_symbols
 from nativecache.linker.errors import BadObject, LinkError
+from nativecache.linker.files import read_plain
 from nativecache.linker.interrupt import hold_signals, temporary_folder
 from nativecache.linker.sections import name_sections
 
@@ -218,7 +219,7 @@ def _link(
     merged: list[tuple[str, bytes]] = []
     for item in image.line:
         if isinstance(item, Path):
-            merged.append((item.name, item.read_bytes()))
+            merged.append((item.name, read_plain(item)))
         for module in item.modules if isinstance(item, Ours) else ():
             indices = _units_of(image, Ours((module,)))
             name = PurePath(image.program.modules[module].label).stem + ".o"

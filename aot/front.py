@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -75,9 +76,12 @@ def unreadable(path: Path) -> str | None:
     if is_standard_input(path):
         return None
     try:
-        if path.is_dir():
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
             return f"{path}: is a directory; name the files in it"
-        if path.stat().st_size == 0 and not is_source(path):
+        if not stat.S_ISREG(status.st_mode):  # it could be read only once, if ever
+            return f"{path}: is no plain file; write it to one first"
+        if status.st_size == 0 and not is_source(path):
             return f"{path}: the file is empty"
     except OSError as error:
         return f"{path}: {error.strerror}"

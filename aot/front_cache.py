@@ -27,9 +27,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from nativecache.aot import clang
+from nativecache.aot.stored import form_of
 from nativecache.cache.entry import Entry
-from nativecache.cache.facts import Fact, Memo, hold, measure, note, settled
+from nativecache.cache.facts import Fact, Memo, check_fact, hold, measure, note, settled
 from nativecache.cache.lookup import EntryStore
+from nativecache.cache.own_code import own_code
+from nativecache.cache.seal import check_key, read_plain
+from nativecache.cache.shape import Malformed, check, list_of, nullable, read_json, record, row, text, whole
 from nativecache.linker.interrupt import hold_signals, ignore_signals
 
 #: Raised whenever a manifest or what a result rests on changes its form.
@@ -40,6 +44,9 @@ _VARIANTS: Final = 8
 
 #: sqlite3.c's 16.6 MB of printed IR shrink to 3.3 MB in 0.13 s; level 3 saves another 0.4 MB.
 _LEVEL: Final = 1
+
+#: The most that an answer may unfold to. No IR of half of that is known.
+_LARGEST: Final = 1 << 31
 
 #: Changed so shortly before the build that the clock of the file system, which lags by up to 10 ms, may
 #: show an earlier time for a change that came later.
@@ -159,7 +166,7 @@ class FrontCache:
         self.programs[path] = None
         program = measure("program", (path,), self._memo)
         for name, value in (
-            ("schema", str(SCHEMA)),
+            ("schema", f"{SCHEMA} {own_code()}"),
             ("clang", f"{front.version} {front.command} {program}"),
             ("host", _host(flags)),
             ("environment", str(self._environ)),
@@ -185,18 +192,12 @@ class FrontCache:
             self._note_reads(facts)
             if n:
                 manifest.variants.insert(0, manifest.variants.pop(n))
-                self._store.save(Entry(question.key, _encode(manifest), {}))
+                self._store.save(Entry(question.key, _encode(manifest), form_of("manifest")))
             return answer
         return None
 
     def _answer(self, key: str) -> Answer | None:
-        entry = self._store.load(key)
-        if entry is None:
-            return None
-        try:
-            return Answer(zlib.decompress(entry.payload), str(entry.meta.get("messages", "")))
-        except zlib.error:
-            return None
+        return self._store.read(key, read_answer)
 
     def keep(self, question: Question, answer: Answer, depfile: Path | None) -> None:
         """Keeps an answer for the next time, unless what it rests on is unknown or was changed meanwhile.
@@ -212,7 +213,7 @@ class FrontCache:
         result = _result_key(question, facts)
         others = [variant for variant in manifest.variants if variant[1] != result]
         manifest.variants = [(facts, result), *others][:_VARIANTS]
-        self._store.save(Entry(question.key, _encode(manifest), {}))
+        self._store.save(Entry(question.key, _encode(manifest), form_of("manifest")))
         self._unsaved.append((result, answer))
         self._store.note_used(result)  # another process saves it
 
@@ -243,16 +244,15 @@ class FrontCache:
     def _save_all(self) -> None:
         for key, answer in self._unsaved:
             payload = zlib.compress(answer.output, _LEVEL)
-            self._store.save(Entry(key, payload, {"messages": answer.messages}))
+            meta = {**form_of("answer"), "messages": answer.messages, "size": len(answer.output)}
+            self._store.save(Entry(key, payload, meta))
 
     def _note_reads(self, facts: Iterable[Fact]) -> None:
         if self.reads is not None:
             self.reads.update(dict.fromkeys(facts))
 
     def _load(self, key: str) -> _Manifest:
-        entry = self._store.load(key)
-        manifest = _decode(entry.payload) if entry else None
-        return manifest or _Manifest()
+        return self._store.read(key, read_manifest) or _Manifest()
 
     def _facts(
         self, question: Question, manifest: _Manifest, depfile: Path | None
@@ -304,11 +304,11 @@ class FrontCache:
         """The names that `__has_include` asks for in a file; None if an answer may rest on more than that."""
         if path not in self._named:
             try:
-                text = Path(path).read_bytes()
+                content, _ = read_plain(path)
             except OSError:
                 return None
-            unknown = _depends_on_time(text) or (whole and _ASSEMBLER_READS.search(text))
-            self._named[path] = None if unknown else _asked_for(text)
+            unknown = _depends_on_time(content) or (whole and _ASSEMBLER_READS.search(content))
+            self._named[path] = None if unknown else _asked_for(content)
         return self._named[path]
 
 
@@ -398,15 +398,47 @@ def _encode(manifest: _Manifest) -> bytes:
     return json.dumps({"search": search, "variants": variants, "facts": list(numbers)}).encode()
 
 
-def _decode(data: bytes) -> _Manifest | None:
-    """None where the form is not the one above, which the schema in the key should rule out."""
+_FACTS: Final = list_of(row(text(), text(), list_of(text())))
+_NUMBERS: Final = list_of(whole())
+_MANIFEST: Final = record(
+    {
+        "facts": _FACTS,
+        "search": nullable(row(list_of(text()), _NUMBERS)),
+        "variants": list_of(row(_NUMBERS, text())),
+    }
+)
+
+
+def read_manifest(entry: Entry) -> _Manifest:
+    """A manifest. Raises Malformed."""
+    found = read_json(entry.payload, _MANIFEST)
+    table: list[Fact] = [(kind, value, tuple(subjects)) for kind, value, subjects in found["facts"]]
+    search = found["search"]
     try:
-        found: Any = json.loads(data)
-        table: list[Fact] = [(kind, value, tuple(subjects)) for kind, value, subjects in found["facts"]]
-        search = found["search"]
+        for fact in table:
+            check_fact(fact)
+        for _, key in found["variants"]:
+            check_key(key)
         return _Manifest(
             (tuple(search[0]), tuple(table[n] for n in search[1])) if search else None,
             [(tuple(table[n] for n in numbers), key) for numbers, key in found["variants"]],
         )
-    except (ValueError, KeyError, TypeError, IndexError):
-        return None
+    except (ValueError, IndexError) as error:
+        raise Malformed(str(error)) from None
+
+
+_ANSWER: Final = record({"messages": text(), "size": whole(0, _LARGEST)}, optional={"form": text()})
+
+
+def read_answer(entry: Entry) -> Answer:
+    """An answer; it unfolds to what its metadata says and no further. Raises Malformed."""
+    check(entry.meta, _ANSWER)
+    size: Any = entry.meta["size"]
+    unfolding = zlib.decompressobj()
+    try:
+        output = unfolding.decompress(entry.payload, size + 1)
+    except zlib.error as error:
+        raise Malformed(str(error)) from None
+    if len(output) != size or not unfolding.eof or unfolding.unused_data:
+        raise Malformed("another size than is said")
+    return Answer(output, str(entry.meta["messages"]))

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from nativecache.aot.engine import SIMPLIFY, VECTORIZE_FROM
 from nativecache.aot.key import Compiler, Options
+from nativecache.cache.seal import open_plain
 
 _POINTER: Final = ctypes.c_void_p
 _TEXT: Final = ctypes.c_char_p
@@ -276,7 +277,7 @@ def build_id(path: Path) -> str:
 
     The file's size and time stand in for it where there is none.
     """
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         head = file.read(64)
         if head[:6] == b"\x7fELF\x02\x01":
             (offset,), (size, count) = struct.unpack_from("<Q", head, 32), struct.unpack_from("<HH", head, 54)

@@ -6,16 +6,17 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from nativecache.aot import emit as aot_emit
 from nativecache.aot.emit import Image, Written
+from nativecache.aot.stored import form_of
 from nativecache.cache.entry import Entry
-from nativecache.cache.facts import Fact, decode, digest_file, encode, hold, measure
+from nativecache.cache.facts import Fact, check_fact, decode, digest_file, encode, hold
 from nativecache.cache.lookup import EntryStore
-from nativecache.linker import archive, driver, dwarf, elf
+from nativecache.cache.own_code import own_code
+from nativecache.cache.shape import Malformed, list_of, nullable, read_json, record, row, text
 from nativecache.linker.environment import matters
 
 #: Raised whenever what is digested, or how an image is made from it, changes.
@@ -29,29 +30,59 @@ class LinkRecord:
         self._store = store
         self._output = output
         name = str(output.absolute()).encode("utf-8", "surrogateescape")
-        self._key = hashlib.sha256(b"link %d\0%s" % (SCHEMA, name)).hexdigest()
+        self._key = hashlib.sha256(b"link %d %s\0%s" % (SCHEMA, own_code().encode(), name)).hexdigest()
 
     def look_up(self, made_from: str) -> Written | None:
         """What the last link said, if it was of the same and its output is still there."""
-        entry = self._store.load(self._key)
-        if entry is None:
-            return None
-        with suppress(ValueError, KeyError, TypeError):
-            record = json.loads(entry.payload)
-            if record["made from"] == made_from and hold(decode(record["facts"])):
-                return Written(record["image"], *map(tuple, record["written"]))
-        return None
+        known = self._store.read(self._key, read_link)
+        return known.written if known and known.made_from == made_from and hold(known.facts) else None
 
     def save(self, made_from: str, written: Written, facts: tuple[Fact, ...]) -> None:
         """Keeps a link. `facts`: all that it read besides what `made_from` was digested from."""
         facts = (*facts, ("image", written.image, (os.fspath(self._output.absolute()),)))
-        record = {
+        values = {
             "made from": made_from,
             "facts": encode(facts),
             "written": (written.warnings, written.programs, written.reads),
             "image": written.image,
         }
-        self._store.save(Entry(self._key, json.dumps(record).encode(), {}))
+        self._store.save(Entry(self._key, json.dumps(values).encode(), form_of("link")))
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a link was made from, by digest; what else it read; and what it said."""
+
+    made_from: str
+    facts: tuple[Fact, ...]
+    written: Written
+
+
+_TEXTS: Final = list_of(text())
+_LINK: Final = record(
+    {
+        "made from": text(),
+        "facts": _TEXTS,
+        "written": row(_TEXTS, _TEXTS, nullable(_TEXTS)),
+        "image": text(),
+    }
+)
+
+
+def read_link(entry: Entry) -> Link:
+    """The last link of an output. Raises Malformed."""
+    found = read_json(entry.payload, _LINK)
+    warnings, programs, reads = found["written"]
+    try:
+        facts = tuple(decode(found["facts"]))
+        for fact in facts:
+            check_fact(fact)
+    except ValueError as error:
+        raise Malformed(str(error)) from None
+    written = Written(
+        found["image"], tuple(warnings), tuple(programs), None if reads is None else tuple(reads)
+    )
+    return Link(found["made from"], facts, written)
 
 
 def digest_link(
@@ -84,6 +115,5 @@ def digest_link(
     os.umask(mask)
     variables = sorted(item for item in environ.items() if matters(item[0]))
     around = (variables, os.getcwd(), mask, image.cplusplus, image.target)
-    code = [measure("stat", (module.__file__ or "",)) for module in (aot_emit, archive, driver, dwarf, elf)]
-    text = repr((units, files, debug, program.directory, line, around, code, details))
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    shown = repr((units, files, debug, program.directory, line, around, own_code(), details))
+    return hashlib.sha256(shown.encode("utf-8", "surrogateescape")).hexdigest()

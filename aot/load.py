@@ -19,6 +19,7 @@ from nativecache.aot.index import Module, index_module, normalise
 from nativecache.aot.members import compile_members
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.cache.lookup import EntryStore
+from nativecache.cache.seal import read_plain
 from nativecache.linker.native import is_script
 
 _IR: Final = frozenset((".ll", ".bc"))
@@ -67,13 +68,13 @@ def load(inputs: Sequence[Path], sources: Sources | None, store: EntryStore, *, 
         elif is_source(path):
             continue
         elif is_bitcode(path):
-            texts[n] = _Text(path.read_bytes(), printed=False)
+            texts[n] = _Text(read_plain(path)[0], printed=False)
         elif sources and holds_bitcode(path):
             archives[n] = path
         elif clang.language(path) != "ir" and (is_native(path) or is_elf_or_archive(path)):
             native[n] = path
         elif clang.language(path) == "ir" or path.suffix in _IR:
-            texts[n] = _Text(path.read_bytes(), printed=False)
+            texts[n] = _Text(read_plain(path)[0], printed=False)
         elif is_script(path):
             native[n] = path
         else:

@@ -9,33 +9,32 @@ lost, old or damaged file costs time only.
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from itertools import accumulate, islice
-from pathlib import Path, PurePath
+from operator import gt
+from pathlib import PurePath
 from struct import Struct
 from sys import intern
-from typing import Final
+from typing import Final, TypeVar
 
+from nativecache.aot.debug_info import Places
 from nativecache.aot.key import Compiler, Options, compute_key
 from nativecache.aot.meaning import DIGEST, Skeleton
 from nativecache.aot.names import pack, unpack
+from nativecache.aot.stored import form_of
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
+from nativecache.cache.own_code import own_code
+from nativecache.cache.seal import check_key
+from nativecache.cache.shape import Malformed
+
+T = TypeVar("T")
 
 _HEAD: Final = Struct("<QQ")
-
-
-@cache
-def own_code() -> str:
-    """A digest of the modules that make units of programs. What another nativecache made is not taken:
-    its units may have been other ones."""
-    modules = sorted(Path(__file__).parent.glob("*.py"))
-    return hashlib.sha256(b"\0".join(module.read_bytes() for module in modules)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +71,12 @@ class Memo:
         name = PurePath(label).name.encode("utf-8", "surrogateescape")
         self._store = store
         self._key = compute_key(compiler, options, b"memo %s\0%s" % (own_code().encode(), name))
-        entry = store.load(self._key)
-        rest = memoryview(entry.payload if entry else _Table().packed() * 3)
-        self._skeletons, rest = _Table.read(rest)
-        self._clean_ups, rest = _Table.read(rest)
-        self._units, rest = _Table.read(rest)
+        tables = store.read(self._key, read_memo) or (_Table(), _Table(), _Table())
+        self._skeletons, self._clean_ups, self._units = tables
 
     def skeleton(self, name: bytes) -> Skeleton | None:
         """The skeleton of a definition, by the digest of its text."""
-        record = self._skeletons.use(name)
-        if record is None:
-            return None
-        shape, count, repeated, *tokens = record
-        # Most symbols are named by several functions.
-        symbols, n = tuple(map(intern, tokens[: int(count)])), len(tokens) - int(repeated)
-        return Skeleton(bytes.fromhex(shape), symbols, tuple(tokens[int(count) : n]), tuple(tokens[n:]))
+        return _decoded(_read_skeleton, self._skeletons.use(name))
 
     def add_skeleton(self, name: bytes, made: Skeleton) -> None:
         counts = (str(len(made.symbols)), str(len(made.repeated)))
@@ -94,12 +84,7 @@ class Memo:
 
     def clean_up(self, meaning: bytes) -> CleanUp | None:
         """What became of a function, by its meaning without imports."""
-        record = self._clean_ups.use(meaning)
-        if record is None:
-            return None
-        text, lines, bound, placed, *names = record
-        n, m = int(bound), int(bound) + int(placed)
-        return CleanUp(bytes.fromhex(text), int(lines), pack(names[:n]), pack(names[m:]), pack(names[n:m]))
+        return _decoded(_read_clean_up, self._clean_ups.use(meaning))
 
     def add_clean_up(self, meaning: bytes, made: CleanUp) -> None:
         bindings, mentions, places = unpack(made.bindings), unpack(made.mentions), unpack(made.places)
@@ -109,16 +94,7 @@ class Memo:
 
     def unit(self, meaning: bytes) -> KeyedUnit | None:
         """What a unit led to, by its meaning."""
-        record = self._units.use(meaning)
-        if record is None:
-            return None
-        key, own, meanings, relative, bound, placed, *names = record
-        n, m = int(bound), int(bound) + int(placed)
-        imported = tuple(map(intern, names[m:]))
-        places = pack(names[n:m])
-        return KeyedUnit(
-            key, own, pack(names[:n]), imported, bytes.fromhex(meanings), places, relative == "1"
-        )
+        return _decoded(_read_unit, self._units.use(meaning))
 
     def add_unit(self, meaning: bytes, made: KeyedUnit) -> None:
         bindings, places = unpack(made.bindings), unpack(made.places)
@@ -130,7 +106,91 @@ class Memo:
         """Keeps what is new, if anything is."""
         tables = (self._skeletons, self._clean_ups, self._units)
         if any(table.changed for table in tables):
-            self._store.save(Entry(self._key, b"".join(table.packed() for table in tables), {}))
+            packed = b"".join(table.packed() for table in tables)
+            self._store.save(Entry(self._key, packed, form_of("memo")))
+
+
+def read_memo(entry: Entry, *, closely: bool = False) -> tuple[_Table, _Table, _Table]:
+    """The three tables of a memo. Raises Malformed.
+
+    Records are looked at when they are used; here only `closely`.
+    """
+    rest = memoryview(entry.payload)
+    skeletons, rest = _Table.read(rest)
+    clean_ups, rest = _Table.read(rest)
+    units, rest = _Table.read(rest)
+    if rest:
+        raise Malformed("more than three tables")
+    if closely:
+        _check_records(skeletons, _read_skeleton)
+        _check_records(clean_ups, _read_clean_up)
+        _check_records(units, _read_unit)
+    return skeletons, clean_ups, units
+
+
+def _check_records(table: _Table, reader: Callable[[list[str]], object]) -> None:
+    for fields in table.all():
+        try:
+            reader(fields)
+        except ValueError as error:
+            raise Malformed(str(error)) from None
+
+
+def _decoded(reader: Callable[[list[str]], T], fields: list[str] | None) -> T | None:
+    """What a record says; None where there is none, or where it is none of ours."""
+    if fields is not None:
+        with suppress(ValueError):
+            return reader(fields)
+    return None
+
+
+def _read_skeleton(record: list[str]) -> Skeleton:
+    shape, count, repeated, *tokens = record
+    n, m = _cuts(tokens, count, repeated)
+    # Most symbols are named by several functions.
+    symbols, end = tuple(map(intern, tokens[:n])), len(tokens) - m
+    return Skeleton(bytes.fromhex(shape), symbols, tuple(tokens[n:end]), tuple(tokens[end:]))
+
+
+def _read_clean_up(record: list[str]) -> CleanUp:
+    text, lines, bound, placed, *names = record
+    n, m = _cuts(names, bound, placed)
+    bindings, places, mentions = names[:n], names[n : n + m], names[n + m :]
+    _check_bindings(bindings)
+    Places.unpack(pack(places))
+    return CleanUp(bytes.fromhex(text), _count(lines), pack(bindings), pack(mentions), pack(places))
+
+
+def _read_unit(record: list[str]) -> KeyedUnit:
+    key, own, meanings, relative, bound, placed, *names = record
+    n, m = _cuts(names, bound, placed)
+    bindings, places = names[:n], pack(names[n : n + m])
+    check_key(key)
+    _check_bindings(bindings)
+    Places.unpack(places)
+    imported = tuple(map(intern, names[n + m :]))
+    digest, is_relative = bytes.fromhex(meanings), _count(relative, 1) == 1
+    return KeyedUnit(key, own, pack(bindings), imported, digest, places, is_relative)
+
+
+def _count(digits: str, most: int = 2**31) -> int:
+    """A number as we write it. Raises ValueError for any other text."""
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 11 and int(digits) <= most):
+        raise ValueError("no count")
+    return int(digits)
+
+
+def _cuts(fields: list[str], first: str, second: str) -> tuple[int, int]:
+    """How many fields are of each of two kinds. Raises ValueError where there are not so many."""
+    n, m = _count(first), _count(second)
+    if n + m > len(fields):
+        raise ValueError("fewer fields than are counted")
+    return n, m
+
+
+def _check_bindings(names: list[str]) -> None:
+    if len(names) % 2:
+        raise ValueError("a name that stands for nothing")
 
 
 class _Table:
@@ -154,11 +214,18 @@ class _Table:
 
     @classmethod
     def read(cls, data: memoryview) -> tuple[_Table, memoryview]:
-        """The table that some bytes begin with, and what follows it."""
+        """The table that some bytes begin with, and what follows it. Raises Malformed."""
+        if len(data) < _HEAD.size:
+            raise Malformed("a table without its head")
         count, size = _HEAD.unpack_from(data)
         ends = _HEAD.size + count * DIGEST
         records = ends + count * 8
+        if records + size > len(data):
+            raise Malformed("a table that ends early")
         table = cls(bytes(data[_HEAD.size : ends]), bytes(data[ends:records]), data[records : records + size])
+        numbers = table._ends
+        if any(map(gt, numbers, numbers[1:])) or (numbers[-1] if count else 0) != size:
+            raise Malformed("records that are not one after the other")
         return table, data[records + size :]
 
     def use(self, name: bytes) -> list[str] | None:
@@ -169,7 +236,11 @@ class _Table:
             if known is None:
                 return None
             self._used[name] = known
-        return str(self._record(known), "utf-8", "surrogateescape").split("\0")
+        return self._fields(known)
+
+    def all(self) -> Iterator[list[str]]:
+        """The fields of every record that was read."""
+        return map(self._fields, self._old.values())
 
     def add(self, name: bytes, fields: Iterable[str]) -> None:
         self._used[name] = "\0".join(fields).encode("utf-8", "surrogateescape")
@@ -183,6 +254,9 @@ class _Table:
         ends = _little_endian(array("Q", accumulate(map(len, records))))
         size = sum(map(len, records))
         return b"".join((_HEAD.pack(len(kept), size), *kept, ends.tobytes(), *records))
+
+    def _fields(self, known: int | bytes) -> list[str]:
+        return str(self._record(known), "utf-8", "surrogateescape").split("\0")
 
     def _record(self, known: int | bytes) -> bytes | memoryview:
         if isinstance(known, bytes):

@@ -13,6 +13,7 @@ from nativecache.aot import clang
 from nativecache.aot.emit import Written
 from nativecache.aot.front_cache import FrontCache, named_files
 from nativecache.cache.facts import Fact, Memo, note, settled
+from nativecache.cache.seal import open_plain
 from nativecache.linker.archive import THIN_MAGIC
 from nativecache.linker.driver import SEARCHED
 from nativecache.linker.libraries import Libraries, asked_libraries
@@ -106,7 +107,7 @@ def _is_in(path: str, folder: Path) -> bool:
 def _is_thin(path: str) -> bool:
     """Whether a file is an archive whose members are files of their own, which no linker names."""
     try:
-        with open(path, "rb") as file:
+        with open_plain(path) as file:
             return file.read(len(THIN_MAGIC)) == THIN_MAGIC
     except OSError:
         return True

@@ -6,11 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from nativecache.aot.key import Compiler, Options, compute_key
+from nativecache.aot.stored import form_of
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore, Missed
+from nativecache.cache.own_code import own_code
+from nativecache.cache.shape import mapping, read_json, record, text, whole
 
 
 class BuildRecord:
@@ -23,12 +26,11 @@ class BuildRecord:
     def __init__(self, store: EntryStore, compiler: Compiler, options: Options, output: Path) -> None:
         self._store = store
         name = str(output.absolute()).encode("utf-8", "surrogateescape")
-        self._key = compute_key(compiler, options, b"record\0" + name)
-        entry = store.load(self._key)
-        self._last: dict[str, str] = json.loads(entry.payload) if entry else {}
-        self._how_key = hashlib.sha256(b"how\0" + name).hexdigest()
-        entry = store.load(self._how_key)
-        self._last_how: dict[str, Any] = json.loads(entry.payload) if entry else {}
+        code = own_code().encode()
+        self._key = compute_key(compiler, options, b"record %s\0%s" % (code, name))
+        self._last = store.read(self._key, read_record) or {}
+        self._how_key = hashlib.sha256(b"how %s\0%s" % (code, name)).hexdigest()
+        self._last_how = store.read(self._how_key, read_how) or {}
         self._how = {"compiler": str(compiler), "options": str(options)}
         self.turn = int(self._last_how.get("turn", 0))
 
@@ -52,11 +54,27 @@ class BuildRecord:
 
     def save(self, digests: Mapping[str, str]) -> None:
         if digests != self._last:
-            self._save(self._key, digests)
+            self._save(self._key, digests, "record")
         how = {**self._how, "turn": self.turn}
         if how != self._last_how:
-            self._save(self._how_key, how)
+            self._save(self._how_key, how, "how")
 
-    def _save(self, key: str, values: Mapping[str, Any]) -> None:
+    def _save(self, key: str, values: Mapping[str, Any], kind: str) -> None:
         payload = json.dumps(values, sort_keys=True, separators=(",", ":")).encode()
-        self._store.save(Entry(key, payload, {}))
+        self._store.save(Entry(key, payload, form_of(kind)))
+
+
+_RECORD: Final = mapping(text())
+_HOW: Final = record({"compiler": text(), "options": text(), "turn": whole()})
+
+
+def read_record(entry: Entry) -> dict[str, str]:
+    """Digests of units' own code by name. Raises Malformed."""
+    found: dict[str, str] = read_json(entry.payload, _RECORD)
+    return found
+
+
+def read_how(entry: Entry) -> dict[str, Any]:
+    """The compiler and options of an output's last build. Raises Malformed."""
+    found: dict[str, Any] = read_json(entry.payload, _HOW)
+    return found

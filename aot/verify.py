@@ -1,8 +1,8 @@
 """Compiles a sample of the hits again and compares, so that a cache can be trusted for a reason.
 
 The sample is a share of all keys that moves on with each build of an output: with N percent, every hit has
-had its turn after 100 / N builds. Compared are the object's bytes and what the entry says of its symbols;
-and, where a record of meanings had led to the key, that key with the one that extraction finds.
+had its turn after 100 / N builds. Compared are the object's bytes and what the entry says of its symbols and
+lines; and, where a record of meanings had led to the key, that key with the one that extraction finds.
 
 What differs is set aside, both objects and the bitcode, and the image is built from the new object.
 """
@@ -70,5 +70,5 @@ class Verifier:
         return made
 
 
-def _symbols(entry: Entry) -> tuple[object, object]:
-    return entry.meta.get("defined"), entry.meta.get("undefined")
+def _symbols(entry: Entry) -> tuple[object, ...]:
+    return tuple(entry.meta.get(name) for name in ("defined", "undefined", "sites"))

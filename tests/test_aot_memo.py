@@ -20,7 +20,8 @@ SKELETONS = (
     Skeleton(b"\xff", ('@"\xe9\\0A"',), (), ()),
 )
 CLEAN_UP = CleanUp(b"text", 12, pack(["nc.0", "f"]), pack(["g", "g", "h"]))
-UNIT = KeyedUnit("key", "own", pack(["nc.0", "f\udcff"]), ("g", "\x01h"), b"meanings")
+KEY = "0123456789abcdef" * 4
+UNIT = KeyedUnit(KEY, "own", pack(["nc.0", "f\udcff"]), ("g", "\x01h"), b"meanings")
 
 
 @pytest.fixture
@@ -44,11 +45,11 @@ def test_all_comes_back_as_it_was(store: EntryStore) -> None:
     memo.add_clean_up(NAMES[0], CLEAN_UP)
     memo.add_clean_up(NAMES[1], CleanUp(b"", 0, "", ""))
     memo.add_unit(NAMES[0], UNIT)
-    memo.add_unit(NAMES[2], KeyedUnit("", "", "", (), b""))
+    memo.add_unit(NAMES[2], KeyedUnit(KEY, "", "", (), b""))
     for _ in range(2):  # read from a new one, then from that
         assert [memo.skeleton(name) for name in NAMES[:4]] == [*SKELETONS, None]
         assert memo.clean_up(NAMES[0]) == CLEAN_UP and memo.clean_up(NAMES[1]) == CleanUp(b"", 0, "", "")
-        assert memo.unit(NAMES[0]) == UNIT and memo.unit(NAMES[2]) == KeyedUnit("", "", "", (), b"")
+        assert memo.unit(NAMES[0]) == UNIT and memo.unit(NAMES[2]) == KeyedUnit(KEY, "", "", (), b"")
         assert not (memo.unit(NAMES[1]) or memo.clean_up(NAMES[2]))
         memo.save()
         memo = opened(store)
