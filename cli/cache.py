@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nativecache.cli.folders import PATH, find_root, open_all_kinds, open_folder, store_option, warn
+from nativecache.cli.folders import (
+    PATH,
+    configurations,
+    find_root,
+    open_all_kinds,
+    open_folder,
+    store_option,
+    warn,
+)
 
 if TYPE_CHECKING:
     from nativecache.cache.limits import Limits
@@ -32,7 +40,8 @@ def _command(name: str) -> Callable[[Callable[..., None]], click.Command]:
 
     def decorate(function: Callable[..., None]) -> click.Command:
         def run(cache_dir: Path | None, trust_cache_dir: bool, **options: Any) -> None:
-            function(find_root(cache_dir, trust=trust_cache_dir), **options)
+            make = name == "import"
+            function(find_root(cache_dir, trust=trust_cache_dir, make=make), **options)
 
         run.__doc__ = function.__doc__
         run.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
@@ -71,13 +80,27 @@ def _limit_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _limits(root: Path, options: Mapping[str, str | None]) -> Limits:
-    from nativecache.cache.limits import CONFIG_NAME, read_limits, user_config
+    from nativecache.cache.limits import read_limits
 
     chosen = {name.replace("_", "-"): text for name, text in options.items() if text is not None}
     try:
-        return read_limits(chosen, (root / CONFIG_NAME, user_config(os.environ)))
+        return read_limits(chosen, configurations(root))
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+
+
+def _check_open(root: Path, *, write: bool = False) -> None:
+    """An error, exit code 1, for a folder that this user cannot see all of, or cannot remove from."""
+    from nativecache.cache.folder import obstacle
+
+    if closed := obstacle(root, write=write):
+        raise _cannot(root, "written to" if write else "read", closed)
+
+
+def _cannot(root: Path, do: str, error: OSError) -> click.ClickException:
+    where = os.fsdecode(error.filename or "")
+    at = f"{where}: " if where not in ("", str(root)) else ""
+    return click.ClickException(f"{root}: cannot be {do}: {at}{error.strerror or error}")
 
 
 def _say(as_json: bool, figures: Mapping[str, object], lines: Iterable[str]) -> None:
@@ -104,6 +127,7 @@ def info(root: Path, as_json: bool, **limits: str | None) -> None:
     )
 
     most = _limits(root, limits)
+    _check_open(root)
     entries, size = total(find_entries(root))
     temporaries, _ = total(find_temporaries(root))
     quarantined, _ = total(find_quarantined(root))
@@ -237,11 +261,16 @@ def clear(root: Path, as_json: bool) -> None:
     """Remove all entries. What is not the cache's own stays, and so do settings and statistics."""
     from nativecache.cache.folder import clear, is_marked
 
+    _check_open(root)
     if (root / "v1").is_dir() and not is_marked(root):
         raise click.ClickException(
             f"{root}: is not marked as a cache by CACHEDIR.TAG; look, and delete it by hand"
         )
-    files, size = clear(root, time.time())
+    _check_open(root, write=True)
+    try:
+        files, size = clear(root, time.time())
+    except OSError as error:
+        raise _cannot(root, "cleared", error) from None
     _say(as_json, {"files": files, "size": size}, [f"{files} files removed ({_bytes(size)})"])
 
 
@@ -249,10 +278,12 @@ def clear(root: Path, as_json: bool) -> None:
 @click.option("--keep", is_flag=True, help="Set damaged entries aside in the folder's quarantine.")
 def verify(root: Path, as_json: bool, keep: bool) -> None:
     """Check every entry in full and remove those that are damaged; exit code 4 if any was."""
+    from nativecache.aot.forms import check_form
     from nativecache.cache.folder import check_entries
 
+    _check_open(root)
     checked, bad = 0, []
-    for found in check_entries(root, keep=keep):
+    for found in check_entries(root, keep=keep, check_form=check_form):
         checked += 1
         if found:
             bad.append(found)
@@ -277,6 +308,9 @@ def export(
 
     if builds and not used_by:
         raise click.UsageError(f"unexpected words: {' '.join(builds)}; name outputs of builds with --used-by")
+    if str(output) == "-":
+        raise click.UsageError("-o -: name a file; a bundle is not written to standard output")
+    _check_open(root)
     stores = open_all_kinds([root])
     keys: list[str] = []
     for name in (*used_by, *builds):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,8 @@ def open_store(options: Mapping[str, Any]) -> EntryStore:
     mode = "off" if options["no_cache"] else options["cache_mode"]
     if mode == "off":
         return EntryStore(NullStore())
-    root = find_root(options["cache_dir"], trust=options["trust_cache_dir"])
+    writes = mode != "read-only"
+    root = find_root(options["cache_dir"], trust=options["trust_cache_dir"], make=writes)
     fallbacks = [] if mode == "refresh" else options["fallback_dir"]
     store = open_folder(root, options["store"], read_only=mode == "read-only")
     usable = _usable(fallbacks, trust=options["trust_cache_dir"])
@@ -44,7 +46,7 @@ def open_folder(root: Path, kind: str | None, *, read_only: bool = False) -> Fol
     from nativecache.cache.store import FileStore
 
     try:
-        kind = kind or read_store((root / CONFIG_NAME, user_config(os.environ)))
+        kind = kind or read_store(configurations(root))
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if kind == "files":
@@ -56,6 +58,19 @@ def open_folder(root: Path, kind: str | None, *, read_only: bool = False) -> Fol
     return SqliteStore(root, read_only=read_only, warn=warn)
 
 
+def configurations(root: Path) -> tuple[Path, ...]:
+    """The files with settings, the cache folder's first; a line about one that is not to be trusted."""
+    from nativecache.cache.location import distrust_file
+
+    files = []
+    for path in (root / CONFIG_NAME, user_config(os.environ)):
+        if why := distrust_file(str(path)):
+            warn(f"settings are not read: {why}")
+        else:
+            files.append(path)
+    return tuple(files)
+
+
 def open_all_kinds(folders: Iterable[Path]) -> list[BuildStore]:
     """Stores that read all that is in some folders, and leave them as they are."""
     if not folders:
@@ -65,11 +80,19 @@ def open_all_kinds(folders: Iterable[Path]) -> list[BuildStore]:
     return [store for folder in folders for store in readers(folder, warn)]
 
 
-def find_root(chosen: Path | None, *, trust: bool) -> Path:
-    """The cache folder, absolute. Refuses, with exit code 2, one that other users may have written to."""
+def find_root(chosen: Path | None, *, trust: bool, make: bool = False) -> Path:
+    """The cache folder, absolute. Refuses, with exit code 2, one that other users may have written to.
+
+    `make`: it is going to be written to.
+    """
     from nativecache.cache.location import default_cache_dir, distrust
+    from nativecache.cache.store import make_folders
 
     root = Path(chosen or default_cache_dir(os.environ)).absolute()
+    # Made before it is looked at: where all may make folders, another user might make it in between.
+    if make and not trust:
+        with suppress(OSError):  # who writes to it says so
+            make_folders(str(root))
     why = "" if trust else distrust(str(root))
     if why:
         raise _Refused(

@@ -14,9 +14,10 @@ import os
 import sys
 import time
 
-from nativecache.cache.facts import Fact, decode, encode, hold
+from nativecache.cache.facts import Fact, check_fact, decode, encode, hold
 from nativecache.cache.location import default_cache_folder, distrust
-from nativecache.cache.seal import Broken, entry_path, read_plain, unseal
+from nativecache.cache.own_code import own_stamps
+from nativecache.cache.seal import LAYOUT, Broken, entry_path, read_plain, unseal
 from nativecache.cli.words import INPUT, LINK, OURS, BadWords, Word, read_words
 from nativecache.linker.environment import matters
 
@@ -83,7 +84,8 @@ def read_command(words: "list[str]", environ: "dict[str, str] | os._Environ[str]
     if command.stats and what_stats_overwrite(command.stats, names):
         return None  # who builds says so
     command.root = os.path.abspath(command.root or default_cache_folder(environ))
-    if not told and distrust(command.root):
+    # Nothing can be read from a folder that is not there; a moment later it may be another user's.
+    if not told and (distrust(command.root) or not os.path.isdir(os.path.join(command.root, LAYOUT))):
         return None  # who builds says so
     command.key = _key(command.words, environ)
     return command
@@ -155,25 +157,9 @@ def _key(words: "list[str]", environ: "dict[str, str] | os._Environ[str]") -> st
         if (name in _ENVIRONMENT or name.startswith("NATIVECACHE_") or matters(name))
         and name not in _OUTPUT_ONLY
     )
-    fields = [str(SCHEMA), sys.version, sys.executable, _own_code(), os.getcwd(), f"{mask:o}"]
+    fields = [str(SCHEMA), sys.version, sys.executable, own_stamps(), os.getcwd(), f"{mask:o}"]
     text = "\0".join((*fields, str(len(seen)), *seen, *words))
     return hashlib.sha256(b"receipt\0" + os.fsencode(text)).hexdigest()
-
-
-def _own_code() -> str:
-    """Which nativecache this is, to the last edit of whoever works on it."""
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    parts: list[str] = []
-    for folder in ("aot", "cache", "cli", "linker"):
-        try:
-            with os.scandir(os.path.join(root, folder)) as files:
-                for file in files:
-                    if file.name.endswith(".py"):
-                        status = file.stat()
-                        parts.append(f"{folder}/{file.name} {status.st_size} {status.st_mtime_ns}")
-        except OSError:
-            pass
-    return "\n".join(sorted(parts))
 
 
 class Receipt:
@@ -206,4 +192,11 @@ def pack(receipt: Receipt) -> bytes:
 
 def _unpack(payload: bytes) -> Receipt:
     line, figures, count, *fields = os.fsdecode(payload).split("\0")
-    return Receipt(line, figures, fields[: int(count)], decode(fields[int(count) :]))
+    if not count.isdigit() or len(count) > 9 or int(count) > len(fields):
+        raise ValueError("no number of warnings")
+    facts = decode(fields[int(count) :])
+    for fact in facts:
+        check_fact(fact)
+    if figures[:1] != "{" or figures[-1:] != "}":  # else it is JSON or none, which who reads it is told
+        raise ValueError("no figures")
+    return Receipt(line, figures, fields[: int(count)], facts)

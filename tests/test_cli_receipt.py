@@ -19,6 +19,7 @@ from nativecache.aot.libllvm import find_library
 from nativecache.cache.entry import Entry
 from nativecache.cache.facts import Fact
 from nativecache.cache.lookup import EntryStore
+from nativecache.cache.own_code import own_stamps
 from nativecache.cache.seal import entry_path
 from nativecache.cache.store import FileStore
 from nativecache.cli import main as command_line
@@ -288,12 +289,12 @@ def test_the_folder_the_mask_and_ourselves(space: Space, monkeypatch: pytest.Mon
     finally:
         os.umask(mask)
     assert space.up_to_date()
-    monkeypatch.setattr(receipt, "_own_code", lambda: "edited")
+    monkeypatch.setattr(receipt, "own_stamps", lambda: "edited")
     assert not space.up_to_date()
 
 
 def test_own_code_is_all_of_it() -> None:
-    listed = receipt._own_code()
+    listed = own_stamps()
     for name in ("aot/build.py", "cache/facts.py", "cli/start.py", "linker/driver.py"):
         assert f"{name} " in listed
 
