@@ -17,7 +17,7 @@ import time
 from nativecache.cache.facts import Fact, check_fact, decode, encode, hold
 from nativecache.cache.location import default_cache_folder, distrust
 from nativecache.cache.own_code import own_stamps
-from nativecache.cache.seal import LAYOUT, Broken, entry_path, read_plain, unseal
+from nativecache.cache.seal import LAYOUT, Broken, entry_path, open_plain, read_plain, unseal
 from nativecache.cli.words import INPUT, LINK, OURS, BadWords, Word, read_words
 from nativecache.linker.environment import matters
 
@@ -102,7 +102,7 @@ def what_stats_overwrite(path: str, names: "list[str]") -> str:
             return f"is also {name}"
     try:
         if os.path.isfile(path):
-            with open(path, "rb") as file:
+            with open_plain(path) as file:
                 if file.read(64).lstrip()[:1] not in (b"", b"{"):
                     return "is there, and holds no figures"
     except OSError:

@@ -10,6 +10,8 @@ own is one word.
 
 import os
 
+from nativecache.cache.seal import read_plain
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
@@ -420,8 +422,8 @@ def expand(words: "list[str]", within: "tuple[str, ...]" = ()) -> "list[str]":
         if real in within:
             raise BadWords(f"'{word}': the file holds itself; take it out of {within[-1]}")
         try:
-            with open(path, "rb") as file:
-                text = os.fsdecode(file.read().removeprefix(b"\xef\xbb\xbf"))
+            content, _ = read_plain(path)  # twice, by whoever asks for a receipt first: a pipe could not be
+            text = os.fsdecode(content.removeprefix(b"\xef\xbb\xbf"))
         except OSError as error:
             raise BadWords(f"'{word}': the file cannot be read: {error.strerror}") from None
         found += expand(split(text), (*within, real))

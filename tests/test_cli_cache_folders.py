@@ -149,6 +149,11 @@ def test_inputs_that_are_no_files(
     assert said == f"nativecache: {name}: is no plain file; write it to one first\n"
 
 
+def test_a_file_of_options_that_is_no_file(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo("words")
+    assert "'@words': the file cannot be read" in ends(capsys, 2, "build", "@words")
+
+
 def test_a_folder_below_one_that_all_may_write_to(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cache.parent.chmod(0o777)
     said = ends(capsys, 2, "cache", "info")

@@ -73,6 +73,7 @@ def test_an_answer_loads_little(space: Path) -> None:
         "nativecache.cache.facts",
         "nativecache.linker.environment",
         "nativecache.cache.location",
+        "nativecache.cache.own_code",
         "nativecache.cache.seal",
     }
 
