@@ -198,18 +198,24 @@ def build(**options: Any) -> None:
         verify_percent=options["verify"],
         dependencies=_dependencies(line, options["output"]),
     )
-    if not (alone and len(inputs) > 1):
-        _build(request, options)
-        return
-    if options["output"] or options["stats_json"]:
-        which = "-o" if options["output"] else "--stats-json"
-        raise click.UsageError(f"-c makes an object of each input: leave {which} out, or say --emit object")
-    for path in inputs:
-        output = default_output("object", [str(path)])
-        _build(replace(request, line=(path,), output=output), options, whole_command=False)
+    requests = [request]
+    if alone and len(inputs) > 1:
+        if options["output"]:
+            raise click.UsageError("-c makes an object of each input: leave -o out, or say --emit object")
+        requests = [
+            replace(request, line=(path,), output=default_output("object", [str(path)])) for path in inputs
+        ]
+    results = [_build(one, options, whole_command=len(requests) == 1) for one in requests]
+    if stats:
+        report.write_stats(results, stats)
+    wrong = [result for result in results if result.mismatches]
+    for result in wrong:
+        report.show_mismatches(result)
+    if wrong:
+        raise click.exceptions.Exit(4)
 
 
-def _build(request: Request, options: dict[str, Any], *, whole_command: bool = True) -> None:
+def _build(request: Request, options: dict[str, Any], *, whole_command: bool) -> Report:
     """One build; it is noted if it is all that the command does."""
     from nativecache.aot.front import Front
 
@@ -226,14 +232,10 @@ def _build(request: Request, options: dict[str, Any], *, whole_command: bool = T
     if whole_command and not result.mismatches:
         _keep_receipt(result, request)
     account.book(result, request, options["cache_mode"])
-    if options["stats_json"]:
-        report.write_stats(result, options["stats_json"])
     if not quiet:
         report.show(result, timings=options["timings"], verbose=options["verbose"])
     account.prune_in_time(request.store)
-    if result.mismatches:
-        report.show_mismatches(result)
-        raise click.exceptions.Exit(4)
+    return result
 
 
 def _keep_receipt(result: Report, request: Request) -> None:

@@ -103,7 +103,7 @@ def what_stats_overwrite(path: str, names: "list[str]") -> str:
     try:
         if os.path.isfile(path):
             with open_plain(path) as file:
-                if file.read(64).lstrip()[:1] not in (b"", b"{"):
+                if file.read(64).lstrip()[:1] not in (b"", b"{", b"["):
                     return "is there, and holds no figures"
     except OSError:
         pass  # who writes it says so

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -162,10 +162,15 @@ def receipt(report: Report, output: Path) -> Receipt | None:
     return Receipt(line, json.dumps(_figures(again)), list(report.warnings), [image, *report.reads])
 
 
-def write_stats(report: Report, path: Path) -> None:
-    """Writes the figures as JSON. Raises click.ClickException where the file cannot be written."""
+def write_stats(reports: Sequence[Report], path: Path) -> None:
+    """Writes the figures as JSON, those of several builds as a list.
+
+    Raises click.ClickException where the file cannot be written.
+    """
+    figures = [_figures(report) for report in reports]
     try:
-        path.write_text(json.dumps(_figures(report), indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(figures[0] if len(figures) == 1 else figures, indent=2)
+        path.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from None
 
