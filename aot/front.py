@@ -94,7 +94,9 @@ class Run:
     def __init__(self, source: Path, front: FrontEnd, output: Path, running: Running) -> None:
         self.source, self.front, self.clang, self.output = source, front, front.clang, output
         self._running = running
-        self.whole = language(source) in _ASSEMBLY or compiles_whole(front.flags)
+        # All of what it makes on its way is kept only if it goes all the way.
+        kept = any(flag.lstrip("-").startswith("save-temps") for flag in front.flags)
+        self.whole = language(source) in _ASSEMBLY or compiles_whole(front.flags) or kept
         self.question: Question | None = None
         if front.cache:
             self.question = front.cache.question(

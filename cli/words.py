@@ -371,6 +371,8 @@ def _remedy(word: str) -> str:
     return _REFUSED.get(word) or next(why for start, why in _REFUSED_JOINED if word.startswith(start))
 
 
+#: Their value can stand behind an equals sign, and gcc knows no other way.
+_EQUALS: "Final" = frozenset(("--stdlib", "--rtlib", "--unwindlib", "-specs", "--specs"))
 _ENVIRONMENT_TOO: "Final" = ("-I", "-D", "-U")
 
 
@@ -379,6 +381,8 @@ def _pair(place: str, word: str, values: "list[str]") -> Word:
         return Word(place, (word + values[0],), word)
     if place == DEPENDENCIES:
         return Word(place, (word, *values), word, values[0])
+    if word in _EQUALS:
+        return Word(place, (f"{word}={values[0]}",))
     return Word(place, _linkers_spelling(word, values) if place == LINK else (word, *values))
 
 

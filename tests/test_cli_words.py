@@ -35,7 +35,7 @@ def test_inputs_and_link_options_keep_their_order() -> None:
         *((option, CLANG) for option in ("-iquote", "-idirafter", "-iprefix", "-iwithprefix", "-include")),
         *((option, CLANG) for option in ("-Xassembler", "-Xpreprocessor", "--param", "-ivfsoverlay")),
         *((option, LINK) for option in ("-Xlinker", "-z", "-T", "-u", "-e", "-l", "-L")),
-        *((option, BOTH) for option in ("--sysroot", "-isysroot", "-B", "-specs")),
+        *((option, BOTH) for option in ("--sysroot", "-isysroot", "-B")),
         *((option, DEPENDENCIES) for option in ("-MF", "-MT", "-MQ")),
     ],
 )
@@ -117,6 +117,10 @@ def test_what_stands_behind_the_dashes_is_the_linkers() -> None:
         (INPUT, ("a.c",)),
         *((LINK, one) for one in (("-l", "m"), ("x.a",), ("-q",), ("--strange",), ("-Wl,--start-group",))),
     ]
+
+
+def test_values_stand_where_every_driver_takes_them() -> None:
+    assert read("--stdlib", "libc++", "-specs", "f") == [(BOTH, ("--stdlib=libc++",)), (BOTH, ("-specs=f",))]
 
 
 def test_linkers_own_options_go_through_the_driver() -> None:

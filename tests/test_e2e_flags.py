@@ -222,6 +222,14 @@ def test_flags_that_builds_pass(tmp_path: Path, flags: str) -> None:
     assert run(tmp_path / "app").code == 7
 
 
+def test_what_clang_makes_on_its_way_can_be_kept(tmp_path: Path) -> None:
+    write(tmp_path, {"a.c": SEVEN})
+    for _ in range(2):
+        built(tmp_path, "a.c", "-save-temps", "-o", "app")
+        for name in ("a.i", "a.bc", "a.s"):
+            (tmp_path / name).unlink()
+
+
 # What is not to be overwritten
 
 
