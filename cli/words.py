@@ -228,7 +228,7 @@ class Word:
     """An option with its value, or an input: where it goes, how it was written, what it is called here.
 
     `name` and `value` of an option of ours, of one about dependencies, and of clang's `-I -D -U --std
-    --cflag`, which the environment can give as well. `words` are what clang or the link driver is told.
+    --cflag`, which the environment can give as well; `--` of what stands behind that. `words` are what clang or the link driver is told.
     `language` is what `-x` said of an input, empty where its name tells.
     """
 
@@ -261,7 +261,7 @@ def _behind(words: "list[str]") -> "list[Word]":
     at = 0
     while at < len(words):
         size = 1 + (_PAIRS.get(words[at]) in (LINK, BOTH))
-        found.append(Word(LINK, _for_driver(words[at : at + size])))
+        found.append(Word(LINK, _for_driver(words[at : at + size]), "--"))
         at += size
     return found
 
@@ -378,7 +378,7 @@ _ENVIRONMENT_TOO: "Final" = ("-I", "-D", "-U")
 
 def _pair(place: str, word: str, values: "list[str]") -> Word:
     if word in _ENVIRONMENT_TOO:
-        return Word(place, (word + values[0],), word)
+        return Word(place, (word + values[0],), word, values[0])
     if place == DEPENDENCIES:
         return Word(place, (word, *values), word, values[0])
     if word in _EQUALS:
