@@ -228,8 +228,8 @@ class Word:
     """An option with its value, or an input: where it goes, how it was written, what it is called here.
 
     `name` and `value` of an option of ours, of one about dependencies, and of clang's `-I -D -U --std
-    --cflag`, which the environment can give as well; `--` of what stands behind that. `words` are what clang or the link driver is told.
-    `language` is what `-x` said of an input, empty where its name tells.
+    --cflag`, which the environment can give as well; `--` of what stands behind that. `words` are what clang
+    or the link driver is told. `language` is what `-x` said of an input, empty where its name tells.
     """
 
     __slots__ = ("language", "name", "place", "value", "words")
