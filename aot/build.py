@@ -401,7 +401,7 @@ def _roots(
     defined_in: Mapping[str, list[int]],
 ) -> list[int]:
     outside = set(libraries.symbols)
-    inputs = dict.fromkeys(map(os.fspath, loaded.native.values()))
+    inputs = dict.fromkeys(os.fspath(p) for p in loaded.native.values() if clang.language(p) != "link")
     for path in (*inputs, *(path for path in linker_files(request.link_options) if path not in inputs)):
         try:
             symbols = scan_native(path)

@@ -58,12 +58,13 @@ class FrontEnd:
 
 def is_source(path: Path) -> bool:
     """Whether an input goes through clang."""
-    return language(path) not in ("", "ir")
+    return language(path) not in ("", "ir", "link")
 
 
 def is_native(path: Path) -> bool:
     """Whether an input goes straight to the linker."""
-    return not language(path) and _NATIVE_NAME.search(path.name) is not None
+    # The linker may have been told of another format.
+    return language(path) == "link" or (not language(path) and _NATIVE_NAME.search(path.name) is not None)
 
 
 def needs_clang(path: Path) -> bool:

@@ -17,7 +17,7 @@ class Input(PosixPath):
     """An input under the very name that the user gave it, for a path of Python's forgets about `./`.
 
     `./-x.c` is a file where `-x.c` would be an option, and `__FILE__` is what clang was told. `language` is
-    what its `-x` calls the input's language, empty where the name tells.
+    what its `-x` calls the input's language, empty where the name tells, `link` for what only linkers know.
     """
 
     __slots__ = ("given", "language")

@@ -273,6 +273,7 @@ def _for_driver(words: "list[str]") -> "tuple[str, ...]":
 class _Reader:
     def __init__(self, words: "list[str]") -> None:
         self.words, self.at, self.language = words, 0, ""
+        self.foreign = False  # whether the linker was told that files are of another format
 
     def read(self) -> "list[Word]":
         found = []
@@ -282,14 +283,26 @@ class _Reader:
             one = self._option(word) if word[:1] == "-" and word != "-" else self._input(word)
             if one is not None:
                 found.append(one)
+                if one.place == LINK:
+                    self._note_format(",".join(one.words).split(","))
         return found
+
+    def _note_format(self, parts: "list[str]") -> None:
+        before = ""
+        for part in parts:
+            value = part.partition("=")[2] if part.startswith(("--format=", "-format=")) else ""
+            if before in ("-b", "--format", "-format"):
+                value = part
+            if value:
+                self.foreign = value != "default" and not value.startswith("elf")
+            before = part
 
     def _input(self, word: str) -> Word:
         if not word:
             raise BadWords("an input's name is empty: name a file")
         if word == "-" and not self.language:
             raise BadWords("'-': standard input is of an unknown language; put -x c before it")
-        return Word(INPUT, (word,), language=self.language)
+        return Word(INPUT, (word,), language=LINK if self.foreign else self.language)
 
     def _value(self, option: str) -> str:
         if self.at >= len(self.words):

@@ -93,6 +93,15 @@ def test_a_script_a_symbol_and_an_entry_keep_their_values(tmp_path: Path) -> Non
     assert "NOW" in dynamic and "[/x]" in dynamic
 
 
+@pytest.mark.parametrize("format", ["--format=binary", "-b,binary"])
+def test_files_of_a_format_that_the_linker_is_told(tmp_path: Path, format: str) -> None:
+    text = "extern const char _binary_d_bin_start[];\nint main(void) { return _binary_d_bin_start[0]; }\n"
+    write(tmp_path, {"main.c": text, "d.bin": "A"})
+    words = ("main.c", f"-Wl,{format}", "d.bin", "-Wl,--format=default", "--linker", "bfd", "-o", "app")
+    Build.start(tmp_path, tmp_path, *words).result()
+    assert run(tmp_path / "app").code == ord("A")
+
+
 def test_a_partial_link_takes_what_the_linker_is_told(tmp_path: Path) -> None:
     native = clang_object(tmp_path, "native.c", "int native(void) { return 5; }\n")
     write(tmp_path, {"a.c": "int native(void);\nint a(void) { return native() + 1; }\n"})
