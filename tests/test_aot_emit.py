@@ -13,6 +13,7 @@ from nativecache.aot.errors import BuildError
 from nativecache.aot.extract import extract
 from nativecache.aot.index import index_module
 from nativecache.aot.key import Options
+from nativecache.aot.link_line import Ours
 from nativecache.aot.names import pack_pairs
 from nativecache.aot.partition import partition
 from nativecache.aot.program import resolve_symbols
@@ -45,7 +46,8 @@ def image(output: str, *texts: str) -> Image:
         text = extract(program, unit, triple=TRIPLE, datalayout="", final=True)
         objects[unit.index] = llvm.Llvmlite().emit(llvm.Llvmlite().unit_bitcode(text.text), options)
         bindings[unit.index] = pack_pairs(text.bindings)
-    return Image(program, units, objects, bindings, {}, {}, (), cplusplus=False, target=None)
+    line = (Ours(tuple(range(len(program.modules)))),)
+    return Image(program, units, objects, bindings, {}, {}, line, cplusplus=False, target=None)
 
 
 @contextmanager
