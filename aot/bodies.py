@@ -147,7 +147,9 @@ def find_bodies(
     for unit in units:
         body = program.body(unit.module, unit.tokens[0]) if unit.kind == "function" else None
         if body and (
-            (program.interposable and _exported(program, unit))
+            # In its own file clang may inline it as well, and leaves as much behind.
+            unit.tokens[0] in program.bonds[unit.module].scattered
+            or (program.interposable and _exported(program, unit))
             or (program.separate and program.mentions_local(unit.module, unpack(body.mentions)))
         ):
             body.home = unit.module
@@ -231,7 +233,7 @@ def _mentions(meanings: Meanings, program: Program, unit: Unit) -> list[str]:
         own.update(bones.symbols)
         own.update(bones.repeated)
     own.subtract(unit.tokens)
-    if unit.kind == "structors":
+    if unit.has_structors:
         own.update(slot.function for slot in structors(program, unit.module, final=True))
     return [source.names[token] for token in own.elements() if token in source.names]
 
@@ -319,7 +321,7 @@ def _exported(program: Program, unit: Unit) -> bool:
 def _may_leave(program: Program, unit: Unit) -> bool:
     """Not what must not be optimised, whose name is fixed, or whose types have no names to tell apart."""
     module, token = program.modules[unit.module], unit.tokens[0]
-    if token in program.pinned[unit.module] or module.numbered_types or token in module.address_taken:
+    if not program.is_home(unit.module, token) or module.numbered_types or token in module.address_taken:
         return False
     return module.never_optimize.isdisjoint(module.entities[token].groups)
 

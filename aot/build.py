@@ -37,7 +37,7 @@ from nativecache.aot.memo import KeyedUnit, Memo
 from nativecache.aot.names import pack, pack_pairs, unpack, unpack_pairs
 from nativecache.aot.partition import NOTHING_APART, Apart, Unit, partition
 from nativecache.aot.pool import Done, Job, Pool, WorkerDied
-from nativecache.aot.program import Program, resolve_symbols
+from nativecache.aot.program import Program, check_one_file, resolve_symbols
 from nativecache.aot.reads import Finished, gather, gather_linked
 from nativecache.aot.record import BuildRecord
 from nativecache.aot.request import Request
@@ -173,6 +173,8 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     # Resolve symbols over the whole program.
     with clock.phase("resolve"):
         program = resolve_symbols(modules)
+        if request.emit in ("asm", "bitcode"):
+            check_one_file(program)
         program.interposable = request.emit == "shared"
         program.separate = request.emit == "archive"
         program.wrapped = wrapped_symbols(request.link_options)
@@ -679,7 +681,9 @@ class _Work:
             self.places[index] = keyed.places
         names = unpack_pairs(keyed.bindings)
         for name in undefined:
-            for target in self.defined_in.get(names.get(name, name), ()):
+            final = names.get(name, name)
+            # Asm may ask for a version of a symbol.
+            for target in self.defined_in.get(final, ()) or self.defined_in.get(final.partition("@")[0], ()):
                 self._need(target)
 
     def _display(self, unit: Unit) -> str:

@@ -330,7 +330,7 @@ def _promoted(program: Program) -> dict[str, str]:
         program.names[i][token]: symbol_name(token)
         for i, module in enumerate(program.modules)
         for token, entity in module.entities.items()
-        if entity.local
+        if entity.local and token not in program.pinned[i]  # those are local already, or asm exports them
     }
 
 

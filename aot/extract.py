@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Final
 
+from nativecache.aot.bonds import MODULE_ASM
 from nativecache.aot.debug_info import (
     ELSEWHERE,
     IN_NAME,
@@ -49,7 +50,7 @@ from nativecache.aot.index import (
 from nativecache.aot.library_names import has_meaning
 from nativecache.aot.partition import Unit, is_always_inline, structors
 from nativecache.aot.profile import HOT, WARM
-from nativecache.aot.program import Body, Program, Source, called, copyable, is_decorated
+from nativecache.aot.program import Body, Definition, Program, Source, called, copyable, is_decorated
 from nativecache.linker.dwarf import (
     DIRECTORY_PLACEHOLDER,
     MAX_NAMES,
@@ -189,6 +190,9 @@ def extract(
 
     if unit.kind == "types":
         return _write_types(program, unit, triple, datalayout)
+
+    if program.bonds[unit.module].sealed:
+        limits = NO_IMPORTS
 
     def write(limits: ImportLimits) -> UnitText:
         lines = _RealLines if real_lines else _EncodedLines
@@ -337,10 +341,11 @@ class _Writer:
         #: Whether there is code that may gain from the contents of constants.
         self.folds = limits.lines > 0 and unit.is_function
         self.budget = limits.total
-        module = program.modules[unit.module]
-        strings = [s for t in unit.tokens for s in inline_asm(module.entities[t])]
+        bonds = program.bonds[unit.module]
+        pieces = [t for t in (*unit.tokens, *([MODULE_ASM] if unit.has_asm else [])) if t in bonds.pieces]
         #: Symbols that asm in this unit names: they keep their names.
-        self.kept = asm_words(strings) | (module.asm_words if unit.has_asm else frozenset())
+        self.kept = frozenset().union(*(bonds.pieces[t].names for t in pieces))
+        self.sealed = bool(bonds.sealed)  # they all do
         self.members = frozenset(
             program.names[unit.module][t] for t in unit.tokens if t not in program.pinned[unit.module]
         )
@@ -545,9 +550,9 @@ class _Writer:
         if identity in self.symbols:
             return self.symbols[identity]
         found = self.program.definitions.get(final)
-        if found and final not in self.members and not pinned:
+        if found and final not in self.members and not pinned and not self.sealed:
             other = self.program.modules[found.module].entities[found.token]
-            if other.kind == "alias" and not self.program.is_opaque_alias(other):
+            if other.kind == "alias" and not self.program.is_opaque_alias(found.module, other):
                 # A second name: LLVM would take two declarations for two objects.
                 return self._symbol(self.program.source(found.module), aliasee(other), level, count)
         name = symbol_name(token)
@@ -556,7 +561,7 @@ class _Writer:
         # turn a loop into a call of memset everywhere but in memset.
         meant = has_meaning(name) and (not local or final in self.members)
         keep = pinned or final not in self.program.definitions or meant or final in self.kept
-        keep = keep or is_decorated(entity)
+        keep = keep or self.sealed or is_decorated(entity)
         if keep and name.startswith("nc.") and not ours:
             raise BuildError(f"symbol '{name}': names that begin with 'nc.' are ours; rename it")
         new = token if keep else f"@nc.{self._number('symbol')}"
@@ -623,7 +628,9 @@ class _Writer:
             return False
         source = self.program.source(found.module)
         entity = source.module.entities[found.token]
-        if not importable_constant(entity) or (entity.linkage == "" and found.module != self.unit.module):
+        if not shows_constant(self.program, found) or (
+            entity.linkage == "" and found.module != self.unit.module
+        ):
             return False
         if not source.pinned.isdisjoint(references(entity.text)):
             return False
@@ -776,7 +783,7 @@ class _Writer:
             for name, tokens in source.module.used.items()
         }
         for n, slot in enumerate(structors(self.program, self.unit.module, final=self.final)):
-            if slot.function in mine if slot.comdat else self.unit.kind == "structors":
+            if slot.function in mine if slot.comdat else self.unit.has_structors:
                 # emit_object writes .ctors, which lld and mold link and never run, so the arrays that
                 # clang would have written are written as plain pointers.
                 target = self._rewrite(source, f"ptr {slot.function}")
@@ -811,8 +818,6 @@ class _Writer:
 _FAR_LINE: Final = re.compile(r"\b(?:scopeL|l)ine: \d{7,}", re.ASCII)
 #: What describes a function, in its header.
 _HEADER_NODE: Final = re.compile(r" !dbg (!\d+)", re.ASCII)
-#: Inline asm that defines symbols: a copy would define them twice.
-_ASM_DEFINITION: Final = re.compile(r"\.(?:globa?l|weak|set|equ|macro)\b")
 
 #: Constants up to this many characters of IR are shown to the code that uses them. More would make
 #: every user of a large table be compiled again at each edit of it.
@@ -843,6 +848,12 @@ def importable_constant(entity: Entity) -> bool:
     )
 
 
+def shows_constant(program: Program, found: Definition) -> bool:
+    """Whether code in other units may fold loads from a variable: asm does nothing to it, either."""
+    changed = found.token in program.bonds[found.module].changed
+    return not changed and importable_constant(program.modules[found.module].entities[found.token])
+
+
 def normalized(entity: Entity, module: Module) -> Entity:
     """The entity with numbers for local names, if it is a function that has any."""
     if entity.kind != "function" or not has_named_locals(entity.text):
@@ -860,6 +871,8 @@ def must_import(program: Program, source: Source, entity: Entity) -> bool:
     if entity.kind != "function" or not entity.defined or entity.linkage in INTERPOSABLE:
         return False
     if entity.linkage != "available_externally" and not is_always_inline(entity, source.module):
+        return False
+    if entity.token in source.bonds.fixed and not source.bonds.sealed:
         return False
     symbols = references(entity.text) if source.pinned else ()
     return not takes_block_address(entity, source.module) and not mentions_pinned(
@@ -879,7 +892,8 @@ def importable(program: Program, source: Source, entity: Entity, symbols: Collec
     bases = program.opaque_bases
     if bases and not bases.isdisjoint(source.names.get(token, "") for token in symbols):
         return False
-    if entity.has_asm and _ASM_DEFINITION.search(" ".join(inline_asm(entity))):
+    bonds = source.bonds
+    if any(entity.token in tokens for tokens in (bonds.fixed, bonds.changed)):
         return False
     if not source.module.never_inline.isdisjoint(entity.groups):
         return False
@@ -892,7 +906,8 @@ def importable(program: Program, source: Source, entity: Entity, symbols: Collec
 def mentions_pinned(program: Program, source: Source, entity: Entity, symbols: Iterable[str]) -> bool:
     """Whether a body refers to a local that only its own unit can see, or names symbols in asm."""
     if entity.has_asm:
-        words = asm_words(inline_asm(entity))
+        piece = source.bonds.pieces.get(entity.token)
+        words = piece.names if piece else asm_words(inline_asm(entity))
         if not words.isdisjoint(program.definitions) or any(source.names[t] in words for t in source.pinned):
             return True
     return not source.pinned.isdisjoint(symbols)

@@ -15,6 +15,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
+from nativecache.aot.assembly import names_in
 from nativecache.aot.debug import FarLines, Normaliser, Unsupported, described, find_ambiguous
 from nativecache.aot.debug_info import DebugInfo, Places
 from nativecache.aot.profile import Profile
@@ -54,7 +55,6 @@ _FUNCTION_TAIL: Final = re.compile(
 _SIMPLE_TYPE: Final = re.compile(rf"ptr addrspace\([^)]*\)|%{NAME}|\w+", re.ASCII)
 _ESCAPE: Final = re.compile(r"\\(?:([0-9A-Fa-f]{2})|\\)")
 _ASM_STRING: Final = re.compile(r'\basm (?:[a-z]+ )*("[^"]*")')
-_ASM_WORD: Final = re.compile(r"[A-Za-z_.$][\w.$]*")
 
 _PLAIN_NAME: Final = re.compile(r"[-a-zA-Z$._][-\w$.]*", re.ASCII)
 
@@ -227,9 +227,7 @@ class Module:
 
 def asm_words(strings: Iterable[str]) -> frozenset[str]:
     """The identifiers in asm text given as printed (escaped) strings."""
-    words = {word for text in strings for word in _ASM_WORD.findall(unescape(text))}
-    # `$name` is the value of a name; LLVM doubles the sign in inline asm.
-    return frozenset(words | {word.lstrip("$") for word in words})
+    return frozenset().union(*(names_in(unescape(text)) for text in strings))
 
 
 def block_owners(text: str) -> list[str]:

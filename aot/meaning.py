@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Final, Protocol, TypeVar
 
-from nativecache.aot.extract import importable_constant, must_import
+from nativecache.aot.extract import must_import, shows_constant
 from nativecache.aot.index import TOKEN, Entity, aliasee, split_global
 from nativecache.aot.names import unpack
 from nativecache.aot.partition import structors
@@ -164,7 +164,9 @@ class ModuleMeaning:
         flags = module.named_metadata.get("llvm.module.flags", "")
         slots = [structors(self._program, self._i, final=final) for final in (False, True)]
         lists = (module.used, slots, module.numbered_types, module.asm, module.label)
-        target = (module.triple, module.datalayout, sorted(self._program.pinned[self._i]))
+        bonds = self._program.bonds[self._i]
+        fixed = (sorted(self._program.pinned[self._i]), bonds.sealed, sorted(bonds.fixed))
+        target = (module.triple, module.datalayout, *fixed)
         nodes = module.metadata if self._opaque else None
         imports = module.debug.imports if module.debug is not None else None
         return digest(value_digest((lists, target, nodes, imports)), self._tokens(flags))
@@ -385,7 +387,7 @@ class Meanings:
             where = (lines, body.importable, body.home, body.heat, name in program.once)
         parts = [plain, self._values[where]]
         found = program.definitions.get(name)
-        if found and importable_constant(program.modules[found.module].entities[found.token]):
+        if found and shows_constant(program, found):
             symbols = self.modules[found.module].skeleton(found.token).symbols
             parts += map(self._seen[False][found.module].__getitem__, symbols)
         return digest(*parts)
@@ -408,6 +410,7 @@ class Meanings:
             name in program.wrapped,
             program.modules[found.module].label if found else None,
             found is not None and found.module == module,
+            found is not None and found.token in program.bonds[found.module].changed,
         )
         parts = [value_digest(flags), self._own(module, entity)]
         if found and (found.module, found.token) != (module, token):
@@ -421,5 +424,5 @@ class Meanings:
             return meaning.head[entity.token]
         if entity.kind == "variable":
             return meaning.meaning[entity.token]
-        opaque = value_digest(self._program.is_opaque_alias(entity))
+        opaque = value_digest(self._program.is_opaque_alias(module, entity))
         return digest(meaning.meaning[entity.token], opaque, self._plain[module][aliasee(entity)])

@@ -2,10 +2,11 @@
 
 What is kept together (DESIGN section 5), found by union-find over the tokens of one module:
 aliases and ifuncs with what they name; functions with everything that holds their block addresses;
-pinned locals (named by asm or `llvm.used`) with their users and the module asm; comdat members when
-the output is linked again; `!associated` sections. Variables whose initialisers hold no address share
-their module's data unit; the others (vtables, dispatch tables) are units of their own, so that what
-only they reach is compiled only if they are reached.
+pinned locals (named by asm or `llvm.used`) with their users; what asm makes with all asm that names it, and
+what asm names or changes with that asm (bonds.py); all of a module whose asm cannot be read with certainty;
+comdat members when the output is linked again; `!associated` sections. Variables whose initialisers hold no
+address share their module's data unit; the others (vtables, dispatch tables) are units of their own, so that
+what only they reach is compiled only if they are reached.
 """
 
 from __future__ import annotations
@@ -16,21 +17,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from nativecache.aot.bonds import MODULE_ASM
 from nativecache.aot.index import (
     Entity,
     Module,
     aliasee,
-    asm_words,
     block_owners,
-    inline_asm,
     references,
+    symbol_name,
     takes_block_address,
-    unescape,
 )
 from nativecache.aot.program import Program, copyable
 
-_ASM: Final = ""  # the module asm, as a member of the union-find
-_ASM_MACRO: Final = re.compile(r"\.(?:macro|equ|set)\s+([\w.$]+)|^\s*([\w.$]+)\s*=", re.MULTILINE)
+_STRUCTORS: Final = "\0"  # the list of constructors, as a member of the union-find
 _SECTION: Final = re.compile(r', section ("[^"]*")')
 _ASSOCIATED: Final = re.compile(r", !associated (!\d+)")
 
@@ -45,6 +44,8 @@ class Unit:
     tokens: tuple[str, ...]
     name: str
     has_asm: bool = False
+    #: Whether it lists the module's constructors, as a unit alone does unless one of those is pinned.
+    has_structors: bool = False
 
     @property
     def is_function(self) -> bool:
@@ -67,9 +68,9 @@ def partition(program: Program, *, final: bool, apart: Apart = NOTHING_APART) ->
     units: list[Unit] = []
     for i, module in enumerate(program.modules):
         for kind, tokens, name in _module_units(program, i, module, final=final, apart=apart):
-            has_asm = _ASM in tokens
-            members = tuple(token for token in tokens if token != _ASM)
-            units.append(Unit(len(units), i, kind, members, name, has_asm))
+            members = tuple(token for token in tokens if token not in (MODULE_ASM, _STRUCTORS))
+            has_structors = _STRUCTORS in tokens
+            units.append(Unit(len(units), i, kind, members, name, MODULE_ASM in tokens, has_structors))
     return tuple(units)
 
 
@@ -85,21 +86,25 @@ def _module_units(
                 copies.add(token)
             else:
                 members.append(token)
-    joined = _join(program, i, module, members, final=final)
+    listed = [slot.function for slot in structors(program, i, final=final) if slot.comdat is None]
+    joined = _join(program, i, module, members, listed, final=final)
     groups: dict[str, list[str]] = defaultdict(list)
     for token in members:
         groups[joined.find(token)].append(token)
     if module.asm:
-        groups[joined.find(_ASM)].append(_ASM)
+        groups[joined.find(MODULE_ASM)].append(MODULE_ASM)
+    if program.bonds[i].sealed or not program.pinned[i].isdisjoint(listed):
+        groups[joined.find(_STRUCTORS)].append(_STRUCTORS)
+        listed = []
 
     data: list[str] = []
     for group in groups.values():
-        real = [token for token in group if token != _ASM]
+        real = [token for token in group if token not in (MODULE_ASM, _STRUCTORS)]
         functions = [t for t in real if module.entities[t].kind == "function"]
-        if _ASM in group:
+        if MODULE_ASM in group:
             yield "group" if functions else "asm", tuple(group), f"asm:{module.label}"
         elif functions:
-            kind = "function" if len(real) == 1 else "group"
+            kind = "function" if len(group) == 1 and not program.bonds[i].sealed else "group"
             yield kind, tuple(group), program.names[i][functions[0]]
         elif (
             apart.data
@@ -113,8 +118,8 @@ def _module_units(
     if data:
         order = {token: n for n, token in enumerate(members)}
         yield "data", tuple(sorted(data, key=order.__getitem__)), f"data:{module.label}"
-    if any(slot.comdat is None for slot in structors(program, i, final=final)) or _libraries(module):
-        yield "structors", (), f"structors:{module.label}"
+    if listed or _libraries(module):
+        yield "structors", (_STRUCTORS,) if listed else (), f"structors:{module.label}"
     if module.debug is not None and module.debug.types is not None:
         yield "types", (), f"types:{module.label}"
 
@@ -177,8 +182,14 @@ class _Join:
             self._parent[b] = a
 
 
-def _join(program: Program, i: int, module: Module, members: list[str], *, final: bool) -> _Join:
+def _join(
+    program: Program, i: int, module: Module, members: list[str], listed: list[str], *, final: bool
+) -> _Join:
     joined = _Join()
+    if program.bonds[i].sealed:
+        for token in (MODULE_ASM, _STRUCTORS, *members):
+            joined.union(members[0] if members else MODULE_ASM, token)
+        return joined
     entities = module.entities
     present = set(members)
     comdats: dict[str, str] = {}
@@ -201,46 +212,61 @@ def _join(program: Program, i: int, module: Module, members: list[str], *, final
             for other in references(module.metadata.get(match[1], "")):
                 if other in present:
                     joined.union(other, token)
-    if macros := {a or b for a, b in _ASM_MACRO.findall(unescape("\\0A".join(module.asm)))}:
-        for token in members:
-            if not macros.isdisjoint(asm_words(inline_asm(entities[token]))):
-                joined.union(_ASM, token)
     # A debugger finds a function inside of another one only where it finds that one's code.
     for token, host in module.debug.hosts.items() if module.debug else ():
         if token in present and host in present:
             joined.union(host, token)
-    for token in present & program.pinned[i]:
-        if program.names[i][token] in module.asm_words:
-            joined.union(_ASM, token)
+    _join_asm(program, i, module, members, joined)
+    for function in program.pinned[i].intersection(listed):
+        joined.union(_STRUCTORS, function)
     _join_users(program, i, module, members, joined)
     return joined
+
+
+def _join_asm(program: Program, i: int, module: Module, members: list[str], joined: _Join) -> None:
+    """Unites each piece of asm with the entities that it names, and with the makers of what it names."""
+    bonds = program.bonds[i]
+    tokens = {symbol_name(token): token for token in members} if bonds.pieces else {}
+    makers: dict[str, str] = {}
+    for piece, found in bonds.pieces.items():
+        for name in found.made:
+            joined.union(makers.setdefault(name, piece), piece)
+    for piece, found in bonds.pieces.items():
+        for name in found.names & makers.keys():
+            joined.union(makers[name], piece)
+        for name in found.names & tokens.keys():
+            joined.union(tokens[name], piece)
 
 
 def _join_users(program: Program, i: int, module: Module, members: list[str], joined: _Join) -> None:
     """Unites what cannot be referred to from another unit with everything that refers to it.
 
-    That is pinned locals, and `alwaysinline` bodies that mention those or take block addresses: such
+    That is pinned symbols, and `alwaysinline` bodies that mention those or take block addresses: such
     a body cannot be carried into another unit, so its callers come to it. Repeated until none is new.
     """
+    bonds = program.bonds[i]
     stuck = set(program.pinned[i] - program.dropped[i])
     # An alias that is no plain second name, and what the linker wraps only where it is undefined.
-    stuck |= {t for t in members if program.is_opaque_alias(module.entities[t])}
+    stuck |= {t for t in members if program.is_opaque_alias(i, module.entities[t])}
     stuck |= {t for t in members if program.names[i][t] in program.wrapped}
+    # A version takes a symbol's own name away.
+    stuck |= {t for t in members if symbol_name(t) in bonds.whole.versioned}
     inlined = {t for t in members if is_always_inline(module.entities[t], module)}
-    stuck |= {t for t in inlined if takes_block_address(module.entities[t], module)}
+    stuck |= {t for t in inlined if t in bonds.fixed or takes_block_address(module.entities[t], module)}
     fresh = stuck
     while fresh:
-        names = {program.names[i][token]: token for token in fresh}
+        names = {symbol_name(token): token for token in fresh}
         mention = re.compile(rf"(?:{'|'.join(map(re.escape, fresh))})(?![-\w$.])")
         touched = set()
         for token in members:
             entity = module.entities[token]
             found = set(mention.findall(entity.text))
-            if entity.kind == "function" and entity.has_asm:
+            if token in bonds.pieces:
                 # Inline asm names a symbol in words rather than by reference.
-                found |= {names[word] for word in asm_words(inline_asm(entity)) & names.keys()}
+                found |= {names[word] for word in bonds.pieces[token].names & names.keys()}
             for other in found:
-                joined.union(other if module.entities[other].defined else _ASM, token)
+                defined = module.entities[other].defined
+                joined.union(other if defined else bonds.piece_of(symbol_name(other)), token)
             if found:
                 touched.add(token)
         fresh = (inlined & touched) - stuck

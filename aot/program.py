@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePath
 from typing import Final
 
+from nativecache.aot.bonds import NO_BONDS, Bonds, find_bonds
 from nativecache.aot.debug_info import DebugInfo, Places
 from nativecache.aot.errors import BuildError
 from nativecache.aot.index import (
@@ -18,18 +19,15 @@ from nativecache.aot.index import (
     Entity,
     Module,
     aliasee,
-    asm_words,
     definition,
     index_function,
     index_global,
     index_module,
-    inline_asm,
     keep_debug,
     normalise,
     quote,
     split_global,
     symbol_name,
-    unescape,
 )
 from nativecache.aot.names import unpack_pairs
 from nativecache.aot.profile import WARM
@@ -46,10 +44,8 @@ _PLAIN_ALIAS: Final = re.compile(rf" alias [^@]*, ptr(?: addrspace\([^)]*\))? @{
 #: Calling conventions under which LLVM decorates a symbol's name.
 _DECORATED: Final = re.compile(r"\bx86_(?:vector|fast|std|reg)callcc\b")
 _CALL: Final = re.compile(rf"(@{NAME})\(", re.ASCII)
-_LABEL: Final = re.compile(r"^\s*([\w.$]+):", re.MULTILINE)
 #: Records of variables, and what `!dbg` attaches: a number, as LLVM prints it.
 _DEBUG_INFO: Final = re.compile(r"\n *#dbg_.*|,? !dbg !\d+", re.ASCII)
-_GLOBAL_DIRECTIVE: Final = re.compile(r"\.(?:globa?l|weak|comm|hidden|protected)\s+([^\n;]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +69,7 @@ class Source:
     pinned: frozenset[str]
     label: str
     generated: bool = False
+    bonds: Bonds = NO_BONDS
 
 
 @dataclass
@@ -161,6 +158,8 @@ class Program:
     names: tuple[dict[str, str], ...]
     dropped: tuple[frozenset[str], ...]
     pinned: tuple[frozenset[str], ...]
+    #: By module, what its asm ties together.
+    bonds: tuple[Bonds, ...]
     definitions: dict[str, Definition]
     #: Every word of every asm string in the program: symbols that asm may name.
     asm_words: frozenset[str]
@@ -203,25 +202,39 @@ class Program:
     @cached_property
     def opaque_bases(self) -> frozenset[str]:
         """Final names of what has a second name that cannot be resolved."""
-        return frozenset(
+        found = {
             self.names[i][aliasee(entity)]
             for i, module in enumerate(self.modules)
             for entity in module.entities.values()
-            if self.is_opaque_alias(entity)
+            if self.is_opaque_alias(i, entity)
+        }
+        return frozenset(found).union(
+            names[token]
+            for names, bonds in zip(self.names, self.bonds, strict=True)
+            for token in bonds.aliased
         )
 
-    def is_opaque_alias(self, entity: Entity) -> bool:
-        """Whether an alias is another object to LLVM wherever its definition is not in sight.
+    def is_opaque_alias(self, i: int, entity: Entity) -> bool:
+        """Whether an alias of module i is another object to LLVM wherever its definition is not in sight.
 
-        A plain one is just a second name and can be written as its aliasee.
+        A plain one is just a second name and can be written as its aliasee, unless that is pinned.
         """
+        if entity.kind != "alias":
+            return False
         plain = _PLAIN_ALIAS.search(entity.text) and entity.linkage not in INTERPOSABLE
         exported = self.interposable and not entity.local and not entity.visibility
-        return entity.kind == "alias" and (not plain or exported)
+        if not plain or exported:
+            return True
+        base = self.modules[i].entities[aliasee(entity)]
+        return base.token in self.pinned[i] or self.is_opaque_alias(i, base)
+
+    def is_home(self, i: int, token: str) -> bool:
+        """Whether a definition of module i is the program's one of that symbol."""
+        return self.definitions.get(self.names[i][token]) == Definition(i, token)
 
     def body(self, i: int, token: str) -> Body | None:
         """The body of a function of module i. A pinned one has none: its name may be another file's, too."""
-        return None if token in self.pinned[i] else self.bodies.get(self.names[i][token])
+        return self.bodies.get(self.names[i][token]) if self.is_home(i, token) else None
 
     def mentions_local(self, i: int, names: Iterable[str]) -> bool:
         """Whether any of these final names is a local of module i, and not one that is copied."""
@@ -233,7 +246,8 @@ class Program:
 
     def source(self, i: int) -> Source:
         """Module i as a source of text."""
-        return Source(self.modules[i], self.names[i], self.pinned[i], self.modules[i].label)
+        module = self.modules[i]
+        return Source(module, self.names[i], self.pinned[i], module.label, bonds=self.bonds[i])
 
 
 def copyable(entity: Entity) -> bool:
@@ -261,7 +275,12 @@ def resolve_symbols(modules: Sequence[Module]) -> Program:
 
     Raises BuildError with every duplicate strong definition, each with both files.
     """
+    bonds = tuple(map(find_bonds, modules))
     dropped = _comdat_losers(modules)
+    # What asm does something to is not the same as another file's.
+    kept = [m.entities.keys() if b.sealed else b.changed for m, b in zip(modules, bonds, strict=True)]
+    for lost, stays in zip(dropped, kept, strict=True):
+        lost -= {token for token in lost if token in stays}
     candidates: dict[str, list[Definition]] = defaultdict(list)
     taken: set[str] = set()
     for i, module in enumerate(modules):
@@ -280,6 +299,9 @@ def resolve_symbols(modules: Sequence[Module]) -> Program:
             definitions[name] = found[0]
             continue
         linkages = [modules[d.module].entities[d.token].linkage for d in found]
+        for n, d in enumerate(found):
+            if linkages[n] in ("", "external") and bonds[d.module].may_weaken(name):
+                linkages[n] = "weak"
         strong = [d for d, linkage in zip(found, linkages, strict=True) if linkage in ("", "external")]
         common = [d for d, linkage in zip(found, linkages, strict=True) if linkage == "common"]
         if len(strong) > 1:
@@ -288,9 +310,9 @@ def resolve_symbols(modules: Sequence[Module]) -> Program:
         prevailing = (strong or common or found)[0]
         definitions[name] = prevailing
         # Common symbols all stay: the linker merges them and keeps the largest.
-        kept = (prevailing, *common) if not strong else (prevailing,)
+        staying = (prevailing, *common) if not strong else (prevailing,)
         for loser in found:
-            if loser not in kept:
+            if loser not in staying and loser.token not in kept[loser.module]:
                 dropped[loser.module].add(loser.token)
     if problems:
         raise BuildError(*problems)
@@ -301,9 +323,8 @@ def resolve_symbols(modules: Sequence[Module]) -> Program:
     pinned: list[frozenset[str]] = []
     words: set[str] = set()
     for i, (module, identifier) in enumerate(zip(modules, _module_ids(modules), strict=True)):
-        inline = _inline_asm_words(module)
-        words |= inline | module.asm_words
-        fixed = _pinned(module, inline | module.asm_words)
+        words |= bonds[i].names
+        fixed = _pinned(module, bonds[i], definitions)
         pinned.append(fixed)
         table = {}
         for token, entity in module.entities.items():
@@ -325,10 +346,37 @@ def resolve_symbols(modules: Sequence[Module]) -> Program:
         names=tuple(names),
         dropped=tuple(frozenset(d) for d in dropped),
         pinned=tuple(pinned),
+        bonds=bonds,
         definitions=definitions,
         asm_words=frozenset(words),
         has_common=any(e.linkage == "common" for module in modules for e in module.entities.values()),
     )
+
+
+def check_one_file(program: Program) -> None:
+    """Raises BuildError where the asm of several modules could not stand in one file of asm or bitcode."""
+    problems = []
+    for i, (module, bonds) in enumerate(zip(program.modules, program.bonds, strict=True)):
+        if not bonds.pieces:
+            continue
+        private, where = bonds.private_names(module), f"{module.label}: asm makes"
+        for j, other in enumerate(program.modules):
+            if j == i:
+                continue
+            theirs = program.bonds[j]
+            entities = {symbol_name(token): entity for token, entity in other.entities.items()}
+            defined = {name for name, entity in entities.items() if entity.defined and not entity.local}
+            shared = private & (entities.keys() | theirs.names)
+            shared |= bonds.whole.made & (defined | theirs.whole.made)
+            if bonds.sealed or shared:
+                what = f"'{min(shared)}'" if shared else "symbols"
+                problems.append(
+                    f"{where} {what} for that file only, so it cannot be in one file with {other.label}; "
+                    f"emit an object, an archive or an image"
+                )
+                break
+    if problems:
+        raise BuildError(*problems)
 
 
 def _keep_aliased_bodies(module: Module, dropped: set[str]) -> None:
@@ -378,31 +426,29 @@ def _module_ids(modules: Sequence[Module]) -> list[str]:
     return ids
 
 
-def _inline_asm_words(module: Module) -> frozenset[str]:
-    return asm_words(text for function in module.functions() for text in inline_asm(function))
-
-
-def exported_by_asm(strings: Iterable[str]) -> set[str]:
-    """Symbols that asm, given as printed strings, makes visible outside of its file."""
-    lines = (line for text in strings for line in _GLOBAL_DIRECTIVE.findall(unescape(text)))
-    return {word for line in lines for word in re.split(r"[\s,]+", line) if word}
-
-
-def _pinned(module: Module, words: frozenset[str]) -> frozenset[str]:
+def _pinned(module: Module, bonds: Bonds, definitions: Container[str]) -> frozenset[str]:
     """Locals that cannot be renamed, and declarations that only the module's own asm defines."""
     used = {token for tokens in module.used.values() for token in tokens}
+    sealed = bool(bonds.sealed)
     fixed = {
         token
         for token, entity in module.entities.items()
         if entity.local
         and entity.defined
-        and (token in used or symbol_name(token) in words or is_decorated(entity))
+        and (
+            token in used
+            or (sealed and not token[1].isdigit())
+            or symbol_name(token) in bonds.names
+            or token in bonds.makers
+            # Its asm may be none without its callers' constants, and names what copies of it could not.
+            or (
+                token in bonds.pieces
+                and not module.always_inline.isdisjoint(entity.groups)
+                and any(
+                    name in definitions or f"@{name}" in module.entities for name in bonds.pieces[token].names
+                )
+            )
+            or is_decorated(entity)
+        )
     }
-    asm = "\n".join(module.asm).replace("\\09", "\t").replace("\\0A", "\n")
-    if asm:
-        exported = exported_by_asm(module.asm)
-        for label in _LABEL.findall(asm):
-            token = f"@{label}"
-            if label not in exported and token in module.entities and not module.entities[token].defined:
-                fixed.add(token)
-    return frozenset(fixed)
+    return frozenset(fixed | bonds.private)

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from nativecache.aot.index import inline_asm, symbol_name
+from nativecache.aot.index import Entity, Module, references, symbol_name
 from nativecache.aot.library_names import has_meaning
-from nativecache.aot.partition import Unit, structors
-from nativecache.aot.program import Program, exported_by_asm, is_decorated
+from nativecache.aot.partition import Unit, is_always_inline, structors
+from nativecache.aot.program import Program, is_decorated
 
 _WRAP: Final = re.compile(r"--?wrap[=, ](?:-Xlinker |-Wl,)?([^\s,]+)")
 _DISCARDABLE: Final = frozenset(("linkonce", "linkonce_odr", "private", "internal"))
@@ -31,7 +31,7 @@ def index_symbols(program: Program, units: Iterable[Unit]) -> dict[str, list[int
         for token in unit.tokens:
             found.setdefault(program.names[unit.module][token], []).append(unit.index)
             # Symbols that inline asm defines are the unit's as well.
-            for name in exported_by_asm(inline_asm(program.modules[unit.module].entities[token])):
+            for name in program.bonds[unit.module].exported_by(token):
                 found.setdefault(name, []).append(unit.index)
     return found
 
@@ -52,7 +52,11 @@ def find_roots(
     """
     if everything:
         return [u.index for u in units]
-    roots = {u.index for u in units if u.kind in ("structors", "asm", "types") or u.has_asm}
+    roots = {
+        u.index
+        for u in units
+        if u.kind in ("structors", "types") or u.has_asm or u.has_structors or program.bonds[u.module].sealed
+    }
     everything = not executable or any(_EXPORTS.match(option) for option in options)
     words = {word for option in options for word in re.split(r"[,=\s]", option)}
     entry = {"main", "_start"} | words | {f"__wrap_{name}" for name in program.wrapped}
@@ -62,6 +66,7 @@ def find_roots(
         {slot.function for slot in structors(program, i, final=False)}.union(*module.used.values())
         for i, module in enumerate(program.modules)
     ]
+    effects = [_leave_traces(program, i) for i in range(len(program.modules))]
     for unit in units:
         module = program.modules[unit.module]
         for token in unit.tokens:
@@ -70,6 +75,7 @@ def find_roots(
             exported = not entity.local and entity.linkage not in _DISCARDABLE
             if (
                 token in kept[unit.module]
+                or token in effects[unit.module]
                 or is_decorated(entity)
                 or (everything and exported)
                 or name in entry
@@ -78,3 +84,27 @@ def find_roots(
             ):
                 roots.add(unit.index)
     return sorted(roots)
+
+
+def _leave_traces(program: Program, i: int) -> set[str]:
+    """Entities that stay for what inline asm does without being run: it makes symbols or fills sections.
+
+    What may be gone once it is inlined does so in what it is inlined into, so that stays.
+    """
+    module, bonds = program.modules[i], program.bonds[i]
+    found = {*bonds.scattered, *(token for token, piece in bonds.pieces.items() if token and piece.made)}
+    fresh, vanishing = found, set[str]()
+    while fresh:
+        gone = {token for token in fresh if _may_vanish(module.entities[token], module)}
+        vanishing |= gone
+        fresh = {
+            entity.token
+            for entity in module.entities.values()
+            if entity.defined and entity.token not in found and not gone.isdisjoint(references(entity.text))
+        }
+        found |= fresh
+    return found - vanishing
+
+
+def _may_vanish(entity: Entity, module: Module) -> bool:
+    return entity.linkage in _DISCARDABLE or entity.local or is_always_inline(entity, module)
