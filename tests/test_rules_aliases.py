@@ -214,3 +214,98 @@ int main(void) { same++; printf("%d %d\\n", value, &value == &same); }
 """,
     }
     compare(tmp_path, files, "4 1\n")
+
+
+def test_aliases_of_used_locals(tmp_path: Path) -> None:
+    files = {
+        "a.c": """\
+static long hidden __attribute__((used)) = 5;
+extern __typeof__(hidden) shown __attribute__((alias("hidden")));
+long get(void) { return shown; }
+__attribute__((used)) static int body(void) { return 3; }
+int call(void) __attribute__((alias("body")));
+int again(void) __attribute__((weak, alias("call")));
+int both(void) { return call() + again(); }
+static int chosen(void) { return 4; }
+__attribute__((used)) static void *choose(void) { return chosen; }
+int indirect(void) __attribute__((ifunc("choose")));
+static int inside(void) __attribute__((ifunc("choose")));
+int through(void) { return inside(); }
+""",
+        "main.c": """\
+extern long shown;
+long get(void);
+int both(void), call(void), again(void), indirect(void), through(void);
+int main(void) { shown++; return get() * 10 + shown + both() + call() + again() + indirect() + through(); }
+""",
+    }
+    compare(tmp_path, files, code=86)
+
+
+def test_aliases_into_used_locals(tmp_path: Path) -> None:
+    ir = """\
+@s = internal global [4 x i32] [i32 1, i32 2, i32 3, i32 4]
+@part = alias i32, getelementptr (i8, ptr @s, i64 8)
+@number = internal alias i32, inttoptr (i64 add (i64 ptrtoint (ptr @s to i64), i64 4) to ptr)
+@narrow = internal alias i16, ptr @s
+@t = internal thread_local global i32 9
+@thread = thread_local alias i32, ptr @t
+@llvm.used = appending global [3 x ptr] [ptr @s, ptr @t, ptr @narrow], section "llvm.metadata"
+declare ptr @llvm.threadlocal.address.p0(ptr)
+define i32 @g() {
+  %x = load i32, ptr @part
+  %y = load i32, ptr @number
+  %z = add i32 %x, %y
+  %p = call ptr @llvm.threadlocal.address.p0(ptr @thread)
+  %q = load i32, ptr %p
+  %w = add i32 %z, %q
+  ret i32 %w
+}
+define i32 @h() {
+  %x = load i16, ptr @narrow
+  %y = zext i16 %x to i32
+  store i32 9, ptr @s
+  ret i32 %y
+}
+"""
+    main = """\
+extern int part;
+int g(void), h(void);
+int main(void) { part = 20; return g() + h() + h(); }
+"""
+    compare(tmp_path, {"a.ll": ir, "main.c": main}, code=41, levels=["-O2"])
+
+
+def test_tables_next_to_code(tmp_path: Path) -> None:
+    """The form of all that GHC writes: data in front of functions, aliases of locals, all of it used."""
+    ir = """\
+@x = internal alias i64, ptr @"x$def"
+@f = internal alias i32 (i32), ptr @"f$def"
+@g = alias i32 (i32), ptr @"g$def"
+@"x$def" = internal global i64 6
+@llvm.used = appending global [5 x ptr] [ptr @"x$def", ptr @"f$def", ptr @x, ptr @f, ptr @"g$def"],
+    section "llvm.metadata"
+define internal i32 @"f$def"(i32 %a) prefix <{i64, i32, i32}> <{
+    i64 7,
+    i32 trunc (i64 sub (i64 ptrtoint (ptr @x to i64), i64 ptrtoint (ptr @f to i64)) to i32),
+    i32 99}> {
+  %v = load i64, ptr @x
+  %t = trunc i64 %v to i32
+  %r = add i32 %a, %t
+  ret i32 %r
+}
+define internal i32 @"g$def"(i32 %a) prefix <{i64, i32, i32}> <{i64 8, i32 1, i32 98}> {
+  %r = call i32 @f(i32 %a)
+  ret i32 %r
+}
+define i32 @user(i32 %a) {
+  %p = getelementptr i8, ptr @g, i64 -4
+  %r = load i32, ptr %p
+  %s = call i32 @f(i32 %a)
+  %u = call i32 @g(i32 %s)
+  %q = add i32 %r, %u
+  ret i32 %q
+}
+"""
+    main = "int user(int), g(int);\nint main(void) { return user(3) + g(9); }\n"
+    compare(tmp_path, {"a.ll": ir, "main.c": main}, code=128)
