@@ -187,7 +187,7 @@ def find_called_once(
         names = _mentions(meanings, program, unit) if body is None else unpack(body.mentions)
         mentions.update(names)
         callers.update(dict.fromkeys(names, unit.name if body is not None else ""))
-    fixed = {units[i].name for i in roots} | program.asm_words | program.wrapped
+    fixed = {units[i].name for i in roots} | program.asm_words | program.assigned
     for i, module in enumerate(program.modules):
         # Bodies without a unit of their own are carried into any unit.
         for function in module.functions():
@@ -319,9 +319,14 @@ def _exported(program: Program, unit: Unit) -> bool:
 
 
 def _may_leave(program: Program, unit: Unit) -> bool:
-    """Not what must not be optimised, whose name is fixed, or whose types have no names to tell apart."""
+    """Not what must not be optimised, whose name is fixed or another's, too, or whose types have no names."""
     module, token = program.modules[unit.module], unit.tokens[0]
-    if not program.is_home(unit.module, token) or module.numbered_types or token in module.address_taken:
+    if (
+        unit.name in program.multiple
+        or not program.is_home(unit.module, token)
+        or module.numbered_types
+        or token in module.address_taken
+    ):
         return False
     return module.never_optimize.isdisjoint(module.entities[token].groups)
 

@@ -41,7 +41,7 @@ from nativecache.aot.program import Program, check_one_file, resolve_symbols
 from nativecache.aot.reads import Finished, gather, gather_linked
 from nativecache.aot.record import BuildRecord
 from nativecache.aot.request import Request
-from nativecache.aot.roots import find_roots, index_symbols, wrapped_symbols
+from nativecache.aot.roots import find_roots, index_symbols
 from nativecache.aot.spool import Spool
 from nativecache.aot.stored import object_meta, read_object
 from nativecache.aot.target import choose_target, is_foreign
@@ -52,7 +52,8 @@ from nativecache.linker.dwarf import find_sites
 from nativecache.linker.elf import linkage
 from nativecache.linker.errors import BadObject
 from nativecache.linker.libraries import Libraries, scan_libraries
-from nativecache.linker.native import linker_files, scan_native
+from nativecache.linker.native import NativeSymbols, linker_files, scan_native
+from nativecache.linker.symbol_options import SymbolOptions, read_symbol_options
 
 #: Keys go before compilations: they show what is missing, and the biggest of that is compiled first.
 _KEYS_FIRST: Final = 1e12
@@ -172,19 +173,29 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     options = choose_target(request, modules)
     # Resolve symbols over the whole program.
     with clock.phase("resolve"):
-        program = resolve_symbols(modules)
+        told = _told(request, loaded, libraries)
+        native = _native_symbols(request, loaded, libraries, told)
+        program = resolve_symbols(modules, told, native.defined)
         if request.emit in ("asm", "bitcode"):
             check_one_file(program)
-        program.interposable = request.emit == "shared"
+        program.has_common |= native.common
+        program.interposable = request.emit == "shared" or told.shared
         program.separate = request.emit == "archive"
-        program.wrapped = wrapped_symbols(request.link_options)
         program.directory = directory
     # Cut it into units.
     with clock.phase("partition"):
         apart = _apart(request)
         units = partition(program, final=final, apart=apart)
         defined_in = index_symbols(program, units)
-        roots = _roots(request, loaded, libraries, program, units, defined_in)
+        roots = find_roots(
+            program,
+            units,
+            defined_in,
+            executable=request.emit == "exe" and not told.shared,
+            options=told,
+            outside=native.defined | native.undefined,
+            everything=request.emit in ("asm", "bitcode"),
+        )
     limits = _limits(request)
     # What each input's units meant and became in earlier builds.
     with clock.phase("memo"):
@@ -262,6 +273,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
                 output=request.output,
                 linker=request.linker,
                 driver=link_driver,
+                told=told,
                 environ=request.environ,
                 phase=clock.phase,
             )
@@ -271,7 +283,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     with clock.phase("note"):
         reads = None
         if request.store.root and not any(files):
-            finished = _finished(request, engine, libraries, written, front.scratch)
+            finished = _finished(request, engine, libraries, told, written, front.scratch)
             linked = gather_linked(finished, front.cache.since)
             reads = gather(finished, front.cache, linked)
             if linked is not None and linked_again:
@@ -296,7 +308,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         corrupt=request.store.corrupt.total(),
         saved_seconds=work.saved / 1000,
         whole=loaded.whole,
-        warnings=(*loaded.warnings, *written.warnings),
+        warnings=(*loaded.warnings, *_unused(request), *written.warnings),
         phases=clock.phases,
         wall_seconds=time.perf_counter() - front.start,
         image_bytes=request.output.stat().st_size,
@@ -317,13 +329,19 @@ def _remember(record: BuildRecord, own: Mapping[str, str], memos: Sequence[Memo]
 
 
 def _finished(
-    request: Request, engine: Engine, libraries: Libraries, written: Written, scratch: Path
+    request: Request,
+    engine: Engine,
+    libraries: Libraries,
+    told: SymbolOptions,
+    written: Written,
+    scratch: Path,
 ) -> Finished:
     return Finished(
         inputs=request.inputs,
         engine=engine.path,
         chosen=(request.clang, request.driver, request.linker),
         link_options=request.link_options,
+        scripts=told.files,
         libraries=libraries,
         written=written,
         scratch=scratch,
@@ -394,32 +412,60 @@ def _libraries(request: Request) -> Libraries:
     return scan_libraries(request.link_options, request.driver, request.environ)
 
 
-def _roots(
-    request: Request,
-    loaded: Loaded,
-    libraries: Libraries,
-    program: Program,
-    units: tuple[Unit, ...],
-    defined_in: Mapping[str, list[int]],
-) -> list[int]:
-    outside = set(libraries.symbols)
-    inputs = dict.fromkeys(os.fspath(p) for p in loaded.native.values() if clang.language(p) != "link")
-    for path in (*inputs, *(path for path in linker_files(request.link_options) if path not in inputs)):
+def _links(request: Request) -> bool:
+    """Whether link options reach a linker."""
+    return request.emit in ("exe", "shared") or (request.emit == "object" and "-r" in request.line)
+
+
+def _told(request: Request, loaded: Loaded, libraries: Libraries) -> SymbolOptions:
+    """What the linker is told about symbols, if there is a link that is told anything."""
+    if _links(request):
+        words = (*request.link_options, *_natives(loaded))
+        return read_symbol_options(words, libraries.scripts, libraries.folders)
+    return SymbolOptions()
+
+
+#: What compilers take for both of their steps.
+_NOT_OF_LINKS_ALONE: Final = (
+    "-pthread",
+    "-static",
+    "-shared",
+    "-pie",
+    "-no-pie",
+    "-Wl,--compress-debug-sections",
+)
+
+
+def _unused(request: Request) -> list[str]:
+    """Says which link options do nothing."""
+    if _links(request):
+        return []
+    options = [word for word in request.link_options if not word.startswith(_NOT_OF_LINKS_ALONE)]
+    return [f"--emit {request.emit} links nothing: not used: {' '.join(options)}"] if options else []
+
+
+def _natives(loaded: Loaded) -> list[str]:
+    """The native inputs, but for those that the linker is told to be of another format."""
+    return [os.fspath(path) for path in loaded.native.values() if clang.language(path) != "link"]
+
+
+def _native_symbols(
+    request: Request, loaded: Loaded, libraries: Libraries, told: SymbolOptions
+) -> NativeSymbols:
+    """What native inputs, those that scripts name as well, and system libraries define and need."""
+    defined = set(libraries.symbols)
+    undefined: set[str] = set()
+    common = False
+    given = (*_natives(loaded), *linker_files(request.link_options), *told.inputs)
+    for path in dict.fromkeys(given):
         try:
             symbols = scan_native(path)
         except (BadObject, OSError) as error:
             raise BuildError(f"{path}: cannot be linked: {error}") from None
-        outside |= symbols.undefined | symbols.defined
-        program.has_common |= symbols.common
-    return find_roots(
-        program,
-        units,
-        defined_in,
-        executable=request.emit == "exe",
-        options=request.link_options,
-        outside=frozenset(outside),
-        everything=request.emit in ("asm", "bitcode"),
-    )
+        defined |= symbols.defined
+        undefined |= symbols.undefined
+        common = common or symbols.common
+    return NativeSymbols(frozenset(defined), frozenset(undefined), common)
 
 
 class _Work:

@@ -40,6 +40,7 @@ from nativecache.linker.errors import BadObject, LinkError
 from nativecache.linker.files import read_plain
 from nativecache.linker.interrupt import hold_signals, temporary_folder
 from nativecache.linker.sections import name_sections
+from nativecache.linker.symbol_options import SymbolOptions
 
 PhaseTimer = Callable[[str], AbstractContextManager[None]]
 
@@ -94,11 +95,13 @@ def write_output(
     output: Path,
     linker: str,
     driver: str | None,
+    told: SymbolOptions,
     environ: Mapping[str, str],
     phase: PhaseTimer,
 ) -> Written:
     """Writes the output file, beside its target and then moved into place.
 
+    `told`: what the link options say about symbols, read.
     Raises LinkError where the linker fails, BuildError where an object cannot be renamed or written.
     """
     if emit == "asm":
@@ -114,19 +117,21 @@ def write_output(
         members: dict[int, tuple[str, bytes]] = {}
         with phase("rename"):
             if emit in ("exe", "shared"):
-                items = tuple(_archived(image, folder))
+                items = tuple(_archived(image, folder, named_by_source=told.loose))
             else:
                 members = {n: (_member_name(image, n), _renamed(image, n)) for n in image.bindings}
         with phase("link"):
             link_driver = find_driver(driver, cplusplus=image.cplusplus, environ=environ)
+            chosen = _find_linker(image, linker, link_driver, environ, emit, scripted=told.scripted)
             job = LinkJob(
                 output=output,
                 kind="object" if emit in ("object", "archive") else "shared" if emit == "shared" else "exe",
-                items=items,
+                items=(*items, *_kept_by_name(image, told, chosen)),
                 driver=link_driver,
-                linker=_find_linker(image, linker, link_driver, environ, emit),
+                linker=chosen,
                 target=image.target,
                 gc_sections=_is_rusts(image),
+                loose=told.loose,
             )
             return _link(image, job, emit, members, environ)
 
@@ -143,8 +148,23 @@ def _is_of_rustc(module: Module) -> bool:
     return any('"rustc version' in module.metadata.get(token, "") for token in re.findall(r"!\d+", nodes))
 
 
-def _archived(image: Image, folder: Path) -> Iterator[str | Whole]:
-    """The line with archives of our objects in their places; where there are none there is nothing."""
+def _kept_by_name(image: Image, told: SymbolOptions, linker: Linker | None) -> Iterator[str]:
+    """Options that keep what other names are assigned to: mold 1.10's --gc-sections drops it.
+
+    Where each file is one section, as compilers leave it by default, something else in it keeps it.
+    """
+    dropping = _is_rusts(image) or any(isinstance(w, str) and "gc-sections" in w for w in image.line)
+    if linker and linker.name == "mold" and dropping:
+        for name in sorted(image.program.assigned & told.assigned):
+            yield from ("-Xlinker", f"--undefined={name}")
+
+
+def _archived(image: Image, folder: Path, *, named_by_source: bool) -> Iterator[str | Whole]:
+    """The line with archives of our objects in their places; where there are none there is nothing.
+
+    Scripts know objects by the names that compilers give them, after the source.
+    """
+    modules = image.program.modules
     for n, item in enumerate(image.line):
         if not isinstance(item, Ours):
             yield os.fspath(item)
@@ -152,6 +172,9 @@ def _archived(image: Image, folder: Path) -> Iterator[str | Whole]:
             path = folder / f"{n}.a"
             with temporary_files(), path.open("wb") as file:
                 names = [_member_name(image, index) for index in indices]
+                if named_by_source:
+                    labels = (modules[image.units[index].module].label for index in indices)
+                    names = [PurePath(label).stem + ".o" for label in labels]
                 if indices:
                     stream_archive(names, (_renamed(image, index) for index in indices), file)
                 else:
@@ -174,12 +197,14 @@ def _units_of(image: Image, ours: Ours) -> list[int]:
 
 
 def _find_linker(
-    image: Image, name: str, driver: Driver, environ: Mapping[str, str], emit: str
+    image: Image, name: str, driver: Driver, environ: Mapping[str, str], emit: str, *, scripted: bool
 ) -> Linker | None:
     """The linker for the image's machine. Raises LinkError where there is none that knows it."""
     machine = architecture(image.triple)
     relocatable, common = emit in ("object", "archive"), image.program.has_common
-    found = find_linker(name, environ, relocatable=relocatable, machine=machine, common=common)
+    found = find_linker(
+        name, environ, relocatable=relocatable, machine=machine, common=common, scripted=scripted
+    )
     # clang would run the host's; a gcc or zig for that machine has one of its own.
     if found is None and machine != architecture(os.uname().machine) and driver.family == "clang":
         raise LinkError(f"no linker here links for {machine}: install lld, or name one with --linker")

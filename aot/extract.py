@@ -632,7 +632,8 @@ class _Writer:
             entity.linkage == "" and found.module != self.unit.module
         ):
             return False
-        if not source.pinned.isdisjoint(references(entity.text)):
+        named = references(entity.text)
+        if not source.pinned.isdisjoint(named) or self.program.leads_elsewhere(source, named):
             return False
         if self.program.separate and found.module != self.unit.module:
             return False
@@ -887,8 +888,10 @@ def importable(program: Program, source: Source, entity: Entity, symbols: Collec
     """
     if entity.linkage in INTERPOSABLE or takes_block_address(entity, source.module):
         return False
-    if source.names[entity.token] in program.wrapped:
-        return False
+    if program.leads_elsewhere(source, (entity.token, *symbols)):
+        return (
+            False  # where the symbol's definition is in sight it would be taken for what the linker chooses
+        )
     bases = program.opaque_bases
     if bases and not bases.isdisjoint(source.names.get(token, "") for token in symbols):
         return False

@@ -407,7 +407,7 @@ class Meanings:
             entity.kind,
             entity.defined,
             token in program.pinned[module],
-            name in program.wrapped,
+            name in program.assigned,
             program.modules[found.module].label if found else None,
             found is not None and found.module == module,
             found is not None and found.token in program.bonds[found.module].changed,

@@ -26,11 +26,13 @@ from nativecache.aot.index import (
     keep_debug,
     normalise,
     quote,
+    references,
     split_global,
     symbol_name,
 )
 from nativecache.aot.names import unpack_pairs
 from nativecache.aot.profile import WARM
+from nativecache.linker.symbol_options import SymbolOptions
 
 #: A string is copied into each unit that uses it up to this many characters of IR.
 COPIED_STRING: Final = 8192
@@ -167,8 +169,11 @@ class Program:
     bodies: dict[str, Body] = field(default_factory=dict)
     #: Functions that one call in the whole program reaches: they are compiled with their caller.
     once: frozenset[str] = frozenset()
-    #: Symbols that the linker is told to wrap: what refers to them decides what they mean.
-    wrapped: frozenset[str] = frozenset()
+    #: Symbols whose users the linker may lead elsewhere than to this program's prevailing definition: it is
+    #: told so, or takes the first of several. What their own file inlines stays, as in clang's objects.
+    assigned: frozenset[str] = frozenset()
+    #: Those of which several definitions stay, for the linker to choose.
+    multiple: frozenset[str] = frozenset()
     #: Whether exported symbols may be replaced at run time, as in a shared library.
     interposable: bool = False
     #: Whether each module becomes an object of its own, whose locals no other can name.
@@ -222,6 +227,8 @@ class Program:
         if entity.kind != "alias":
             return False
         plain = _PLAIN_ALIAS.search(entity.text) and entity.linkage not in INTERPOSABLE
+        if self.assigned:
+            plain = plain and self.assigned.isdisjoint(map(symbol_name, (entity.token, aliasee(entity))))
         exported = self.interposable and not entity.local and not entity.visibility
         if not plain or exported:
             return True
@@ -231,6 +238,27 @@ class Program:
     def is_home(self, i: int, token: str) -> bool:
         """Whether a definition of module i is the program's one of that symbol."""
         return self.definitions.get(self.names[i][token]) == Definition(i, token)
+
+    @cached_property
+    def _leading_elsewhere(self) -> dict[int, frozenset[str]]:
+        """By module object, tokens of assigned symbols and of what carries their names into its callers."""
+        found: dict[int, frozenset[str]] = {}
+        for names, module in zip(self.names, self.modules, strict=True):
+            tokens = {token for token, name in names.items() if name in self.assigned}
+            carried = {
+                function.token: references(function.text)
+                for function in module.functions()
+                if function.linkage == "available_externally"
+                or not module.always_inline.isdisjoint(function.groups)
+            }
+            while more := {t for t, named in carried.items() if not tokens.isdisjoint(named)} - tokens:
+                tokens |= more
+            found[id(module)] = frozenset(tokens)
+        return found
+
+    def leads_elsewhere(self, source: Source, tokens: Iterable[str]) -> bool:
+        """Whether any of these tokens brings a symbol along that the linker may resolve to something else."""
+        return bool(self.assigned) and not self._leading_elsewhere[id(source.module)].isdisjoint(tokens)
 
     def body(self, i: int, token: str) -> Body | None:
         """The body of a function of module i. A pinned one has none: its name may be another file's, too."""
@@ -270,13 +298,22 @@ def copyable(entity: Entity) -> bool:
     return False
 
 
-def resolve_symbols(modules: Sequence[Module]) -> Program:
+def resolve_symbols(
+    modules: Sequence[Module],
+    options: SymbolOptions = SymbolOptions(),  # noqa: B008 - it is frozen
+    elsewhere: frozenset[str] = frozenset(),
+) -> Program:
     """Resolves the program.
+
+    `options`: what the linker is told. `elsewhere`: symbols that native inputs and libraries define.
 
     Raises BuildError with every duplicate strong definition, each with both files.
     """
+    assigned = options.assigned | (elsewhere if options.multiple else frozenset())
+    if options.any_assigned:
+        assigned = frozenset(symbol_name(token) for module in modules for token in module.entities)
     bonds = tuple(map(find_bonds, modules))
-    dropped = _comdat_losers(modules)
+    dropped = _comdat_losers(modules, assigned)
     # What asm does something to is not the same as another file's.
     kept = [m.entities.keys() if b.sealed else b.changed for m, b in zip(modules, bonds, strict=True)]
     for lost, stays in zip(dropped, kept, strict=True):
@@ -294,6 +331,7 @@ def resolve_symbols(modules: Sequence[Module]) -> Program:
 
     definitions: dict[str, Definition] = {}
     problems = []
+    multiple: set[str] = set()
     for name, found in candidates.items():
         if len(found) == 1:
             definitions[name] = found[0]
@@ -304,13 +342,17 @@ def resolve_symbols(modules: Sequence[Module]) -> Program:
                 linkages[n] = "weak"
         strong = [d for d, linkage in zip(found, linkages, strict=True) if linkage in ("", "external")]
         common = [d for d, linkage in zip(found, linkages, strict=True) if linkage == "common"]
-        if len(strong) > 1:
+        if name in assigned or (len(strong) > 1 and options.multiple):
+            multiple.add(name)  # a file that has its own refers to that, as far as linkers go by files
+        if len(strong) > 1 and not options.multiple:
             files = " and in ".join(modules[d.module].label for d in strong)
             problems.append(f"'{name}' is defined in {files}; rename one or make it static")
         prevailing = (strong or common or found)[0]
         definitions[name] = prevailing
         # Common symbols all stay: the linker merges them and keeps the largest.
         staying = (prevailing, *common) if not strong else (prevailing,)
+        if name in multiple:
+            continue
         for loser in found:
             if loser not in staying and loser.token not in kept[loser.module]:
                 dropped[loser.module].add(loser.token)
@@ -350,6 +392,8 @@ def resolve_symbols(modules: Sequence[Module]) -> Program:
         definitions=definitions,
         asm_words=frozenset(words),
         has_common=any(e.linkage == "common" for module in modules for e in module.entities.values()),
+        assigned=frozenset(candidates.keys() & (assigned | multiple)),
+        multiple=frozenset(multiple),
     )
 
 
@@ -396,8 +440,17 @@ def _keep_aliased_bodies(module: Module, dropped: set[str]) -> None:
         module.entities[token] = index_global(f"{head} = {rest.replace(base.token, own, 1)}")
 
 
-def _comdat_losers(modules: Sequence[Module]) -> list[set[str]]:
-    """Per module, the members of comdats that an earlier module already provides."""
+def _comdat_losers(modules: Sequence[Module], assigned: frozenset[str]) -> list[set[str]]:
+    """Per module, the members of comdats that an earlier module already provides.
+
+    Comdats of functions that are assigned to stay in all modules, for the linker to choose from.
+    """
+    kept = {
+        entity.comdat
+        for module in modules
+        for entity in module.entities.values()
+        if assigned and entity.comdat and entity.kind != "variable" and symbol_name(entity.token) in assigned
+    }
     owner: dict[str, int] = {}
     losers: list[set[str]] = []
     for i, module in enumerate(modules):
@@ -406,7 +459,7 @@ def _comdat_losers(modules: Sequence[Module]) -> list[set[str]]:
             if entity.comdat and entity.defined and entity.linkage != "available_externally":
                 if module.comdats.get(entity.comdat, "any").startswith("nodeduplicate"):
                     continue
-                if owner.setdefault(entity.comdat, i) != i:
+                if owner.setdefault(entity.comdat, i) != i and entity.comdat not in kept:
                     lost.add(token)
         losers.append(lost)
     return losers

@@ -38,6 +38,8 @@ class Finished:
     engine: str
     chosen: tuple[str | None, ...]
     link_options: tuple[str, ...]
+    #: Linker scripts and lists of symbols, those that others include, too.
+    scripts: tuple[str, ...]
     libraries: Libraries
     written: Written
     scratch: Path
@@ -70,7 +72,8 @@ def gather_linked(build: Finished, since: int) -> tuple[Fact, ...] | None:
     if reads is None or any(map(_ELSEWHERE.match, build.link_options)):
         return None
     inputs = {os.fspath(path) for path in build.inputs}
-    named = [path for path in named_files(build.link_options) if path not in inputs]
+    known = dict.fromkeys((*named_files(build.link_options), *build.scripts))
+    named = [path for path in known if path not in inputs]
     linked = [path for path in reads if path not in inputs.union(named) and not _is_in(path, build.scratch)]
     if any(map(_is_thin, (*named, *linked))):
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -10,22 +9,16 @@ from nativecache.aot.index import Entity, Module, references, symbol_name
 from nativecache.aot.library_names import has_meaning
 from nativecache.aot.partition import Unit, is_always_inline, structors
 from nativecache.aot.program import Program, is_decorated
+from nativecache.linker.symbol_options import SymbolOptions
 
-_WRAP: Final = re.compile(r"--?wrap[=, ](?:-Xlinker |-Wl,)?([^\s,]+)")
 _DISCARDABLE: Final = frozenset(("linkonce", "linkonce_odr", "private", "internal"))
-#: Linker options that make symbols visible to, or name them from, outside of the program.
-_EXPORTS: Final = re.compile(
-    r"-rdynamic|.*-export-dynamic|.*(?<![\w-])-E(?![\w-])|.*--dynamic-list|.*--version-script|.*-T|-shared|.*--retain-symbols"
-)
-
-
-def wrapped_symbols(options: Iterable[str]) -> frozenset[str]:
-    """What `--wrap` among the linker's options names."""
-    return frozenset(_WRAP.findall(" ".join(options)))
 
 
 def index_symbols(program: Program, units: Iterable[Unit]) -> dict[str, list[int]]:
-    """Final symbol name -> indices of the units that define it: one, or several for common symbols."""
+    """Final symbol name -> indices of the units that define it.
+
+    Several define common symbols, and those of which the linker takes the first definition.
+    """
     found: dict[str, list[int]] = {}
     for unit in units:
         for token in unit.tokens:
@@ -42,13 +35,13 @@ def find_roots(
     defined_in: Mapping[str, list[int]],
     *,
     executable: bool,
-    options: tuple[str, ...],
+    options: SymbolOptions,
     outside: frozenset[str],
     everything: bool,
 ) -> list[int]:
     """Indices of the units that the image needs in any case, in unit order.
 
-    `options`: the linker's. `outside`: symbols that native inputs and system libraries mention.
+    `options`: what the linker is told. `outside`: symbols that native inputs and system libraries mention.
     """
     if everything:
         return [u.index for u in units]
@@ -57,9 +50,8 @@ def find_roots(
         for u in units
         if u.kind in ("structors", "types") or u.has_asm or u.has_structors or program.bonds[u.module].sealed
     }
-    everything = not executable or any(_EXPORTS.match(option) for option in options)
-    words = {word for option in options for word in re.split(r"[,=\s]", option)}
-    entry = {"main", "_start"} | words | {f"__wrap_{name}" for name in program.wrapped}
+    everything = not executable or options.exports
+    entry = {"main", "_start"} | options.named - {"_init", "_fini"}
     if executable and not (entry | outside) & defined_in.keys():
         everything = True  # the entry point is something that we do not know
     kept = [
@@ -79,6 +71,8 @@ def find_roots(
                 or is_decorated(entity)
                 or (everything and exported)
                 or name in entry
+                or (exported and name in program.multiple)
+                or (not entity.local and options.names(name))
                 or (not entity.local and (name in outside or has_meaning(symbol_name(token))))
                 or ' section "' in entity.text.partition("\n")[0]
             ):

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from .archive import read_archive
 from .diagnostics import condense, warnings
 from .errors import LinkError
 from .interrupt import hold_signals
@@ -70,6 +71,8 @@ _EMULATIONS = {
     "powerpc64le": "elf64lppc",
 }
 
+# What scripts are written for, and how: mold 1.10 knows no SECTIONS and crashes on `--defsym=a=b+1`.
+_AUTO_ORDER_SCRIPTED: tuple[LinkerName, ...] = ("bfd", "lld")
 #: A word that names a library that may be a shared one.
 _LIBRARY = re.compile(r"\.so(?:$|[.,])|(?:^|,)-l|--library")
 
@@ -108,7 +111,8 @@ class LinkJob:
 
     `linker` None leaves the choice to the driver, and zig always uses its own. `target` is passed to clang
     and zig; a gcc has one target only. `pie` None is the driver's default. `gc_sections` does not apply to
-    kind 'object', which keeps everything.
+    kind 'object', which keeps everything. With `loose` the members of archives are given to the linker as
+    files of their names, for options and scripts that treat archives unlike objects.
     """
 
     output: Path
@@ -119,6 +123,7 @@ class LinkJob:
     gc_sections: bool = False
     pie: bool | None = None
     target: str | None = None
+    loose: bool = False
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -166,17 +171,21 @@ def find_linker(
     relocatable: bool = False,
     machine: str = "x86_64",
     common: bool = False,
+    scripted: bool = False,
 ) -> Linker | None:
     """The linker called 'mold', 'lld', 'gold' or 'bfd', or at a path; 'auto' is the fastest one present.
 
     `relocatable` says that 'auto' shall choose one for kind 'object'; it chooses only what links for
-    `machine`, an architecture in LLVM's words, and what is right by `common` symbols. None only for 'auto'
+    `machine`, an architecture in LLVM's words, and what is right by `common` symbols,
+    or with `scripted` takes any script. None only for 'auto'
     when there is none to choose. Raises LinkError when the one asked for is missing.
     """
     elsewhere = machine != "x86_64"
     auto = _AUTO_ORDER_ELSEWHERE if elsewhere else _AUTO_ORDER
     if common:
         auto = _AUTO_ORDER_COMMON
+    if scripted:
+        auto = _AUTO_ORDER_SCRIPTED[::-1] if elsewhere else _AUTO_ORDER_SCRIPTED
     if relocatable:
         auto = _AUTO_ORDER_RELOCATABLE
     choosing = elsewhere and name_or_path == "auto"
@@ -223,13 +232,15 @@ def link_image(
         if status != 0 and "File size limit exceeded" in text:  # what drivers say of a linker that was killed
             raise LinkError(f"cannot write {job.output}: it is larger than files may be (ulimit -f)")
         if status != 0 or not os.path.exists(image):
-            lines = condense(text, archive) or [f"{command[0]} ended with status {status} and no message"]
+            lines = condense(_without_folder(text, archive), archive) or [
+                f"{command[0]} ended with status {status} and no message"
+            ]
             raise LinkError("\n".join(lines))
         reads = _read_depfile(depfile, folder)
         if linked:
             linked(image)
         os.replace(image, output)
-        return LinkResult(command, warnings(text, archive), reads)
+        return LinkResult(command, warnings(_without_folder(text, archive), archive), reads)
 
 
 def _read_depfile(path: str, folder: str) -> tuple[str, ...] | None:
@@ -252,6 +263,28 @@ def _unescaped(name: str) -> str:
     return re.sub(r"\\([ #\\])|\$(\$)", r"\1\2", name)
 
 
+def _without_folder(text: str, archive: str) -> str:
+    """What a linker said of loose objects, each by its name alone."""
+    return re.sub(re.escape(archive) + r"\.\d+\.d/\d+/", "", text)
+
+
+def _unpack(archive: str, folder: str) -> str:
+    """Writes an archive's members into the folder. Returns a response file that names them in order."""
+    listed = os.path.join(folder, "list")
+    os.mkdir(folder)
+    with open(archive, "rb") as file:
+        members = read_archive(file.read())
+    with open(listed, "w", encoding="utf-8", errors="surrogateescape") as names:
+        for number, (name, content) in enumerate(members):
+            path = os.path.join(folder, str(number), name)
+            os.mkdir(os.path.dirname(path))
+            with open(path, "wb") as file:
+                file.write(content)
+            escaped = re.sub(r'(["\\])', r"\\\1", path)
+            names.write(f'"{escaped}"\n')
+    return listed
+
+
 def _items(job: LinkJob, archive: str) -> list[str]:
     """The job's items as words; its archives become files of which `archive` begins the name."""
     # Elsewhere the plain form, which every linker has. `--no-whole-archive` would end what the user began.
@@ -272,6 +305,9 @@ def _items(job: LinkJob, archive: str) -> list[str]:
                 file.write(item.archive)
         else:
             os.symlink(os.path.abspath(item.archive), name)
+        if job.loose:
+            items.append("@" + _unpack(name, f"{archive}.{n}.d"))
+            continue
         items += [f"-Wl,{before}--whole-archive", name, f"-Wl,{after}"]
     return items
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from .driver import find_driver
 from .errors import BadObject, LinkError
 from .native import scan_native
+from .scripts import is_object, read_script
+from .symbol_options import linker_words, read_symbol_options
 
 #: What every C or C++ link brings in without being asked.
 _DEFAULT = ("c", "m", "stdc++", "gcc_s", "pthread", "c++", "c++abi")
@@ -18,11 +21,15 @@ _DEFAULT = ("c", "m", "stdc++", "gcc_s", "pthread", "c++", "c++abi")
 
 @dataclass(frozen=True, slots=True)
 class Libraries:
-    """Files of libraries, all symbols that they define or need, and where they were looked for."""
+    """Files of libraries, all symbols that they define or need, and where they were looked for.
+
+    `scripts`: those of the files that are linker scripts; what these bring in is among the files, too.
+    """
 
     files: tuple[str, ...] = ()
     symbols: frozenset[str] = frozenset()
     folders: tuple[str, ...] = ()
+    scripts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +57,6 @@ def asked_libraries(options: Iterable[str]) -> Asked:
     return Asked(tuple(found["l"]), tuple(found["L"]))
 
 
-def linker_words(options: Iterable[str]) -> Iterator[str]:
-    """The words of link options as the linker sees them."""
-    for option in options:
-        if option.startswith("-Wl,"):
-            yield from option.split(",")[1:]
-        elif option != "-Xlinker":
-            yield option
-
-
 _ASKED = re.compile(r"(?:-([lL])|--?library(-path)?(?==|$)=?)(.+)?")
 
 
@@ -69,17 +67,36 @@ def scan_libraries(options: tuple[str, ...], driver: str | None, environ: Mappin
     found or read are passed over: the linker reports those.
     """
     asked = asked_libraries(options)
-    names = dict.fromkeys((*_DEFAULT, *asked.names))
+    told = read_symbol_options(options)
+    names = list(dict.fromkeys((*_DEFAULT, *asked.names, *told.libraries)))
     folders = [*asked.folders, *_search_folders(driver, environ)]
-    files = tuple(path for path in (_find(name, folders) for name in names) if path)
+    files: dict[str, None] = {}
+    scripts: dict[str, None] = {}
     found: set[str] = set()
-    for path in files:
-        try:
-            symbols = scan_native(path)
-        except (BadObject, OSError):
+    for name in names:  # it grows
+        path = _find(name, folders)
+        if path is None or path in files:
             continue
-        found |= symbols.defined | symbols.undefined
-    return Libraries(files, frozenset(found), tuple(folders))
+        files[path] = None
+        added = [path]
+        if _is_script(path):
+            scripts[path] = None
+            script = read_script(path, folders)
+            names += script.libraries
+            added = list(script.inputs)
+            files.update(dict.fromkeys((*script.files, *script.inputs)))
+        for file in added:
+            with suppress(BadObject, OSError):
+                symbols = scan_native(file)
+                found |= symbols.defined | symbols.undefined
+    return Libraries(tuple(files), frozenset(found), tuple(folders), tuple(scripts))
+
+
+def _is_script(path: str) -> bool:
+    try:
+        return not is_object(path)
+    except OSError:
+        return False
 
 
 def _search_folders(driver: str | None, environ: Mapping[str, str]) -> list[str]:

@@ -17,6 +17,7 @@ from nativecache.aot.link_line import Ours
 from nativecache.aot.names import pack_pairs
 from nativecache.aot.partition import partition
 from nativecache.aot.program import resolve_symbols
+from nativecache.linker.symbol_options import SymbolOptions
 
 TRIPLE = "x86_64-unknown-linux-gnu"
 ONE = (
@@ -62,6 +63,7 @@ def write(made: Image, emit: str, output: Path) -> bytes:
         output=output,
         linker="auto",
         driver=None,
+        told=SymbolOptions(),
         environ=os.environ,
         phase=phase,
     )

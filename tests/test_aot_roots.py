@@ -11,6 +11,7 @@ from nativecache.aot.llvm import read_module
 from nativecache.aot.partition import partition
 from nativecache.aot.program import resolve_symbols
 from nativecache.aot.roots import find_roots, index_symbols
+from nativecache.linker.symbol_options import read_symbol_options
 
 PAIR = "{ i32, ptr, ptr }"
 
@@ -37,7 +38,7 @@ def roots(
         units,
         index_symbols(program, units),
         executable=executable,
-        options=options,
+        options=read_symbol_options(options),
         outside=outside,
         everything=everything,
     )
