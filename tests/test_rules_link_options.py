@@ -1,0 +1,221 @@
+"""What the linker is told about symbols decides what may be inlined across files and what must be there."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from harness import CLANG, needs_clang, run
+from rules import Build, clang_archive, clang_object, compare, write
+
+pytestmark = needs_clang
+
+SHOW = '#include <stdio.h>\n#define SHOW(...) printf(__VA_ARGS__), puts("")\n'
+
+#: A definition in one file, its users in that file and in another.
+IMPL = {
+    "impl.c": "int impl(void) { return 6; }\nint other(void) { return 51; }\n"
+    "int value = 7, second = 70; const int k = 8, k2 = 80;\n"
+    'int twin(void) __attribute__((alias("impl")));\n',
+    "reader.c": "extern const int k; int impl(void);\nint read_k(void) { return k; }\n"
+    "int call_impl(void) { return impl() + 100; }\n",
+    "main.c": SHOW + "int impl(void), twin(void), read_k(void), call_impl(void);\n"
+    "extern int value; extern const int k;\n"
+    "static int other(void) { return 3; }\n"
+    'int main(void) { SHOW("%d %d %d %d %d %d %d", impl(), twin(), value, k, read_k(), call_impl(), other());'
+    " return 0; }\n",
+}
+
+
+def test_defsym_over_a_definition(tmp_path: Path) -> None:
+    link = ["-Wl,--defsym=impl=other", "-Wl,--defsym,value=second", "-Xlinker", "-defsym=k=k2"]
+    compare(tmp_path, IMPL, "51 6 70 80 80 151 3\n", link=link)
+
+
+def test_without_options_the_same_is_inlined(tmp_path: Path) -> None:
+    """And the cache that this leaves has nothing that is wrong with the option."""
+    inputs = write(tmp_path, IMPL)
+
+    def says(*link: str) -> bytes:
+        Build.start(tmp_path, tmp_path, *inputs, "-o", "app", "--", *link).result()
+        return run(tmp_path / "app").stdout
+
+    assert says() == b"6 6 7 8 8 106 3\n"
+    assert says("-Wl,--defsym=impl=other", "-Wl,--defsym=k=k2") == b"51 6 7 80 80 151 3\n"
+    assert says() == b"6 6 7 8 8 106 3\n"
+
+
+def test_a_second_name_is_not_taken_for_the_first(tmp_path: Path) -> None:
+    compare(tmp_path, IMPL, "6 51 7 8 8 106 3\n", link=["-Wl,--defsym=twin=other"])
+
+
+def test_a_body_that_names_it_does_not_come_to_it(tmp_path: Path) -> None:
+    """The users' units hold the definitions: there the bodies of `reader.c` would take these for theirs."""
+    files = {
+        "reader.c": IMPL["reader.c"]
+        + "__attribute__((always_inline)) static inline int through(void) { return impl(); }\n"
+        "int call_through(void) { return through() + 1000; }\n",
+        "main.c": SHOW + "int read_k(void), call_impl(void), call_through(void), impl(void);\n"
+        "const int k = 8, k2 = 80;\n"
+        "__attribute__((noinline)) int impl(void) { return 6; }\nint other(void) { return 51; }\n"
+        'int main(void) { SHOW("%d %d %d %d", read_k(), call_impl(), call_through(), k); return !impl(); }\n',
+    }
+    built = compare(tmp_path, files, link=["-Wl,--defsym=impl=other", "-Wl,--defsym=k=k2"], levels=["-O2"])
+    assert built["-O2"].stdout == "80 151 1051 8\n"
+
+
+def test_what_a_name_is_assigned_to_is_no_garbage(tmp_path: Path) -> None:
+    """To mold it is, where nothing else refers to its section."""
+    compare(tmp_path, IMPL, link=["-Wl,--defsym=impl=other", "-Wl,--gc-sections"], levels=["-O0"])
+
+
+def test_inline_functions_of_cplusplus(tmp_path: Path) -> None:
+    header = "inline int f(int x) { return x + 1; }\nint other(int), a(int), b(int);\n"
+    files = {
+        "f.h": header + "__attribute__((noinline)) inline int g(int x) { return x + 1; }\n",
+        "a.cpp": '#include "f.h"\nint other(int x) { return x + 50; }\n'
+        "int a(int x) { return f(x) + g(x); }\n",
+        "b.cpp": '#include "f.h"\nint b(int x) { return f(x) + g(x); }\n',
+        "main.cpp": SHOW + '#include "f.h"\nint main() { SHOW("%d %d", a(1), b(1)); }\n',
+    }
+    compare(tmp_path, files, link=["-Wl,--defsym=_Z1gi=_Z5otheri", "-Wl,--defsym=_Z1fi=_Z5otheri"])
+
+
+CALLS_A = {
+    "impl.c": "int impl(void) { return 6; }\nint other(void) { return 51; }\n"
+    "int unused(void) { return 4; }\n",
+    "main.c": SHOW + "__attribute__((weak)) int a(void); int impl(void);\n"
+    'int main(void) { SHOW("%d %d", a ? a() : -1, impl()); return 0; }\n',
+}
+
+
+@pytest.mark.parametrize("value", ["unused", "unused+0", "(unused)"])
+def test_what_an_expression_names_is_there(tmp_path: Path, value: str) -> None:
+    """Not every linker reads expressions: one that does is chosen."""
+    compare(tmp_path, CALLS_A, "4 6\n", link=[f"-Wl,--defsym=a={value}"], levels=["-O2"])
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("a = unused;", "4 6\n"),
+        ("PROVIDE(a = unused);", "4 6\n"),
+        ("INCLUDE inner.ld", "4 51\n"),
+        ("SECTIONS { a = unused; } INSERT AFTER .text;", "4 6\n"),
+    ],
+)
+def test_scripts(tmp_path: Path, script: str, says: str) -> None:
+    (tmp_path / "s.ld").write_text(script + "\n")
+    (tmp_path / "inner.ld").write_text('a = unused; "impl" = other;\n')
+    link = [f"-L{tmp_path}", *(["-T"] if "INSERT" in script else []), str(tmp_path / "s.ld")]
+    compare(tmp_path, CALLS_A, says, link=link, levels=["-O2"])
+
+
+def test_an_edited_script_is_read_again(tmp_path: Path) -> None:
+    inputs = write(tmp_path, CALLS_A)
+    (tmp_path / "s.ld").write_text("INCLUDE inner.ld\n")
+    said = []
+    for text in ("a = unused;", "a = unused;", "a = unused; impl = other;"):
+        (tmp_path / "inner.ld").write_text(text + "\n")
+        Build.start(tmp_path, tmp_path, *inputs, "-o", "app", "--", "s.ld").result()
+        said.append(run(tmp_path / "app").stdout)
+    assert said == [b"4 6\n", b"4 6\n", b"4 51\n"]
+
+
+def test_what_a_script_brings_in_calls_back(tmp_path: Path) -> None:
+    """Also the script that a library's `.so` is."""
+    calls = "int {0}(void); int back_{0}(void) {{ return {0}(); }}\n"
+    clang_object(tmp_path, "one.c", calls.format("first"))
+    clang_archive(tmp_path, "two.c", calls.format("second"))
+    (tmp_path / "s.ld").write_text("INPUT(one.o)\n")
+    (tmp_path / "libtwins.so").write_text("/* GNU ld script */\nGROUP ( libtwo.a )\n")
+    write(
+        tmp_path,
+        {
+            "lib.c": "int first(void) { return 1; }\nint second(void) { return 2; }\n",
+            "main.c": "int back_first(void), back_second(void);\n"
+            "int main(void) { return back_first() + back_second() - 3; }\n",
+        },
+    )
+    Build.start(tmp_path, tmp_path, "lib.c", "main.c", "-o", "app", "--", "s.ld", "-L.", "-ltwins").result()
+    assert run(tmp_path / "app").code == 0
+
+
+TWICE = {
+    "one.c": "int impl(void) { return 1; }\nint v = 10; const int k = 100;\n"
+    "int one(void) { return impl() + v + k; }\nint late(void) { return 10000; }\n",
+    "two.c": "int late(void) { return 20000; }\n"
+    "int impl(void) { return 2; }\nint v = 20; const int k = 200;\n"
+    "__attribute__((noinline)) int n(int x) { return x + 2000; }\n"
+    "int two(void) { return impl() + v + k + n(3) + late(); }\n",
+    "main.c": SHOW + "int impl(void), one(void), two(void); extern int v; extern const int k;\n"
+    "int n(int x) { return x + 3000; }\nint twice(void) { return impl() * 2; }\n"
+    'int main(void) { SHOW("%d %d %d %d %d %d %d", impl(), v, k, one(), two(), n(1), twice()); return 0; }\n',
+}
+
+
+def test_the_first_of_several_definitions_wins(tmp_path: Path) -> None:
+    compare(tmp_path, TWICE, link=["-Wl,-z,muldefs"])
+
+
+def test_the_first_is_a_native_one(tmp_path: Path) -> None:
+    native = clang_object(tmp_path, "one.c", TWICE["one.c"])
+    files = {name: text for name, text in TWICE.items() if name != "one.c"}
+    link = ["-Wl,--allow-multiple-definition"]
+    order = [native, "two.c", "main.c"]
+    compare(tmp_path, files, natives=[native], order=order, link=link)
+
+
+SCRIPT = """\
+SECTIONS {
+  .mine : { mine = .; *fa.o(.data .data.*) mine_end = .; }
+  .code : { code = .; *fa.o(.text) code_end = .; }
+} INSERT AFTER .data;
+"""
+
+
+def test_scripts_know_objects_by_the_names_of_their_sources(tmp_path: Path) -> None:
+    (tmp_path / "s.ld").write_text(SCRIPT)
+    sources = {
+        "fa.c": "int one = 1, two = 2; static int three = 3; int *fp(void) { return &three; }\n",
+        "fb.c": SHOW + "int four = 4, *fp(void); extern char mine[], mine_end[], code[], code_end[];\n"
+        "extern int one;\n#define IN(p, a) ((char *)(p) >= a && (char *)(p) < a##_end)\n"
+        'int main(void) { SHOW("%d %d %d %d %d", (int)(mine_end - mine), IN(&one, mine), IN(fp(), mine),'
+        " IN(&four, mine), IN((long)fp, code)); return 0; }\n",
+    }
+    write(tmp_path, sources)
+    Build.start(tmp_path, tmp_path, *sources, "-o", "app", "-O2", "--", "-T", "s.ld").result()
+    objects = [clang_object(tmp_path, name, text) for name, text in sources.items()]
+    subprocess.run([CLANG, *objects, "-T", "s.ld", "-o", "clang"], cwd=tmp_path, check=True, timeout=60)
+    assert run(tmp_path / "app").stdout == run(tmp_path / "clang").stdout == b"12 1 1 0 1\n"
+
+
+def test_our_objects_are_no_archive_to_be_hidden(tmp_path: Path) -> None:
+    archive = clang_archive(tmp_path, "native.c", "int native(void) { return 5; }\n")
+    write(
+        tmp_path,
+        {"lib.c": "int native(void); int ours(void) { return native(); }\n"},
+    )
+    words = ["lib.c", archive, "--emit", "shared", "-o", "lib.so", "--cflag=-fPIC"]
+    Build.start(tmp_path, tmp_path, *words, "--", "-Wl,--exclude-libs,ALL").result()
+    dynamic = subprocess.run(["nm", "-D", "lib.so"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    defined = [line.split()[2] for line in dynamic.stdout.splitlines() if " T " in line]
+    assert defined == ["ours"]
+
+
+def test_options_of_no_link_are_said_to_be_unused(tmp_path: Path) -> None:
+    write(tmp_path, {"a.c": "int a(void) { return 1; }\n"})
+    words = ["a.c", "--emit", "object", "-o", "a.o", "--", "-Wl,--defsym=b=a"]
+    result = Build.start(tmp_path, tmp_path, *words).result()
+    assert "--emit object links nothing: not used: -Wl,--defsym=b=a" in result.stdout
+
+
+def test_symbols_that_scripts_of_the_linker_assign(tmp_path: Path) -> None:
+    """GNU ld gives `_end` its own value whoever defines it, but not `end`."""
+    files = {
+        "lib.c": "const int _end = 7, end = 9;\nint read(void) { return _end == 7; }\n",
+        "main.c": SHOW + "extern const int _end, end;\nint read(void);\n"
+        'int main(void) { SHOW("%d %d %d", end, _end == 7, read()); return 0; }\n',
+    }
+    compare(tmp_path, files, link=["-fuse-ld=bfd"], options=["--linker", "bfd"], levels=["-O2"])
