@@ -276,7 +276,7 @@ def _unpack(archive: str, folder: str) -> str:
         members = read_archive(file.read())
     with open(listed, "w", encoding="utf-8", errors="surrogateescape") as names:
         for number, (name, content) in enumerate(members):
-            path = os.path.join(folder, str(number), name)
+            path = os.path.join(folder, str(number), os.path.basename(name)[-200:])
             os.mkdir(os.path.dirname(path))
             with open(path, "wb") as file:
                 file.write(content)
