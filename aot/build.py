@@ -311,7 +311,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         warnings=(*loaded.warnings, *_unused(request), *written.warnings),
         phases=clock.phases,
         wall_seconds=time.perf_counter() - front.start,
-        image_bytes=request.output.stat().st_size,
+        image_bytes=_size(request.output),
         sources=sum(map(is_source, request.inputs)),
         sources_unchanged=front.cache.unchanged,
         missed=dict(work.missed),
@@ -320,6 +320,14 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         image=written.image,
         reads=reads,
     )
+
+
+def _size(path: Path) -> int:
+    """Of the image; 0 where it is gone already, as a pipe's may be."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _remember(record: BuildRecord, own: Mapping[str, str], memos: Sequence[Memo]) -> None:

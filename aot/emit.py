@@ -5,9 +5,8 @@ from __future__ import annotations
 import mmap
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Final
@@ -39,6 +38,7 @@ from nativecache.linker.elf import cut_names, localize, rename_symbols
 from nativecache.linker.errors import BadObject, LinkError
 from nativecache.linker.files import read_plain
 from nativecache.linker.interrupt import hold_signals, temporary_folder
+from nativecache.linker.output import is_special, put
 from nativecache.linker.sections import name_sections
 from nativecache.linker.symbol_options import SymbolOptions
 
@@ -60,6 +60,7 @@ _PERSONALITY_REFERENCE: Final = re.compile(
 class Written:
     """What was written, and how: `image` is the value of that fact about it before it was moved into place.
 
+    It is "" where that was no new file but something to be written to.
     The linker's warnings, the programs that linked, and the files they read; None if that is unknown.
     """
 
@@ -99,7 +100,7 @@ def write_output(
     environ: Mapping[str, str],
     phase: PhaseTimer,
 ) -> Written:
-    """Writes the output file, beside its target and then moved into place.
+    """Writes the output file and puts it into place (see linker/output.py).
 
     `told`: what the link options say about symbols, read.
     Raises LinkError where the linker fails, BuildError where an object cannot be renamed or written.
@@ -226,7 +227,8 @@ def _link(
             seen.append(_seen(path))
 
         linked = link_image(job, environ, linked=finish)
-        return Written(seen[0], linked.warnings, programs, linked.reads if programs else None)
+        seen_as = seen[0] if linked.replaced else ""
+        return Written(seen_as, linked.warnings, programs, linked.reads if programs else None)
     if emit == "object":
         # A compiler that writes an object tells no linker anything; one that links partially does.
         told = "-r" in image.line
@@ -273,26 +275,18 @@ def _seen(path: str) -> str:
     return measure("image", (path,))
 
 
-@hold_signals()
 def write_file(path: Path, data: bytes) -> str:
-    """Writes a file beside its target and moves it into place. Returns its `image` fact's value.
+    """Puts the output into place. Returns its `image` fact's value, "" if it is no new file.
 
     Raises BuildError.
     """
+    seen: list[str] = []
+    # Signals are not held back from what may wait for a reader.
+    held = nullcontext() if is_special(os.fspath(path)) else hold_signals()
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:200]}.", dir=path.absolute().parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(name, 0o666 & ~mask)
-            seen = _seen(name)
-            os.replace(name, path)
-            return seen
-        except BaseException:
-            os.unlink(name)
-            raise
+        with held:
+            replaced = put(os.fspath(path), data, seen=lambda name: seen.append(_seen(name)))
+        return seen[0] if replaced else ""
     except OSError as error:
         raise BuildError(f"{path}: cannot be written: {error.strerror}") from None
 

@@ -38,7 +38,12 @@ class LinkRecord:
         return known.written if known and known.made_from == made_from and hold(known.facts) else None
 
     def save(self, made_from: str, written: Written, facts: tuple[Fact, ...]) -> None:
-        """Keeps a link. `facts`: all that it read besides what `made_from` was digested from."""
+        """Keeps a link. `facts`: all that it read besides what `made_from` was digested from.
+
+        Not one into a device or pipe, which holds nothing that could be there the next time.
+        """
+        if not written.image:
+            return
         facts = (*facts, ("image", written.image, (os.fspath(self._output.absolute()),)))
         values = {
             "made from": made_from,

@@ -21,6 +21,7 @@ what every Python process has loaded, hashlib and seal.py.
 
 import hashlib
 import os
+import stat
 
 from nativecache.cache.seal import open_plain
 
@@ -153,6 +154,8 @@ def _program(path: str) -> str:
 def _image(path: str) -> str:
     try:
         mode = os.lstat(path).st_mode
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return ""  # a pipe, which would be waited for
     except OSError:
         return ""
     return f"{mode:o} {digest_file(path)}"

@@ -305,6 +305,7 @@ def export(
     from nativecache.cache.bundle import export_entries, read_used
     from nativecache.cache.folder import find_entries
     from nativecache.cache.lookup import EntryStore
+    from nativecache.linker.output import new_file
 
     if builds and not used_by:
         raise click.UsageError(f"unexpected words: {' '.join(builds)}; name outputs of builds with --used-by")
@@ -321,7 +322,8 @@ def export(
     if not used_by:
         keys = [found.key for found in find_entries(root)]
     try:
-        done = export_entries(stores, keys, output)
+        with new_file(os.fspath(output)) as made:
+            done = export_entries(stores, keys, Path(made))
     except OSError as error:
         raise click.ClickException(f"{output}: cannot be written: {error.strerror}") from None
     lines = [f"{output}: {done.entries} entries ({_bytes(done.size)})"]

@@ -30,6 +30,7 @@ from nativecache.cli.words import (
     Word,
     read_words,
 )
+from nativecache.linker.output import own_descriptor
 
 if TYPE_CHECKING:
     from nativecache.aot.build import Report
@@ -233,7 +234,8 @@ def _build(request: Request, options: dict[str, Any], *, whole_command: bool) ->
         _keep_receipt(result, request)
     account.book(result, request, options["cache_mode"])
     if not quiet:
-        report.show(result, timings=options["timings"], verbose=options["verbose"])
+        to_stdout = own_descriptor(os.fspath(output)) == 1
+        report.show(result, timings=options["timings"], verbose=options["verbose"], err=to_stdout)
     account.prune_in_time(request.store)
     return result
 

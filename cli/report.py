@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nativecache.cli.receipt import Receipt
+from nativecache.linker.output import overwrite
 
 if TYPE_CHECKING:
     from nativecache.aot.build import Report
@@ -85,10 +86,10 @@ def _time(milliseconds: float) -> str:
     return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
 
 
-def show(report: Report, *, timings: bool, verbose: bool) -> None:
-    """Prints the table where asked for, then the line."""
+def show(report: Report, *, timings: bool, verbose: bool, err: bool = False) -> None:
+    """Prints the table where asked for, then the line; on standard error where the image is the output."""
     if timings:
-        _show_timings(report)
+        _show_timings(report, err=err)
     notes = []
     if report.verified:
         notes.append(f"{report.verified} hits compiled again, {len(report.mismatches)} of them wrong")
@@ -105,8 +106,8 @@ def show(report: Report, *, timings: bool, verbose: bool) -> None:
         )
         notes += [f"compiled {unit.name} in {_time(unit.milliseconds)}" for unit in report.compiled]
     for note in notes:
-        click.echo(f"{report.output}: {note}")
-    click.echo(summary(report))
+        click.echo(f"{report.output}: {note}", err=err)
+    click.echo(summary(report), err=err)
 
 
 def show_mismatches(report: Report) -> None:
@@ -118,11 +119,11 @@ def show_mismatches(report: Report) -> None:
     click.echo(f"nativecache: {report.output} is right now; {advice}", err=True)
 
 
-def _show_timings(report: Report) -> None:
+def _show_timings(report: Report, *, err: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(stderr=err)
     table = Table("phase", title=None)
     table.add_column("wall", justify="right")
     table.add_column("CPU", justify="right")
@@ -143,7 +144,7 @@ def _show_timings(report: Report) -> None:
 
 def receipt(report: Report, output: Path) -> Receipt | None:
     """What to answer when the same build is asked for again, or None if it cannot be told that it is."""
-    if report.reads is None:
+    if report.reads is None or not report.image:
         return None
     saved = report.saved_seconds + sum(unit.milliseconds for unit in report.compiled) / 1000
     again = replace(
@@ -170,7 +171,7 @@ def write_stats(reports: Sequence[Report], path: Path) -> None:
     figures = [_figures(report) for report in reports]
     try:
         text = json.dumps(figures[0] if len(figures) == 1 else figures, indent=2)
-        path.write_text(text + "\n", encoding="utf-8")
+        overwrite(os.fspath(path), (text + "\n").encode())
     except OSError as error:
         raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from None
 

@@ -109,12 +109,13 @@ def _is_up_to_date(words: "list[str]", start: float) -> bool:
 def _write_stats(figures: str, path: str, seconds: float) -> bool:
     import json
 
+    from nativecache.linker.output import overwrite
+
     check = {"wall": round(seconds, 6), "cpu": round(time.process_time(), 6)}
     now = {"wall_seconds": check["wall"], "phases": {"check": check}}
     try:
         text = json.dumps({**json.loads(figures), **now}, indent=2)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
+        overwrite(path, (text + "\n").encode())
     except (OSError, ValueError):
         return False
     return True

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Literal
 from .archive import read_archive
 from .diagnostics import condense, warnings
 from .errors import LinkError
-from .interrupt import hold_signals
+from .interrupt import hold_signals, temporary_folder
+from .output import is_special, move, temporary_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -141,6 +142,8 @@ class LinkResult:
     command: tuple[str, ...]
     warnings: tuple[str, ...]
     reads: tuple[str, ...] | None = None
+    #: Whether the image is a new file, not the content of what was there.
+    replaced: bool = True
 
 
 def find_driver(explicit: str | None, *, cplusplus: bool, environ: Mapping[str, str]) -> Driver:
@@ -206,7 +209,7 @@ def find_linker(
 def link_image(
     job: LinkJob, environ: Mapping[str, str], *, linked: Callable[[str], None] | None = None
 ) -> LinkResult:
-    """Link the job's image and move it into place, with the mode that the linker gave it.
+    """Link the job's image and put it into place (see output.py), with the mode that the linker gave it.
 
     `linked` is shown where the image is before it is moved: later another link may have replaced it.
 
@@ -214,10 +217,9 @@ def link_image(
     may run at the same time: the later one wins whole.
     """
     output = os.path.abspath(job.output)
-    if os.path.exists(output) and not os.path.isfile(output):
-        what = "a directory" if os.path.isdir(output) else "not a regular file"
-        raise LinkError(f"cannot write {job.output}: it is {what}")
-    with _folder_beside(output) as folder:
+    if os.path.isdir(output):
+        raise LinkError(f"cannot write {job.output}: it is a directory")
+    with _folder_for(output) as folder:
         archive = os.path.join(folder, "ours")
         image = os.path.join(folder, "image", os.path.basename(output))
         os.mkdir(os.path.dirname(image))
@@ -239,8 +241,8 @@ def link_image(
         reads = _read_depfile(depfile, folder)
         if linked:
             linked(image)
-        os.replace(image, output)
-        return LinkResult(command, warnings(_without_folder(text, archive), archive), reads)
+        replaced = move(image, output)
+        return LinkResult(command, warnings(_without_folder(text, archive), archive), reads, replaced)
 
 
 def _read_depfile(path: str, folder: str) -> tuple[str, ...] | None:
@@ -365,13 +367,16 @@ def _linker_flags(job: LinkJob, folder: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def _folder_beside(output: str) -> Iterator[str]:
-    """A temporary folder on the same file system as the output, removed whatever happens."""
+def _folder_for(output: str) -> Iterator[str]:
+    """A temporary folder, beside the output where a file can be moved there, removed whatever happens."""
     import shutil
 
-    parent, name = os.path.split(output)
-    folder = os.path.join(parent, f".{name[:200]}.{os.urandom(8).hex()}")
+    folder = temporary_name(output)
     try:
+        if is_special(output) or (os.path.isfile(output) and not os.access(os.path.dirname(output), os.W_OK)):
+            with temporary_folder() as elsewhere:
+                yield os.fspath(elsewhere)
+            return
         os.mkdir(folder, 0o700)  # here, for a signal may raise as soon as it is made
         yield folder
     except OSError as error:

@@ -229,8 +229,13 @@ def test_a_folder_is_not_overwritten(tmp_path: Path) -> None:
 
 
 def test_a_device_is_not_replaced(tmp_path: Path) -> None:
-    with pytest.raises(LinkError, match="not a regular file"):
-        link(tmp_path, b"", output=Path("/dev/null"))
+    null = tmp_path / "null"
+    null.symlink_to("/dev/null")
+    link(tmp_path, archive_of(tmp_path / "src", MAIN, F), linker="bfd", output=null)
+    assert null.is_symlink() and null.is_char_device()
+    with pytest.raises(LinkError, match="undefined symbol: f "):
+        link(tmp_path, archive_of(tmp_path / "src", MAIN), linker="bfd", output=null)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["null", "src"]
 
 
 def test_a_missing_output_folder_is_one_clear_line(tmp_path: Path) -> None:
