@@ -32,6 +32,7 @@ torture: setup $(VENV)/.test
 	$(BIN)/python tests/kills.py $(KILLS) --store sqlite
 	$(BIN)/python tests/kills.py $(N) --signal INT
 	$(BIN)/python tests/kills.py $(N) --signal TERM
+	$(BIN)/python tests/kills.py $(KILLS) --workers
 	$(BIN)/python tests/torture.py $(N) --faults
 
 setup:

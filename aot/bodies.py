@@ -67,7 +67,8 @@ def find_bodies(
     """Fills `program.bodies` with every function that stands alone, short ones cleaned up.
 
     Where exported functions may be replaced at run time they are inlined in their own file only, which
-    is what clang does.
+    is what clang does. Raises BuildError with the functions whose clean-up was lost: others would inline
+    what they cannot see, so it would be another image.
     """
     packs = [
         _Pack(m.label, engine.identity, replace(options, relative=m.debug is not None), store)
@@ -135,15 +136,23 @@ def find_bodies(
                 add(unit, known, kept[known.text])
             else:
                 pool.submit(Job("simplify", (unit, meaning), (unit.index,)))
+        lost = []
         for done in pool.results():
-            if isinstance(done.error, (RuntimeError, BuildError, WorkerDied)):
+            unit, meaning = done.job.tag
+            if isinstance(done.error, WorkerDied):
+                label, name = program.modules[unit.module].label, symbol_name(unit.tokens[0])
+                reason = f"LLVM stopped while cleaning it up: {done.error}{done.error.advice()}"
+                lost.append(f"{label}: {unit.kind} '{name}': {reason}")
+                continue
+            if isinstance(done.error, (RuntimeError, BuildError)):
                 continue  # it is compiled as it is, and complained about there
             if done.error is not None:
                 raise done.error
-            unit, meaning = done.job.tag
             made, result = done.result
             memos[unit.module].add_clean_up(meaning, made)
             add(unit, made, kept[made.text] if result is None else result.encode("latin-1"))
+    if lost:
+        raise BuildError(*sorted(lost))
     for unit in units:
         body = program.body(unit.module, unit.tokens[0]) if unit.kind == "function" else None
         if body and (

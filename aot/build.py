@@ -752,7 +752,7 @@ class _Work:
     def _fail(self, index: int, error: Exception) -> None:
         where = self._label(index)
         if isinstance(error, WorkerDied):
-            reason = f"LLVM stopped while compiling it: {error}"
+            reason = f"LLVM stopped while compiling it: {error}{error.advice()}"
         elif isinstance(error, (BuildError, RuntimeError)):
             reason = llvm.first_line(str(error))
         else:

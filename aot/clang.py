@@ -126,9 +126,13 @@ def find_clang(explicit: str | None, environ: Mapping[str, str]) -> Clang:
 @cache
 def _version(command: tuple[str, ...]) -> int:
     try:
-        text = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False).stdout
+        done = subprocess.run([*command, "--version"], capture_output=True, check=False)
+        if done.returncode < 0:
+            problem = f"killed by signal {-done.returncode}; is memory short?"
+            raise BuildError(f"{' '.join(command)} --version: {problem}")
     except OSError as error:
         raise UsageError(f"cannot run {command[0]}: {error.strerror}") from None
+    text = os.fsdecode(done.stdout)
     match = re.search(r"clang version (\d+)", text)
     if not match:
         raise UsageError(f"{' '.join(command)} is not clang")

@@ -19,7 +19,7 @@ from nativecache.aot.index import Module, symbol_name, unescape
 from nativecache.aot.link_line import Ours
 from nativecache.aot.names import unpack_pairs
 from nativecache.aot.partition import NOTHING_APART, Apart, Unit
-from nativecache.aot.pool import Job, Pool
+from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.aot.program import Program
 from nativecache.aot.triples import architecture
 from nativecache.cache.facts import measure
@@ -438,6 +438,7 @@ def _bitcode(image: Image) -> bytes:
         pool.submit(Job("merge", None, (jobs,)))
         for done in pool.results():
             if done.error:
-                raise BuildError(f"the units' bitcode cannot be merged: {done.error}")
+                advice = done.error.advice() if isinstance(done.error, WorkerDied) else ""
+                raise BuildError(f"the units' bitcode cannot be merged: {done.error}{advice}")
             return bytes(done.result)
     raise AssertionError("no result")

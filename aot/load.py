@@ -185,6 +185,8 @@ class _Reader:
             n, path = done.job.tag, self._inputs[done.job.tag]
             if done.job.task == "read some" and (done.error or not done.result):
                 pool.submit(Job("read", n, (n,)))  # for LLVM's own words on it, or its own text
+            elif isinstance(done.error, WorkerDied) and (advice := done.error.advice()):
+                self.problems.append(f"{path}: LLVM stopped while reading it: {done.error}{advice}")
             elif isinstance(done.error, WorkerDied):
                 self.problems.append(f"{path}: LLVM cannot read it ({done.error}); is the file damaged?")
             elif done.error:

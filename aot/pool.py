@@ -1,9 +1,11 @@
 """Worker processes for everything that may crash LLVM, fed one job at a time through pipes.
 
 Workers are forked, so they share the program's text with the driver instead of being sent it. Each
-has two jobs at hand: one at work, one waiting in its pipe, which hides the round trip. A worker that
-dies costs the job it was at; what waited behind it is given to another. A worker ends with its driver, even
-one that is killed in the middle of a long job; signals that end the driver mean nothing to it.
+has two jobs at hand: one at work, one waiting in its pipe, which hides the round trip. What a worker was at
+when it died is done again once, after all else, when memory is less short: the system kills whom it likes
+where that runs out. What waited behind it is given to another. A job that is lost twice is an error, never a
+result. A worker ends with its driver, even one that is killed in the middle of a long job; signals that end
+the driver mean nothing to it.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from nativecache.linker.interrupt import end_with_parent, hold_signals, ignore_signals
@@ -38,6 +40,8 @@ class Job:
     task: str
     tag: Any
     arguments: tuple[Any, ...] = ()
+    #: Whether a worker has died at it.
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,12 @@ class Done:
 
 
 class WorkerDied(Exception):
-    """A worker process ended at a job. The message is what LLVM printed, or the signal."""
+    """Two worker processes ended at a job. The message is what LLVM printed, or the signal."""
+
+    def advice(self) -> str:
+        """What may help, to stand behind the message."""
+        killed = "SIGKILL" in str(self) or "memory" in str(self)
+        return "; if memory is short, use fewer workers (-j1)" if killed else ""
 
 
 class _Worker:
@@ -114,6 +123,9 @@ def _work(
         result = None
         try:
             result = tasks[task](*arguments)
+        except MemoryError:  # whatever it would say of the job, this says more of the machine
+            os.write(2, b"out of memory\n")
+            os._exit(1)
         except Exception as caught:
             error = caught
         try:
@@ -160,15 +172,21 @@ class Pool:
 
     def _feed(self) -> None:
         for depth in range(1, DEPTH + 1):
-            for worker in self._workers:
+            for worker in tuple(self._workers):
                 if self._waiting and len(worker.jobs) < depth and (depth == 1 or self._fits()):
                     self._send(worker)
             while depth == 1 and self._waiting and len(self._workers) < self._size:
                 sys.stdout.flush()
                 sys.stderr.flush()
-                with hold_signals():
-                    worker = _Worker(self._context, self._tasks, self._workers)
-                    self._workers.append(worker)
+                try:
+                    with hold_signals():
+                        worker = _Worker(self._context, self._tasks, self._workers)
+                        self._workers.append(worker)
+                except OSError:  # no more processes, or no memory for one
+                    if not self._workers:
+                        raise
+                    self._size = len(self._workers)
+                    break
                 self._send(worker)
 
     def _fits(self) -> bool:
@@ -177,22 +195,34 @@ class Pool:
         return sum(len(argument) for argument in arguments if isinstance(argument, bytes)) <= PIPE
 
     def _send(self, worker: _Worker) -> None:
-        job = heapq.heappop(self._waiting)[2]
-        worker.jobs.append(job)
-        # A dead worker is found out when its connection is read.
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        priority, number, job = heapq.heappop(self._waiting)
+        try:
             worker.connection.send((job.task, job.arguments))
+        except (BrokenPipeError, ConnectionResetError):
+            # It died at what it was at before, if at anything: its connection will tell.
+            heapq.heappush(self._waiting, (priority, number, job))
+            if not worker.jobs:
+                self._dismiss(worker)
+        else:
+            worker.jobs.append(job)
 
     def _receive(self, worker: _Worker) -> Iterator[Done]:
         try:
             result, error, seconds = worker.connection.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # the latter in the middle of a result
             job = worker.jobs.popleft()
             for waiting in worker.jobs:
                 self.submit(waiting, priority=float("inf"))
-            self._workers.remove(worker)
             words = worker.last_words()
-            worker.stop()
-            yield Done(job, None, WorkerDied(words), 0.0)
+            self._dismiss(worker)
+            if job.lost:
+                yield Done(job, None, WorkerDied(words), 0.0)
+            else:
+                self.submit(replace(job, lost=True), priority=float("-inf"))
             return
         yield Done(worker.jobs.popleft(), result, error, seconds)
+
+    def _dismiss(self, worker: _Worker) -> None:
+        with hold_signals():
+            self._workers.remove(worker)
+            worker.stop()

@@ -234,7 +234,7 @@ def _build(request: Request, options: dict[str, Any], *, whole_command: bool) ->
         _keep_receipt(result, request)
     account.book(result, request, options["cache_mode"])
     if not quiet:
-        to_stdout = own_descriptor(os.fspath(output)) == 1
+        to_stdout = own_descriptor(os.fspath(request.output)) == 1
         report.show(result, timings=options["timings"], verbose=options["verbose"], err=to_stdout)
     account.prune_in_time(request.store)
     return result

@@ -83,6 +83,10 @@ SEARCHED = tuple(
 )
 
 
+class Killed(LinkError):
+    """A tool was killed twice before it could answer."""
+
+
 @dataclass(frozen=True)
 class Driver:
     """A command that links when given objects, and the family whose flags it takes."""
@@ -414,6 +418,18 @@ def _run(command: tuple[str, ...], environ: Mapping[str, str]) -> tuple[int, str
     return child.returncode, text.decode("utf-8", "replace")
 
 
+def ask(command: tuple[str, ...], environ: Mapping[str, str]) -> str:
+    """What a tool says when it is asked something. Raises LinkError where it cannot be run.
+
+    One that is killed is asked once more: what it would have said decides what is linked, and how.
+    """
+    for _ in range(2):
+        status, text = _run(command, environ)
+        if status >= 0:
+            return text
+    raise Killed(f"{' '.join(command)}: killed by signal {-status}; is memory short?")
+
+
 def _which(name: str, environ: Mapping[str, str]) -> str | None:
     import shutil
 
@@ -447,12 +463,12 @@ def _family(command: tuple[str, ...], environ: Mapping[str, str]) -> Family:
         return "clang"
     if any(re.search(r"gcc|g\+\+", name) for name in names):
         return "gcc"
-    return "clang" if "clang" in _run((*command, "--version"), environ)[1] else "gcc"
+    return "clang" if "clang" in ask((*command, "--version"), environ) else "gcc"
 
 
 def _linker_name(path: str, environ: Mapping[str, str]) -> LinkerName:
     names = os.path.basename(path) + " " + os.path.basename(os.path.realpath(path))
-    said = names if re.search("mold|lld|gold|bfd", names) else _run((path, "--version"), environ)[1].lower()
+    said = names if re.search("mold|lld|gold|bfd", names) else ask((path, "--version"), environ).lower()
     found = re.search("mold|lld|gold", said)
     return found[0] if found else "bfd"  # type: ignore[return-value]
 

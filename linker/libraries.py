@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from .driver import find_driver
+from .driver import Killed, ask, find_driver
 from .errors import BadObject, LinkError
 from .native import scan_native
 from .scripts import is_object, read_script
@@ -100,14 +100,12 @@ def _is_script(path: str) -> bool:
 
 
 def _search_folders(driver: str | None, environ: Mapping[str, str]) -> list[str]:
-    import subprocess
-
     try:
         command = find_driver(driver, cplusplus=False, environ=environ).command
-        text = subprocess.run(
-            [*command, "-print-search-dirs"], capture_output=True, text=True, check=False
-        ).stdout
-    except (LinkError, OSError):
+        text = ask((*command, "-print-search-dirs"), environ)
+    except Killed:  # without what it would have said, it might be another image
+        raise
+    except LinkError:
         return []
     match = re.search(r"^libraries: =(.*)$", text, re.MULTILINE)
     return match[1].split(":") if match else []

@@ -1,12 +1,15 @@
 """Builds that are killed at random moments: the cache stays whole, and the next build is right.
 
-`kills.py N [--seed S] [--signal KILL|INT|TERM] [--store files|sqlite]` starts N builds in rounds of KILLS
-that share a cache folder, which is empty at first, later what killed builds have left of it. A signal at a
+`kills.py N [--seed S] [--signal KILL|INT|TERM] [--store files|sqlite] [--workers]` starts N builds in rounds
+of KILLS that share a cache folder, which is empty at first, later what killed builds have left of it. A signal at a
 random time ends the main process alone or, as often, its whole process group. After each: every entry is
 whole, the counters can be read, the output is the right one or what stood there before, and all processes
 are gone soon. After each round: builds that are let be give the images of an untouched cache, and pruning
 sweeps what killed writers left behind. After signals that can be caught nothing is left behind in the first
 place, and one line says so.
+
+With `--workers` it is not the build that dies but up to two of the processes it has started, workers, compilers
+and linkers, as where memory runs out: the image is the right one all the same, or there is an error and none.
 
 A build is a fork of a process that has loaded nativecache, so that most signals fall into its work. Its disk
 is a slow one, so that one in ten falls into the writing of an entry, which takes no time else.
@@ -103,8 +106,10 @@ class Outcome:
 class Round:
     """Some killed builds on one cache folder, in a folder of their own beside the sources."""
 
-    def __init__(self, base: Path, seed: int, number: signal.Signals, kind: str) -> None:
-        self.rng, self.signal, self.kind = Random(seed), number, kind
+    def __init__(
+        self, base: Path, seed: int, number: signal.Signals, kind: str, *, workers: bool = False
+    ) -> None:
+        self.rng, self.signal, self.kind, self.workers = Random(seed), number, kind, workers
         self.base, self.space = base, base / f"round-{seed}"
         self.cache, self.scratch, self.log = self.space / "cache", self.space / "tmp", self.space / "log"
         self.outcome = Outcome()
@@ -152,6 +157,9 @@ class Round:
         output = self.space / f"image{self.rng.randrange(3)}"
         before = output.read_bytes() if output.exists() else None
         process = self.build(reference.source, output)
+        if self.workers:
+            self._end_without_workers(process, reference, output, before)
+            return
         time.sleep(self.rng.uniform(0, reference.seconds))
         whole_group = self.rng.random() < 0.5
         (os.killpg if whole_group else os.kill)(process, self.signal)
@@ -167,6 +175,28 @@ class Round:
         if after not in allowed:
             self.problem(f"{output.name} is neither the right image nor what it was; exit code {code}")
         self._check_end(code)
+
+    def _end_without_workers(
+        self, process: int, reference: Reference, output: Path, before: bytes | None
+    ) -> None:
+        """Kills some of what a build has started, and looks at what comes of it."""
+        for _ in range(self.rng.choice((1, 1, 2))):
+            time.sleep(self.rng.uniform(0, reference.seconds / 2))
+            if below := _descendants(process):
+                victim = self.rng.choice(below)
+                with suppress(OSError):
+                    name = Path(f"/proc/{victim}/comm").read_text().strip()
+                    os.kill(victim, signal.SIGKILL)
+                    self.outcome.counts[f"killed {name}"] += 1
+        code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        self.outcome.counts[f"exit code {code}"] += 1
+        self._wait_for_all()
+        after = output.read_bytes() if output.exists() else None
+        if after != (before if code else reference.image):
+            self.problem(f"{output.name} is not what it should be after exit code {code}")
+        said = self.log.read_text()
+        if code not in (0, 1, 3) or "Traceback" in said:
+            self.problem(f"exit code {code}: {said}")
 
     def _wait_for_all(self) -> None:
         """Until none of our descendants is left, whoever started them: orphans become our children."""
@@ -226,6 +256,21 @@ class Round:
         prune(self.cache, Limits(None, None, None), now=time.time() + 2 * 3600)
         if left := list(find_temporaries(self.cache)):
             self.problem(f"pruning leaves temporaries: {left}")
+
+
+def _descendants(process: int) -> list[int]:
+    """The processes that a process has started, and those that these have."""
+    found: list[int] = []
+    waiting = [process]
+    while waiting:
+        try:
+            threads = list(Path(f"/proc/{waiting.pop()}/task").iterdir())
+            below = [int(word) for thread in threads for word in (thread / "children").read_text().split()]
+        except OSError:  # it has ended
+            continue
+        found += below
+        waiting += below
+    return found
 
 
 def _build(words: list[str], folder: Path, scratch: Path, log: Path, begins: int) -> None:
@@ -310,7 +355,9 @@ def make_references(base: Path, kind: str) -> list[Reference]:
     return references
 
 
-def rounds(base: Path, kills: int, seed: int, number: signal.Signals, kind: str) -> Iterator[Outcome]:
+def rounds(
+    base: Path, kills: int, seed: int, number: signal.Signals, kind: str, *, workers: bool = False
+) -> Iterator[Outcome]:
     """Outcomes of as many rounds as make so many kills, as they come."""
     context = get_context("fork")
     references = make_references(base, kind)
@@ -320,7 +367,7 @@ def rounds(base: Path, kills: int, seed: int, number: signal.Signals, kind: str)
     lanes = []
     for n in range(LANES):
         ours, theirs = context.Pipe(duplex=False)
-        arguments = (base, tasks[n::LANES], number, kind, references, theirs)
+        arguments = (base, tasks[n::LANES], number, kind, workers, references, theirs)
         context.Process(target=_run_rounds, args=arguments).start()
         theirs.close()
         lanes.append(ours)
@@ -338,12 +385,13 @@ def _run_rounds(
     tasks: list[tuple[int, int]],
     number: signal.Signals,
     kind: str,
+    workers: bool,
     references: list[Reference],
     lane: Connection,
 ) -> None:
     _reap_orphans()
     for seed, kills in tasks:
-        lane.send(Round(base, seed, number, kind).run(references, kills))
+        lane.send(Round(base, seed, number, kind, workers=workers).run(references, kills))
 
 
 def main() -> int:
@@ -352,6 +400,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the first round (1)")
     parser.add_argument("--signal", choices=["KILL", "INT", "TERM"], default="KILL", help="(KILL)")
     parser.add_argument("--store", choices=[kind.name for kind in KINDS], default="files", help="(files)")
+    parser.add_argument("--workers", action="store_true", help="kill what builds have started instead")
     arguments = parser.parse_args()
     if not sys.platform.startswith("linux"):
         print("skipped: needs Linux, which hands orphans to who asks for them")
@@ -359,7 +408,8 @@ def main() -> int:
     base = Path(tempfile.mkdtemp(prefix="nativecache-kills-"))
     number = signal.Signals[f"SIG{arguments.signal}"]
     found, begin, done = Outcome(), time.monotonic(), 0
-    for outcome in rounds(base, arguments.kills, arguments.seed, number, arguments.store):
+    kills = (base, arguments.kills, arguments.seed, number, arguments.store)
+    for outcome in rounds(*kills, workers=arguments.workers):
         found.add(outcome)
         print("".join(f"{problem}\n" for problem in outcome.problems), end="", flush=True)
         done = min(done + KILLS, arguments.kills)

@@ -105,6 +105,10 @@ def test_killed_at_random_moments(store: str, kills: int) -> None:
     assert_no_problems(str(kills), "--store", store)
 
 
+def test_workers_compilers_and_linkers_are_killed_at_random_moments() -> None:
+    assert_no_problems("18", "--workers")
+
+
 def assert_no_problems(*words: str) -> None:
     done = subprocess.run([sys.executable, TESTS / "kills.py", *words], capture_output=True, text=True)
     if done.stdout.startswith("skipped: "):
