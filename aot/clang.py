@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -90,7 +89,7 @@ class Clang:
 
     @property
     def is_zig(self) -> bool:
-        return "ziglang" in self.command
+        return os.path.basename(self.command[0]) == "zig"
 
 
 def find_clang(explicit: str | None, environ: Mapping[str, str]) -> Clang:
@@ -112,11 +111,10 @@ def find_clang(explicit: str | None, environ: Mapping[str, str]) -> Clang:
         version = _version((found,))
         if version <= NEWEST:
             return Clang((found,), version)
-    from importlib.util import find_spec
+    from nativecache.linker.driver import find_zig
 
-    if find_spec("ziglang"):
-        command = (sys.executable, "-m", "ziglang", "cc")
-        return Clang(command, _version(command))
+    if zig := find_zig():
+        return Clang((zig, "cc"), _version((zig, "cc")))
     raise BuildError(
         f"C and C++ inputs need a clang between {OLDEST} and {NEWEST}, and there is none: install "
         f"clang-{NEWEST}, name one with --clang, or `pip install nativecache[zig]`"

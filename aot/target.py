@@ -92,6 +92,8 @@ def _layout(options: Options) -> str:
             pool.submit(Job("check", None, (options,)))
             for done in pool.results():
                 if isinstance(done.error, WorkerDied):
+                    if advice := done.error.advice():
+                        raise BuildError(f"target {options.triple}: LLVM stopped: {done.error}{advice}")
                     raise BuildError(f"target {options.triple}: LLVM cannot use CPU '{options.cpu}' for it")
                 if done.error:
                     raise done.error

@@ -67,7 +67,8 @@ def prune_in_time(store: EntryStore) -> None:
         return
     import subprocess
 
-    words = [sys.executable, "-m", "nativecache.cli.start", "cache", "prune", f"--automatic={pause:.0f}"]
+    python = [sys.executable, "-P", "-m", "nativecache.cli.start"]
+    words = [*python, "cache", "prune", f"--automatic={pause:.0f}"]
     with suppress(OSError):
         subprocess.Popen(
             [*words, "--cache-dir", str(store.root), "--trust-cache-dir"],

@@ -4,6 +4,8 @@ import os
 import sys
 import time
 
+from nativecache.cli.working_folder import leave_working_folder
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -21,6 +23,7 @@ def main() -> None:
 
 def _answer() -> None:
     start = time.perf_counter()
+    leave_working_folder()
     _open_standard_files()
     try:
         code = _run(sys.argv[1:], start)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -165,8 +164,8 @@ def find_driver(explicit: str | None, *, cplusplus: bool, environ: Mapping[str, 
     for name in _CPLUSPLUS_DRIVERS if cplusplus else _C_DRIVERS:
         if path := _which(name, environ):
             return Driver((path,), _family((path,), environ))
-    if _has_ziglang():
-        return Driver((sys.executable, "-m", "ziglang", "c++" if cplusplus else "cc"), "zig")
+    if zig := find_zig():
+        return Driver((zig, "c++" if cplusplus else "cc"), "zig")
     kind = "C++" if cplusplus else "C"
     raise LinkError(f"no {kind} compiler to link with: install gcc or clang, or `pip install ziglang`")
 
@@ -480,16 +479,25 @@ def _links_for(name: LinkerName, path: str, machine: str, environ: Mapping[str, 
         return machine in _MOLD_MACHINES and (since is None or _version(path, environ) >= since)
     if name == "lld":  # LoongArch and RISC-V's ULEB128 came with 17 and 18
         return machine not in _MOLD_SINCE or _version(path, environ) >= (18,)
-    return _EMULATIONS.get(machine, machine) in _run((path, "-V"), environ)[1].split()
+    return _EMULATIONS.get(machine, machine) in ask((path, "-V"), environ).split()
 
 
 def _version(path: str, environ: Mapping[str, str]) -> tuple[int, ...]:
     """The version that a linker says it has; empty if it says none."""
-    found = re.search(r"(?:mold|LLD) (\d+(?:\.\d+)*)", _run((path, "--version"), environ)[1])
+    found = re.search(r"(?:mold|LLD) (\d+(?:\.\d+)*)", ask((path, "--version"), environ))
     return tuple(map(int, found[1].split("."))) if found else ()
 
 
-def _has_ziglang() -> bool:
+def find_zig() -> str | None:
+    """The program in the `ziglang` package, if that is installed.
+
+    Not `python -m ziglang`, which runs whatever is called so, or like a module that it imports, in the folder
+    that the build is in. For the same reason a mere folder of that name is none.
+    """
     from importlib.util import find_spec
 
-    return find_spec("ziglang") is not None
+    spec = find_spec("ziglang")
+    if spec is None or not spec.origin:
+        return None
+    path = os.path.join(os.path.dirname(os.path.abspath(spec.origin)), "zig")
+    return path if os.access(path, os.X_OK) else None

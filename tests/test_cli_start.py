@@ -43,7 +43,8 @@ def loaded(space: Path, *words: str) -> tuple[str, set[str]]:
 def test_the_version_loads_nothing(tmp_path: Path) -> None:
     said, modules = loaded(tmp_path, "--version")
     assert re.fullmatch(r"nativecache, version \d+\.\d+\.\d+\n", said)
-    assert modules <= {"nativecache", "nativecache.cli", "nativecache.cli.start"}
+    ours = {"nativecache", "nativecache.cli", "nativecache.cli.start", "nativecache.cli.working_folder"}
+    assert modules <= ours
 
 
 @pytest.fixture
@@ -67,6 +68,7 @@ def test_an_answer_loads_little(space: Path) -> None:
     }
     assert ours == {
         "nativecache.cli.start",
+        "nativecache.cli.working_folder",
         "nativecache.cli.receipt",
         "nativecache.cli.words",
         "nativecache.cache.counters",

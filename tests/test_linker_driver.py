@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import signal
@@ -314,10 +315,14 @@ def test_an_explicit_driver_may_have_arguments_and_a_sibling(tmp_path: Path) -> 
 
 def test_zig_is_the_last_resort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "ziglang").mkdir()
-    (tmp_path / "ziglang" / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(LinkError, match=r"no C\+\+ compiler"):  # a folder of that name is no package
+        find_driver(None, cplusplus=True, environ={"PATH": ""})
+    (tmp_path / "ziglang" / "__init__.py").touch()
+    importlib.invalidate_caches()
+    (tmp_path / "ziglang" / "zig").touch(0o755)
     found = find_driver(None, cplusplus=True, environ={"PATH": ""})
-    assert found == Driver((sys.executable, "-m", "ziglang", "c++"), "zig")
+    assert found == Driver((str(tmp_path / "ziglang" / "zig"), "c++"), "zig")
 
 
 def test_no_driver_at_all_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
