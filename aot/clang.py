@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from nativecache.aot.errors import BuildError, UsageError
+from nativecache.aot.errors import BuildError, Said, UsageError
 from nativecache.aot.request import Input
 
 #: The LLVM that llvmlite 0.50 is built on: it reads what this and earlier clangs write.
@@ -330,9 +330,9 @@ def _run(command: list[str], source: Path, running: Running | None) -> str:
         status, said = (running or Running()).run(command, listens=is_standard_input(source))
     except OSError as error:
         raise BuildError(f"{source}: cannot run {command[0]}: {error.strerror}") from None
-    messages = said.decode("utf-8", "replace")
+    messages = said.decode("utf-8", "surrogateescape")
     if status == -signal.SIGXFSZ:  # it says forty lines about it, and nowhere why
         raise BuildError(f"{source}: what clang makes of it is larger than files may be (ulimit -f)")
     if status:
-        raise BuildError(f"{messages.rstrip()}\n{source}: clang ended with status {status}".lstrip())
+        raise BuildError(Said(messages, f"{source}: clang ended with status {status}"))
     return messages

@@ -40,6 +40,7 @@ from nativecache.linker.files import read_plain
 from nativecache.linker.interrupt import hold_signals, temporary_folder
 from nativecache.linker.output import is_special, put
 from nativecache.linker.sections import name_sections
+from nativecache.linker.shown import shown
 from nativecache.linker.symbol_options import SymbolOptions
 
 PhaseTimer = Callable[[str], AbstractContextManager[None]]
@@ -246,10 +247,10 @@ def _link(
     merged: list[tuple[str, bytes]] = []
     for item in image.line:
         if isinstance(item, Path):
-            merged.append((item.name, read_plain(item)))
+            merged.append((shown(item.name), read_plain(item)))
         for module in item.modules if isinstance(item, Ours) else ():
             indices = _units_of(image, Ours((module,)))
-            name = PurePath(image.program.modules[module].label).stem + ".o"
+            name = shown(f"{PurePath(image.program.modules[module].label).stem}.o")
             if not indices:
                 merged.append((name, llvm.empty_object(image.triple)))
             else:
@@ -297,7 +298,7 @@ def _names(image: Image, index: int) -> dict[str, str]:
 
 
 def _member_name(image: Image, index: int) -> str:
-    return f"{image.units[index].name}.o"
+    return shown(f"{image.units[index].name}.o")
 
 
 def _renamed(image: Image, index: int) -> bytes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from nativecache.linker.shown import shown
+
 
 class BuildError(Exception):
     """The input cannot be built: one line per problem, each naming file, function, reason and remedy."""
@@ -12,6 +14,16 @@ class BuildError(Exception):
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class Said(str):
+    """A problem that begins with lines in which another tool says more about it."""
+
+    __slots__ = ()
+
+    def __new__(cls, words: str, problem: str) -> Said:
+        """`words` is what the tool said, `problem` our one line about it."""
+        return super().__new__(cls, f"{words.rstrip()}\n{shown(problem)}".lstrip())
 
 
 class UsageError(BuildError):

@@ -18,6 +18,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -171,6 +172,7 @@ class FrontCache:
             ("host", _host(flags)),
             ("environment", str(self._environ)),
             ("folder", os.getcwd()),
+            ("encoding", sys.getfilesystemencoding()),  # other ones cannot say the names that are noted
             ("flags", f"{level} {whole} {flags}"),
             ("source", f"{clang.language(source)} {source}"),
         ):

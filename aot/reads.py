@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,7 +154,7 @@ def _library_names(build: Finished, linked: Sequence[str]) -> Iterable[str]:
 def _loaded_llvm() -> list[str]:
     """The files of the LLVM in this process, read off the system's list of them."""
     try:
-        with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as file:
+        with open("/proc/self/maps", encoding=sys.getfilesystemencoding(), errors="surrogateescape") as file:
             lines = [line for line in file if "libLLVM" in line or "libllvmlite" in line]
     except OSError:
         return []

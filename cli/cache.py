@@ -22,6 +22,7 @@ from nativecache.cli.folders import (
     store_option,
     warn,
 )
+from nativecache.linker.shown import shown
 
 if TYPE_CHECKING:
     from nativecache.cache.limits import Limits
@@ -104,8 +105,11 @@ def _cannot(root: Path, do: str, error: OSError) -> click.ClickException:
 
 
 def _say(as_json: bool, figures: Mapping[str, object], lines: Iterable[str]) -> None:
-    for line in [json.dumps(figures, indent=2)] if as_json else lines:
-        click.echo(line)
+    if as_json:
+        click.echo(json.dumps(figures, indent=2))
+        return
+    for line in lines:
+        click.echo(shown(line))
 
 
 @_command("path")

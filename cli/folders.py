@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nativecache.cache.limits import CONFIG_NAME, STORES, read_store, user_config
+from nativecache.linker.shown import shown
 
 if TYPE_CHECKING:
     from nativecache.cache.lookup import EntryStore
@@ -131,4 +132,4 @@ def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def warn(text: str) -> None:
     """A line that is no error."""
-    click.echo(f"warning: {text}", err=True)
+    click.echo(f"warning: {shown(text)}", err=True)

@@ -31,6 +31,7 @@ from nativecache.cli.words import (
     read_words,
 )
 from nativecache.linker.output import own_descriptor
+from nativecache.linker.shown import shown, shown_lines
 
 if TYPE_CHECKING:
     from nativecache.aot.build import Report
@@ -229,7 +230,7 @@ def _build(request: Request, options: dict[str, Any], *, whole_command: bool) ->
         with nullcontext(None) if quiet else report.progress() as progress:
             result = build(request, front, progress=progress)
     for warning in result.warnings:
-        click.echo(warning, err=True)
+        click.echo(shown_lines(warning), err=True)
     if whole_command and not result.mismatches:
         _keep_receipt(result, request)
     account.book(result, request, options["cache_mode"])
@@ -382,14 +383,14 @@ def run(words: list[str]) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.UsageError as error:
-        error.show()
+        _show(error)
         return 2
     except click.ClickException as error:
-        error.show()
+        _show(error)
         return error.exit_code
     except LinkError as error:
-        for problem in str(error).splitlines():
-            _complain(problem)
+        for line in error.lines:
+            _complain(line)
         return 3
     except Exception as error:
         from nativecache.aot.errors import BuildError, UsageError
@@ -402,12 +403,20 @@ def run(words: list[str]) -> int:
     return code if isinstance(code, int) else 0  # click makes an Exit the value
 
 
+def _show(error: click.ClickException) -> None:
+    if error.message:
+        error.message = shown(error.message)  # type: ignore[misc]
+    error.show()
+
+
 def _complain(problem: str) -> None:
     """One line from us, behind whatever another tool said about it."""
-    *said, line = problem.splitlines() or [""]
-    for words in said:
-        click.echo(words, err=True)
-    click.echo(f"nativecache: {line}", err=True)
+    from nativecache.aot.errors import Said
+
+    if isinstance(problem, Said):
+        said, end, problem = problem.rpartition("\n")
+        click.echo(shown_lines(said), err=True, nl=bool(end))
+    click.echo(f"nativecache: {shown(problem)}", err=True)
 
 
 if __name__ == "__main__":

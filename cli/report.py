@@ -15,6 +15,7 @@ import click
 
 from nativecache.cli.receipt import Receipt
 from nativecache.linker.output import overwrite
+from nativecache.linker.shown import shown, shown_lines
 
 if TYPE_CHECKING:
     from nativecache.aot.build import Report
@@ -106,22 +107,23 @@ def show(report: Report, *, timings: bool, verbose: bool, err: bool = False) -> 
         )
         notes += [f"compiled {unit.name} in {_time(unit.milliseconds)}" for unit in report.compiled]
     for note in notes:
-        click.echo(f"{report.output}: {note}", err=err)
-    click.echo(summary(report), err=err)
+        click.echo(shown(f"{report.output}: {note}"), err=err)
+    click.echo(shown(summary(report)), err=err)
 
 
 def show_mismatches(report: Report) -> None:
     """Names hits that were not what they should be, and where both are."""
     for mismatch in report.mismatches:
         files = f"; see {' '.join(mismatch.files)}" if mismatch.files else ""
-        click.echo(f"nativecache: {mismatch.name}: {mismatch.reason}{files}", err=True)
+        click.echo(shown(f"nativecache: {mismatch.name}: {mismatch.reason}{files}"), err=True)
     advice = "what else was built with this cache may be wrong; build it again with --cache-mode refresh"
-    click.echo(f"nativecache: {report.output} is right now; {advice}", err=True)
+    click.echo(shown(f"nativecache: {report.output} is right now; {advice}"), err=True)
 
 
 def _show_timings(report: Report, *, err: bool) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text  # names are no markup
 
     console = Console(stderr=err)
     table = Table("phase", title=None)
@@ -138,7 +140,7 @@ def _show_timings(report: Report, *, err: bool) -> None:
         table = Table("slowest misses")
         table.add_column("time", justify="right")
         for unit in slowest:
-            table.add_row(unit.name, f"{unit.milliseconds:.0f} ms")
+            table.add_row(Text(shown(unit.name)), f"{unit.milliseconds:.0f} ms")
         console.print(table)
 
 
@@ -159,8 +161,9 @@ def receipt(report: Report, output: Path) -> Receipt | None:
         sources_unchanged=report.sources,
     )
     image = ("image", report.image, (os.path.abspath(output),))
-    line = f"{report.output}: up to date, {report.functions} functions"
-    return Receipt(line, json.dumps(_figures(again)), list(report.warnings), [image, *report.reads])
+    line = shown(f"{report.output}: up to date, {report.functions} functions")
+    warnings = list(map(shown_lines, report.warnings))
+    return Receipt(line, json.dumps(_figures(again)), warnings, [image, *report.reads])
 
 
 def write_stats(reports: Sequence[Report], path: Path) -> None:

@@ -68,6 +68,9 @@ def _open_standard_files() -> None:
             os.dup2(null, number)
             os.set_inheritable(number, True)
             setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+    if sys.stdout.errors == "strict" and hasattr(sys.stdout, "reconfigure"):
+        # A name that its encoding lacks shall not end a build that has done its work.
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _complain(error: OSError) -> None:
@@ -79,8 +82,10 @@ def _complain(error: OSError) -> None:
         name = "standard output"
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # it is flushed once more at the end
     if not isinstance(error, BrokenPipeError):
+        from nativecache.linker.shown import shown
+
         where = f"{os.fsdecode(name)}: " if name else ""
-        print(f"nativecache: {where}{error.strerror or error}", file=sys.stderr)
+        print(f"nativecache: {shown(f'{where}{error.strerror or error}')}", file=sys.stderr)
 
 
 def _is_up_to_date(words: "list[str]", start: float) -> bool:

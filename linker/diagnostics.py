@@ -64,7 +64,7 @@ def _lines(output: str, archive: str) -> list[str]:
     text = re.sub(ours + r"\(([^)\n]*)\)", r"\1", output)
     text = re.sub(" in archive " + ours, "", text)
     text = re.sub(r"(?<!\n)>>> referenced", "\n>>> referenced", text)  # mold runs these together
-    return [_TOOL.sub("", line.rstrip()) for line in text.splitlines() if not _NOISE.search(line)]
+    return [_TOOL.sub("", line.rstrip()) for line in text.split("\n") if not _NOISE.search(line)]
 
 
 def _note(undefined: dict[str, list[str]], problems: list[str], name: str, referrer: str) -> None:

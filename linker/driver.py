@@ -240,7 +240,7 @@ def link_image(
             lines = condense(_without_folder(text, archive), archive) or [
                 f"{command[0]} ended with status {status} and no message"
             ]
-            raise LinkError("\n".join(lines))
+            raise LinkError(*lines)
         reads = _read_depfile(depfile, folder)
         if linked:
             linked(image)
@@ -255,8 +255,8 @@ def _read_depfile(path: str, folder: str) -> tuple[str, ...] | None:
     nothing and lld what make wants escaped.
     """
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            lines = file.read().replace("\\\n", " ").split("\n")[1:]
+        with open(path, "rb") as file:
+            lines = os.fsdecode(file.read()).replace("\\\n", " ").split("\n")[1:]
     except OSError:
         return None
     names = [line[:-1] for line in lines if line.endswith(":")]
@@ -414,7 +414,7 @@ def _run(command: tuple[str, ...], environ: Mapping[str, str]) -> tuple[int, str
         elif isinstance(error, OSError):
             raise LinkError(f"cannot run {command[0]}: {error.strerror}") from error
         raise
-    return child.returncode, text.decode("utf-8", "replace")
+    return child.returncode, text.decode("utf-8", "surrogateescape")
 
 
 def ask(command: tuple[str, ...], environ: Mapping[str, str]) -> str:

@@ -2,7 +2,11 @@
 
 
 class LinkError(Exception):
-    """No image was written; the message says why, in one line or in a few lines of linker output."""
+    """No image was written; `lines` say why, in one line or in a few that the linker said."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
 
 
 class BadObject(Exception):

@@ -1,12 +1,12 @@
 """Builds that are killed at random moments: the cache stays whole, and the next build is right.
 
-`kills.py N [--seed S] [--signal KILL|INT|TERM] [--store files|sqlite] [--workers]` starts N builds in rounds
-of KILLS that share a cache folder, which is empty at first, later what killed builds have left of it. A
-signal at a random time ends the main process alone or, as often, its whole process group. After each: every
-entry is whole, the counters can be read, the output is the right one or what stood there before, and all
-processes are gone soon. After each round: builds that are let be give the images of an untouched cache, and pruning
-sweeps what killed writers left behind. After signals that can be caught nothing is left behind in the first
-place, and one line says so.
+`kills.py N [--seed S] [--signal KILL|INT|TERM] [--store files|sqlite] [--workers]` starts N builds in
+rounds of KILLS that share a cache folder, which is empty at first, later what killed builds have left of
+it. A signal at a random time ends the main process alone or, as often, its whole process group. After each:
+every entry is whole, the counters can be read, the output is the right one or what stood there before, and
+all processes are gone soon. After each round: builds that are let be give the images of an untouched cache,
+and pruning sweeps what killed writers left behind. After signals that can be caught nothing is left behind
+in the first place, and one line says so.
 
 With `--workers` it is not the build that dies but one or two of the processes it has started, workers,
 compilers and linkers, as where memory runs out: the image is the right one, or there is an error and none.
