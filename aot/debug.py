@@ -107,6 +107,10 @@ _SIZED: Final = ("!DISubrange(", "!DIGenericSubrange(", "!DIStringType(")
 _MADE_OF: Final = ("!{", "!DIDerivedType(", "!DICompositeType(", "!DISubroutineType(")
 #: Nodes of types and declarations, whose place in the source no unit but the types' needs.
 _PLACELESS: Final = ("!DIDerivedType(", "!DISubprogram(", "!DIImportedEntity(", "!DICommonBlock(")
+#: Kinds that are spelled with the names of all that they refer to.
+_SIMPLE: Final = (*_PLACELESS, "!{", "!DISubroutineType(", "!DINamespace(", "!DIModule(")
+#: So many nodes within one another are named by recursion, which costs least.
+_DEEP: Final = 40
 #: The longest path that a placeholder has room for.
 _LONGEST_DIRECTORY: Final = len(DIRECTORY_PLACEHOLDER) - 1
 
@@ -164,6 +168,7 @@ class Normaliser:
         self._held: dict[str, tuple[str, str] | None] = {}
         self._names: dict[str, str] = {}
         self._busy: set[str] = set()
+        self._depth = 0
         self._unspelled: list[tuple[str, str]] = []  # types that members name
         self._claimed: Counter[str] = Counter()
         self._spelled: dict[str, str] = {}  # locations
@@ -224,11 +229,11 @@ class Normaliser:
         }
         above.update((n, m[1]) for n, body in rare.items() if (m := _SCOPE.search(body)))
         for n, scope in above.items():
-            path = [n]
-            while scope not in self._owner and scope in above and len(path) < 1000:
-                path.append(scope)
+            path = {n: None}
+            while scope not in self._owner and scope in above and scope not in path:
+                path[scope] = None
                 scope = above[scope]
-            self._own(path, scope)
+            self._own(tuple(path), scope)
         for n, _, scope, *_ in self._variables:
             self._own((n,), scope)
         for n, body in raw.items():
@@ -489,11 +494,39 @@ class Normaliser:
             raise Unsupported("a location where none can be")
         if n in self._busy:
             raise Unsupported("types that depend on themselves")
+        self._depth += 1
+        if self._depth > _DEEP:
+            self._name_below(n)
         self._busy.add(n)
         token = self._name(n, body)
         self._busy.discard(n)
+        self._depth -= 1
         self._names[n] = token
         return token
+
+    def _name_below(self, n: str) -> None:
+        """Names what a node needs, the innermost first: naming itself goes as deep as nodes are nested."""
+        stack, opened = [n], set()
+        while stack:
+            top = stack[-1]
+            if top in self._names or top in self._busy:
+                stack.pop()
+            elif top not in opened:
+                opened.add(top)
+                stack += [m for m in self._needed(top) if m not in self._names and m not in opened]
+            else:
+                stack.pop()
+                if top != n:
+                    self.name(top)
+
+    def _needed(self, n: str) -> list[str]:
+        """The nodes that a node is spelled with, if it is of the simple kinds that form long chains."""
+        body = self._raw.get(n, "")
+        kind = body[: body.find("(") + 1] or body[:2]
+        if n in self._owner or kind not in _SIMPLE:
+            return []
+        text = self._localize(_PLACE.sub("", body) if kind in _PLACELESS else body)
+        return [part for part in _REFERENCE.findall(text) if part[0] == "!"]
 
     def _name(self, n: str, body: str) -> str:
         if body.startswith("distinct !{"):

@@ -14,7 +14,7 @@ import hashlib
 import heapq
 import re
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Final
@@ -519,12 +519,10 @@ class _Writer:
         match token[0]:
             case "@":
                 return self._symbol(source, token, level, count)
-            case "%":
-                return self._type(source, token)
+            case "%" | "!":
+                return self._nested(source, token)
             case "#":
                 return self._attribute(source, token)
-            case "!":
-                return self._node(source, token)
             case "$":
                 return self._comdat(source, token)
         return token  # a string
@@ -537,24 +535,31 @@ class _Writer:
     # Symbols
 
     def _symbol(self, source: Source, token: str, level: int = 0, count: int | None = None) -> str:
-        entity = source.module.entities.get(token)
-        if entity is None:  # a special variable such as llvm.used; nothing in a unit refers to those
-            return token
-        pinned = token in source.pinned
-        ours = source.generated and token.startswith("@nc.")
-        if entity.defined and not pinned and (copyable(entity) or (ours and token.startswith("@nc.c."))):
-            return self._copy(source, entity)
-        final = source.names[token]
-        # A pinned local is not what another file exports under its name.
-        identity = f"{final}\0" if pinned else final
-        if identity in self.symbols:
-            return self.symbols[identity]
-        found = self.program.definitions.get(final)
-        if found and final not in self.members and not pinned and not self.sealed:
+        passed: set[str] = set()
+        while True:
+            entity = source.module.entities.get(token)
+            if entity is None:  # a special variable such as llvm.used; nothing in a unit refers to those
+                return token
+            pinned = token in source.pinned
+            ours = source.generated and token.startswith("@nc.")
+            if entity.defined and not pinned and (copyable(entity) or (ours and token.startswith("@nc.c."))):
+                return self._copy(source, entity)
+            final = source.names[token]
+            # A pinned local is not what another file exports under its name.
+            identity = f"{final}\0" if pinned else final
+            if identity in self.symbols:
+                return self.symbols[identity]
+            found = self.program.definitions.get(final)
+            if not found or final in self.members or pinned or self.sealed:
+                break
             other = self.program.modules[found.module].entities[found.token]
-            if other.kind == "alias" and not self.program.is_opaque_alias(found.module, other):
-                # A second name: LLVM would take two declarations for two objects.
-                return self._symbol(self.program.source(found.module), aliasee(other), level, count)
+            if other.kind != "alias" or self.program.is_opaque_alias(found.module, other):
+                break
+            if final in passed:
+                raise BuildError(f"symbol '{final}': an alias of itself")
+            passed.add(final)
+            # A second name: LLVM would take two declarations for two objects.
+            source, token = self.program.source(found.module), aliasee(other)
         name = symbol_name(token)
         local = name != final and not ours
         # A local is no library function whatever its name; only its own body must know it, for passes
@@ -663,14 +668,57 @@ class _Writer:
 
     # Types, attribute groups, metadata, comdats
 
-    def _type(self, source: Source, token: str) -> str:
-        body = source.module.types.get(token)
-        if body is None:  # a local value
-            return token
-        # Types hold no reference to themselves since pointers are opaque. Equal ones become one, so
-        # that bodies from several files agree and a type's name does not matter.
-        text = self._rewrite(source, body)
-        return self.types.get(text) or self.types.setdefault(text, f"%t.{self._number('type')}")
+    def _nested(self, source: Source, token: str) -> str:
+        """A type or a node: what those are made of is resolved first, however deeply it is nested."""
+        body = self._content(source, token)
+        if body is None:
+            return self._node(source, token) if token[0] == "!" else token  # the latter is a local value
+        known = self.maps.setdefault(id(source.module), {})
+        stack: list[tuple[str, str, _Pieces, Iterator[str]]] = []
+        while True:
+            if body is not None:
+                self.pending.add(token)
+                placed = self._place(source, body) if RELATIVE in body else body
+                pieces = _split_shared(placed) if len(placed) < SHARED_TEXT else _split(placed)
+                stack.append((token, body, pieces, iter(pieces.different)))
+            outer, text, pieces, rest = stack[-1]
+            for token in rest:
+                if token in known:
+                    continue
+                if (body := self._content(source, token)) is not None:
+                    break
+                known[token] = self._resolve(source, token, 0, None)
+            else:
+                stack.pop()
+                parts = pieces.parts.copy()
+                parts[1::2] = map(known.__getitem__, pieces.tokens)
+                self.pending.discard(outer)
+                new = self._unique(outer, text, "".join(parts))
+                if not stack:
+                    return new
+                known[outer], body = new, None
+
+    def _content(self, source: Source, token: str) -> str | None:
+        """The body of a type or uniqued tuple, unless it is within itself; None for what else there is."""
+        if token[0] == "%":
+            return source.module.types.get(token)
+        body = source.module.metadata.get(token) if token[0] == "!" else None
+        return body if body and body.startswith("!{") and token not in self.pending else None
+
+    def _unique(self, token: str, body: str, text: str) -> str:
+        """What a type or uniqued tuple is called. Equal ones are one.
+
+        So bodies from several files agree on types, and a type's name does not matter. Types hold no
+        reference to themselves since pointers are opaque.
+        """
+        if token[0] == "%":
+            return self.types.get(text) or self.types.setdefault(text, f"%t.{self._number('type')}")
+        if not self.keep_types and (name := _alias_type_name(body)):
+            text = self._rename_alias_type(name, text)
+        if text not in self.nodes:
+            self.nodes[text] = f"!{self._number('metadata')}"
+            self.metadata.append(f"{self.nodes[text]} = {text}\n")
+        return self.nodes[text]
 
     def _attribute(self, source: Source, token: str) -> str:
         body = source.module.attributes.get(token)
@@ -679,20 +727,10 @@ class _Writer:
         return self.groups.get(body) or self.groups.setdefault(body, f"#{self._number('attribute')}")
 
     def _node(self, source: Source, token: str) -> str:
+        """A node that is no uniqued tuple, or is within itself."""
         body = source.module.metadata.get(token)
         if body is None:
             return token
-        if body.startswith("!{") and token not in self.pending:
-            # A uniqued tuple: equal ones are one node.
-            self.pending.add(token)
-            text = self._rewrite(source, body)
-            self.pending.discard(token)
-            if not self.keep_types and (name := _alias_type_name(body)):
-                text = self._rename_alias_type(name, text)
-            if text not in self.nodes:
-                self.nodes[text] = f"!{self._number('metadata')}"
-                self.metadata.append(f"{self.nodes[text]} = {text}\n")
-            return self.nodes[text]
         debug = source.module.debug
         if debug is None and self.relative and self.lines.encodes and _FAR_LINE.search(body):
             raise _OutOfRange("lines that look like encoded ones")
@@ -720,7 +758,7 @@ class _Writer:
             known = self.maps[id(source.module)]
             declared, size = held
             if declared not in known:
-                known[declared] = self._node(source, declared)
+                known[declared] = self._nested(source, declared)
             self.sizes[known[declared]] = size
         if ELSEWHERE in body:
             place = debug.declared.get(token, (source.label, token))

@@ -144,6 +144,11 @@ class ModuleMeaning:
             return False
         if "llvm.dbg.cu" in self._module.named_metadata:
             return True
+        return len(self._inside_out) < len(self._below)
+
+    @cached_property
+    def _inside_out(self) -> list[str]:
+        """The nodes, each behind all that it names; those in cycles, and what names them, left out."""
         waiting = {token: len(below & self._below.keys()) for token, below in self._below.items()}
         above: dict[str, list[str]] = {}
         for token, below in self._below.items():
@@ -155,7 +160,7 @@ class ModuleMeaning:
                 waiting[other] -= 1
                 if waiting[other] == 0:
                     ready.append(other)
-        return len(ready) < len(waiting)
+        return ready
 
     @cached_property
     def context(self) -> bytes:
@@ -209,6 +214,32 @@ class ModuleMeaning:
         return digest(bones.shape, *map(spelled, bones.symbols), *map(spelled, bones.others))
 
     def _spell(self, token: str) -> bytes:
+        """The meaning of a token, those that it is made of first, however deeply they are nested."""
+        stack = [token]
+        while True:
+            if stack[-1] not in self._spelled:
+                more = [inner for inner in self._inner(stack[-1]) if inner not in self._spelled]
+                if more:
+                    stack += more
+                    continue
+                self._spelled[stack[-1]] = self._spell_one(stack[-1])
+            if len(stack) == 1:
+                return self._spelled[token]
+            stack.pop()
+
+    def _inner(self, token: str) -> Iterable[str]:
+        """The types and nodes that a type or node is made of."""
+        module = self._module
+        if token[0] == "%":
+            text = module.types.get(token, "")
+        elif token[0] == "!" and not self._opaque and module.debug is None:
+            text = module.metadata.get(token, "")
+        else:
+            return ()
+        nested = (inner for inner in TOKEN.findall(text) if inner[0] in "%!" and inner != token)
+        return (inner for inner in nested if inner in module.types or inner in module.metadata)
+
+    def _spell_one(self, token: str) -> bytes:
         module = self._module
         match token[0]:
             case "@":
@@ -258,16 +289,19 @@ class ModuleMeaning:
         if body.startswith("!{"):
             return digest(b"!", self._tokens(body))
         # A node with an identity; the usual one (of a loop) is named by one function and itself.
-        alone = self._users[token] == 1 and all(map(self._is_plain, self._below[token]))
+        alone = self._users[token] == 1 and self._below[token].isdisjoint(self._with_identity)
         own = "" if alone else token
         content = self._tokens(re.sub(rf"{token}\b", "!self", body))
         return digest(text_digest("!" + own), content)
 
-    def _is_plain(self, token: str) -> bool:
-        """Whether a node and all below it are told apart by their content alone."""
-        if not self._module.metadata.get(token, "!{").startswith("!{"):
-            return False
-        return all(map(self._is_plain, self._below.get(token, ())))
+    @cached_property
+    def _with_identity(self) -> set[str]:
+        """The nodes that are not told apart by their content alone, themselves or what is below them."""
+        found: set[str] = set()
+        for token in self._inside_out:
+            if not self._module.metadata[token].startswith("!{") or not found.isdisjoint(self._below[token]):
+                found.add(token)
+        return found
 
     @cached_property
     def _users(self) -> Counter[str]:
@@ -338,6 +372,24 @@ class Meanings:
                 yield self._seen[True][found.module][found.token]
 
     def _see(self, module: int, imports: bool, token: str) -> bytes:
+        # An alias of an alias of …: each is seen once, and not all those below it for each.
+        chain: dict[tuple[int, str], None] = {}
+        place = module, token
+        while place not in chain and place[1] not in self._seen[imports][place[0]]:
+            carried, below = self._attached(*place)
+            if carried is not None or len(below) != 1:
+                break
+            chain[place] = None
+            place = below[0]
+        if len(chain) < 2 or place in chain:
+            return self._look(module, imports, token)
+        seen = self._seen[imports][place[0]][place[1]]
+        for place in reversed(chain):
+            seen = digest(self._view(*place, imports=imports), seen)
+            self._seen[imports][place[0]][place[1]] = seen
+        return seen
+
+    def _look(self, module: int, imports: bool, token: str) -> bytes:
         view = self._view(module, token, imports=imports)
         carried, below = self._attached(module, token)
         if not below and carried is None:  # as nearly always
@@ -424,5 +476,12 @@ class Meanings:
             return meaning.head[entity.token]
         if entity.kind == "variable":
             return meaning.meaning[entity.token]
+        plain, entities = self._plain[module], self._program.modules[module].entities
+        chain, base = [], aliasee(entity)
+        while base not in plain and (other := entities.get(base)) and other.kind in ("alias", "ifunc"):
+            chain.append(base)
+            base = aliasee(other)
+        for token in reversed(chain):
+            plain[token]  # not by way of this function, as often as the chain is long
         opaque = value_digest(self._program.is_opaque_alias(module, entity))
         return digest(meaning.meaning[entity.token], opaque, self._plain[module][aliasee(entity)])

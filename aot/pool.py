@@ -32,6 +32,9 @@ DEPTH: Final = 2
 #: Bytes that may wait in a pipe; its buffer takes more, wherever Linux runs.
 PIPE: Final = 1 << 15
 
+#: Bytes that a worker's stack may take. Linux leaves it 128 MiB whatever the limit was at first.
+STACK: Final = 120 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -106,6 +109,7 @@ def _work(
 ) -> None:
     ignore_signals()  # the driver ends its workers
     end_with_parent(driver)
+    _deepen_stack()
     gc.disable()  # units leave no cycles, and a collection would walk, and copy, the driver's whole heap
     os.dup2(stderr, 2)
     # Copies of the driver's ends would keep other workers from seeing that the driver is gone.
@@ -132,6 +136,16 @@ def _work(
             connection.send((result, error, time.process_time() - start))
         except (BrokenPipeError, ConnectionResetError):
             os._exit(0)
+
+
+def _deepen_stack() -> None:
+    """Lets this process's stack grow: LLVM recurses as deeply as types, scopes and expressions are nested."""
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_STACK)
+    wanted = STACK if most == resource.RLIM_INFINITY else min(STACK, most)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_STACK, (wanted, most))
 
 
 class Pool:

@@ -224,16 +224,17 @@ class Program:
 
         A plain one is just a second name and can be written as its aliasee, unless that is pinned.
         """
-        if entity.kind != "alias":
-            return False
-        plain = _PLAIN_ALIAS.search(entity.text) and entity.linkage not in INTERPOSABLE
-        if self.assigned:
-            plain = plain and self.assigned.isdisjoint(map(symbol_name, (entity.token, aliasee(entity))))
-        exported = self.interposable and not entity.local and not entity.visibility
-        if not plain or exported:
-            return True
-        base = self.modules[i].entities[aliasee(entity)]
-        return base.token in self.pinned[i] or self.is_opaque_alias(i, base)
+        entities, pinned = self.modules[i].entities, self.pinned[i]
+        while entity.kind == "alias":
+            base = aliasee(entity)
+            if entity.linkage in INTERPOSABLE or not _PLAIN_ALIAS.search(entity.text) or base in pinned:
+                return True
+            if self.assigned and not self.assigned.isdisjoint(map(symbol_name, (entity.token, base))):
+                return True
+            if self.interposable and not entity.local and not entity.visibility:
+                return True
+            entity = entities[base]
+        return False
 
     def is_home(self, i: int, token: str) -> bool:
         """Whether a definition of module i is the program's one of that symbol."""
