@@ -114,7 +114,11 @@ def find_bodies(
             heat=_heat(source.module, entity),
         )
 
-    with Pool(threads, {"simplify": simplified}) as pool:
+    def describe(job: Job) -> str:
+        unit = job.tag[0]
+        return f"LLVM on {program.modules[unit.module].label}: '{symbol_name(unit.tokens[0])}'"
+
+    with Pool(threads, {"simplify": simplified}, describe=describe) as pool:
         for unit in units:
             if unit.kind != "function" or not _may_leave(program, unit):
                 continue

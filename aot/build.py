@@ -54,6 +54,7 @@ from nativecache.linker.errors import BadObject
 from nativecache.linker.libraries import Libraries, scan_libraries
 from nativecache.linker.native import NativeSymbols, linker_files, scan_native
 from nativecache.linker.symbol_options import SymbolOptions, read_symbol_options
+from nativecache.linker.waiting import Waiting
 
 #: Keys go before compilations: they show what is missing, and the biggest of that is compiled first.
 _KEYS_FIRST: Final = 1e12
@@ -525,7 +526,8 @@ class _Work:
     def run(self, roots: list[int]) -> None:
         """Fills `objects` and `bindings`, these in the units' order, with all units that are reached."""
         spans: dict[str, list[float]] = {}
-        with Pool(self.threads, {"key": self._key, "compile": self._compile}) as self.pool:
+        tasks: dict[str, Callable[..., Any]] = {"key": self._key, "compile": self._compile}
+        with Pool(self.threads, tasks, describe=self._describe) as self.pool:
             for root in roots:
                 self._need(root)
             self._look_at_needed()
@@ -669,7 +671,8 @@ class _Work:
             self._take(index, self.objects[first], unpack(undefined), keyed, self.sites.get(first, ""))
             return
         start = time.perf_counter()  # a tenth of what asking for processor time would take
-        found = self.store.read(key, lambda entry: read_object(entry, self.options.output))
+        with Waiting("the cache folder"):
+            found = self.store.read(key, lambda entry: read_object(entry, self.options.output))
         taken = time.perf_counter() - start
         self.clock.add("look-up", taken, taken)
         sampled = found is not None and self.verifier.samples(key)
@@ -715,7 +718,7 @@ class _Work:
             self._take(waiter, output, undefined, keyed, sites)
         if hit is not None:
             return
-        with self.clock.phase("store"):
+        with self.clock.phase("store"), Waiting("the cache folder"):
             self.store.save(entry)
         unit = self.units[index]
         importer = self.record.unchanged(unit.name, self.own[unit.name])
@@ -743,6 +746,9 @@ class _Work:
     def _display(self, unit: Unit) -> str:
         """The name by which the source knows the unit."""
         return symbol_name(unit.tokens[0]) if unit.kind == "function" else unit.name
+
+    def _describe(self, job: Job) -> str:
+        return f"LLVM on {self._label(job.tag[0])}"
 
     def _label(self, index: int) -> str:
         """Where a unit is, for messages."""

@@ -15,6 +15,8 @@ from typing import Final
 
 from nativecache.aot.errors import BuildError, Said, UsageError
 from nativecache.aot.request import Input
+from nativecache.linker.shown import shown
+from nativecache.linker.waiting import Waiting
 
 #: The LLVM that llvmlite 0.50 is built on: it reads what this and earlier clangs write.
 NEWEST: Final = 22
@@ -66,7 +68,8 @@ class Running:
                 stderr=subprocess.PIPE,
             )
             self._children.add(child)
-        with child:
+        what = shown(f"{os.path.basename(command[0])} on {command[-1]}")
+        with child, Waiting(what):
             said = b"".join(child.communicate())
         with self._lock:
             self._children.remove(child)

@@ -151,7 +151,7 @@ class _Reader:
             "read some": self._read_some,
             "clear": llvm.read_module,
         }
-        with Pool(threads, tasks) as pool:
+        with Pool(threads, tasks, describe=lambda job: f"LLVM on {self._inputs[job.tag]}") as pool:
             for n, text in self._texts.items():
                 new = self._accepted[n].new_functions() if n in self._accepted else None
                 if text.printed or new == []:

@@ -26,6 +26,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from nativecache.linker.interrupt import end_with_parent, hold_signals, ignore_signals
+from nativecache.linker.shown import shown
+from nativecache.linker.waiting import Waiting
 
 #: Jobs at a worker, at work and waiting.
 DEPTH: Final = 2
@@ -154,7 +156,15 @@ class Pool:
     `tasks` must not depend on state that changes after the pool was made: workers are forked.
     """
 
-    def __init__(self, size: int, tasks: Mapping[str, Callable[..., Any]]) -> None:
+    def __init__(
+        self,
+        size: int,
+        tasks: Mapping[str, Callable[..., Any]],
+        *,
+        describe: Callable[[Job], str] = lambda job: f"LLVM to {job.task}",
+    ) -> None:
+        """`describe`: what is waited for while a job is at work, for people."""
+        self._describe = describe
         self._size = max(1, size)
         self._tasks = tasks
         self._context = multiprocessing.get_context("fork")
@@ -181,8 +191,15 @@ class Pool:
         while self._waiting or any(worker.jobs for worker in self._workers):
             self._feed()
             busy: dict[Any, _Worker] = {worker.connection: worker for worker in self._workers if worker.jobs}
-            for ready in multiprocessing.connection.wait(list(busy)):
+            with Waiting(self._at_work):
+                found = multiprocessing.connection.wait(list(busy))
+            for ready in found:
                 yield from self._receive(busy[ready])
+
+    def _at_work(self) -> str:
+        """What the workers are at, asked by another thread."""
+        jobs = [list(worker.jobs)[:1] for worker in list(self._workers)]
+        return shown(", ".join(self._describe(job) for first in jobs for job in first))
 
     def _feed(self) -> None:
         for depth in range(1, DEPTH + 1):

@@ -32,6 +32,7 @@ from nativecache.cli.words import (
 )
 from nativecache.linker.output import own_descriptor
 from nativecache.linker.shown import shown, shown_lines
+from nativecache.linker.waiting import Watch, say_on_stderr
 
 if TYPE_CHECKING:
     from nativecache.aot.build import Report
@@ -223,7 +224,8 @@ def _build(request: Request, options: dict[str, Any], *, whole_command: bool) ->
 
     gc.disable()  # a build makes few cycles, and walking a program's text for them takes a tenth of it
     quiet = options["quiet"]
-    with account.failures(request.store), Front(request) as front:
+    watch = nullcontext() if quiet else Watch(say_on_stderr)
+    with account.failures(request.store), watch, Front(request) as front:
         # While clang is at work.
         from nativecache.aot.build import build
 
@@ -268,7 +270,7 @@ def _compiled_alone(inputs: list[Input]) -> list[Input]:
 
     unused = [path for path in inputs if is_native(path)]
     for path in unused:
-        click.echo(f"warning: {path}: not used, for -c links nothing; --emit object would", err=True)
+        click.echo(shown(f"warning: {path}: not used, for -c links nothing; --emit object would"), err=True)
     found = [path for path in inputs if path not in unused]
     if not found:
         raise click.UsageError("-c: there is nothing to compile among the inputs")
@@ -378,7 +380,7 @@ def run(words: list[str]) -> int:
         command = Command(words, line)
         code = cli(arguments, standalone_mode=False, prog_name="nativecache", obj=command)
     except BadWords as error:
-        click.echo(f"Try 'nativecache build --help' for help.\n\nError: {error}", err=True)
+        click.echo(f"Try 'nativecache build --help' for help.\n\nError: {shown(str(error))}", err=True)
         return 2
     except click.exceptions.Exit as end:
         return end.exit_code
@@ -389,8 +391,8 @@ def run(words: list[str]) -> int:
         _show(error)
         return error.exit_code
     except LinkError as error:
-        for line in error.lines:
-            _complain(line)
+        for problem in error.lines:
+            _complain(problem)
         return 3
     except Exception as error:
         from nativecache.aot.errors import BuildError, UsageError

@@ -19,6 +19,8 @@ from .diagnostics import condense, warnings
 from .errors import LinkError
 from .interrupt import hold_signals, temporary_folder
 from .output import is_special, move, temporary_name
+from .shown import shown
+from .waiting import Waiting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -231,7 +233,7 @@ def link_image(
         asked = ("-Xlinker", f"--dependency-file={depfile}") if job.driver.family != "zig" else ()
         # The C locale, so that messages can be read; TMPDIR, so that a killed driver leaves nothing behind.
         environ = {**environ, "LC_ALL": "C", "TMPDIR": folder}
-        status, text = _run((*command, *asked), environ)
+        status, text = _run((*command, *asked), environ, f" to link {job.output}")
         if status != 0 and "--dependency-file" in text:  # older than binutils 2.35, lld 11, mold 1.1
             status, text = _run(command, environ)
         if status != 0 and "File size limit exceeded" in text:  # what drivers say of a linker that was killed
@@ -389,8 +391,11 @@ def _folder_for(output: str) -> Iterator[str]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(command: tuple[str, ...], environ: Mapping[str, str]) -> tuple[int, str]:
-    """Exit status and output of a command; an exception, Ctrl-C too, kills it with all its children."""
+def _run(command: tuple[str, ...], environ: Mapping[str, str], to: str = "") -> tuple[int, str]:
+    """Exit status and output of a command; an exception, Ctrl-C too, kills it with all its children.
+
+    `to` says what it is to do.
+    """
     import signal
     import subprocess
 
@@ -405,7 +410,8 @@ def _run(command: tuple[str, ...], environ: Mapping[str, str]) -> tuple[int, str
                 env=environ,
                 process_group=0,
             )
-        text = child.communicate()[0]
+        with Waiting(shown(f"{os.path.basename(command[0])}{to}")):
+            text = child.communicate()[0]
     except BaseException as error:
         if child:
             with suppress(ProcessLookupError):  # it has just ended

@@ -15,6 +15,9 @@ import re
 import stat
 from contextlib import contextmanager, suppress
 
+from .shown import shown
+from .waiting import Waiting
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -137,6 +140,11 @@ def move(made: str, path: str) -> bool:
 
 def overwrite(path: str, data: bytes) -> None:
     """Writes to whatever is there, or to a new file. Raises OSError."""
+    with Waiting(f"what reads {shown(path)}"):
+        _overwrite(path, data)
+
+
+def _overwrite(path: str, data: bytes) -> None:
     number = own_descriptor(path)
     if number is not None:
         # Opened anew, a file that the shell has redirected to would be written from its beginning.

@@ -67,8 +67,8 @@ class Fate:
 
             return work
 
-        def begin_pool(self: pool.Pool, size: int, tasks: Any) -> None:
-            begin(self, size, {name: wrap(name, task) for name, task in tasks.items()})
+        def begin_pool(self: pool.Pool, size: int, tasks: Any, **more: Any) -> None:
+            begin(self, size, {name: wrap(name, task) for name, task in tasks.items()}, **more)
 
         def send_result(self: Connection, what: Any) -> None:
             if at == [fate.task] and fate.moment == "writing" and fate.is_due():
