@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from nativecache.aot import clang, llvm
 from nativecache.aot.bodies import find_bodies, find_called_once, longest_import
