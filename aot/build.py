@@ -15,8 +15,10 @@ from typing import Any, Final
 
 from nativecache.aot import clang, llvm
 from nativecache.aot.bodies import find_bodies, find_called_once, longest_import
+from nativecache.aot.codegen_flags import beyond_ir
 from nativecache.aot.debug_info import Places
-from nativecache.aot.emit import Image, Written, write_output
+from nativecache.aot.diagnostics import Refused, Said, Wanted, is_removable, line, read_spoken
+from nativecache.aot.emit import Image, Written, write_file, write_output
 from nativecache.aot.engine import Engine
 from nativecache.aot.errors import BuildError
 from nativecache.aot.extract import (
@@ -26,7 +28,7 @@ from nativecache.aot.extract import (
     ImportLimits,
     extract,
 )
-from nativecache.aot.front import Front, is_source
+from nativecache.aot.front import Front, cpu_seconds, is_source, is_split
 from nativecache.aot.index import Module, symbol_name
 from nativecache.aot.key import Options, assembler_reads, compute_key
 from nativecache.aot.link_line import arrange
@@ -43,7 +45,7 @@ from nativecache.aot.record import BuildRecord
 from nativecache.aot.request import Request
 from nativecache.aot.roots import find_roots, index_symbols
 from nativecache.aot.spool import Spool
-from nativecache.aot.stored import object_meta, read_object
+from nativecache.aot.stored import StoredObject, object_meta, read_object
 from nativecache.aot.target import choose_target, is_foreign
 from nativecache.aot.verify import Mismatch, Verifier
 from nativecache.cache.entry import Entry
@@ -58,6 +60,8 @@ from nativecache.linker.waiting import Waiting
 
 #: Keys go before compilations: they show what is missing, and the biggest of that is compiled first.
 _KEYS_FIRST: Final = 1e12
+#: Of so many look-ups one is measured in processor time.
+_MEASURED: Final = 16
 #: With so many bytes of bitcode waiting, compilations go first, so that memory is bounded.
 _QUEUE: Final = 64 << 20
 
@@ -101,6 +105,8 @@ class Report:
     phases: dict[str, Phase]
     wall_seconds: float
     image_bytes: int
+    #: Why clang compiled files whole, if it did.
+    whole_for: str = ""
     #: Source files, and how many of them clang need not read again.
     sources: int = 0
     sources_unchanged: int = 0
@@ -125,27 +131,49 @@ class Report:
 
 
 class Clock:
-    """Adds up wall and processor time per phase."""
+    """Divides a build's wall and processor time among named phases, each moment to one of them.
 
-    def __init__(self) -> None:
+    What happens within a phase within a phase is the inner one's; what no phase holds is called `rest`.
+    """
+
+    def __init__(self, start: float, start_cpu: float) -> None:
         self.phases: dict[str, Phase] = {}
+        self._open = ["start"]  # until the first phase: clang is started, and the rest of us loaded
+        self._wall, self._cpu = start, start_cpu
 
     def add(self, name: str, wall: float, cpu: float) -> None:
+        """Adds what someone else measured."""
         old = self.phases.get(name, Phase(0.0, 0.0))
         self.phases[name] = Phase(old.wall + wall, old.cpu + cpu)
 
+    def move(self, part: str, of: str, wall: float, cpu: float) -> None:
+        """Takes a part of a phase for another one; no more processor time than that phase had."""
+        cpu = max(0.0, min(cpu, self.phases[of].cpu if of in self.phases else 0.0))
+        self.add(part, wall, cpu)
+        self.add(of, -wall, -cpu)
+
+    @property
+    def current(self) -> str:
+        """The phase that time passes for."""
+        return self._open[-1]
+
+    def charge(self, name: str | None = None) -> None:
+        """Ends a stretch of time, which was the current phase's or that of `name`."""
+        wall, cpu = time.perf_counter(), cpu_seconds()
+        self.add(name or self._open[-1], wall - self._wall, cpu - self._cpu)
+        self._wall, self._cpu = wall, cpu
+
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        wall, cpu = time.perf_counter(), _cpu()
+        self.charge()
+        if self._open == ["start"]:
+            self._open = ["rest"]
+        self._open.append(name)
         try:
             yield
         finally:
-            self.add(name, time.perf_counter() - wall, _cpu() - cpu)
-
-
-def _cpu() -> float:
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+            self.charge()
+            self._open.pop()
 
 
 def build(request: Request, front: Front, *, progress: Callable[[int, int], None] | None = None) -> Report:
@@ -154,7 +182,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     `front` was started on the same request. `progress(compiled, missing)` is called as units are
     compiled. Raises BuildError (with what was compiled so far kept in the cache), UsageError, and LinkError.
     """
-    clock = Clock()
+    clock = Clock(front.start, front.start_cpu)
     final = request.emit in ("exe", "shared", "asm", "bitcode")
     # While clang is at work, find what depends on no input.
     with clock.phase("tools"):
@@ -164,6 +192,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     # Load the inputs as IR that LLVM has accepted and printed, or would print as it stands.
     with clock.phase("load"):
         loaded = load(request.inputs, sources, request.store, threads=request.threads)
+        _write_stack_usage(request, front.scratch, loaded)
     # Find the entities in the printed text.
     with clock.phase("index"):
         # What is not an object is no place to put lines into.
@@ -171,7 +200,8 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         files = [assembler_reads(text) for _, text in loaded.texts]
         loaded = replace(loaded, texts=())  # the index has all of them, in pieces
     # Agree on one target for all of them.
-    options = choose_target(request, modules)
+    with clock.phase("target"):
+        options = choose_target(request, modules)
     # Resolve symbols over the whole program.
     with clock.phase("resolve"):
         told = _told(request, loaded, libraries)
@@ -222,39 +252,45 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
             )
             program.once = find_called_once(program, units, meanings, roots, limits)
     # Key, look up and compile what the roots reach.
-    record = BuildRecord(request.store, engine.identity, options, request.output)
-    work = _Work(
-        request,
-        engine,
-        options,
-        program,
-        units,
-        defined_in,
-        final,
-        limits,
-        meanings,
-        memos,
-        record,
-        clock,
-        progress,
-    )
+    with clock.phase("memo"):
+        record = BuildRecord(request.store, engine.identity, options, request.output)
+        work = _Work(
+            request,
+            engine,
+            options,
+            program,
+            units,
+            defined_in,
+            final,
+            limits,
+            meanings,
+            memos,
+            record,
+            clock,
+            progress,
+        )
     work.run(roots)
+    # What LLVM refuses, or what -Werror makes of its warnings, is for clang to judge over the whole file.
+    said, whole = _judge(request, work)
+    if whole:
+        return _build_whole(request, whole, front, progress)
     # Rename, archive and link.
-    image = Image(
-        program=program,
-        units=units,
-        objects=work.objects,
-        bindings=work.bindings,
-        places=work.places,
-        sites=work.sites,
-        line=(*_link_flags(request), *arrange(request.line, loaded.numbers, loaded.native)),
-        cplusplus=loaded.cplusplus or "__gxx_personality_v0" in _mentioned(modules),
-        target=options.triple if is_foreign(options) else request.target,
-        triple=options.triple,
-        apart=apart,
-    )
-    # With the very objects of the last link, and the same of all else, its output stands.
-    link_driver = _driver(request, options, loaded)
+    with clock.phase("rename"):
+        image = Image(
+            program=program,
+            units=units,
+            objects=work.objects,
+            bindings=work.bindings,
+            places=work.places,
+            sites=work.sites,
+            line=(*_link_flags(request), *arrange(request.line, loaded.numbers, loaded.native)),
+            cplusplus=loaded.cplusplus or "__gxx_personality_v0" in _mentioned(modules),
+            target=options.triple if is_foreign(options) else request.target,
+            triple=options.triple,
+            apart=apart,
+        )
+        # With the very objects of the last link, and the same of all else, its output stands.
+        link_driver = _driver(request, options, loaded)
     with clock.phase("note"):
         link = LinkRecord(request.store, request.output)
         details = (request.emit, request.linker, link_driver, apart)
@@ -309,7 +345,8 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         corrupt=request.store.corrupt.total(),
         saved_seconds=work.saved / 1000,
         whole=loaded.whole,
-        warnings=(*loaded.warnings, *_unused(request), *written.warnings),
+        whole_for=_why_whole(request),
+        warnings=(*loaded.warnings, *_unused(request), *said, *written.warnings),
         phases=clock.phases,
         wall_seconds=time.perf_counter() - front.start,
         image_bytes=_size(request.output),
@@ -329,6 +366,57 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
+
+
+def _write_stack_usage(request: Request, scratch: Path, loaded: Loaded) -> None:
+    """Writes what -fstack-usage is for where clang does, for all sources in one file."""
+    native = [path for _, path in sorted(loaded.native.items())]
+    beside = [path.with_suffix(".su") for path in native if path.parent == scratch]
+    if parts := [path.read_bytes() for path in beside if path.exists()]:
+        write_file(request.output.with_suffix(".su"), b"".join(parts))
+
+
+def _why_whole(request: Request) -> str:
+    """What kept sources from being split."""
+    if clang.instruments(request.clang_flags):
+        return "its passes cannot be split"
+    if flags := beyond_ir(request.clang_flags, request.level):
+        return f"IR does not tell {' '.join(dict.fromkeys(flags))}"
+    return "LLVM refuses a part of it alone" if request.whole else "its passes cannot be split"
+
+
+def _judge(request: Request, work: _Work) -> tuple[list[str], frozenset[Path]]:
+    """LLVM's warnings, and the sources that are to be compiled whole for what it said of them.
+
+    A file that clang accepts may hold what LLVM refuses in a unit: a call that must not be made, and that is
+    removed only by those who see all of the file. Raises BuildError for errors in other inputs.
+    """
+    wanted = Wanted(request.clang_flags)
+    sources = {str(path): path for path in request.inputs if is_split(path)}
+    whole: set[Path] = set()
+    warnings: dict[str, None] = {}
+    errors: dict[str, None] = {}
+    for unit, said, bindings in sorted(work.said, key=lambda heard: heard[0]):
+        label, function = work.place(unit)
+        fatal = wanted.is_error(said)
+        if fatal and label in sources and request.emit not in ("asm", "bitcode"):
+            whole.add(sources[label])
+        elif fatal or not wanted.is_ignored(said):
+            words = line(said, label, function, unpack_pairs(bindings), error=fatal)
+            (errors if fatal else warnings)[words] = None
+    if errors:
+        raise BuildError(*errors)
+    return list(warnings), frozenset(whole)
+
+
+def _build_whole(
+    request: Request, whole: frozenset[Path], front: Front, progress: Callable[[int, int], None] | None
+) -> Report:
+    """The build with some more sources compiled whole. Raises what `build` does, with clang's own words."""
+    again = replace(request, whole=request.whole | whole)
+    with Front(again) as second:
+        second.start, second.start_cpu = front.start, front.start_cpu
+        return build(again, second, progress=progress)
 
 
 def _remember(record: BuildRecord, own: Mapping[str, str], memos: Sequence[Memo]) -> None:
@@ -380,7 +468,7 @@ def _apart(request: Request) -> Apart:
 def _driver(request: Request, options: Options, loaded: Loaded) -> str | None:
     """The link driver asked for; else clang, for another machine's image (it has all targets) and for
     what clang instrumented (it knows the libraries that go with it)."""
-    instrumented = bool(loaded.whole) and clang.compiles_whole(request.clang_flags)
+    instrumented = bool(loaded.whole) and clang.instruments(request.clang_flags)
     told = any(map(_CLANGS_LINK.match, (*request.clang_flags, *request.link_options)))
     if request.driver or not (is_foreign(options) or instrumented or told):
         return request.driver
@@ -406,6 +494,7 @@ _LINKED_TOO: Final = (
     *_FAST_MATH,
     *("-fsanitize", "-fprofile", "-fcoverage", "--coverage", "-pthread", "-fopenmp", "-pg", "-m32"),
     *("-stdlib=", "-rtlib=", "--rtlib=", "-unwindlib=", "--unwindlib=", "--sysroot=", "-fmemory-profile"),
+    "-fxray",
 )
 
 
@@ -510,39 +599,47 @@ class _Work:
         self.seen: set[int] = set()
         self.needed: deque[int] = deque()  # reached, and not yet looked at
         self.waiting: dict[str, list[tuple[int, KeyedUnit]]] = defaultdict(list)  # by key
-        self.ready: dict[str, tuple[int, str]] = {}  # what this build compiled: the unit, its undefined names
+        #: What this build compiled: the unit, its undefined names, what LLVM said.
+        self.ready: dict[str, tuple[int, str, list[Said]]] = {}
         self.queued = 0  # bytes of bitcode that waits to be compiled
         self.compiled: list[Compiled] = []
         self.compiled_units: list[int] = []
         self.problems: list[str] = []
+        #: What LLVM said of units, and their packed bindings.
+        self.said: list[tuple[int, Said, str]] = []
         self.shared = 0
         self.saved = 0.0
         self.missing = 0
         self.missed: Counter[str] = Counter()  # by reason
+        self.lookups: dict[str, float] = defaultdict(float)  # wall time, by the phase around them
+        self.looked_up, self.measured, self.measured_cpu = 0, 0.0, 0.0
         self.verifier = Verifier(request.store, request.verify_percent, record.turn)
         if request.verify_percent:
             record.turn += 1
 
     def run(self, roots: list[int]) -> None:
         """Fills `objects` and `bindings`, these in the units' order, with all units that are reached."""
-        spans: dict[str, list[float]] = {}
+        clock, theirs = self.clock, 0.0
         tasks: dict[str, Callable[..., Any]] = {"key": self._key, "compile": self._compile}
-        with Pool(self.threads, tasks, describe=self._describe) as self.pool:
-            for root in roots:
-                self._need(root)
-            self._look_at_needed()
-            last = time.perf_counter()
-            for done in self.pool.results():
-                now = time.perf_counter()
-                phase = "compile" if done.job.task == "compile" else "key"
-                spans.setdefault(phase, []).append(now - last)
-                (self._keyed if phase == "key" else self._made)(done)
+        with clock.phase("meaning"):
+            with Pool(self.threads, tasks, describe=self._describe) as self.pool:
+                for root in roots:
+                    self._need(root)
                 self._look_at_needed()
-                last = time.perf_counter()
-                if phase == "compile":
-                    self.clock.add("compile", 0.0, done.cpu_seconds)
-        for phase, waits in spans.items():
-            self.clock.add(phase, sum(waits), 0.0)
+                clock.charge()
+                for done in self.pool.results():
+                    phase = "compile" if done.job.task == "compile" else "key"
+                    clock.charge(phase)  # for that it was waited
+                    theirs += done.cpu_seconds
+                    with clock.phase(phase):
+                        (self._keyed if phase == "key" else self._made)(done)
+                    self._look_at_needed()
+                    clock.charge()
+                    if phase == "compile":
+                        clock.add("compile", 0.0, done.cpu_seconds)
+            clock.charge("workers")  # to end them, and all that they used
+            clock.add("workers", 0.0, -min(theirs, clock.phases["workers"].cpu))
+        self._charge_lookups()
         if self.problems:
             raise BuildError(*sorted(self.problems))
         self.bindings = dict(sorted(self.bindings.items()))
@@ -579,9 +676,10 @@ class _Work:
 
     def _compile(
         self, bitcode: bytes, options: Options
-    ) -> tuple[bytes, list[str], list[str], str | None, float]:
+    ) -> tuple[bytes, list[str], list[str], str | None, float, list[Said]]:
         start = time.process_time()
-        output = self.engine.emit(bitcode, options)
+        said: list[Said] = []
+        output = self.engine.emit(bitcode, options, said)
         defined, undefined = linkage(output) if options.output == "object" else ([], [])
         sites: str | None = ""
         if options.relative:
@@ -589,7 +687,7 @@ class _Work:
                 sites = find_sites(output).pack()
             except BadObject:
                 sites = None  # nowhere to put lines: it takes real ones
-        return output, defined, undefined, sites, (time.process_time() - start) * 1000
+        return output, defined, undefined, sites, (time.process_time() - start) * 1000, said
 
     # In the driver.
 
@@ -667,18 +765,14 @@ class _Work:
             return
         if key in self.ready:
             self.shared += 1
-            first, undefined = self.ready[key]
-            self._take(index, self.objects[first], unpack(undefined), keyed, self.sites.get(first, ""))
+            first, undefined, said = self.ready[key]
+            self._take(index, self.objects[first], unpack(undefined), keyed, self.sites.get(first, ""), said)
             return
-        start = time.perf_counter()  # a tenth of what asking for processor time would take
-        with Waiting("the cache folder"):
-            found = self.store.read(key, lambda entry: read_object(entry, self.options.output))
-        taken = time.perf_counter() - start
-        self.clock.add("look-up", taken, taken)
+        found = self._load(key)
         sampled = found is not None and self.verifier.samples(key)
         if found is not None and not sampled:
             self.saved += found.milliseconds
-            self._take(index, found.entry.payload, found.undefined, keyed, found.sites)
+            self._take(index, found.entry.payload, found.undefined, keyed, found.sites, found.said)
             return
         if bitcode is None:
             if sampled:
@@ -696,6 +790,27 @@ class _Work:
         job = Job("compile", (index, key), (bitcode, options))
         self.pool.submit(job, priority=len(bitcode) + (2 * _KEYS_FIRST if self.queued > _QUEUE else 0))
 
+    def _load(self, key: str) -> StoredObject | None:
+        """An object from the store. Few look-ups are asked for processor time: that takes a tenth of one."""
+        measured = self.looked_up % _MEASURED == 0
+        cpu = time.process_time() if measured else 0.0
+        start = time.perf_counter()
+        with Waiting("the cache folder"):
+            found = self.store.read(key, lambda entry: read_object(entry, self.options.output))
+        taken = time.perf_counter() - start
+        self.looked_up += 1
+        self.lookups[self.clock.current] += taken
+        if measured:
+            self.measured += taken
+            self.measured_cpu += time.process_time() - cpu
+        return found
+
+    def _charge_lookups(self) -> None:
+        """Takes from the phase around them what look-ups took."""
+        share = min(1.0, self.measured_cpu / self.measured) if self.measured else 0.0
+        for phase, wall in self.lookups.items():
+            self.clock.move("look-up", phase, wall, wall * share)
+
     def _made(self, done: Done) -> None:
         index, key = done.job.tag
         self.queued -= len(done.job.arguments[0])
@@ -704,18 +819,18 @@ class _Work:
             for waiter, _ in waiting:
                 self._fail(waiter, done.error)
             return
-        output, defined, undefined, sites, milliseconds = done.result
+        output, defined, undefined, sites, milliseconds, said = done.result
         if sites is None:
             for waiter, _ in waiting:
                 # Not to be remembered: what it means does not tell its lines.
                 self._submit_key(waiter, None, real_lines=True)
             return
-        meta = object_meta(self.options.output, defined, undefined, milliseconds, sites)
+        meta = object_meta(self.options.output, defined, undefined, milliseconds, sites, said)
         entry = Entry(key, output, meta)
         hit = self.verifier.compare(self._label(index), entry)  # of the same content, else None
-        self.ready[key] = index, pack(undefined)
+        self.ready[key] = index, pack(undefined), said
         for waiter, keyed in waiting:
-            self._take(waiter, output, undefined, keyed, sites)
+            self._take(waiter, output, undefined, keyed, sites, said)
         if hit is not None:
             return
         with self.clock.phase("store"), Waiting("the cache folder"):
@@ -728,11 +843,18 @@ class _Work:
             self.progress(len(self.compiled), self.missing)
 
     def _take(
-        self, index: int, output: bytes, undefined: Iterable[str], keyed: KeyedUnit, sites: str
+        self,
+        index: int,
+        output: bytes,
+        undefined: Iterable[str],
+        keyed: KeyedUnit,
+        sites: str,
+        said: Iterable[Said],
     ) -> None:
-        """Keeps a unit's object and follows what it leaves undefined."""
+        """Keeps a unit's object and what LLVM said of it, and follows what it leaves undefined."""
         self.objects.put(index, output)
         self.bindings[index] = keyed.bindings
+        self.said += [(index, one, keyed.bindings) for one in said]
         if sites:
             self.sites[index] = sites
             self.places[index] = keyed.places
@@ -752,11 +874,21 @@ class _Work:
 
     def _label(self, index: int) -> str:
         """Where a unit is, for messages."""
+        label, name = self.place(index)
+        return f"{label}: {self.units[index].kind} '{name}'"
+
+    def place(self, index: int) -> tuple[str, str]:
+        """A unit's input, and its name there."""
         unit = self.units[index]
-        return f"{self.program.modules[unit.module].label}: {unit.kind} '{self._display(unit)}'"
+        return self.program.modules[unit.module].label, self._display(unit)
 
     def _fail(self, index: int, error: Exception) -> None:
         where = self._label(index)
+        spoken = read_spoken(str(error)) if isinstance(error, WorkerDied) else []
+        refused = [Said("error", str(error))] if isinstance(error, Refused) else spoken
+        if any(is_removable(said) for said in refused):
+            self.said += [(index, said, "") for said in refused]
+            return
         if isinstance(error, WorkerDied):
             reason = f"LLVM stopped while compiling it: {error}{error.advice()}"
         elif isinstance(error, (BuildError, RuntimeError)):

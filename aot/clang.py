@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from nativecache.aot.codegen_flags import beside, beyond_ir
 from nativecache.aot.errors import BuildError, Said, UsageError
 from nativecache.aot.request import Input
 from nativecache.linker.shown import shown
@@ -36,12 +37,11 @@ _PREPROCESSED: Final = frozenset(("c", "c++", "assembler-with-cpp"))
 #: All names that are looked for on PATH, first to last.
 SEARCHED: Final = (*(f"clang-{version}" for version in range(NEWEST, OLDEST - 1, -1)), "clang")
 
-#: Flags whose work is done by passes that only clang's own pipeline runs, or that change its back end
-#: in ways out of reach from here. Inputs compiled with them are compiled whole.
-_WHOLE_FILE: Final = re.compile(
+#: Flags whose work is done by passes that only clang's own pipeline runs. What they put in needs libraries
+#: that clang as a link driver names.
+_INSTRUMENTS: Final = re.compile(
     r"-fsanitize(?!-(?:recover|trap|ignorelist|undefined-ignore))|-fprofile-|-fcs-profile|-fcoverage|--coverage"
     r"|-ftest-coverage|-fauto-profile|-fxray|-pg\b|-finstrument|-fmemory-profile|-mllvm|-Xclang|-fplugin|-fpass-plugin"
-    r"|-fbasic-block|-fsplit-machine|-fthin-link|-fembed-bitcode|-femulated-tls|-fsplit-stack"
 )
 
 
@@ -140,9 +140,14 @@ def _version(command: tuple[str, ...]) -> int:
     return int(match[1])
 
 
-def compiles_whole(flags: Sequence[str]) -> bool:
-    """Whether these flags ask for passes that cannot run on split functions."""
-    return any(_WHOLE_FILE.match(flag) for flag in flags)
+def compiles_whole(flags: Sequence[str], level: int = 2) -> bool:
+    """Whether these flags ask, at -O`level`, for what cannot be done with split functions."""
+    return bool(beyond_ir(flags, level))
+
+
+def instruments(flags: Sequence[str]) -> bool:
+    """Whether these flags ask for passes of clang's own."""
+    return any(_INSTRUMENTS.match(flag) for flag in flags)
 
 
 #: Flags about how LLVM's own link-time optimisation would go on; here every module takes part in it.
@@ -208,9 +213,18 @@ def compile_whole(
     scratch: Path,
     depfile: Path | None = None,
     running: Running | None = None,
+    image: Path | None = None,
 ) -> tuple[bytes, str]:
-    """A native object of a source file as clang alone makes it, and clang's warnings; else as `emit_ir`."""
+    """A native object of a source file as clang alone makes it, and clang's warnings; else as `emit_ir`.
+
+    `image`: what the object is for, beside which clang writes what flags have it write besides (coverage
+    notes, traces). Stack usage it writes beside `scratch`.
+    """
     command = [*_base(clang, source), f"-O{level}", *flags, *_depfile_flags(depfile)]
+    if image and beside(flags):
+        command += ["-dumpdir", f"{image}-", *_remarks_flags(flags, source)]
+    if any(flag.startswith("-gsplit-dwarf") for flag in flags):
+        command.append("-gno-split-dwarf")
     return _make([*command, "-c"], source, scratch, running)
 
 
@@ -242,6 +256,16 @@ def preprocess_for_rule(
     command = [*_base(clang, source), *flags, "-w", "-MF", os.fspath(scratch)]
     _run([*command, "-o", os.devnull, *_named(source)], source, running)
     return os.fsdecode(scratch.read_bytes())
+
+
+def _remarks_flags(flags: Sequence[str], source: Path) -> list[str]:
+    """Has clang write optimisation records where it would write them for an image."""
+    named = any(flag.startswith("-foptimization-record-file") for flag in flags)
+    asked = [flag for flag in flags if re.match(r"-f(?:save-)?optimization-record", flag)]
+    if named or not asked:
+        return []
+    kind = next((flag.partition("=")[2] for flag in reversed(asked) if "-record=" in flag), "yaml")
+    return [f"-foptimization-record-file={source.stem}.opt.{kind}"]
 
 
 #: The target's name in a depfile, which is of no interest.

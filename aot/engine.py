@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+from nativecache.aot.codegen_flags import VECTORIZE_FROM
+from nativecache.aot.diagnostics import Said
 from nativecache.aot.key import Compiler, Options
-
-#: Clang vectorises from -O2 on and unrolls likewise (clang/lib/Driver/ToolChains/Clang.cpp).
-VECTORIZE_FROM: Final = 2
 
 #: The clean-up takes a fifth of the lines away, so that sizes can be judged and bodies carried in fewer
 #: words; the three passes are the ones that LLVM's own pipeline runs first. One visit of instcombine
 #: is enough for that.
 SIMPLIFY: Final = "simplifycfg,sroa,instcombine<no-verify-fixpoint>"
+
+
+def pass_tuning(options: Options) -> tuple[bool, bool, bool, bool]:
+    """Whether loops and blocks are vectorised, loops unrolled and interleaved (as clang sets these)."""
+    default = options.level >= VECTORIZE_FROM
+    unroll = default if options.unroll is None else options.unroll
+    return default, default, unroll, unroll
 
 
 class Engine(Protocol):
@@ -32,5 +38,9 @@ class Engine(Protocol):
     def simplify(self, text: str, options: Options) -> str:
         """A unit's IR after a cheap clean-up of each function alone (`SIMPLIFY`), printed."""
 
-    def emit(self, bitcode: bytes, options: Options) -> bytes:
-        """Optimises and generates code. Sees nothing but what is in the key."""
+    def emit(self, bitcode: bytes, options: Options, said: list[Said] | None = None) -> bytes:
+        """Optimises and generates code. Sees nothing but what is in the key.
+
+        LLVM's warnings go to `said`, where one is given, else to standard error. Raises Refused for code that
+        LLVM has no object of.
+        """

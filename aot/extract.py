@@ -610,6 +610,8 @@ class _Writer:
     def _refer(self, source: Source, entity: Entity, final: str, level: int, heat: int) -> None:
         """Writes what this unit needs to know of a symbol that it does not define."""
         body = self.program.bodies.get(final) if level > 0 and self.limits.lines else None
+        if not entity.defined and not source.module.must_not_call.isdisjoint(entity.groups):
+            body = None  # a call to be warned of: inlining it from another file would hide it
         limit = min(self.limits.at(level) * heat, self.budget)
         if body is not None and final in self.program.once:
             self.imported.append(final)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import stat
 import time
 from collections.abc import Iterator, Sequence
@@ -26,9 +27,10 @@ from nativecache.aot.clang import (
     language,
     without_lto,
 )
+from nativecache.aot.codegen_flags import beside, beyond_ir, unfit
 from nativecache.aot.contents import holds_bitcode
 from nativecache.aot.depfiles import Depfile, ask_for_depfiles, check_depfiles
-from nativecache.aot.errors import BuildError, temporary_files
+from nativecache.aot.errors import BuildError, UsageError, temporary_files
 from nativecache.aot.front_cache import Answer, FrontCache, Question
 from nativecache.aot.request import Request, check
 from nativecache.aot.triples import is_known, named_target, narrowing, normalise, refusal
@@ -49,6 +51,10 @@ class FrontEnd:
     level: int
     flags: tuple[str, ...]
     cache: FrontCache | None = None
+    #: Sources that are compiled whole, whatever the flags say.
+    whole: frozenset[Path] = frozenset()
+    #: What is built of the sources, if that is linked.
+    image: Path | None = None
 
     @property
     def prints(self) -> bool:
@@ -56,9 +62,20 @@ class FrontEnd:
         return self.clang.version == NEWEST and not self.clang.is_zig
 
 
+def cpu_seconds() -> float:
+    """Processor time of this process and of those that it has waited for."""
+    used = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return sum(who.ru_utime + who.ru_stime for who in used)
+
+
 def is_source(path: Path) -> bool:
     """Whether an input goes through clang."""
     return language(path) not in ("", "ir", "link")
+
+
+def is_split(path: Path) -> bool:
+    """Whether clang makes IR of an input, unless flags forbid."""
+    return is_source(path) and language(path) not in _ASSEMBLY
 
 
 def is_native(path: Path) -> bool:
@@ -97,7 +114,8 @@ class Run:
         self._running = running
         # All of what it makes on its way is kept only if it goes all the way.
         kept = any(flag.lstrip("-").startswith("save-temps") for flag in front.flags)
-        self.whole = language(source) in _ASSEMBLY or compiles_whole(front.flags) or kept
+        asked = source in front.whole or compiles_whole(front.flags, front.level)
+        self.whole = language(source) in _ASSEMBLY or asked or kept
         self.question: Question | None = None
         if front.cache:
             self.question = front.cache.question(
@@ -110,9 +128,12 @@ class Run:
         return self.front.cache.look_up(self.question) if self.front.cache and self.question else None
 
     def __call__(self) -> Answer:
-        front, run = self.front, compile_whole if self.whole else emit_ir
-        where = self.output, self.depfile, self._running
-        return Answer(*run(self.clang, self.source, front.level, front.flags, *where))
+        front, where = self.front, (self.output, self.depfile, self._running)
+        if self.whole:
+            made = compile_whole(self.clang, self.source, front.level, front.flags, *where, front.image)
+        else:
+            made = emit_ir(self.clang, self.source, front.level, front.flags, *where)
+        return Answer(*made)
 
     def keep(self, answer: Answer) -> None:
         """Keeps what clang said for the next time."""
@@ -163,7 +184,8 @@ class Sources:
 
 
 class Front:
-    """The front of a build, at work since `start`, in performance-counter seconds. Use as a context manager.
+    """The front of a build, at work since `start`, in performance-counter seconds; the process had used
+    `start_cpu` seconds of its processor then. Use as a context manager.
 
     Raises BuildError or UsageError for an output that cannot be written; what is wrong with the
     compiler, `sources` raises.
@@ -172,7 +194,8 @@ class Front:
     def __init__(self, request: Request) -> None:
         check(request)
         check_depfiles(request)
-        self.start = time.perf_counter()
+        _check_flags(request)
+        self.start, self.start_cpu = time.perf_counter(), cpu_seconds()
         with hold_signals(), temporary_files(), ExitStack() as stack:
             self.scratch = stack.enter_context(temporary_folder())
             self._scratch = stack.pop_all()
@@ -231,4 +254,27 @@ def _front_end(request: Request, cache: FrontCache | None) -> FrontEnd:
     if request.cpu:
         x86 = (request.target or os.uname().machine).startswith(("x86_64", "i386", "i686"))
         flags.append(f"-march={request.cpu}" if x86 else f"-mcpu={request.cpu}")
-    return FrontEnd(found, request.level, tuple(flags), cache)
+    image = request.output if request.emit in ("exe", "shared") else None
+    return FrontEnd(found, request.level, tuple(flags), cache, request.whole, image)
+
+
+def _check_flags(request: Request) -> None:
+    """Raises UsageError for flags that clang's sources are compiled with and that cannot be honoured."""
+    if not any(map(is_split, request.inputs)):
+        return
+    flags = request.clang_flags
+    if found := unfit(flags):
+        raise UsageError(
+            f"{found[0]}: would note the command that clang is started by here, which is another one every "
+            "time; leave it out, or compile those files with `clang -c` and name the objects"
+        )
+    if request.emit in ("asm", "bitcode") and (found := beyond_ir(flags, request.level)):
+        raise UsageError(
+            f"{found[0]}: is for clang's own back end, whose objects are no part of --emit {request.emit}; "
+            "leave it out, or use clang -S or -emit-llvm"
+        )
+    if request.emit not in ("exe", "shared") and (found := beside(flags)):
+        raise UsageError(
+            f"{found[0]}: has clang write files beside each object, and --emit {request.emit} has no such; "
+            "compile those files with `clang -c` and name the objects"
+        )

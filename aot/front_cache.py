@@ -56,7 +56,7 @@ _CLOCK_LAG_NS: Final = 20_000_000
 #: With these, clang reads files that its depfile does not name, or writes more than its output.
 _ELSEWHERE: Final = re.compile(
     r"-M|@|-fmodule|-fimplicit-module|-include-pch|-fpch|-fplugin|-fpass-plugin|-Xclang|-Xpreprocessor"
-    r"|-Xassembler|-W[pa],|-mllvm|-mmlir|--?config|-i?vfsoverlay|--?save-temps|-working-dir|-fapinotes"
+    r"|-Xassembler|-W[pa],|-mllvm|-mmlir|--?config|-i?vfsoverlay|--?save-temps|--?save-stats|-working-dir|-fapinotes"
     r"|-f(?:cs-)?profile-(?!(?:instr-)?generate)|-fauto-profile|-fmemory-profile|-gsplit-dwarf|--?coverage"
     r"|-ftest-cov|-fthinlto|-ftime-|-f(?:save-)?optimization-rec|-fstack-usage|-fdump|-fproc-stat"
     r"|--?serialize-diag|-index-store|--?specs|-v$|-###|-[EHoS]|-fsyntax-only|-x"

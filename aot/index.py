@@ -190,6 +190,11 @@ class Module:
         return frozenset(g for g, text in self.attributes.items() if any(word in text for word in forbid))
 
     @cached_property
+    def must_not_call(self) -> frozenset[str]:
+        """Attribute groups of functions whose calls are to be warned of, or refused, if they remain."""
+        return frozenset(g for g, text in self.attributes.items() if ' "dontcall-' in text)
+
+    @cached_property
     def never_optimize(self) -> frozenset[str]:
         """Attribute groups that forbid optimisation."""
         return frozenset(g for g, text in self.attributes.items() if " optnone " in text)

@@ -12,7 +12,7 @@ from typing import Final
 from nativecache.cache.facts import digest_file
 
 #: Raised whenever the way from bitcode to entry changes.
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ class Options:
     output: str = "object"  # object, assembly, bitcode
     #: Whether lines are encoded, so that places in the object are to be found and kept with it.
     relative: bool = False
+    #: Whether loops are unrolled; None as the level has it.
+    unroll: bool | None = None
 
 
 def fields(

@@ -15,7 +15,8 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from nativecache.aot.engine import SIMPLIFY, VECTORIZE_FROM
+from nativecache.aot.diagnostics import Said, refuse
+from nativecache.aot.engine import SIMPLIFY, pass_tuning
 from nativecache.aot.key import Compiler, Options
 from nativecache.cache.seal import open_plain
 
@@ -25,11 +26,17 @@ _INT: Final = ctypes.c_int
 _OUT: Final = ctypes.POINTER(ctypes.c_void_p)
 _MESSAGE: Final = ctypes.POINTER(ctypes.c_char_p)
 
+#: LLVMDiagnosticHandler of llvm-c/Core.h: a diagnostic, and what was given with the handler.
+_HANDLER: Final = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
+
 #: Result and parameters of every function in use.
 _SIGNATURES: Final[dict[str, tuple[Any, ...]]] = {
     "LLVMGetVersion": (None, *[ctypes.POINTER(ctypes.c_uint)] * 3),
     "LLVMContextCreate": (_POINTER,),
     "LLVMContextDispose": (None, _POINTER),
+    "LLVMContextSetDiagnosticHandler": (None, _POINTER, _HANDLER, _POINTER),
+    "LLVMGetDiagInfoDescription": (_POINTER, _POINTER),
+    "LLVMGetDiagInfoSeverity": (_INT, _POINTER),
     "LLVMCreateMemoryBufferWithMemoryRange": (_POINTER, _TEXT, ctypes.c_size_t, _TEXT, _INT),
     "LLVMDisposeMemoryBuffer": (None, _POINTER),
     "LLVMGetBufferStart": (_POINTER, _POINTER),
@@ -75,6 +82,7 @@ _RELOCATION: Final = {"default": 0, "static": 1, "pic": 2, "dynamicnopic": 3}
 _CODE_MODEL: Final = {"default": 0, "tiny": 2, "small": 3, "kernel": 4, "medium": 5, "large": 6}
 _ASSEMBLY, _OBJECT = 0, 1
 _RETURN_STATUS: Final = 2
+_ERROR, _WARNING = 0, 1  # LLVMDiagnosticSeverity of llvm-c/Core.h
 
 
 class SharedLibrary:
@@ -119,23 +127,38 @@ class SharedLibrary:
             finally:
                 self._library.LLVMDisposeMessage(printed)
 
-    def emit(self, bitcode: bytes, options: Options) -> bytes:
-        """Optimises and generates code. Sees nothing but what is in the key."""
+    def emit(self, bitcode: bytes, options: Options, said: list[Said] | None = None) -> bytes:
+        """Optimises and generates code. Sees nothing but what is in the key.
+
+        Adds LLVM's warnings and errors to `said`; without it LLVM prints them, and ends the process at an
+        error. Raises Refused for errors.
+        """
         library = self._library
+        heard: list[Said] = []
         with _Context(library) as context:
-            module = context.read(bitcode)
-            if options.optimize:
-                self._run(module, f"default<O{options.level}>", options)
-            if options.output == "bitcode":
-                return context.bitcode(module)
-            kind = _ASSEMBLY if options.output == "assembly" else _OBJECT
-            buffer, message = ctypes.c_void_p(), ctypes.c_char_p()
-            machine = self._machine(options)[0]
-            if library.LLVMTargetMachineEmitToMemoryBuffer(
-                machine, module, kind, ctypes.byref(message), ctypes.byref(buffer)
-            ):
-                raise RuntimeError(_words(message))
-            return context.take(buffer)
+            if said is not None:
+                context.listen(heard)
+            output = self._emit(context, bitcode, options)
+        if said is not None:
+            said += heard
+            refuse(heard)
+        return output
+
+    def _emit(self, context: _Context, bitcode: bytes, options: Options) -> bytes:
+        library = self._library
+        module = context.read(bitcode)
+        if options.optimize:
+            self._run(module, f"default<O{options.level}>", options)
+        if options.output == "bitcode":
+            return context.bitcode(module)
+        kind = _ASSEMBLY if options.output == "assembly" else _OBJECT
+        buffer, message = ctypes.c_void_p(), ctypes.c_char_p()
+        machine = self._machine(options)[0]
+        if library.LLVMTargetMachineEmitToMemoryBuffer(
+            machine, module, kind, ctypes.byref(message), ctypes.byref(buffer)
+        ):
+            raise RuntimeError(_words(message))
+        return context.take(buffer)
 
     def _run(self, module: Any, passes: str, options: Options) -> None:
         failure = self._library.LLVMRunPasses(module, passes.encode(), *self._machine(options))
@@ -162,8 +185,8 @@ class SharedLibrary:
             _CODE_MODEL[options.code_model],
         )
         tuning = library.LLVMCreatePassBuilderOptions()
-        for option in _TUNING:
-            getattr(library, f"LLVMPassBuilderOptionsSet{option}")(tuning, options.level >= VECTORIZE_FROM)
+        for option, chosen in zip(_TUNING, pass_tuning(options), strict=True):
+            getattr(library, f"LLVMPassBuilderOptionsSet{option}")(tuning, chosen)
         return machine, tuning
 
     @cache  # noqa: B019 - engines live as long as the process
@@ -193,6 +216,20 @@ class _Context:
         for buffer in self._buffers:
             self._library.LLVMDisposeMemoryBuffer(buffer)
         self._library.LLVMContextDispose(self._handle)
+
+    def listen(self, said: list[Said]) -> None:
+        """Adds what LLVM says from now on to `said`, instead of its printing that."""
+
+        def hear(diagnostic: Any, _: Any) -> None:
+            severity = self._library.LLVMGetDiagInfoSeverity(diagnostic)
+            if severity in (_ERROR, _WARNING):
+                message = self._library.LLVMGetDiagInfoDescription(diagnostic)
+                words = ctypes.string_at(message).decode("utf-8", "replace")
+                self._library.LLVMDisposeMessage(message)
+                said.append(Said("error" if severity == _ERROR else "warning", words))
+
+        self._handler = _HANDLER(hear)  # to live as long as the context
+        self._library.LLVMContextSetDiagnosticHandler(self._handle, self._handler, None)
 
     def parse(self, text: bytes) -> Any:
         module, message = ctypes.c_void_p(), ctypes.c_char_p()

@@ -12,7 +12,8 @@ from typing import Any, Final
 import llvmlite
 import llvmlite.binding as llvm
 
-from nativecache.aot.engine import VECTORIZE_FROM, Engine
+from nativecache.aot.diagnostics import Said, overheard, refuse
+from nativecache.aot.engine import Engine, pass_tuning
 from nativecache.aot.errors import BuildError, UsageError
 from nativecache.aot.index import TOKEN, quote, symbol_name
 from nativecache.aot.key import Compiler, Options
@@ -142,8 +143,9 @@ def _machine(options: Options) -> tuple[Any, Any]:
         codemodel=options.code_model,
     )
     tuning = llvm.create_pipeline_tuning_options(options.level)
-    tuning.loop_vectorization = tuning.slp_vectorization = options.level >= VECTORIZE_FROM
-    tuning.loop_unrolling = tuning.loop_interleaving = options.level >= VECTORIZE_FROM
+    loops, blocks, unroll, interleave = pass_tuning(options)
+    tuning.loop_vectorization, tuning.slp_vectorization = loops, blocks
+    tuning.loop_unrolling, tuning.loop_interleaving = unroll, interleave
     return machine, tuning
 
 
@@ -200,7 +202,16 @@ class Llvmlite:
             passes.run(module, builder)
             return str(module)
 
-    def emit(self, bitcode: bytes, options: Options) -> bytes:
+    def emit(self, bitcode: bytes, options: Options, said: list[Said] | None = None) -> bytes:
+        """As `Engine.emit`. LLVM ends the process at an error: whoever started it reads what it printed."""
+        if said is None:
+            return self._emit(bitcode, options)
+        with overheard(said):
+            output = self._emit(bitcode, options)
+        refuse(said)
+        return output
+
+    def _emit(self, bitcode: bytes, options: Options) -> bytes:
         machine, tuning = _machine(options)
         with llvm.parse_bitcode(bitcode, llvm.create_context()) as module:
             module.verify()

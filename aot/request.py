@@ -72,6 +72,8 @@ class Request:
     threads: int = 1
     clang: str | None = None
     clang_flags: tuple[str, ...] = ()
+    #: Sources that clang is to compile alone, whatever the flags say.
+    whole: frozenset[Path] = frozenset()
     linker: str = "auto"
     driver: str | None = None
     engine: str = "auto"

@@ -7,13 +7,15 @@ code, which is in the entry's key as well; objects are read by other versions to
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
+from nativecache.aot.diagnostics import Said, pack, unpack
 from nativecache.cache.entry import JSON, Entry
 from nativecache.cache.own_code import own_code
-from nativecache.cache.shape import Malformed, check, list_of, number, record, text
+from nativecache.cache.shape import Malformed, check, list_of, number, record, row, text
 from nativecache.linker.dwarf import DIRECTORY_PLACEHOLDER, Sites
 from nativecache.linker.elf import check_object
 from nativecache.linker.errors import BadObject
@@ -22,7 +24,7 @@ from nativecache.linker.errors import BadObject
 _OBJECT_FORM: Final = 1
 _OBJECT: Final = record(
     {"defined": list_of(text()), "undefined": list_of(text()), "milliseconds": number()},
-    optional={"sites": text(), "form": text()},
+    optional={"sites": text(), "form": text(), "diagnostics": list_of(row(text(), text()))},
 )
 #: The head of a block of bitcode at the top level: 2 bits to enter a block, 8 for its number, 4 for the width
 #: of abbreviations, all else zero; then its length in words of four bytes (llvm.org/docs/BitCodeFormat.html).
@@ -37,12 +39,16 @@ def form_of(kind: str) -> dict[str, JSON]:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """A unit's object, or its assembly or bitcode; the names that it leaves undefined; its sites, packed."""
+    """A unit's object, or its assembly or bitcode; the names that it leaves undefined; its sites, packed.
+
+    `said`: what LLVM warned of when it made it.
+    """
 
     entry: Entry
     undefined: list[str]
     milliseconds: float
     sites: str
+    said: list[Said]
 
 
 def object_form(output: str) -> str:
@@ -51,7 +57,12 @@ def object_form(output: str) -> str:
 
 
 def object_meta(
-    output: str, defined: list[str], undefined: list[str], milliseconds: float, sites: str
+    output: str,
+    defined: list[str],
+    undefined: list[str],
+    milliseconds: float,
+    sites: str,
+    said: Sequence[Said] = (),
 ) -> dict[str, JSON]:
     """The metadata of what was made of a unit. `output` as in Options."""
     meta: dict[str, JSON] = {
@@ -60,7 +71,11 @@ def object_meta(
         "undefined": undefined,
         "milliseconds": round(milliseconds, 3),
     }
-    return {**meta, "sites": sites} if sites else meta
+    if sites:
+        meta["sites"] = sites
+    if said:
+        meta["diagnostics"] = pack(said)
+    return meta
 
 
 def read_object(entry: Entry, output: str) -> StoredObject:
@@ -82,7 +97,7 @@ def read_object(entry: Entry, output: str) -> StoredObject:
         _check_bitcode(entry.payload)
     elif entry.payload[:2] != b"\t." or entry.payload[-1:] != b"\n" or b"\0" in entry.payload:
         raise Malformed("no assembly as LLVM prints it")
-    return StoredObject(entry, undefined, milliseconds, sites)
+    return StoredObject(entry, undefined, milliseconds, sites, unpack(entry.meta.get("diagnostics")))
 
 
 def _check_object(payload: bytes, defined: list[str], undefined: list[str], sites: str) -> None:

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from nativecache.aot import llvm
+from nativecache.aot.codegen_flags import unrolls
 from nativecache.aot.errors import BuildError
 from nativecache.aot.index import Module
 from nativecache.aot.key import Options
@@ -37,6 +38,7 @@ def choose_target(request: Request, modules: tuple[Module, ...]) -> Options:
         relocation="static" if _is_static(request, modules) else "pic",
         code_model=models.pop() if len(models) == 1 else "default",
         output={"asm": "assembly", "bitcode": "bitcode"}.get(request.emit, "object"),
+        unroll=unrolls(request.clang_flags),
     )
     layout = _layout(options)
     if problems := [

@@ -22,8 +22,20 @@ if TYPE_CHECKING:
 
 _SLOWEST = 10
 _ORDER = (
-    *("load", "index", "resolve", "partition", "simplify", "extract"),
-    *("key", "look-up", "compile", "store", "rename", "link"),
+    *(
+        "start",
+        "tools",
+        "load",
+        "index",
+        "target",
+        "resolve",
+        "partition",
+        "memo",
+        "simplify",
+        "meaning",
+        "extract",
+    ),
+    *("key", "look-up", "compile", "store", "workers", "rename", "link", "note", "rest"),
 )
 
 
@@ -97,7 +109,7 @@ def show(report: Report, *, timings: bool, verbose: bool, err: bool = False) -> 
     if report.corrupt:
         notes.append(f"{report.corrupt} damaged cache entries replaced")
     if report.whole:
-        notes.append(f"compiled whole by clang, for its passes cannot be split: {', '.join(report.whole)}")
+        notes.append(f"compiled whole by clang, for {report.whole_for}: {', '.join(report.whole)}")
     if report.sources and (timings or verbose):
         notes.append(f"front end: {report.sources_unchanged} of {report.sources} files unchanged")
     if verbose:
@@ -133,7 +145,8 @@ def _show_timings(report: Report, *, err: bool) -> None:
     for name in [*names, *(n for n in report.phases if n not in names)]:
         phase = report.phases[name]
         table.add_row(name, f"{phase.wall * 1000:.0f} ms", f"{phase.cpu * 1000:.0f} ms")
-    table.add_row("all", f"{report.wall_seconds * 1000:.0f} ms", "")
+    spent = sum(phase.cpu for phase in report.phases.values())
+    table.add_row("all", f"{report.wall_seconds * 1000:.0f} ms", f"{spent * 1000:.0f} ms")
     console.print(table)
     slowest = sorted(report.compiled, key=lambda unit: -unit.milliseconds)[:_SLOWEST]
     if slowest:

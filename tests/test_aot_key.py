@@ -19,7 +19,7 @@ OPTIONS = Options(
     relocation="pic",
     code_model="default",
 )
-KNOWN = "d07aef57b6d59e4fe0ecac94a60b0d542a14ce1e82fbbce4df50e72332ecbe93"
+KNOWN = "22871f9e4154daa17d68551f3176cb59a55816958e4d4de28a0ea5900c9bfb21"
 OTHER_COMPILERS = {"llvm": "22.1.1", "llvmlite": "0.50.1", "library": "1001"}
 OTHER_OPTIONS = {
     "relative": True,
@@ -31,6 +31,7 @@ OTHER_OPTIONS = {
     "relocation": "static",
     "code_model": "large",
     "output": "assembly",
+    "unroll": True,
 }
 
 
