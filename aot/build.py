@@ -110,6 +110,10 @@ class Report:
     #: Source files, and how many of them clang need not read again.
     sources: int = 0
     sources_unchanged: int = 0
+    #: Why clang has to read a source file again in the next build, by file; empty if it need not.
+    not_kept: Mapping[str, str] = field(default_factory=dict)
+    #: Why the next build cannot be known to have nothing to do though all of its inputs can be noted, or "".
+    doubts: str = ""
     #: Why misses were none of the cache: new, changed, pruned, corrupt, llvm, options.
     missed: Mapping[str, int] = field(default_factory=dict)
     #: Hits that were compiled again, and those of them that were wrong.
@@ -321,7 +325,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         reads = None
         if request.store.root and not any(files):
             finished = _finished(request, engine, libraries, told, written, front.scratch)
-            linked = gather_linked(finished, front.cache.since)
+            linked = gather_linked(finished, front.cache.start.since())
             reads = gather(finished, front.cache, linked)
             if linked is not None and linked_again:
                 link.save(made_from, written, linked)
@@ -352,6 +356,8 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         image_bytes=_size(request.output),
         sources=sum(map(is_source, request.inputs)),
         sources_unchanged=front.cache.unchanged,
+        not_kept=dict(front.cache.not_kept),
+        doubts=front.cache.compilers.doubts,
         missed=dict(work.missed),
         verified=work.verifier.checked,
         mismatches=tuple(work.verifier.mismatches),

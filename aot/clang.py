@@ -25,14 +25,18 @@ OLDEST: Final = 14
 
 CPLUSPLUS: Final = frozenset((".cc", ".cpp", ".cxx", ".c++", ".C"))
 C_LIKE: Final = frozenset((".c", ".i")) | CPLUSPLUS | {".ii"}
+#: The languages of C++20 modules' interfaces, as sources and compiled (clang/include/clang/Driver/Types.def).
+MODULES: Final = frozenset(("c++-module", "pcm"))
 
 #: What clang calls the language of a file by its suffix, of those that it is given here.
 _LANGUAGES: Final = {
     **{".c": "c", ".i": "cpp-output", ".ii": "c++-cpp-output", ".s": "assembler", ".S": "assembler-with-cpp"},
     **dict.fromkeys(CPLUSPLUS, "c++"),
+    **dict.fromkeys((".cppm", ".ccm", ".cxxm", ".c++m"), "c++-module"),
+    ".pcm": "pcm",
 }
 #: Those that are preprocessed, and what that makes of them.
-_PREPROCESSED: Final = frozenset(("c", "c++", "assembler-with-cpp"))
+_PREPROCESSED: Final = frozenset(("c", "c++", "c++-module", "assembler-with-cpp"))
 
 #: All names that are looked for on PATH, first to last.
 SEARCHED: Final = (*(f"clang-{version}" for version in range(NEWEST, OLDEST - 1, -1)), "clang")
@@ -138,6 +142,11 @@ def _version(command: tuple[str, ...]) -> int:
     if not match:
         raise UsageError(f"{' '.join(command)} is not clang")
     return int(match[1])
+
+
+def met_time_of_day(words: str) -> bool:
+    """Whether clang's words hold its complaint about a macro for the time of day, in whatever form."""
+    return "reproducible" in words
 
 
 def compiles_whole(flags: Sequence[str], level: int = 2) -> bool:
@@ -287,7 +296,7 @@ def read_depfile(path: Path) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class SearchPath:
-    """Where clang looks: `folders` for headers, whether they exist or not; `program` is what really runs.
+    """Where clang looks: `folders` for headers, existing or not, some twice; `program` is what really runs.
 
     `toolchains` are folders whose contents decide which folders those are.
     """
@@ -305,7 +314,7 @@ def language(source: Path) -> str:
 
 def is_cplusplus(source: Path) -> bool:
     """Whether an input is C++."""
-    return language(source) in ("c++", "c++-cpp-output")
+    return language(source) in ("c++", "c++-cpp-output", *MODULES)
 
 
 def is_preprocessed(source: Path) -> bool:
@@ -337,14 +346,18 @@ def search_path(clang: Clang, source: Path, flags: Sequence[str]) -> SearchPath 
     program = re.search(r'^ "?(.+?)"? -cc1 ', text, re.MULTILINE)
     start = text.find('\n#include "..." search starts here:\n')
     end = text.find("\nEnd of search list.")
-    if done.returncode or not program or start < 0 or end < 0 or "onfiguration file: " in text:
+    unclear = re.search(r"^(?:Configuration file|User configuration file directory): ", text, re.MULTILINE)
+    if done.returncode or not program or start < 0 or end < 0 or unclear:
         return None
-    missing = re.findall(r'^ignoring nonexistent directory "(.*)"$', text, re.MULTILINE)
+    missing = re.findall(r'^ignoring (?:nonexistent|duplicate) directory "(.*)"$', text, re.MULTILINE)
     listed = [line[1:] for line in text[start:end].splitlines() if line[:1] == " "]
+    if any(line.endswith((" (framework directory)", " (headermap)")) for line in listed):
+        return None  # where other names are looked for than are asked for
+    configured = re.findall(r"^System configuration file directory: (.*)$", text, re.MULTILINE)
     selected = re.search(r"^Selected GCC installation: (.*)$", text, re.MULTILINE)
     gcc = [os.path.dirname(selected[1]), os.path.dirname(os.path.dirname(selected[1]))] if selected else []
     # A configuration file may come to lie beside clang.
-    toolchains = dict.fromkeys((os.path.dirname(program[1]), *gcc, *_TOOLCHAINS))
+    toolchains = dict.fromkeys((os.path.dirname(program[1]), *configured, *gcc, *_TOOLCHAINS))
     return SearchPath((*listed, *missing), program[1], tuple(toolchains))
 
 

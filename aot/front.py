@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from nativecache.aot.clang import (
+    MODULES,
     NEWEST,
     Clang,
     Running,
@@ -25,6 +26,7 @@ from nativecache.aot.clang import (
     is_preprocessed,
     is_standard_input,
     language,
+    met_time_of_day,
     without_lto,
 )
 from nativecache.aot.codegen_flags import beside, beyond_ir, unfit
@@ -128,12 +130,32 @@ class Run:
         return self.front.cache.look_up(self.question) if self.front.cache and self.question else None
 
     def __call__(self) -> Answer:
-        front, where = self.front, (self.output, self.depfile, self._running)
-        if self.whole:
-            made = compile_whole(self.clang, self.source, front.level, front.flags, *where, front.image)
-        else:
-            made = emit_ir(self.clang, self.source, front.level, front.flags, *where)
-        return Answer(*made)
+        front = self.front
+        where = self.output, self.depfile, self._running
+        asks = front.cache is not None and self.question and front.cache.asks_for_time(self.question)
+        dated = None
+
+        def run(flags: Sequence[str]) -> tuple[bytes, str]:
+            if self.whole:
+                return compile_whole(self.clang, self.source, front.level, flags, *where, front.image)
+            return emit_ir(self.clang, self.source, front.level, flags, *where)
+
+        if asks:
+            # With -w it would say nothing.
+            quiet = "-w" in front.flags
+            flags = [flag for flag in front.flags if flag != "-w"] + ["-Wno-everything"] * quiet
+            try:
+                output, messages = run([*flags, "-Werror=date-time"])
+            except BuildError as error:
+                dated = any(map(met_time_of_day, error.problems)) or None
+                if not (dated or quiet):
+                    raise
+            else:
+                dated = met_time_of_day(messages) or None
+                if not (dated or (quiet and messages)):
+                    return Answer(output, messages, dated=False)
+        output, messages = run(front.flags)
+        return Answer(output, messages, dated)
 
     def keep(self, answer: Answer) -> None:
         """Keeps what clang said for the next time."""
@@ -146,7 +168,9 @@ class Sources:
 
     def __init__(self, inputs: Sequence[Path], end: FrontEnd, *, threads: int, outputs: Path) -> None:
         self.end, self.outputs = end, outputs
-        self._executor = ThreadPoolExecutor(threads)
+        # A module's interface is compiled before what imports it, if it is named before.
+        in_order = any(language(path) in MODULES for path in inputs)
+        self._executor = ThreadPoolExecutor(1 if in_order else threads)
         self.running = Running()
         self._runs: dict[int, tuple[Run, Answer | Future[Answer]]] = {}
         try:
@@ -199,7 +223,7 @@ class Front:
         with hold_signals(), temporary_files(), ExitStack() as stack:
             self.scratch = stack.enter_context(temporary_folder())
             self._scratch = stack.pop_all()
-        self.cache = FrontCache(request.store, request.environ)
+        self.cache = FrontCache(request.store, request.environ, request.compiler_check, _folders(request))
         self.depfiles: tuple[Depfile, ...] = ()
         self._error: Exception | None = None
         self._sources: Sources | None = None
@@ -241,6 +265,13 @@ def _check_target(request: Request) -> None:
         why = f"{flag} asks for a target of 32 bits, and there are objects for 64 bits only: leave it out"
     if why:
         raise BuildError(f"{next(filter(needs_clang, request.inputs))}: {why}")
+
+
+def _folders(request: Request) -> list[str]:
+    """Folders that the command line names, in which files may come and go meanwhile."""
+    found = dict.fromkeys(os.path.dirname(path) or "." for path in (request.output, *request.inputs))
+    words = [re.sub(r"^-(?:I|isystem|iquote|idirafter)", "", flag) for flag in request.clang_flags]
+    return [*found, *(word for word in words if word and word[0] != "-")]
 
 
 def _front_end(request: Request, cache: FrontCache | None) -> FrontEnd:

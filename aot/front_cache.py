@@ -9,7 +9,8 @@ The facts are the contents of all files read, and which of their names there are
 where clang looks: a header that newly appears where it would be found first is another program. So are the
 names that `__has_include` asks for.
 
-Not kept is what depends on more: the time of day, or files that no depfile names.
+Not kept is what depends on more: the time of day, or files that no depfile names. The reason is noted. Clang
+itself says whether it met the time of day, by a warning that is turned on for it (-Wdate-time).
 """
 
 from __future__ import annotations
@@ -24,13 +25,15 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from nativecache.aot import clang
+from nativecache.aot import asked, clang
+from nativecache.aot.compiler_check import Compilers
 from nativecache.aot.stored import form_of
 from nativecache.cache.entry import Entry
-from nativecache.cache.facts import Fact, Memo, check_fact, hold, measure, note, settled
+from nativecache.cache.facts import Fact, Memo, Since, check_fact, hold, note, unsettled
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.own_code import own_code
 from nativecache.cache.seal import check_key, read_plain
@@ -38,7 +41,7 @@ from nativecache.cache.shape import Malformed, check, list_of, nullable, read_js
 from nativecache.linker.interrupt import hold_signals, ignore_signals
 
 #: Raised whenever a manifest or what a result rests on changes its form.
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 #: Sets of facts per manifest. ccache keeps up to a hundred; a set is some kilobytes, a result megabytes.
 _VARIANTS: Final = 8
@@ -55,36 +58,39 @@ _CLOCK_LAG_NS: Final = 20_000_000
 
 #: With these, clang reads files that its depfile does not name, or writes more than its output.
 _ELSEWHERE: Final = re.compile(
-    r"-M|@|-fmodule|-fimplicit-module|-include-pch|-fpch|-fplugin|-fpass-plugin|-Xclang|-Xpreprocessor"
-    r"|-Xassembler|-W[pa],|-mllvm|-mmlir|--?config|-i?vfsoverlay|--?save-temps|--?save-stats|-working-dir|-fapinotes"
+    r"-M|@|-fmodule|-fprebuilt|-fimplicit-module|-fcxx-modules|-include-pch|-fpch|-fplugin|-fpass-plugin|-Xclang"
+    r"|-mllvm|-mmlir|--?config|-i?vfsoverlay|--?save-(?:temps|stats)|-working-dir|-f?apinotes|-iapinotes"
     r"|-f(?:cs-)?profile-(?!(?:instr-)?generate)|-fauto-profile|-fmemory-profile|-gsplit-dwarf|--?coverage"
-    r"|-ftest-cov|-fthinlto|-ftime-|-f(?:save-)?optimization-rec|-fstack-usage|-fdump|-fproc-stat"
-    r"|--?serialize-diag|-index-store|--?specs|-v$|-###|-[EHoS]|-fsyntax-only|-x"
+    r"|-ftest-cov|-fthin-?lto-index|-ftime-|-f(?:save-)?optimization-rec|-fstack-usage|-fdump|-fproc-stat"
+    r"|--?serialize-diag|-?-?index-store|--?specs|-fbuild-session|--precompile|-emit-|--?extract|--analyze|-verify-pch"
+    r"|--?gen-|--cuda|--hip|--rocm|--offload|-fopenmp-targets|-fsycl|--libomptarget|-fcas|-fdepscan|-foffload"
+    r"|-Xopenmp|-Xarch|-Xcuda|-Xoffload|-ccc-|-F|-iframework|-v$|-###|-[EHoS]|-fsyntax-only|-x|-dump"
 )
+#: The same for an assembler's options.
+_ASSEMBLER_ELSEWHERE: Final = re.compile(r"@|--?MD|-a.*=|-o")
+_TIME_OF_DAY: Final = "it depends on the time of day"
+
+#: With these, the command line is part of what clang writes: nothing may be added to it.
+_RECORDED: Final = re.compile(r"-[fg]record-(?:gcc-switches|command-line)")
+#: These may keep clang from warning.
+_HUSHING: Final = re.compile(r"--?warning-suppression-mappings|-Wp,.*-w\b")
 
 #: What clang reads of the environment (clang/lib/Driver), and where the working directory is called.
 _ENVIRONMENT: Final = frozenset(
     (
         *("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH", "OBJCPLUS_INCLUDE_PATH"),
-        *("SOURCE_DATE_EPOCH", "COMPILER_PATH", "GCC_EXEC_PREFIX", "SDKROOT", "QA_OVERRIDE_GCC3_OPTIONS"),
-        *("DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES", "PWD"),
+        *("SOURCE_DATE_EPOCH", "COMPILER_PATH", "GCC_EXEC_PREFIX", "SDKROOT", "PWD"),
+        *("RC_DEBUG_OPTIONS", "RC_DEBUG_PREFIX_MAP", "SCE_ORBIS_SDK_DIR", "SCE_PROSPERO_SDK_DIR"),
+        *("HIP_PATH", "HIP_DEVICE_LIB_PATH", "ROCM_PATH", "CUDA_PATH"),
         *("LD_LIBRARY_PATH", "LD_PRELOAD"),  # may make clang another one
     )
 )
-_ENVIRONMENT_PREFIXES: Final = ("CCC_", "CLANG_")
-
-_TIME_OF_DAY: Final = re.compile(rb"\b__(?:DATE|TIME|TIMESTAMP)__\b")
-#: A comment, or a literal in which a comment's beginning means nothing.
-_COMMENT: Final = re.compile(
-    rb'//(?:[^\n\\]|\\.)*|/\*.*?\*/|"(?:[^"\\\n]|\\.)*"|' rb"'(?:[^'\\\n]|\\.)*'", re.S
+_ENVIRONMENT_PREFIXES: Final = ("CLANG_",)
+#: With these, it writes more files, or takes other options than it is given.
+_ENVIRONMENT_ELSEWHERE: Final = frozenset(
+    ("DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES", "QA_OVERRIDE_GCC3_OPTIONS", "AS_SECURE_LOG_FILE")
 )
-#: Directives by which an assembler reads another file. Only a file compiled whole has met the assembler.
-_ASSEMBLER_READS: Final = re.compile(rb"\.(?:incbin|include)\b", re.IGNORECASE)
-#: A question for a file, by its name or through a macro; or one for whether that can be asked.
-_HAS: Final = re.compile(
-    rb"(?P<known>\bdefined[ \t]*\(?[ \t]*|#[ \t]*ifn?def[ \t]+)?\b__has_(?:include|embed)(?:_next)?\b"
-    rb"(?:\s*\(\s*[\"<]([^\">\n]+)[\">])?"
-)
+_ENVIRONMENT_ELSEWHERE_PREFIXES: Final = ("CCC_", "CC_PRINT_", "CC_LOG_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,42 +107,52 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What clang wrote, and its warnings."""
+    """What clang wrote, and its warnings. `dated`: whether it met the time of day, if it was asked."""
 
     output: bytes
     messages: str
+    dated: bool | None = None
 
 
 @dataclass(slots=True)
 class _Manifest:
     search: tuple[tuple[str, ...], tuple[Fact, ...]] | None = None  # folders, and what they rest on
     variants: list[tuple[tuple[Fact, ...], str]] = field(default_factory=list)
+    dated: bool = False  # when clang was last asked, it met the time of day
 
 
 class FrontCache:
     """Looks up and keeps answers. Use it in one thread, and as a context manager.
 
-    `reads` are the facts that all answers of this build rest on, or None if some rest on more. What was
-    changed after `since` may have been another thing when it was read. `programs` are the compilers asked.
+    `reads` are the facts that all answers of this build rest on, or None if some rest on more; `not_kept`
+    says why, by source file. What was changed after `start` may have been another thing when it was read;
+    names come and go in `busy` folders. `compilers` are those asked.
     """
 
-    def __init__(self, store: EntryStore, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, store: EntryStore, environ: Mapping[str, str], check: str = "auto", busy: Sequence[str] = ()
+    ) -> None:
         self._store = store
+        self.start = Start(busy)
+        self.compilers = Compilers(check, store)
+        self.not_kept: dict[str, str] = {}
+        elsewhere = _ENVIRONMENT_ELSEWHERE.intersection(name for name in environ if environ[name])
+        elsewhere |= {name for name in environ if name.startswith(_ENVIRONMENT_ELSEWHERE_PREFIXES)}
+        self._told_elsewhere = ", ".join(sorted(elsewhere))
         self._environ = sorted(
             f"{name}={value}"
             for name, value in environ.items()
             if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
         )
-        self.since = time.time_ns() - _CLOCK_LAG_NS
         self._memo: Memo = {}
         self._searches: dict[tuple[str, ...], clang.SearchPath | None] = {}
-        self._named: dict[str, tuple[str, ...] | None] = {}
+        self._texts: dict[str, asked.Text] = {}
+        self._assembler: dict[str, bool] = {}
         self._manifests: dict[str, _Manifest] = {}
         self._unsaved: list[tuple[str, Answer]] = []
         self._child = 0
         self._failure = -1  # where the child writes what it could not do
         self.reads: dict[Fact, None] | None = {}
-        self.programs: dict[str, None] = {}
         self.unchanged = 0
 
     def __enter__(self) -> FrontCache:
@@ -156,16 +172,11 @@ class FrontCache:
         self, front: clang.Clang, source: Path, level: int, flags: tuple[str, ...], *, whole: bool
     ) -> Question | None:
         """The question whose answer may be kept, or None if none may."""
-        # What is preprocessed already may hold directives all the same, and clang writes no depfile for it.
-        kept = clang.language(source) not in ("cpp-output", "c++-cpp-output")
-        kept &= not clang.is_standard_input(source)
-        if not kept or front.is_zig or any(_ELSEWHERE.match(flag) for flag in flags):
-            self.reads = None
+        if reason := self._refusal(front, source, flags, whole):
+            self._refuse(source, reason)
             return None
         digest = hashlib.sha256()
-        path = _which(front.command[0])
-        self.programs[path] = None
-        program = measure("program", (path,), self._memo)
+        program = self.compilers.identity(front, source, level, flags)
         for name, value in (
             ("schema", f"{SCHEMA} {own_code()}"),
             ("clang", f"{front.version} {front.command} {program}"),
@@ -180,6 +191,36 @@ class FrontCache:
             digest.update(b"%s %d\0" % (name.encode(), len(data)))
             digest.update(data)
         return Question(front, source, level, flags, whole, digest.hexdigest())
+
+    def _refusal(self, front: clang.Clang, source: Path, flags: Sequence[str], whole: bool) -> str:
+        """Why no answer may be kept, or ""."""
+        # What is preprocessed already may hold directives all the same, and clang writes no depfile for it.
+        language = clang.language(source)
+        if language in ("cpp-output", "c++-cpp-output"):
+            return "it is preprocessed already"
+        if clang.is_standard_input(source):
+            return "it is no file"
+        if language in clang.MODULES:
+            return "it is a module, of which clang writes another file"
+        if front.is_zig:
+            return "zig's clang does not name what it reads"
+        if self._told_elsewhere:
+            return f"the environment has {self._told_elsewhere}"
+        return _read_elsewhere(flags, whole)
+
+    def _refuse(self, source: Path, reason: str) -> None:
+        self.reads = None
+        self.not_kept[str(source)] = reason
+
+    def asks_for_time(self, question: Question) -> bool:
+        """Whether clang is to end with an error where it meets the time of day (-Werror=date-time)."""
+        manifest = self._manifests.get(question.key)
+        return (
+            clang.is_preprocessed(question.source)
+            and not self.compilers.hushing
+            and not (manifest and manifest.dated)
+            and not any(map(_RECORDED.match, question.flags))
+        )
 
     def look_up(self, question: Question) -> Answer | None:
         """The answer that was given to this question before, if all that it rests on is as it was."""
@@ -207,10 +248,21 @@ class FrontCache:
         Without a `depfile` it rests on the source alone.
         """
         manifest = self._manifests.setdefault(question.key, _Manifest())
-        facts = self._facts(question, manifest, depfile)
-        if facts is None:
-            self.reads = None
+        if answer.dated is not None and manifest.dated != answer.dated:
+            manifest.dated = answer.dated
+            if answer.dated:
+                self._store.save(Entry(question.key, _encode(manifest), {}))
+        try:
+            if answer.dated:
+                raise _Unknown(_TIME_OF_DAY)
+            facts = self._facts(question, manifest, depfile, sure=answer.dated is False)
+        except _Unknown as unknown:
+            self._refuse(question.source, str(unknown))
             return
+        except OSError as error:
+            self._refuse(question.source, f"{error.filename}: {error.strerror}")
+            return
+        manifest.dated = False
         self._note_reads(facts)
         result = _result_key(question, facts)
         others = [variant for variant in manifest.variants if variant[1] != result]
@@ -257,32 +309,42 @@ class FrontCache:
         return self._store.read(key, read_manifest) or _Manifest()
 
     def _facts(
-        self, question: Question, manifest: _Manifest, depfile: Path | None
-    ) -> tuple[Fact, ...] | None:
-        """All that clang's answer depends on, or None if that cannot be said."""
+        self, question: Question, manifest: _Manifest, depfile: Path | None, *, sure: bool
+    ) -> tuple[Fact, ...]:
+        """All that clang's answer depends on. `sure`: not the time of day. Raises _Unknown."""
+        source = os.fspath(question.source)
         try:
-            read = clang.read_depfile(depfile) if depfile else [os.fspath(question.source)]
+            read = clang.read_depfile(depfile) if depfile else [source]
         except (OSError, ValueError):
-            return None
+            raise _Unknown("clang has not named the files that it read") from None
         search = self._search(question, manifest)
-        if search is None or _plain(os.fspath(question.source)) not in map(_plain, read):
-            return None
+        if search is None:
+            raise _Unknown("clang does not say where it looks for headers")
+        if _plain(source) not in map(_plain, read):
+            raise _Unknown("clang has not named it among the files that it read")
         folders, rests_on = search
-        files = dict.fromkeys((os.fspath(question.source), *read, *named_files(question.flags)))
-        places = dict.fromkeys((".", *folders, *(os.path.dirname(path) or "." for path in files)))
+        files = dict.fromkeys((source, *read, *named_files(question.flags)))
+        embedded = _embed_folders(question.flags)
+        places = dict.fromkeys((".", *folders, *embedded, *(os.path.dirname(path) or "." for path in files)))
         stems = {_plain(place) for place in places}
         names = dict.fromkeys(_precompiled(question.flags))
         for path in files:
-            asked_for = self._names_in(path, whole=question.whole)
-            if asked_for is None:
-                return None
-            names.update(dict.fromkeys((*_spellings(_plain(path), stems), *asked_for)))
+            names.update(dict.fromkeys(_spellings(_plain(path), stems)))
+        names.update(dict.fromkeys(self._asked_for(question, files, sure=sure)))
         facts = (
             *(note("file", (path,), self._memo) for path in files),
             note("found", (*places, "", *names), self._memo),
+            *([note("same", tuple(files), self._memo)] if len(files) > 1 else []),
+            *([note("same", tuple(folders), self._memo)] if len(folders) > 1 else []),
             *rests_on,
         )
-        return facts if all(settled(fact, self.since) for fact in facts) else None
+        since = self.start.since()
+        for fact in facts:
+            if changed := unsettled(fact, since):
+                raise _Unknown(f"{changed} was changed while clang read it")
+        if self.start.clock_was_set():
+            raise _Unknown("the clock was set while clang was at work")
+        return facts
 
     def _search(
         self, question: Question, manifest: _Manifest
@@ -290,51 +352,141 @@ class FrontCache:
         """Where clang looks for headers: as the manifest has it, else clang is asked."""
         if manifest.search and hold(manifest.search[1], self._memo):
             return manifest.search
-        asked = (*question.clang.command, clang.language(question.source), *question.flags)
-        if asked not in self._searches:
-            self._searches[asked] = clang.search_path(question.clang, question.source, question.flags)
-        path = self._searches[asked]
+        asked_for = (*question.clang.command, clang.language(question.source), *question.flags)
+        if asked_for not in self._searches:
+            self._searches[asked_for] = clang.search_path(question.clang, question.source, question.flags)
+        path = self._searches[asked_for]
         if path is None:
             return None
-        facts = [note("program", (path.program,), self._memo)]
+        facts = self.compilers.facts(path.program, self._memo)
         facts += [note("names", (folder,), self._memo) for folder in path.toolchains]
         manifest.variants.clear()  # they were found on another path
         manifest.search = path.folders, tuple(facts)
         return manifest.search
 
-    def _names_in(self, path: str, *, whole: bool) -> tuple[str, ...] | None:
-        """The names that `__has_include` asks for in a file; None if an answer may rest on more than that."""
-        if path not in self._named:
-            try:
-                content, _ = read_plain(path)
-            except OSError:
-                return None
-            unknown = _depends_on_time(content) or (whole and _ASSEMBLER_READS.search(content))
-            self._named[path] = None if unknown else _asked_for(content)
-        return self._named[path]
+    def _asked_for(self, question: Question, files: Iterable[str], *, sure: bool) -> tuple[str, ...]:
+        """The names that `__has_include` may ask for. Raises _Unknown where an answer rests on more."""
+        texts = [self._text(path) for path in files]
+        for path, found in zip(files, texts, strict=True):
+            if found.odd:
+                raise _Unknown(f"{path} has a pragma `{found.odd}`")
+            if question.whole and self._has_assembler_read(path):
+                raise _Unknown(f"{path} may have the assembler read a file")
+        texts.append(asked.read_text(asked.macro_definitions(question.flags)))
+        sure &= not any(text.hushed for text in texts) and not any(map(_HUSHING.match, question.flags))
+
+        def tokens() -> frozenset[bytes]:
+            words = " ".join(question.flags).encode("utf-8", "surrogateescape")
+            return asked.all_tokens([words, *(read_plain(path)[0] for path in files)])
+
+        try:
+            if not sure and asked.depends_on_time(texts, tokens):
+                raise _Unknown(_TIME_OF_DAY)
+            return asked.names_asked_for(texts)
+        except asked.Unclear as unclear:
+            raise _Unknown(f"it asks for a file whose name is not clear: {unclear}") from None
+
+    def _has_assembler_read(self, path: str) -> bool:
+        found = self._assembler.get(path)
+        if found is None:
+            found = self._assembler[path] = asked.has_assembler_read(read_plain(path)[0])
+        return found
+
+    def _text(self, path: str) -> asked.Text:
+        text = self._texts.get(path)
+        if text is None:
+            text = self._texts[path] = asked.read_text(read_plain(path)[0])
+        return text
 
 
-def _depends_on_time(text: bytes) -> bool:
-    if b"__DATE__" not in text and b"__TIME" not in text:  # ten times as fast as the expression
-        return False
-    return bool(_TIME_OF_DAY.search(text) and _TIME_OF_DAY.search(_without_comments(text)))
+class _Unknown(Exception):
+    """Why it cannot be told what an answer rests on."""
 
 
-def _asked_for(text: bytes) -> tuple[str, ...] | None:
-    """None if a name is a macro's, which only the preprocessor knows."""
-    if b"__has_include" not in text and b"__has_embed" not in text:
-        return ()
-    names: list[str] = []
-    for match in _HAS.finditer(_without_comments(text)):
-        if match[2]:
-            names.append(os.fsdecode(match[2]))
-        elif not match["known"]:
-            return None
-    return tuple(names)
+class Start:
+    """When a build began, and what there was then. In `busy` folders, and above, files come and go."""
+
+    def __init__(self, busy: Sequence[str] = ()) -> None:
+        self.time_ns = time.time_ns() - _CLOCK_LAG_NS
+        self._epoch = _epoch_ns()
+        self._mounts = _mounts()
+        above = {path for folder in busy for path in _with_parents(os.path.abspath(folder))}
+        self._busy = frozenset(filter(None, map(_identity, above)))
+
+    def since(self) -> Since:
+        """What to ask whether something has changed since then."""
+        mounts = _mounts()
+        mounted = () if mounts == self._mounts else _mount_points(mounts ^ self._mounts)
+        return Since(self.time_ns, mounted, self._busy)
+
+    def clock_was_set(self) -> bool:
+        """Whether the time of day has gone another way than time does, so that times of files say nothing."""
+        return abs(_epoch_ns() - self._epoch) > _CLOCK_LAG_NS // 2
 
 
-def _without_comments(text: bytes) -> bytes:
-    return _COMMENT.sub(lambda match: b" " if match[0][:1] == b"/" else match[0], text)
+def _epoch_ns() -> int:
+    """The time of day at which the clock that is never set began."""
+    for _ in range(100):
+        before = time.monotonic_ns()
+        now = time.time_ns()
+        if time.monotonic_ns() - before < _CLOCK_LAG_NS // 20:  # else another process ran meanwhile
+            break
+    return now - before
+
+
+def _with_parents(folder: str) -> list[str]:
+    parts = folder.split("/")
+    return ["/".join(parts[:end]) or "/" for end in range(1, len(parts) + 1)]
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        is_now = os.stat(path)
+    except OSError:
+        return None
+    return is_now.st_dev, is_now.st_ino
+
+
+def _mounts() -> frozenset[str]:
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            return frozenset(file)
+    except OSError:
+        return frozenset()
+
+
+def _mount_points(lines: Iterable[str]) -> tuple[str, ...]:
+    fields = [line.split(" ") for line in lines]
+    points = {field[4] for field in fields if len(field) > 4}
+    return tuple(re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), point) for point in points)
+
+
+def _read_elsewhere(flags: Sequence[str], whole: bool) -> str:
+    """Why files that flags have clang read or write cannot be told, or ""."""
+    before = ""
+    for flag in flags:
+        words, assembler = [flag], False
+        if flag.startswith(("-Wp,", "-Wa,")):
+            words, assembler = flag.split(",")[1:], flag[2] == "a"
+        elif before in ("-Xpreprocessor", "-Xassembler"):
+            assembler = before == "-Xassembler"
+        elif flag in ("-Xpreprocessor", "-Xassembler"):
+            words = []
+        before = flag
+        if assembler and not whole:
+            continue  # no assembler runs
+        expression = _ASSEMBLER_ELSEWHERE if assembler else _ELSEWHERE
+        for word in words:
+            if expression.match(word):
+                return f"with {word} clang reads or writes files that it does not name"
+    return ""
+
+
+def _embed_folders(flags: Sequence[str]) -> list[str]:
+    """Where `#embed` looks, which clang does not tell."""
+    words = [word for flag in flags for word in (flag.split(",") if flag.startswith("-Wp,") else [flag])]
+    folders = [word.partition("=")[2] for word in words if word.startswith("--embed-dir=")]
+    return [*folders, *(value for word, value in pairwise(words) if word == "--embed-dir")]
 
 
 def _plain(path: str) -> str:
@@ -363,14 +515,9 @@ def named_files(flags: Sequence[str]) -> list[str]:
 
 def _precompiled(flags: Sequence[str]) -> list[str]:
     """What clang would take in place of a header that a flag includes."""
-    words = [flag.removeprefix("-include") for flag in flags]
+    words = [part for flag in flags for part in (flag.split(",") if flag.startswith("-Wp,") else [flag])]
+    words = [re.sub(r"^--?include=?", "", word) for word in words]
     return [f"{word}.{end}" for word in words for end in ("pch", "gch") if word and word[0] != "-"]
-
-
-def _which(program: str) -> str:
-    from shutil import which
-
-    return which(program) or program
 
 
 def _host(flags: Sequence[str]) -> str:
@@ -397,7 +544,8 @@ def _encode(manifest: _Manifest) -> bytes:
 
     search = manifest.search and [list(manifest.search[0]), indexed(manifest.search[1])]
     variants = [[indexed(facts), key] for facts, key in manifest.variants]
-    return json.dumps({"search": search, "variants": variants, "facts": list(numbers)}).encode()
+    known = {"search": search, "variants": variants, "facts": list(numbers), "dated": int(manifest.dated)}
+    return json.dumps(known).encode()
 
 
 _FACTS: Final = list_of(row(text(), text(), list_of(text())))
@@ -407,6 +555,7 @@ _MANIFEST: Final = record(
         "facts": _FACTS,
         "search": nullable(row(list_of(text()), _NUMBERS)),
         "variants": list_of(row(_NUMBERS, text())),
+        "dated": whole(0, 1),
     }
 )
 
@@ -424,6 +573,7 @@ def read_manifest(entry: Entry) -> _Manifest:
         return _Manifest(
             (tuple(search[0]), tuple(table[n] for n in search[1])) if search else None,
             [(tuple(table[n] for n in numbers), key) for numbers, key in found["variants"]],
+            bool(found["dated"]),
         )
     except (ValueError, IndexError) as error:
         raise Malformed(str(error)) from None

@@ -60,7 +60,7 @@ def compile_members(
     new = [n for n in found if n not in objects]
     triples = _triples(path, {n: members[n] for n in new}, threads, named_target(end.flags))
     if end.cache:
-        end.cache.programs[_program(end)] = None
+        end.cache.compilers.programs[_program(end)] = None
 
     def run(n: int) -> tuple[bytes, str]:
         label, bitcode = Path(f"{path}({members[n][0]})"), output.with_suffix(f".{n}.bc")

@@ -13,7 +13,7 @@ from typing import Final
 from nativecache.aot import clang
 from nativecache.aot.emit import Written
 from nativecache.aot.front_cache import FrontCache, named_files
-from nativecache.cache.facts import Fact, Memo, note, settled
+from nativecache.cache.facts import Fact, Memo, Since, note, settled
 from nativecache.cache.seal import open_plain
 from nativecache.linker.archive import THIN_MAGIC
 from nativecache.linker.driver import SEARCHED
@@ -53,21 +53,23 @@ def gather(build: Finished, front: FrontCache, linked: tuple[Fact, ...] | None) 
     `linked`: those of the link.
     """
     inputs = [os.fspath(path) for path in build.inputs]
-    if front.reads is None or linked is None or any(map(_is_thin, inputs)):
+    if front.reads is None or front.compilers.doubts or linked is None or any(map(_is_thin, inputs)):
         return None
     memo: Memo = {}
     facts = (
-        *(fact for fact in front.reads if fact[0] != "found"),
+        *(fact for fact in front.reads if fact[0] not in ("found", "same")),
         *_headers_found(front.reads, memo),
         *(note("file", (path,), memo) for path in inputs),
-        *(note(kind, (path,), memo) for path in front.programs for kind in ("stat", "program")),
+        *(note(kind, (path,), memo) for path in front.compilers.programs for kind in ("stat", "program")),
     )
-    if not all(settled(fact, front.since) for fact in facts):
+    since = front.start.since()
+    said = [("said", value, words) for words, value in front.compilers.said.items()]
+    if front.start.clock_was_set() or not all(settled(fact, since) for fact in facts):
         return None
-    return tuple(dict.fromkeys((*facts, *linked)))
+    return tuple(dict.fromkeys((*facts, *said, *linked)))
 
 
-def gather_linked(build: Finished, since: int) -> tuple[Fact, ...] | None:
+def gather_linked(build: Finished, since: Since) -> tuple[Fact, ...] | None:
     """The same of what was linked with the objects of the inputs, and of tools; `since` the build began."""
     reads = build.written.reads
     if reads is None or any(map(_ELSEWHERE.match, build.link_options)):
@@ -93,15 +95,22 @@ def gather_linked(build: Finished, since: int) -> tuple[Fact, ...] | None:
 
 
 def _headers_found(reads: Iterable[Fact], memo: Memo) -> list[Fact]:
-    """One search for all source files, for they look for much the same in much the same folders."""
+    """One search for all source files, for they look for much the same in much the same folders.
+
+    Likewise one comparison of all files that are to be the same as, or others than, before.
+    """
     folders: dict[str, None] = {}
     names: dict[str, None] = {}
+    paths: dict[str, None] = {}
     for kind, _, subjects in reads:
-        if kind == "found":
+        if kind == "same":
+            paths.update(dict.fromkeys(subjects))
+        elif kind == "found":
             cut = subjects.index("")
             folders.update(dict.fromkeys(subjects[:cut]))
             names.update(dict.fromkeys(subjects[cut + 1 :]))
-    return [note("found", (*folders, "", *names), memo)] if names else []
+    found = [note("found", (*folders, "", *names), memo)] if names else []
+    return [*found, note("same", tuple(paths), memo)] if paths else found
 
 
 def _is_in(path: str, folder: Path) -> bool:

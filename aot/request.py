@@ -71,6 +71,8 @@ class Request:
     features: str = ""
     threads: int = 1
     clang: str | None = None
+    #: What tells one compiler from another: see compiler_check.py.
+    compiler_check: str = "auto"
     clang_flags: tuple[str, ...] = ()
     #: Sources that clang is to compile alone, whatever the flags say.
     whole: frozenset[Path] = frozenset()

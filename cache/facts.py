@@ -9,6 +9,9 @@ as long as all of them hold, making the result again would give the same.
                                     no program can set the change time back, but a copy is another file
     program   PATH                  where the symbolic links end, size and modification time
     names     FOLDER                which names are in the folder
+    same      PATH...               which of the paths lead to the same file or folder: links of one another
+                                    may be read once where copies are read twice
+    said      WORD...               what a command says, and how it ends
     found     FOLDER... "" NAME...  which of the names, relative paths, are in which folder: a file that
                                     appears where it would be found first makes a difference
 
@@ -42,7 +45,11 @@ def measure(kind: str, subjects: tuple[str, ...], memo: Memo | None = None) -> s
     value = memo.get((kind, subjects))
     if value is None:
         if kind == "found":
-            value = _found(subjects)
+            value = _digest("\0".join(_found_paths(subjects, memo)))
+        elif kind == "same":
+            value = _same(subjects, memo)
+        elif kind == "said":
+            value = hashlib.sha256(say(subjects)).hexdigest()
         elif kind in _KINDS and len(subjects) == 1:
             value = _KINDS[kind](subjects[0])
         else:
@@ -54,7 +61,12 @@ def measure(kind: str, subjects: tuple[str, ...], memo: Memo | None = None) -> s
 def check_fact(fact: Fact) -> None:
     """Raises ValueError for what cannot be a fact: it says of what, and of a kind that can be measured."""
     kind, _, subjects = fact
-    known = "" in subjects if kind == "found" else kind in _KINDS and len(subjects) == 1
+    if kind == "found":
+        known = "" in subjects
+    elif kind in ("same", "said"):
+        known = len(subjects) > 0
+    else:
+        known = kind in _KINDS and len(subjects) == 1
     if not known or any("\0" in subject for subject in subjects):
         raise ValueError(f"no such fact: {kind!r} with {len(subjects)} subjects")
 
@@ -66,56 +78,119 @@ def note(kind: str, subjects: tuple[str, ...], memo: Memo | None = None) -> Fact
 
 def hold(facts: "list[Fact] | tuple[Fact, ...]", memo: Memo | None = None) -> bool:
     """Whether all facts are still so; the first that is not ends the search."""
+    if memo is None:
+        memo = {}
     return all(measure(kind, subjects, memo) == value for kind, value, subjects in facts)
 
 
-def settled(fact: Fact, since_ns: int) -> bool:
-    """Whether what the fact is about was last changed before a time, so that it was the same ever after.
+class Since:
+    """A time since when things must not have changed: what was read after it, was noted as it was read.
+
+    `time_ns`: of the file systems' clock. `mounted`: where file systems were mounted or unmounted since.
+    `busy`: devices and inodes of folders that were where they are then, though they may be written to.
+    """
+
+    def __init__(
+        self,
+        time_ns: int,
+        mounted: "tuple[str, ...]" = (),
+        busy: "frozenset[tuple[int, int]]" = frozenset(),
+    ) -> None:
+        self.time_ns, self.mounted, self.busy = time_ns, mounted, busy
+        self._stand: dict[str, bool] = {}
+
+    def stands(self, path: str) -> bool:
+        """Whether a path has led to the same file, with the same content, all the time.
+
+        Every folder and symbolic link on the way is asked. A path that leads nowhere stands.
+
+        A folder that is renamed keeps all times but that of its last change of status (ctime), and so does
+        its content; the folders that it is in are changed. Where names come and go in a folder, its
+        modification time changes with its status time: then it was not renamed after that, and not before
+        either, if nothing has changed in the folder that it is in.
+        """
+        if self.mounted:
+            real = os.path.realpath(path)
+            if any(real == at or real.startswith(at.rstrip("/") + "/") for at in self.mounted):
+                return False
+        return self._stands(path)
+
+    def has(self, folder: str) -> bool:
+        """Whether a folder has had the same names all the time."""
+        try:
+            return not self._changed(os.stat(folder).st_ctime_ns)
+        except OSError:
+            return True
+
+    def _stands(self, path: str) -> bool:
+        path = path.rstrip("/")
+        if path in ("", "."):  # the root, or our own folder, which is ours wherever it is moved
+            return True
+        known = self._stand.get(path)
+        if known is None:
+            self._stand[path] = True  # where links go round in circles
+            known = self._stand[path] = self._ask(path)
+        return known
+
+    def _ask(self, path: str) -> bool:
+        cut = path.rfind("/")
+        parent, name = path[: max(cut, 0)], path[cut + 1 :]
+        above = parent or ("/" if cut == 0 else ".")
+        if not self._stands(parent):
+            return False
+        if name == "..":
+            return self._folder_stands(above)  # it leads elsewhere where that was moved
+        try:
+            is_now = os.lstat(path)
+        except OSError:
+            return True
+        kind = is_now.st_mode & 0o170000
+        if kind == 0o040000:
+            return self._folder_stands(path)
+        if self._changed(is_now.st_ctime_ns):
+            return False
+        return kind != 0o120000 or self._stands(os.path.join(parent, os.readlink(path)))
+
+    def _folder_stands(self, path: str) -> bool:
+        try:
+            is_now, around = os.stat(path), os.stat(f"{path}/..")
+        except OSError:
+            return True
+        if not self._changed(is_now.st_ctime_ns):
+            return True
+        if is_now.st_mtime_ns != is_now.st_ctime_ns:
+            return False  # the last that happened to it was no name that came or went
+        return not self._changed(around.st_mtime_ns) or (is_now.st_dev, is_now.st_ino) in self.busy
+
+    def _changed(self, time_ns: int) -> bool:
+        return time_ns + (0 if time_ns % 1_000_000_000 else _COARSE_NS) >= self.time_ns
+
+
+def unsettled(fact: Fact, since: Since) -> str:
+    """What of a fact's subjects may have changed since a time, or "" if all was the same ever after.
 
     A fact noted after its subject was read says nothing about what was read unless it is settled. Nor does
     one about a file that is not there any more.
     """
     kind, value, subjects = fact
+    if kind == "said":
+        return ""  # it was asked when it was to be heard
     if kind == "found":
-        folders = subjects[: subjects.index("")]
-        paths = [*_found_paths(subjects), *(link for folder in folders for link in _links(folder))]
-        return all(_unchanged(path, since_ns) for path in paths)
-    if kind == "names":
-        return _unchanged(subjects[0], since_ns)
-    path = subjects[0]
-    real = os.path.realpath(path)
-    return value != "" and all(_unchanged(at, since_ns) for at in (path, real, *_links(path)))
+        paths = [*subjects[: subjects.index("")], *_found_paths(subjects, {})]
+    elif kind == "same":
+        paths = list(subjects)
+    elif kind == "names":
+        return "" if since.stands(subjects[0]) and since.has(subjects[0]) else subjects[0]
+    elif value == "":
+        return subjects[0]
+    else:
+        paths = [subjects[0]]
+    return next((path for path in paths if not since.stands(path)), "")
 
 
-def _links(path: str) -> list[str]:
-    """The symbolic links that lead to a file: in its path, and in their targets."""
-    found: list[str] = []
-    if os.path.realpath(path) == os.path.abspath(path):
-        return found
-    waiting = [os.path.join(os.getcwd(), path)]
-    while waiting and len(found) < _MOST_LINKS:
-        parts = waiting.pop().split("/")
-        for end in range(2, len(parts) + 1):
-            link = "/".join(parts[:end])
-            try:
-                target = os.readlink(link)
-            except OSError:  # it is none
-                continue
-            found.append(link)
-            waiting.append("/".join((os.path.join(os.path.dirname(link), target), *parts[end:])))
-            break
-    return found
-
-
-_MOST_LINKS = 40  # as many as Linux follows
-
-
-def _unchanged(path: str, since_ns: int) -> bool:
-    try:
-        changed = os.lstat(path).st_ctime_ns
-    except OSError:
-        return True
-    return changed + (0 if changed % 1_000_000_000 else _COARSE_NS) < since_ns
+def settled(fact: Fact, since: "Since | int") -> bool:
+    """Whether what the fact is about was the same ever since a time, given in nanoseconds or in full."""
+    return not unsettled(fact, since if isinstance(since, Since) else Since(since))
 
 
 #: Files are read in pieces, for IR may be half of what memory holds.
@@ -169,8 +244,48 @@ def _names(folder: str) -> str:
     return _digest("\0".join(names))
 
 
-def _found(subjects: tuple[str, ...]) -> str:
-    return _digest("\0".join(_found_paths(subjects)))
+def say(words: tuple[str, ...]) -> bytes:
+    """What a command says on both outputs, in a line behind its exit status; b"" where it cannot be run."""
+    ours, theirs = os.pipe()
+    null, write = os.POSIX_SPAWN_OPEN, os.POSIX_SPAWN_DUP2
+    actions = [(null, 0, os.devnull, os.O_RDONLY, 0), (write, theirs, 1), (write, theirs, 2)]
+    with open(ours, "rb") as file:
+        try:
+            child = os.posix_spawnp(words[0], words, os.environ, file_actions=actions)
+        except (OSError, ValueError):
+            return b""
+        finally:
+            os.close(theirs)
+        said = file.read()
+    try:
+        status = os.waitpid(child, 0)[1]
+    except ChildProcessError:  # whoever started us wants no children waited for
+        return b""
+    return b"%d\n%s" % (status, said)
+
+
+def _same(subjects: tuple[str, ...], memo: Memo) -> str:
+    """Which paths lead where an earlier one does, and which one that is, by number; few do."""
+    identities: list[str] = []
+    for path in subjects:
+        subject = "identity", (path,)
+        identity = memo.get(subject)
+        if identity is None:  # the same headers are asked for many sources
+            identity = memo[subject] = _identity(path)
+        identities.append(identity)
+    if len(set(identities)) == len(identities):
+        return ""
+    first: dict[str, int] = {}
+    pairs = [(n, first.setdefault(identity, n)) for n, identity in enumerate(identities) if identity]
+    return " ".join(f"{n}={earlier}" for n, earlier in pairs if n != earlier)
+
+
+def _identity(path: str) -> str:
+    try:
+        is_now = os.stat(path)
+    except OSError:
+        return ""
+    return f"{is_now.st_dev} {is_now.st_ino}"
 
 
 def _digest(text: str) -> str:
@@ -184,7 +299,7 @@ _KINDS = {"file": digest_file, "image": _image, "stat": _stat, "program": _progr
 _FEW = 128
 
 
-def _found_paths(subjects: tuple[str, ...]) -> list[str]:
+def _found_paths(subjects: tuple[str, ...], memo: Memo) -> list[str]:
     """What is there of the names, folder by folder.
 
     Where there are many names, listing a folder and intersecting costs a fraction of asking for each: a
@@ -200,35 +315,44 @@ def _found_paths(subjects: tuple[str, ...]) -> list[str]:
         node[last] = None
     found: list[str] = []
     for folder in dict.fromkeys(subjects[:cut]):
-        _search(folder, tree, found)
+        _search(folder, tree, found, memo)
     return found
 
 
-def _search(folder: str, tree: dict[str, object], found: list[str]) -> None:
-    waiting = [_look_in(folder, tree)]
+def _search(folder: str, tree: dict[str, object], found: list[str], memo: Memo) -> None:
+    waiting = [_look_in(folder, tree, memo)]
     while waiting:  # not recursive: a name may have more parts than Python calls
         for path, below in waiting[-1]:
             if below is None:
                 found.append(path)
             else:
-                waiting.append(_look_in(path[:-1], below))
+                waiting.append(_look_in(path[:-1], below, memo))
                 break
         else:
             waiting.pop()
 
 
-def _look_in(folder: str, tree: dict[str, object]) -> "Iterator[tuple[str, dict[str, object] | None]]":
+def _look_in(
+    folder: str, tree: dict[str, object], memo: Memo
+) -> "Iterator[tuple[str, dict[str, object] | None]]":
     """What is there of a folder's names, with those below; names of folders end in a slash."""
     names = None
     if len(tree) >= _FEW:
-        try:
-            names = frozenset(os.listdir(folder))
-        except OSError:
+        subject = "listed", (folder,)
+        listed = memo.get(subject)
+        if listed is None:  # many sources look in the same folders
+            try:
+                listed = "\0".join(os.listdir(folder))
+            except OSError:
+                listed = ""
+            memo[subject] = listed
+        if not listed:
             return
+        names = frozenset(listed.split("\0"))
     for name, below in tree.items():
-        listed = names is None or name.rstrip("/") in names or name == "../"
+        known = names is None or name.rstrip("/") in names or name == "../"
         # Asked even if it is listed: a link may lead nowhere yet.
-        if listed and os.access(f"{folder}/{name}", os.F_OK):
+        if known and os.access(f"{folder}/{name}", os.F_OK):
             yield f"{folder}/{name}", below  # type: ignore[misc]
 
 

@@ -133,6 +133,15 @@ cli.add_command(cache)
 @_option("--cc", "driver", env="CC", help="The compiler driver that links [default: cc].")
 @_option("--clang", env="CLANG", help="The clang for C and C++ [default: the newest].")
 @_option(
+    "--compiler-check",
+    default="auto",
+    show_default=True,
+    env="COMPILER_CHECK",
+    metavar="HOW",
+    help="What tells one clang from another: auto (content; a script is asked what it would run, too), "
+    "content, mtime, none, string:TEXT, or a command, in which %compiler% is clang, for what it prints.",
+)
+@_option(
     "--llvm",
     "engine",
     default="auto",
@@ -192,6 +201,7 @@ def build(**options: Any) -> None:
         features=options["features"],
         threads=options["threads"] or len(os.sched_getaffinity(0)),
         clang=options["clang"],
+        compiler_check=options["compiler_check"],
         engine=options["engine"],
         clang_flags=tuple(flags),
         linker=options["linker"],

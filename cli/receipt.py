@@ -22,17 +22,22 @@ from nativecache.cli.words import INPUT, LINK, OURS, BadWords, Word, read_words
 from nativecache.linker.environment import matters
 
 #: Raised whenever a receipt's form changes, or what it rests on.
-SCHEMA = 1
+SCHEMA = 2
 
 #: After a day a build is done in full again: what the cache holds for it is then in use, as pruning sees it.
 LIFETIME_SECONDS = 24 * 3600
+
+#: How names begin of variables with which clang writes more.
+_PREFIXES = ("CC_PRINT_", "CC_LOG_")
 
 #: What changes an image or where it is looked for, besides what changes a link.
 _ENVIRONMENT = frozenset(
     (
         *("XDG_CACHE_HOME", "LOCALAPPDATA", "PYTHONPATH"),
         *("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH", "OBJCPLUS_INCLUDE_PATH"),
-        *("DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES"),
+        *("DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES", "AS_SECURE_LOG_FILE", "GCC_EXEC_PREFIX"),
+        *("RC_DEBUG_OPTIONS", "RC_DEBUG_PREFIX_MAP", "SCE_ORBIS_SDK_DIR", "SCE_PROSPERO_SDK_DIR"),
+        *("HIP_PATH", "HIP_DEVICE_LIB_PATH", "ROCM_PATH", "CUDA_PATH"),
     )
 )
 
@@ -154,7 +159,7 @@ def _key(words: "list[str]", environ: "dict[str, str] | os._Environ[str]") -> st
     seen = sorted(
         f"{name}={environ[name]}"
         for name in environ
-        if (name in _ENVIRONMENT or name.startswith("NATIVECACHE_") or matters(name))
+        if (name in _ENVIRONMENT or name.startswith(("NATIVECACHE_", *_PREFIXES)) or matters(name))
         and name not in _OUTPUT_ONLY
     )
     fields = [str(SCHEMA), sys.version, sys.executable, own_stamps(), os.getcwd(), f"{mask:o}"]
@@ -176,9 +181,17 @@ def check(command: Command) -> Receipt | None:
         if abs(time.time() - written) > LIFETIME_SECONDS:
             return None
         found = _unpack(unseal(command.key, data)[0])
-        return found if found.facts and hold(found.facts) else None
+        if not found.facts or not all(map(_may_be_asked, found.facts)):
+            return None
+        return found if hold(found.facts) else None
     except (OSError, Broken, ValueError):
         return None
+
+
+def _may_be_asked(fact: Fact) -> bool:
+    """Whether asking does nothing: of commands, only what a compiler would run is asked."""
+    kind, _, words = fact
+    return kind != "said" or words[-3:] == ("-fsyntax-only", "-###", os.devnull)
 
 
 def pack(receipt: Receipt) -> bytes:

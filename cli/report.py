@@ -110,6 +110,9 @@ def show(report: Report, *, timings: bool, verbose: bool, err: bool = False) -> 
         notes.append(f"{report.corrupt} damaged cache entries replaced")
     if report.whole:
         notes.append(f"compiled whole by clang, for {report.whole_for}: {', '.join(report.whole)}")
+    notes += [f"not kept: {line}" for line in not_kept(report)]
+    if report.doubts and (timings or verbose):
+        notes.append(f"never up to date: {report.doubts}")
     if report.sources and (timings or verbose):
         notes.append(f"front end: {report.sources_unchanged} of {report.sources} files unchanged")
     if verbose:
@@ -121,6 +124,21 @@ def show(report: Report, *, timings: bool, verbose: bool, err: bool = False) -> 
     for note in notes:
         click.echo(shown(f"{report.output}: {note}"), err=err)
     click.echo(shown(summary(report)), err=err)
+
+
+_FILES_NAMED = 3
+
+
+def not_kept(report: Report) -> list[str]:
+    """For what reasons which files will be read again by clang, e.g. `a.c, b.c and 7 more: it says …`."""
+    by_reason: dict[str, list[str]] = {}
+    for path, reason in report.not_kept.items():
+        by_reason.setdefault(reason, []).append(path)
+    lines = []
+    for reason, paths in by_reason.items():
+        more = f" and {len(paths) - _FILES_NAMED} more" if len(paths) > _FILES_NAMED else ""
+        lines.append(f"{', '.join(paths[:_FILES_NAMED])}{more}: {reason}")
+    return lines
 
 
 def show_mismatches(report: Report) -> None:
@@ -213,6 +231,7 @@ def _figures(report: Report) -> dict[str, object]:
         "whole": list(report.whole),
         "sources": report.sources,
         "sources_unchanged": report.sources_unchanged,
+        "not_kept": dict(report.not_kept),
         "wall_seconds": round(report.wall_seconds, 6),
         "image_bytes": report.image_bytes,
         "phases": {

@@ -27,7 +27,7 @@ VALUED: "Final" = frozenset(
     (
         *("-o", "--output", "--import-limit", "--target", "--cpu", "--features", "--emit", "-j", "--threads"),
         *("--cache-dir", "--cache-mode", "--store", "--fallback-dir", "--stats-json", "--linker", "--cc"),
-        *("--clang", "--llvm"),
+        *("--clang", "--compiler-check", "--llvm"),
     )
 )
 _FLAGS: "Final" = frozenset(

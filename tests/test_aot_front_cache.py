@@ -1,6 +1,8 @@
 """Clang runs only if it would say something else than it said before; each trap is a test."""
 
 import os
+import random
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +14,7 @@ from rules import write
 
 from nativecache.aot import clang as clang_module
 from nativecache.aot.clang import Clang, Running, read_depfile, search_path
+from nativecache.aot.errors import BuildError
 from nativecache.aot.front import FrontEnd, Sources
 from nativecache.aot.front_cache import FrontCache
 from nativecache.aot.load import load
@@ -29,6 +32,8 @@ class Space:
     folder: Path
     environ: dict[str, str] = field(default_factory=dict)
     reads: object = None
+    not_kept: dict[str, str] = field(default_factory=dict)
+    busy: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.clang = self.folder / "bin" / "clang"
@@ -48,12 +53,13 @@ class Space:
         """What clang says of the files: printed IR or bytes of objects, and warnings."""
         time.sleep(0.03)  # else they count as changed while clang was reading
         store = EntryStore(FileStore(self.folder / "cache"))
-        with FrontCache(store, self.environ) as cache:
+        with FrontCache(store, self.environ, busy=self.busy) as cache:
             front = FrontEnd(Clang((str(self.clang),), 22), 0, flags, cache if cached else None)
             inputs = list(map(Path, names))
             sources = Sources(inputs, front, threads=1, outputs=self.folder / "scratch")
             loaded = load(inputs, sources, store, threads=1)
-            self.reads = cache.reads if cached else self.reads
+            if cached:
+                self.reads, self.not_kept = cache.reads, dict(cache.not_kept)
         objects = [path.read_bytes().hex() for path in loaded.native.values()]
         return [*(text for _, text in loaded.texts), *objects, *loaded.warnings]
 
@@ -270,6 +276,159 @@ def test_a_link_that_leads_somewhere_at_last(space: Space) -> None:
     assert "i32 3" in space.check(1, "-Ione", "-Itwo")[0]
 
 
+def asking(question: str, define: str = "") -> None:
+    Path("main.c").write_text(f"{define}\nint f(void) {{ return 0\n#if {question}\n + 1\n#endif\n; }}\n")
+
+
+@pytest.mark.parametrize(
+    ("question", "define", "flags"),
+    [
+        ("HAS(<nosuch.h>)", "#define HAS(x) __has_include(x)", ()),
+        ("HAS(<nosuch.h>)", "#define HAS __has_include", ()),
+        ("HAS", "", ('-DHAS=__has_include("nosuch.h")',)),
+        ("HAS(<nosuch.h>)", "", ("-Wp,-DHAS(x)=__has_include(x)",)),
+        (
+            '__has_include("nosuch.h") // */',
+            'const char *a = R"(/api/*)";',
+            ("-std=gnu23", "-fraw-string-literals"),
+        ),
+        ('__has_include("nosuch.h") // */', "#if 0\ndon't /*\n#endif", ()),
+        ("__has_embed(<nosuch.h>)", "", ("-std=c23", "--embed-dir=one", "--embed-dir=.")),
+    ],
+)
+def test_asked_for_by_macros_flags_and_behind_odd_text(
+    space: Space, question: str, define: str, flags: tuple[str, ...]
+) -> None:
+    asking(question, define)
+    space.settle("-I.", *flags)
+    header("nosuch.h")
+    assert "i32 1" in space.check(1, "-I.", *flags)[0]
+    Path("nosuch.h").unlink()
+    assert "i32 0" in space.check(0, "-I.", *flags)[0]
+
+
+def test_embedded_from_an_earlier_folder(space: Space) -> None:
+    Path("main.c").write_text("char data[] = {\n#embed <sub/d.bin>\n};\n")
+    header("two/sub/d.bin", 2)
+    flags = ("-std=c23", "--embed-dir=one", "--embed-dir=two")
+    space.settle(*flags)
+    header("one/sub/d.bin", 3)
+    assert "VALUE 3" in space.check(1, *flags)[0]
+
+
+@pytest.mark.parametrize("hard", [True, False])
+def test_headers_that_become_one(space: Space, hard: bool) -> None:
+    """`#pragma once` counts files, not names."""
+    Path("main.c").write_text('#include "a.h"\n#include "b.h"\nint f(void) { return N; }\n')
+    for name in ("a.h", "b.h"):
+        Path(name).write_text("#pragma once\n#ifndef N\n#define N 1\n#else\n#undef N\n#define N 2\n#endif\n")
+    space.settle()
+    Path("b.h").unlink()
+    if hard:
+        Path("b.h").hardlink_to("a.h")
+    else:
+        Path("b.h").symlink_to("a.h")
+    space.check(1)
+
+
+def test_search_folders_that_become_one(space: Space) -> None:
+    """What is named twice is looked in once, so `#include_next` finds another header."""
+    for folder in ("one", "two"):
+        Path(folder).mkdir()
+        Path(folder, "v.h").write_text(
+            "#define VALUE (VALUE_BEFORE)\n#include_next <v.h>\n#undef VALUE_BEFORE\n"
+        )
+    header("three/v.h")
+    include("<v.h>")
+    flags = ("-Ione", "-Itwo", "-Ithree", "-Wno-macro-redefined", "-DVALUE_BEFORE=1")
+    space.settle(*flags)
+    Path("two/v.h").unlink()
+    Path("two").rmdir()
+    Path("two").symlink_to("one")
+    space.check(1, *flags)
+
+
+# Edits at random
+
+
+def random_edits(space: Space, seed: int, rounds: int) -> tuple[int, int]:
+    """Headers move, become links, are found elsewhere; flags change. How many answers, and runs of clang."""
+    chance = random.Random(seed)
+    root = space.folder
+    for folder in ("one", "two", "three"):
+        (root / folder / "sub").mkdir(parents=True)
+    write(
+        root,
+        {
+            "main.c": '#include "a.h"\n#include <b.h>\n#define HAS(x) __has_include(x)\n'
+            "#ifndef C\n#define C 0\n#endif\n"
+            "int f(void) { return (A * 10 + B) * 1000 + C\n#if HAS(<sub/c.h>)\n + 40\n#endif\n; }\n",
+            "f.c": "#include <b.h>\n#include <sub/d.h>\nint f(void) { return B * 7 + D\n"
+            '#if __has_include("two/b.h")\n + 1\n#endif\n; }\n',
+            "two/a.h": "#pragma once\n#ifndef A\n#define A 1\n#else\n#define C 100\n#endif\n#include <b.h>\n",
+            "two/b.h": "#pragma once\n#ifndef B\n#define B 1\n#else\n#define C 9\n#endif\n",
+            "three/sub/d.h": "#define D 3\n",
+        },
+    )
+    flags: list[str] = []
+    answers: set[tuple[str, ...]] = set()
+    runs = 0
+    for _ in range(rounds):
+        chance.choice(edits(root, chance))()
+        if chance.random() < 0.3:
+            flags = [f"-DC={chance.randrange(3)}"] * chance.randrange(2)
+        words = ("-Ione", "-Itwo", "-Ithree", "-w", *flags)
+        said = []
+        for cached in (True, False):
+            space.runs()
+            try:
+                said.append(space.ask(*words, names=("main.c", "f.c"), cached=cached))
+            except BuildError as error:
+                said.append(list(error.problems))
+            runs += space.runs() if cached else 0
+        assert said[0] == said[1]
+        answers.add(tuple(said[0]))
+    return len(answers), runs
+
+
+def test_random_edits(space: Space) -> None:
+    answers, runs = random_edits(space, 101, 14)
+    assert answers >= 3 and runs < 20
+
+
+def edits(root: Path, chance: random.Random) -> list[Callable[[], object]]:
+    folder = root / chance.choice(("one", "three"))
+    name = chance.choice(("a.h", "b.h", "sub/c.h"))
+    header = folder / name
+
+    def replace(make: Callable[[], object]) -> Callable[[], None]:
+        def edit() -> None:
+            header.unlink(missing_ok=True)
+            make()
+
+        return edit
+
+    def swap() -> None:
+        (root / "one").rename(root / "spare")
+        (root / "three").rename(root / "one")
+        (root / "spare").rename(root / "three")
+
+    value = chance.randrange(9)
+    text = f"#pragma once\n#ifndef {name[-3].upper()}\n#define {name[-3].upper()} {value}\n#endif\n"
+    made: list[Callable[[], object]] = [replace(lambda: header.write_text(text))] * 3
+    made.append(replace(lambda: None))
+    if name != "sub/c.h":
+        made += [
+            replace(lambda: header.symlink_to(root / "two" / name)),
+            replace(lambda: header.hardlink_to(root / "two" / name)),
+            replace(lambda: shutil.copy(root / "two" / name, header)),
+        ]
+    if (root / "three/sub/d.h").exists() and (root / "one").is_dir():
+        made.append(lambda: shutil.copytree(root / "three/sub", root / "one/sub", dirs_exist_ok=True))
+        made.append(swap)
+    return made
+
+
 # Other command lines
 
 
@@ -330,6 +489,33 @@ def test_embedded_files(space: Space) -> None:
     assert "two" in space.check(1, "-std=c23")[0]
 
 
+@pytest.mark.parametrize("size", [1, 2 << 20])
+def test_another_compiler_of_the_same_size_and_time(space: Space, size: int) -> None:
+    text = space.clang.read_text() + "exit\n" + "#" * size
+    space.clang.write_text(text)
+    before = space.clang.stat()
+    space.settle()
+    space.clang.write_text(text.replace('"$@"\nexit', '"$@" \nexi'))
+    os.utime(space.clang, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert space.clang.stat().st_size == before.st_size
+    space.check(1)
+
+
+def test_what_a_script_rests_on(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A helper that it reads, and a variable: both change what it has clang do."""
+    Path("flags").write_text("-DMORE=1")
+    text = space.clang.read_text().replace('"$@"\n', '$(cat flags) $MORE "$@"\n')
+    space.clang.write_text(text)
+    Path("main.c").write_text("int f(void) { return MORE; }\n")
+    space.settle()
+    Path("flags").write_text("-DMORE=2")
+    assert "i32 2" in space.check(1)[0]
+    monkeypatch.setenv("MORE", "-UMORE -DMORE=3")
+    assert "i32 3" in space.check(1)[0]
+    monkeypatch.delenv("MORE")
+    space.check(0)
+
+
 # What is never kept
 
 
@@ -342,6 +528,45 @@ def test_the_time_of_day(space: Space, macro: str, name: str) -> None:
     space.runs()
     space.ask()
     assert space.runs() == 1 and space.reads is None
+
+
+@pytest.mark.parametrize(
+    ("text", "flags"),
+    [
+        ("STAMP", ("-DSTAMP=__TIME__",)),
+        ("__TI\\\nME__", ()),
+        ("__TI\\  \nME__", ("-w",)),
+        ("__TI??/\nME__", ("-trigraphs",)),
+        ("C(__TIME, STAMP__)", ("-DC(a,b)=a##b",)),
+        ("D(__DA, TE__)", ("-Wno-everything", "-Wno-error")),
+        ('"a";\n#pragma clang diagnostic ignored "-Wdate-time"\nconst char *t = __TIME__', ()),
+        ('"a";\n#pragma GCC diagnostic ignored "-Wd\\x61te" "-time"\nconst char *t = D(__DA, TE__)', ()),
+        ("__DATE__", ("-grecord-gcc-switches", "-g")),
+        ("__DATE__", ("-fmessage-length=10", "-fcolor-diagnostics", "-fno-diagnostics-show-option")),
+    ],
+)
+def test_the_time_of_day_in_disguise(space: Space, text: str, flags: tuple[str, ...]) -> None:
+    Path("main.c").write_text(f"#define D(a, b) a%:%:b\nconst char *s = {text};\n")
+    space.ask(*flags)
+    for _ in range(2):
+        space.runs()
+        space.ask(*flags)
+        assert space.runs() == 1 and space.reads is None and "time" in space.not_kept["main.c"]
+
+
+def test_the_time_of_day_that_goes_away(space: Space) -> None:
+    Path("main.c").write_text("const char *s = __DATE__;\n")
+    space.ask()
+    Path("main.c").write_text("const char *s = 0;\n")
+    space.settle()
+
+
+def test_a_name_that_is_no_time_of_day(space: Space) -> None:
+    """Clang says that it met none."""
+    Path("main.c").write_text(
+        '#if 0\ndon\'t __DATE__\n#endif\n#define D __TIME__\nconst char *s = "__TIME__";\n'
+    )
+    space.settle("-Werror", "-Wdate-time", "-Weverything", "-Wno-error")
 
 
 def test_the_time_of_day_in_a_comment(space: Space) -> None:
@@ -368,6 +593,10 @@ def test_a_comment_that_is_none(space: Space) -> None:
         ("-mllvm", "-inline-threshold=3"),
         ("-save-temps=obj",),
         ("-ftime-trace",),
+        ("-Wp,-MMD,mine.d",),
+        ("-Xpreprocessor", "-MT", "-Xpreprocessor", "x"),
+        ("-fprebuilt-module-path=.",),
+        ("-F.",),
     ],
 )
 def test_flags_that_read_or_write_more(space: Space, flags: tuple[str, ...]) -> None:
@@ -375,6 +604,29 @@ def test_flags_that_read_or_write_more(space: Space, flags: tuple[str, ...]) -> 
     space.runs()
     space.ask(*flags)
     assert space.runs() == 1 and space.reads is None
+    assert space.not_kept["main.c"]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [("-Wa,--noexecstack",), ("-Wp,-DA=1,-UB",), ("-Xpreprocessor", "-DA"), ("-Xassembler", "--noexecstack")],
+)
+def test_flags_for_the_preprocessor_and_the_assembler(space: Space, flags: tuple[str, ...]) -> None:
+    space.settle(*flags)
+    space.settle(*flags, "-fsanitize=address")
+
+
+@pytest.mark.parametrize("variable", ["DEPENDENCIES_OUTPUT", "CC_PRINT_OPTIONS", "CCC_OVERRIDE_OPTIONS"])
+def test_variables_with_which_clang_does_more(space: Space, variable: str) -> None:
+    space.environ = {variable: "x"}
+    space.ask()
+    assert variable in space.not_kept["main.c"] and space.reads is None
+
+
+def test_pragmas_that_look_at_more_files(space: Space) -> None:
+    Path("main.c").write_text('#pragma GCC dependency "value.h"\nint x;\n')
+    space.ask()
+    assert "dependency" in space.not_kept["main.c"]
 
 
 def test_files_that_the_assembler_reads(space: Space) -> None:
@@ -467,6 +719,70 @@ def test_a_link_to_a_folder_that_is_turned_while_clang_reads(
     Path("value.h").unlink()
     meanwhile(space, monkeypatch, turn)
     assert "i32 1" in space.check(1, "-Ione", "-I.")[0]
+
+
+@pytest.mark.parametrize("spelling", ["<value.h>", '"sub/value.h"', '"../{name}/inc/sub/value.h"'])
+def test_a_folder_that_is_renamed_while_clang_reads(
+    space: Space, monkeypatch: pytest.MonkeyPatch, spelling: str
+) -> None:
+    """Nothing in it is newer than the build then."""
+    for n, folder in enumerate(("inc", "inc2", "one/sub2")):
+        header(f"{folder}/value.h", n)
+        header(f"{folder}/sub/value.h", n)
+    Path("value.h").unlink()
+    include(spelling.format(name=space.folder.name))
+
+    def swap() -> None:
+        Path("inc").rename("old")
+        Path("inc2").rename("inc")
+        Path("inc/other.h").touch()  # hides the time of the renaming
+
+    with monkeypatch.context() as patch:
+        run_clang = clang_module._run
+
+        def wrapped(command: list[str], source: Path, running: Running | None) -> str:
+            said = run_clang(command, source, running)
+            swap()
+            return said
+
+        patch.setattr(clang_module, "_run", wrapped)
+        assert "i32 0" in space.ask("-Iinc")[0]
+        assert space.reads is None and "inc" in space.not_kept["main.c"]
+    assert "i32 1" in space.check(1, "-Iinc")[0]
+
+
+def test_a_folder_found_earlier_that_comes_while_clang_reads(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header("late/value.h", 9)
+    include("<value.h>")
+
+    def move() -> None:
+        Path("late").rename("one")
+
+    meanwhile(space, monkeypatch, move)
+    assert "i32 9" in space.check(1, "-Ione", "-I.")[0]
+
+
+def test_a_busy_folder(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that come and go beside headers are no reason to read again."""
+    header("inc/value.h", 3)
+    include("<value.h>")
+    space.busy = ("inc",)
+
+    def write_more() -> None:
+        Path("inc/other.o").touch()
+        Path("inc/other.o").unlink()
+
+    run_clang = clang_module._run
+
+    def wrapped(command: list[str], source: Path, running: Running | None) -> str:
+        said = run_clang(command, source, running)
+        write_more()
+        return said
+
+    monkeypatch.setattr(clang_module, "_run", wrapped)
+    space.settle("-Iinc")
 
 
 # What else

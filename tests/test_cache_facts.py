@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nativecache.cache.facts import decode, encode, hold, measure, note, settled
+from nativecache.cache.facts import Since, decode, encode, hold, measure, note, say, settled
 
 
 @pytest.fixture(autouse=True)
@@ -122,6 +122,94 @@ def test_what_changed_since_is_not_settled() -> None:
     assert [settled(fact, now) for fact in facts] == [False, False, False, False, True]
     Path("sub/a").unlink()
     assert [settled(note(kind, names), now) for kind, _, names in facts[:3]] == [False, False, False]
+
+
+def test_files_that_are_the_same() -> None:
+    for name in ("a", "b", "c"):
+        Path(name).touch()
+    fact = note("same", ("a", "missing", "b", "c", "gone"))
+    assert fact[1] == ""
+    Path("missing").touch()
+    assert hold([fact])
+    for make in (Path("c").hardlink_to, Path("c").symlink_to):
+        Path("c").unlink()
+        make("b")
+        assert measure("same", fact[2]) == "3=2"
+    Path("c").unlink()
+    assert hold([fact])
+
+
+def test_what_a_command_says() -> None:
+    fact = note("said", ("sh", "-c", "cat text; cat err >&2; exit 3"))
+    assert say(("sh", "-c", "echo a; echo b >&2")) == b"0\na\nb\n"
+    assert say(("./nosuch",)) == b""
+    Path("text").write_text("one")
+    assert not hold([fact])
+    assert settled(fact, 0)
+
+
+def settle() -> Since:
+    time.sleep(0.03)
+    since = Since(time.time_ns())
+    if not os.stat(".").st_ctime_ns % 1_000_000_000:
+        pytest.skip("this file system tells no fractions of a second")
+    time.sleep(0.03)
+    return since
+
+
+@pytest.mark.parametrize(
+    "path", ["a/b/c/f", "./a//b/c/f", "a/b/../b/c/f", "link/c/f", "loop/link/c/f", "{here}/a/b/c/f"]
+)
+def test_a_folder_on_the_way_that_was_moved(tmp_path: Path, path: str) -> None:
+    Path("a/b/c").mkdir(parents=True)
+    Path("a/b/c/f").write_text("one")
+    Path("link").symlink_to("a/b")
+    Path("loop").symlink_to(tmp_path)
+    path = path.format(here=tmp_path)
+    since = settle()
+    assert settled(note("file", (path,)), since)
+    assert settled(note("found", (os.path.dirname(path), "", "f")), since)
+    for folder in ("a", "a/b/c", "a/b"):
+        since = settle()
+        Path(folder).rename("x")
+        Path("x").rename(folder)
+        Path(folder, "new").touch()
+        Path(folder, "new").unlink()
+        for fact in (
+            note("file", (path,)),
+            note("found", (os.path.dirname(path), "", "f")),
+            note("stat", (path,)),
+        ):
+            assert not settled(fact, Since(since.time_ns)), folder
+
+
+def test_a_folder_in_which_files_come_and_go() -> None:
+    Path("a/b").mkdir(parents=True)
+    Path("a/b/f").touch()
+    fact = note("file", ("a/b/f",))
+    since = settle()
+    Path("a/b/new").touch()
+    assert settled(fact, Since(since.time_ns))
+    assert not settled(note("names", ("a/b",)), Since(since.time_ns))
+    Path("a/new").touch()
+    assert not settled(fact, Since(since.time_ns))  # it may have been moved before
+    status = os.stat("a/b")
+    busy = frozenset([(status.st_dev, status.st_ino)])
+    assert settled(fact, Since(since.time_ns, (), busy))
+    Path("a/b").rename("a/c")
+    Path("a/c").rename("a/b")
+    assert not settled(fact, Since(since.time_ns, (), busy))
+
+
+def test_where_something_was_mounted(tmp_path: Path) -> None:
+    Path("a").mkdir()
+    Path("a/f").touch()
+    Path("link").symlink_to("a")
+    since = settle().time_ns
+    for path in ("a/f", "link/f"):
+        fact = note("file", (path,))
+        assert not settled(fact, Since(since, (f"{tmp_path}/a",)))
+        assert settled(fact, Since(since, (f"{tmp_path}/ab", f"{tmp_path}/a/f/g")))
 
 
 @pytest.mark.parametrize(("kind", "subjects"), [("nosuch", ("a",)), ("file", ("a", "b")), ("file", ())])
