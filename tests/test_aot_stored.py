@@ -45,6 +45,7 @@ MANIFEST = {
     "search": [["/usr/include"], [0]],
     "facts": [["program", "1 2", ["/bin/cc"]], ["found", "", ["/a", "", "b.h"]]],
     "variants": [[[0, 1], KEY]],
+    "dated": 0,
 }
 LINK = {"made from": "a", "facts": ["file", "x", "1", "/a"], "written": [["w"], [], None], "image": "i"}
 

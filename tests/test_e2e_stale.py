@@ -243,7 +243,7 @@ def _opened_by_clang(trace: str, folder: Path) -> set[str]:
 
 def _noted(cache: Path, folder: Path) -> set[str]:
     """The files that manifests in a cache folder name."""
-    from nativecache.aot.front_cache import _decode
+    from nativecache.aot.front_cache import read_manifest
     from nativecache.cache.lookup import EntryStore
     from nativecache.cache.store import FileStore
 
@@ -251,7 +251,7 @@ def _noted(cache: Path, folder: Path) -> set[str]:
     found: set[str] = set()
     for path in cache.rglob("*.o"):
         entry = store.load(path.parent.name + path.stem)
-        manifest = _decode(entry.payload) if entry and b'"variants"' in entry.payload else None
+        manifest = read_manifest(entry) if entry and b'"variants"' in entry.payload else None
         for facts, _ in manifest.variants if manifest else ():
             found.update(subjects[0] for kind, _, subjects in facts if kind in ("file", "program"))
     return found
