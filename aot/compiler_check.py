@@ -20,6 +20,7 @@ from nativecache.aot.errors import UsageError
 from nativecache.cache.entry import Entry
 from nativecache.cache.facts import Fact, Memo, digest_file, measure, note, say
 from nativecache.cache.lookup import EntryStore
+from nativecache.cache.seal import open_plain
 
 #: What stands for the compiler's name in a command.
 _COMPILER: Final = "%compiler%"
@@ -141,7 +142,7 @@ def _size(path: str) -> int:
 
 def _is_script(path: str) -> bool:
     try:
-        with open(path, "rb") as file:
+        with open_plain(path) as file:
             return file.read(4) != b"\x7fELF"
     except OSError:
         return True

@@ -53,6 +53,7 @@ class Command:
     def __init__(self, root: str, words: list[str], quiet: bool, timings: bool, stats: str) -> None:
         self.root, self.words, self.quiet, self.timings, self.stats = root, words, quiet, timings, stats
         self.key = ""
+        self.readable = False  # whether there was a folder that could be judged
 
 
 def read_command(words: "list[str]", environ: "dict[str, str] | os._Environ[str]") -> Command | None:
@@ -89,8 +90,9 @@ def read_command(words: "list[str]", environ: "dict[str, str] | os._Environ[str]
     if command.stats and what_stats_overwrite(command.stats, names):
         return None  # who builds says so
     command.root = os.path.abspath(command.root or default_cache_folder(environ))
-    # Nothing can be read from a folder that is not there; a moment later it may be another user's.
-    if not told and (distrust(command.root) or not os.path.isdir(os.path.join(command.root, LAYOUT))):
+    # Asked first: a folder that is not there is nobody's, and may be another user's a moment later.
+    command.readable = told or os.path.isdir(os.path.join(command.root, LAYOUT))
+    if not told and distrust(command.root):
         return None  # who builds says so
     command.key = _key(command.words, environ)
     return command
@@ -176,6 +178,8 @@ class Receipt:
 
 def check(command: Command) -> Receipt | None:
     """The receipt of the build that this command would repeat, or None if it would not."""
+    if not command.readable:
+        return None
     try:
         data, written = read_plain(entry_path(command.root, command.key))
         if abs(time.time() - written) > LIFETIME_SECONDS:

@@ -14,6 +14,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from .files import PlainFile
+
 # What ends a symbol's name in an expression. GNU ld takes `a/b` and `a-b` for one name in some places.
 _EXPRESSION = re.compile(r"[\s!\"#%&'()*+,\-/:;<=>?\[\]^`{|}]+")
 _CHUNK = re.compile(r"[\s;(){}\",]+")
@@ -67,8 +69,8 @@ def is_object(path: str) -> bool:
 
     Linkers take any other input for a script. Raises OSError.
     """
-    with open(path, "rb") as file:
-        return file.read(8).startswith(_OBJECTS)
+    with PlainFile(path) as file:
+        return file.read(0, 8).startswith(_OBJECTS)
 
 
 def read_script(path: str, folders: Sequence[str] = ()) -> Script:
@@ -105,8 +107,8 @@ def _read(names: list[str], given: Sequence[str]) -> Script:
             if is_object(path):
                 inputs[path] = None
                 continue
-            with open(path, encoding="utf-8", errors="surrogateescape") as file:
-                text = _COMMENT.sub(lambda match: match[1] or " ", file.read(_LONGEST))
+            with PlainFile(path) as file:
+                text = _COMMENT.sub(lambda match: match[1] or " ", os.fsdecode(file.read(0, _LONGEST)))
         except OSError:
             missing[name] = None
             continue

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
+from .files import read_plain
 from .scripts import Script, find_file, is_object, read_script, symbol_words
 
 Kind = Literal[
@@ -152,8 +153,7 @@ def _expanded(words: Iterable[str], depth: int = 0) -> Iterator[str]:
     for word in words:
         if word[:1] == "@" and depth < 16 and os.path.isfile(word[1:]):
             try:
-                with open(word[1:], encoding="utf-8", errors="surrogateescape") as file:
-                    inside = shlex.split(file.read())
+                inside = shlex.split(os.fsdecode(read_plain(word[1:])))
             except (OSError, ValueError):
                 inside = []
             yield from _expanded(inside, depth + 1)
