@@ -14,7 +14,7 @@ test: setup $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 # Builds the C example, edits one function in a copy, builds again, runs it.
 demo: $(VENV)/.run

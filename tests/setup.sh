@@ -21,6 +21,7 @@ need /usr/include/csmith/csmith.h libcsmith-dev
 need g++ g++
 need gdb gdb
 need lldb-22 lldb-22
+need llvm-dwarfdump-22 llvm-22
 need /usr/include/nlohmann/json.hpp nlohmann-json3-dev
 ${PYTHON:-python3} -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
 [ -n "$missing" ] || exit 0
