@@ -21,7 +21,12 @@ from typing import Final
 
 _WORDS: Final = (b"__has_include", b"__has_include_next", b"__has_embed")
 
+#: A byte order mark, and what clang takes for blanks besides (clang/lib/Lex/UnicodeCharSets.h).
+_BLANK: Final = re.compile(
+    rb"\A\xef\xbb\xbf|\xc2[\x85\xa0]|\xe1\x9a\x80|\xe1\xa0\x8e|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]|\xe2\x81\x9f|\xe3\x80\x80"
+)
 _SPLICE: Final = re.compile(rb"\\[ \t\f\v]*\n")
+_COMMENT: Final = re.compile(rb"//|/\*")
 _GAP: Final = rb"(?:\s|/\*(?:(?!\*/).)*\*/)*"
 _MATTERS: Final = re.compile(rb"(?:#|%:)" + _GAP + rb"(?:(?:el)?if\b|define\b|/\*|$)")
 _DIRECTIVE: Final = re.compile(rb"(?:#|%:)" + _GAP + rb"(\w+)")
@@ -46,7 +51,9 @@ _MOST_NAMES: Final = 16
 _TIMES: Final = (b"__DATE__", b"__TIME__", b"__TIMESTAMP__")
 _TIME: Final = re.compile(rb"__(?:DATE|TIME|TIMESTAMP)__")
 #: What may keep clang from saying that it met one: a pragma by which -Wdate-time is ignored, in odd forms.
-_IGNORED: Final = re.compile(rb"\bignored\b(?!\s*\\?\"-W[\w+=-]+\\?\")")
+_IGNORED: Final = re.compile(rb"\bignored\b(?!\s*\\?\"-W[\w+=-]+\\?\"(?!\s*(?:\\\"|\"\s*[^\s)])))")
+#: The name of a warning in several literals, which clang makes one, or with escapes in it.
+_PIECED: Final = re.compile(rb"\"-W?[\w+=-]*(?:\\?\"\s*\\?\"[\w+=-]|\\+\w)")
 
 #: Directives by which an assembler reads another file, whole or in pieces that strings or macros make one.
 _ASSEMBLER: Final = re.compile(
@@ -56,7 +63,7 @@ _ASSEMBLER: Final = re.compile(
 _ASSEMBLER_MACRO: Final = re.compile(rb"\.(?:macro|irpc?|altmacro)\b", re.IGNORECASE)
 _ASSEMBLER_PARAMETER: Final = re.compile(rb"\.\w*\\")
 #: `#pragma GCC dependency` compares files' times; an alias is another name to look for.
-_ODD_PRAGMA: Final = re.compile(rb"\b(?:GCC|clang)\s+dependency\b|\binclude_alias\b")
+_ODD_PRAGMA: Final = re.compile(rb"\b(?:GCC|clang)" + _GAP + rb"dependency\b|\binclude_alias\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +85,31 @@ class Text:
 def read_text(data: bytes) -> Text:
     """Looks through a file's text."""
     text = _spliced(data)
+    if not data.isascii() and _BLANK.search(data):  # where they are blanks, and where they are in a name
+        text += b"\n" + _spliced(_BLANK.sub(b" ", data))
     if b"??/" in data or b"??=" in data:  # with trigraphs, and without
         text += b"\n" + _spliced(data.replace(b"??/", b"\\").replace(b"??=", b"#"))
     matter = list(_lines_that_matter(text))
     lines = b"\n".join(matter)
     times = b"__DATE__" in text or b"__TIME" in text
     hushed = b"-Wdate-time" in text or b"-Weverything" in text
+    hushed |= b'"-' in text and b"ignored" in text and bool(_PIECED.search(text))
     hushed |= b"ignored" in text and (b"_Pragma" in text or b"pragma" in text) and _hushes_oddly(text)
     odd = _ODD_PRAGMA.search(text) if b"dependency" in text or b"include_alias" in text else None
     return Text(
         lines,
         # A macro with statements in it is for no `#if`.
-        frozenset(_WORD.findall(b"\n".join(line for line in matter if not (b";" in line or b"{" in line)))),
+        frozenset(_WORD.findall(b"\n".join(line for line in matter if not _has_statements(line)))),
         bool(_PASTE.search(lines)),
         bool(times and _TIME.search(text)),
         hushed,
         os.fsdecode(odd[0]) if odd else "",
     )
+
+
+def _has_statements(line: bytes) -> bool:
+    code = _COMMENT.split(line, 1)[0]
+    return b"define" in code and (b";" in code or b"{" in code)
 
 
 def _lines_that_matter(text: bytes) -> Iterator[bytes]:
@@ -143,10 +158,16 @@ def _hushes_oddly(text: bytes) -> bool:
     return False
 
 
+def preprocessor_words(flags: Sequence[str]) -> list[str]:
+    """Flags as clang's preprocessor is given them, also behind `-Wp,` and `-Xpreprocessor`."""
+    plain = (flag for flag in flags if flag != "-Xpreprocessor")
+    return [word for flag in plain for word in (flag.split(",")[1:] if flag.startswith("-Wp,") else [flag])]
+
+
 def macro_definitions(flags: Sequence[str]) -> bytes:
     """The directives that flags which define macros stand for (`-D`, also behind `-Wp,`)."""
     lines: list[str] = []
-    words = [word for flag in flags for word in (flag.split(",")[1:] if flag.startswith("-Wp,") else [flag])]
+    words = preprocessor_words(flags)
     for before, word in zip(["", *words], words, strict=False):
         if before in ("-D", "--define-macro"):
             name, _, value = word.partition("=")

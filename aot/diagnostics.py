@@ -97,7 +97,7 @@ class Wanted:
     """What a command line's `-W` and `-w` make of clang's warnings: the last word on a group counts."""
 
     def __init__(self, flags: Sequence[str]) -> None:
-        self._silent = "-w" in flags
+        self._silent = "-w" in flags or "--no-warnings" in flags
         self._all = False
         self._off: set[str] = set()
         self._errors: set[str] = set()

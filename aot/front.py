@@ -39,6 +39,7 @@ from nativecache.aot.triples import is_known, named_target, narrowing, normalise
 from nativecache.linker.interrupt import hold_signals, temporary_folder
 
 _ASSEMBLY: Final = frozenset(("assembler", "assembler-with-cpp"))
+_QUIET: Final = frozenset(("-w", "--no-warnings"))
 _NATIVE_NAME: Final = re.compile(r"\.(?:o|obj|lo|a|so(?:\.[\d.]+)?)$")
 
 
@@ -142,8 +143,8 @@ class Run:
 
         if asks:
             # With -w it would say nothing.
-            quiet = "-w" in front.flags
-            flags = [flag for flag in front.flags if flag != "-w"] + ["-Wno-everything"] * quiet
+            quiet = not _QUIET.isdisjoint(front.flags)
+            flags = [flag for flag in front.flags if flag not in _QUIET] + ["-Wno-everything"] * quiet
             try:
                 output, messages = run([*flags, "-Werror=date-time"])
             except BuildError as error:

@@ -484,7 +484,7 @@ def _read_elsewhere(flags: Sequence[str], whole: bool) -> str:
 
 def _embed_folders(flags: Sequence[str]) -> list[str]:
     """Where `#embed` looks, which clang does not tell."""
-    words = [word for flag in flags for word in (flag.split(",") if flag.startswith("-Wp,") else [flag])]
+    words = asked.preprocessor_words(flags)
     folders = [word.partition("=")[2] for word in words if word.startswith("--embed-dir=")]
     return [*folders, *(value for word, value in pairwise(words) if word == "--embed-dir")]
 
@@ -515,8 +515,7 @@ def named_files(flags: Sequence[str]) -> list[str]:
 
 def _precompiled(flags: Sequence[str]) -> list[str]:
     """What clang would take in place of a header that a flag includes."""
-    words = [part for flag in flags for part in (flag.split(",") if flag.startswith("-Wp,") else [flag])]
-    words = [re.sub(r"^--?include=?", "", word) for word in words]
+    words = [re.sub(r"^--?include=?", "", word) for word in asked.preprocessor_words(flags)]
     return [f"{word}.{end}" for word in words for end in ("pch", "gch") if word and word[0] != "-"]
 
 

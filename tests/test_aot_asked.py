@@ -37,6 +37,8 @@ def names(*texts: str) -> set[str]:
         "#ifndef __has_include\n#define __has_include(x) 0\n#endif\n#if __has_include(<a/b.h>)\n",
         "#define HAS(x) __has_include(x)\n#undef HAS\n#define HAS(x) 0\n#if HAS(<a/b.h>)\n",
         "#\0if\r__has_include(<c.h>)\r#if __has_include(<a/b.h>)\r",
+        "\ufeff#if __has_include(<a/b.h>)\n",
+        "\u00a0#\u3000if __has_include(<a/b.h>)\n",
     ],
 )
 def test_names(text: str) -> None:
@@ -45,6 +47,8 @@ def test_names(text: str) -> None:
 
 def test_macros_of_other_files_and_of_the_command_line() -> None:
     assert names("#define HAS(x) __has_include(x)\n", "#if HAS(<a.h>)\n") == {"a.h"}
+    passed_on = ("-Xpreprocessor", "-D", "-Xpreprocessor", "A=__has_include(<a.h>)")
+    assert names(macro_definitions(passed_on).decode()) == {"a.h"}
     flags = ("-D", "A=__has_include(<a.h>)", "-DB(x)=__has_include(x)", "-Wp,-DC=B(<c.h>)", "-DD")
     assert names(macro_definitions(flags).decode(), "#if B(<b.h>)\n") == {"a.h", "b.h", "c.h"}
 
@@ -72,6 +76,8 @@ def test_a_macro_in_a_name() -> None:
         "#define HAS(x) __has_include(x)\n#if HAS(<__linux__/a.h>)\n",
         "#define HAS(x) \\\n__has_include /*\n*/ (x)\n#if HAS(Y)\n",
         "#define X() __has_include\n#if X()(<a.h>)\n",
+        "#define X(a, b) a##b\n#if X(__has_, include)(<a.h>) // ; {\n",
+        "#define X(a, b) a##b\n#define A __has_ /* ; */\n#if X(A, include)(<a.h>)\n",
         "#define /*\n*/ HAS __has_include\n",
     ],
 )
@@ -109,6 +115,8 @@ def test_what_keeps_clang_from_telling() -> None:
         '#pragma clang diagnostic ignored "-Wdate-time"\n',
         '_Pragma("GCC diagnostic ignored \\"-Weverything\\"")\n',
         '#pragma clang diagnostic ignored "-Wdate" "-time"\n'.replace("date", "d\\x61te"),
+        '#pragma clang diagnostic ignored "-Wdate" "-time"\n',
+        '#define DO(x) _Pragma(#x)\nDO(GCC diagnostic ignored\n"-Wdate" "-time")\n',
         "#define IGNORE(x) DO(GCC diagnostic ignored x)\n#define DO(x) _Pragma(#x)\n",
     ):
         assert read_text(text.encode()).hushed, text

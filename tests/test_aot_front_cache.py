@@ -537,6 +537,7 @@ def test_the_time_of_day(space: Space, macro: str, name: str) -> None:
         ("__TI\\\nME__", ()),
         ("__TI\\  \nME__", ("-w",)),
         ("__TI??/\nME__", ("-trigraphs",)),
+        ("__TIME__", ("--no-warnings",)),
         ("C(__TIME, STAMP__)", ("-DC(a,b)=a##b",)),
         ("D(__DA, TE__)", ("-Wno-everything", "-Wno-error")),
         ('"a";\n#pragma clang diagnostic ignored "-Wdate-time"\nconst char *t = __TIME__', ()),
