@@ -53,7 +53,7 @@ _TIME: Final = re.compile(rb"__(?:DATE|TIME|TIMESTAMP)__")
 #: What may keep clang from saying that it met one: a pragma by which -Wdate-time is ignored, in odd forms.
 _IGNORED: Final = re.compile(rb"\bignored\b(?!\s*\\?\"-W[\w+=-]+\\?\"(?!\s*(?:\\\"|\"\s*[^\s)])))")
 #: The name of a warning in several literals, which clang makes one, or with escapes in it.
-_PIECED: Final = re.compile(rb"\"-W?[\w+=-]*(?:\\?\"\s*\\?\"[\w+=-]|\\+\w)")
+_PIECED: Final = re.compile(rb"\"-(?:W[\w+=-]*(?:\\?\"\s*\\?\"[\w+=-]|\\+\w)|\\?\"\s*\\?\"W)")
 
 #: Directives by which an assembler reads another file, whole or in pieces that strings or macros make one.
 _ASSEMBLER: Final = re.compile(
@@ -153,6 +153,8 @@ def _spliced(data: bytes) -> bytes:
 def _hushes_oddly(text: bytes) -> bool:
     for match in _IGNORED.finditer(text):
         line = text[text.rfind(b"\n", 0, match.start()) + 1 : match.start()]
+        if _is_in_comment(line):
+            continue
         if b"#" in line or b"%:" in line or b"ragma" in line.lower():
             return True
     return False

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -298,12 +299,15 @@ def read_depfile(path: Path) -> list[str]:
 class SearchPath:
     """Where clang looks: `folders` for headers, existing or not, some twice; `program` is what really runs.
 
-    `toolchains` are folders whose contents decide which folders those are.
+    `toolchains` are folders whose contents decide which folders those are, as it does which of the paths
+    `layouts` there are below which of the `roots`.
     """
 
     folders: tuple[str, ...]
     program: str
     toolchains: tuple[str, ...]
+    roots: tuple[str, ...] = ()
+    layouts: tuple[str, ...] = ()
 
 
 def language(source: Path) -> str:
@@ -356,13 +360,54 @@ def search_path(clang: Clang, source: Path, flags: Sequence[str]) -> SearchPath 
     configured = re.findall(r"^System configuration file directory: (.*)$", text, re.MULTILINE)
     selected = re.search(r"^Selected GCC installation: (.*)$", text, re.MULTILINE)
     gcc = [os.path.dirname(selected[1]), os.path.dirname(os.path.dirname(selected[1]))] if selected else []
+    triple = re.search(r'"?-triple"? "?([^" ]+)', text)
+    resources = re.search(r'"?-resource-dir"? (?:"(.+?)"|(\S+))', text)
+    beside = os.path.dirname(program[1])
+    roots = dict.fromkeys(("", os.path.dirname(beside), *_roots(flags)))
+    places = [root + place for root in roots for place in _TOOLCHAINS]
+    places += [os.path.join(place, name) for place in places for name in _folders_in(place)]
     # A configuration file may come to lie beside clang.
-    toolchains = dict.fromkeys((os.path.dirname(program[1]), *configured, *gcc, *_TOOLCHAINS))
-    return SearchPath((*listed, *missing), program[1], tuple(toolchains))
+    toolchains = dict.fromkeys((beside, *configured, *gcc, *places))
+    targets = _multiarch(triple[1]) if triple else []
+    layouts = [f"{folder}/{target}" for folder in ("include", "usr/include") for target in targets]
+    return SearchPath(
+        (*listed, *missing),
+        program[1],
+        tuple(toolchains),
+        (*(root or "/" for root in roots), *([resources[1] or resources[2]] if resources else [])),
+        ("include", *layouts),
+    )
 
 
-#: Where clang looks for the GCC whose headers it takes (clang/lib/Driver/ToolChains/Gnu.cpp).
-_TOOLCHAINS: Final = ("/usr/lib/gcc", "/usr/lib/gcc-cross", "/usr/lib64/gcc", "/opt/rh")
+#: Below a root, where clang looks for the GCC whose headers it takes (clang/lib/Driver/ToolChains/Gnu.cpp), and
+#: for C++'s.
+_TOOLCHAINS: Final = (
+    *("/usr/lib/gcc", "/usr/lib/gcc-cross", "/usr/lib64/gcc", "/lib/gcc", "/lib/gcc-cross", "/lib64/gcc"),
+    *("/opt/rh", "/include/c++", "/usr/include/c++", "/usr/local/include/c++"),
+)
+_ROOTS: Final = re.compile(r"--sysroot=|-isysroot=?|--gcc-toolchain=|--gcc-install-dir=")
+
+
+def _roots(flags: Sequence[str]) -> list[str]:
+    """Folders that flags name in place of the machine's own root, or beside it."""
+    joined = [flag[match.end() :] for flag in flags if (match := _ROOTS.match(flag))]
+    apart = [value for flag, value in pairwise(flags) if flag in ("--sysroot", "-isysroot")]
+    return [root.rstrip("/") for root in (*joined, *apart) if root]
+
+
+def _folders_in(place: str) -> list[str]:
+    try:
+        with os.scandir(place) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir())
+    except OSError:
+        return []
+
+
+def _multiarch(triple: str) -> list[str]:
+    """What Debian calls the folder of a target's headers, and clang."""
+    parts = triple.split("-")
+    machine = "i386" if re.fullmatch("i[3-6]86", parts[0]) else parts[0]
+    return [triple, *([f"{machine}-{parts[-2]}-{parts[-1]}"] if len(parts) > 3 else [])]
 
 
 def _run(command: list[str], source: Path, running: Running | None) -> str:

@@ -360,6 +360,8 @@ class FrontCache:
             return None
         facts = self.compilers.facts(path.program, self._memo)
         facts += [note("names", (folder,), self._memo) for folder in path.toolchains]
+        if path.roots:
+            facts.append(note("found", (*path.roots, "", *path.layouts), self._memo))
         manifest.variants.clear()  # they were found on another path
         manifest.search = path.folders, tuple(facts)
         return manifest.search

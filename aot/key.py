@@ -69,7 +69,11 @@ def compute_key(compiler: Compiler, options: Options, bitcode: bytes, files: byt
     return digest.hexdigest()
 
 
-_ASSEMBLER_READS: Final = re.compile(r"\.(?:incbin|include)\b(?:[ \t]*\\22(.*?)\\22)?", re.IGNORECASE)
+#: The directives, or the beginning of what may become one where a macro of the assembler puts it together.
+_ASSEMBLER_READS: Final = re.compile(
+    r"\.(?:incbin|include)\b(?:[ \t]*\\22(.*?)\\22)?|\.(?:in?|inc(?:bi?|lu?|lud)?)?(?:\\\\|\\5C|&)|\.altmacro\b",
+    re.IGNORECASE,
+)
 
 
 def assembler_reads(text: str) -> bytes:

@@ -123,6 +123,8 @@ def test_what_keeps_clang_from_telling() -> None:
     for text in (
         '#pragma clang diagnostic ignored "-Wunused"\n',
         '_Pragma("GCC diagnostic ignored \\"-Wunused\\"")\n// it is ignored\n',
+        "#pragma warning(disable:4197) // top-level volatile in cast is ignored\n",
+        '#pragma GCC diagnostic ignored "-Wunused"\nputs("usage: x -a\\n" " -Wall\\n");\n',
     ):
         assert not read_text(text.encode()).hushed, text
 

@@ -886,3 +886,31 @@ def test_builds_say_how_many_files_were_unchanged(tmp_path: Path) -> None:
     assert "app: front end: 1 of 2 files unchanged\n" in done.stdout
     assert run(tmp_path / "app").code == 4
     assert build(tmp_path, *words, "--no-cache").stats["sources_unchanged"] == 0
+
+
+@pytest.mark.parametrize(
+    ("appears", "flag"),
+    [
+        ("root/usr/include/x86_64-linux-gnu/q.h", "--sysroot=root"),
+        ("root/usr/include/c++/12/q.h", "--sysroot=root"),
+        ("root/include/c++/12/q.h", "--gcc-toolchain=root"),
+        ("root/include/q.h", "-resource-dir root"),
+    ],
+)
+def test_folders_that_clang_would_look_in_if_they_were_there(space: Space, appears: str, flag: str) -> None:
+    Path("main.cpp").write_text("#if __has_include(<q.h>)\nint there;\n#endif\n")
+    Path("root").mkdir()
+    flags = (*flag.split(), "--target=x86_64-linux-gnu")
+    assert "@there" not in space.ask(*flags, names=("main.cpp",))[0]
+    space.runs()
+    space.ask(*flags, names=("main.cpp",))
+    assert space.runs() == 0
+    place = "root/usr/lib" if "usr" in appears else "root/lib"
+    write_at(Path(place, "gcc/x86_64-linux-gnu/12/crtbegin.o"))
+    write_at(Path(appears))
+    assert "@there" in space.ask(*flags, names=("main.cpp",))[0]
+
+
+def write_at(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()

@@ -97,11 +97,14 @@ def test_files_that_the_assembler_reads_are_in_the_key(tmp_path: Path) -> None:
 
 
 def test_a_file_whose_name_is_not_plain_is_never_the_same() -> None:
-    text = '\nmodule asm "\\09.incbin name"\n'
-    assert assembler_reads(text) != assembler_reads(text)
+    for line in ("\\09.incbin name", "d: .\\\\x\\\\()bin", ".INC\\5C()bin", ".altmacro"):
+        text = f'\nmodule asm "{line}"\n'
+        assert assembler_reads(text) != assembler_reads(text), line
 
 
-@pytest.mark.parametrize("text", ['@s = constant [9 x i8] c".include\\00"\n', 'module asm ".included"\n', ""])
+@pytest.mark.parametrize(
+    "text", ['@s = constant [9 x i8] c".include\\00"\n', 'module asm ".included .L\\\\@ \\\\x"\n', ""]
+)
 def test_no_file(text: str) -> None:
     assert assembler_reads(text) == b""
 
