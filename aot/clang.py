@@ -379,8 +379,8 @@ def search_path(clang: Clang, source: Path, flags: Sequence[str]) -> SearchPath 
     )
 
 
-#: Below a root, where clang looks for the GCC whose headers it takes (clang/lib/Driver/ToolChains/Gnu.cpp), and
-#: for C++'s.
+#: Below a root, where clang looks for the GCC whose headers it takes, and for those of C++
+#: (clang/lib/Driver/ToolChains/Gnu.cpp).
 _TOOLCHAINS: Final = (
     *("/usr/lib/gcc", "/usr/lib/gcc-cross", "/usr/lib64/gcc", "/lib/gcc", "/lib/gcc-cross", "/lib64/gcc"),
     *("/opt/rh", "/include/c++", "/usr/include/c++", "/usr/local/include/c++"),

@@ -71,7 +71,8 @@ def compute_key(compiler: Compiler, options: Options, bitcode: bytes, files: byt
 
 #: The directives, or the beginning of what may become one where a macro of the assembler puts it together.
 _ASSEMBLER_READS: Final = re.compile(
-    r"\.(?:incbin|include)\b(?:[ \t]*\\22(.*?)\\22)?|\.(?:in?|inc(?:bi?|lu?|lud)?)?(?:\\\\|\\5C|&)|\.altmacro\b",
+    r"\.(?:incbin|include)\b(?:[ \t]*\\22(.*?)\\22)?"
+    r"|\.(?:in?|inc(?:bi?|lu?|lud)?)?(?:\\\\|\\5C|&)|\.altmacro\b",
     re.IGNORECASE,
 )
 
