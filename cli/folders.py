@@ -90,11 +90,12 @@ def find_root(chosen: Path | None, *, trust: bool, make: bool = False) -> Path:
     from nativecache.cache.store import make_folders
 
     root = Path(chosen or default_cache_dir(os.environ)).absolute()
-    # Made before it is looked at: where all may make folders, another user might make it in between.
-    if make and not trust:
+    why = "" if trust else distrust(str(root))  # nothing is made where another user may lead us
+    # Looked at again once it is made: where all may make folders, another user might make it in between.
+    if make and not trust and not why:
         with suppress(OSError):  # who writes to it says so
             make_folders(str(root))
-    why = "" if trust else distrust(str(root))
+        why = distrust(str(root))
     if why:
         raise _Refused(
             f"cache folder {root}: {why}, and what is in it will be run; name another with --cache-dir, "

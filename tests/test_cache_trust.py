@@ -7,6 +7,7 @@ import stat
 import threading
 from pathlib import Path
 
+import click
 import pytest
 from harness import ROOT
 
@@ -103,6 +104,13 @@ def test_a_folder_is_made_before_it_is_looked_at(tmp_path: Path) -> None:
     tmp_path.chmod(0o1777)
     root = find_root(tmp_path / "new" / "cache", trust=False, make=True)
     assert stat.S_IMODE(root.stat().st_mode) == stat.S_IMODE((root / "v1").stat().st_mode) == 0o700
+
+
+def test_nothing_is_made_in_a_folder_that_is_not_trusted(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(click.ClickException, match="every user may write to"):
+        find_root(tmp_path / "new" / "cache", trust=False, make=True)
+    assert not list(tmp_path.iterdir())
 
 
 def test_there_is_no_receipt_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
