@@ -23,6 +23,7 @@ from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.aot.program import Program
 from nativecache.aot.triples import architecture
 from nativecache.cache.facts import measure
+from nativecache.linker.alike import how_read
 from nativecache.linker.archive import stream_archive, write_archive
 from nativecache.linker.driver import (
     Driver,
@@ -204,8 +205,15 @@ def _find_linker(
     """The linker for the image's machine. Raises LinkError where there is none that knows it."""
     machine = architecture(image.triple)
     relocatable, common = emit in ("object", "archive"), image.program.has_common
+    words = (item for item in image.line if isinstance(item, str))
     found = find_linker(
-        name, environ, relocatable=relocatable, machine=machine, common=common, scripted=scripted
+        name,
+        environ,
+        relocatable=relocatable,
+        machine=machine,
+        common=common,
+        scripted=scripted,
+        reading=how_read(words, gc_sections=_is_rusts(image)),
     )
     # clang would run the host's; a gcc or zig for that machine has one of its own.
     if found is None and machine != architecture(os.uname().machine) and driver.family == "clang":

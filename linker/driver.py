@@ -25,6 +25,8 @@ from .waiting import Waiting
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .alike import Reading
+
 Family = Literal["gcc", "clang", "zig"]
 LinkerName = Literal["mold", "lld", "gold", "bfd"]
 
@@ -75,6 +77,12 @@ _EMULATIONS = {
 
 # What scripts are written for, and how: mold 1.10 knows no SECTIONS and crashes on `--defsym=a=b+1`.
 _AUTO_ORDER_SCRIPTED: tuple[LinkerName, ...] = ("bfd", "lld")
+# By what the options are read like (see alike.py): that the image is right comes before how fast it is made.
+_AUTO_ORDER_READ: dict[Reading, tuple[LinkerName, ...]] = {
+    "exports": ("lld", "bfd", "mold"),
+    "unlike": ("bfd", "lld", "mold"),
+    "llvm": ("lld", "mold", "bfd"),
+}
 #: A word that names a library that may be a shared one.
 _LIBRARY = re.compile(r"\.so(?:$|[.,])|(?:^|,)-l|--library")
 
@@ -180,18 +188,21 @@ def find_linker(
     machine: str = "x86_64",
     common: bool = False,
     scripted: bool = False,
+    reading: Reading = "alike",
 ) -> Linker | None:
     """The linker called 'mold', 'lld', 'gold' or 'bfd', or at a path; 'auto' is the fastest one present.
 
     `relocatable` says that 'auto' shall choose one for kind 'object'; it chooses only what links for
-    `machine`, an architecture in LLVM's words, and what is right by `common` symbols,
-    or with `scripted` takes any script. None only for 'auto'
-    when there is none to choose. Raises LinkError when the one asked for is missing.
+    `machine`, an architecture in LLVM's words, is right by `common` symbols, takes any script if `scripted`,
+    and reads the options (see alike.py). None only for 'auto' when there is none to choose. Raises LinkError
+    when the one asked for is missing.
     """
     elsewhere = machine != "x86_64"
     auto = _AUTO_ORDER_ELSEWHERE if elsewhere else _AUTO_ORDER
     if common:
         auto = _AUTO_ORDER_COMMON
+    if reading != "alike":
+        auto = _AUTO_ORDER_READ["exports" if elsewhere else reading]
     if scripted:
         auto = _AUTO_ORDER_SCRIPTED[::-1] if elsewhere else _AUTO_ORDER_SCRIPTED
     if relocatable:

@@ -129,7 +129,7 @@ def linker_words(options: Iterable[str]) -> Iterator[str]:
 
     Response files (`@FILE`) are replaced by what is in them, the driver's own and those in `-Wl,@FILE`.
     """
-    for word in _expanded(_driver_words(_expanded(options))):
+    for word in expanded_words(_driver_words(expanded_words(options))):
         if word:
             yield word
 
@@ -147,7 +147,8 @@ def _driver_words(options: Iterable[str]) -> Iterator[str]:
             yield word
 
 
-def _expanded(words: Iterable[str], depth: int = 0) -> Iterator[str]:
+def expanded_words(words: Iterable[str], depth: int = 0) -> Iterator[str]:
+    """The words, with those of files that some of them name as `@FILE` in their places."""
     import shlex
 
     for word in words:
@@ -156,7 +157,7 @@ def _expanded(words: Iterable[str], depth: int = 0) -> Iterator[str]:
                 inside = shlex.split(os.fsdecode(read_plain(word[1:])))
             except (OSError, ValueError):
                 inside = []
-            yield from _expanded(inside, depth + 1)
+            yield from expanded_words(inside, depth + 1)
         else:
             yield word
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from nativecache.linker.alike import how_read
 from nativecache.linker.driver import find_linker
 
 MOLD_1 = "mold 1.10.1 (compatible with GNU ld)"
@@ -66,6 +67,29 @@ def test_common_symbols_are_nothing_for_mold(tmp_path: Path) -> None:
     assert found and found.name == "bfd"
     found = find_linker("auto", environ)
     assert found and found.name == "mold"
+
+
+@pytest.mark.parametrize(
+    ("options", "chosen"),
+    [
+        ("-Wl,--gc-sections -lm -Wl,-z,now,-z,defs -Wl,-rpath,/a -Wl,-soname,f -s -O2 -static -u f", "mold"),
+        ("-Wl,--wrap=f -Wl,-e,f -Wl,--icf=all -Wl,-uf", "mold"),
+        ("-Wl,--version-script=f", "bfd"),
+        ("-Xlinker --version-script -Xlinker f", "bfd"),
+        ("-Wl,--dynamic-list,f", "bfd"),
+        ("-Wl,--version-script=f -Wl,--icf=all", "lld"),
+        ("-z stack-size=1", "bfd"),
+        ("-Wl,-z,pack-relative-relocs", "bfd"),
+        ("-Wl,-zglobal", "bfd"),
+        ("-Wl,--no-such-option", "bfd"),
+        ("-rdynamic", "lld"),
+        ("-rdynamic -Wl,--gc-sections", "bfd"),
+    ],
+)
+def test_options_that_linkers_read_unlike(tmp_path: Path, options: str, chosen: str) -> None:
+    environ = tools(tmp_path, mold=MOLD_1, lld=LLD_22, bfd=BFD)
+    found = find_linker("auto", environ, reading=how_read(options.split()))
+    assert found and found.name == chosen
 
 
 def test_a_linker_asked_for_is_taken(tmp_path: Path) -> None:
