@@ -107,6 +107,8 @@ class Report:
     image_bytes: int
     #: Why clang compiled files whole, if it did.
     whole_for: str = ""
+    #: Why files are compiled in one unit each, for what their asm may do, by file.
+    sealed: Mapping[str, str] = field(default_factory=dict)
     #: Source files, and how many of them clang need not read again.
     sources: int = 0
     sources_unchanged: int = 0
@@ -350,6 +352,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         saved_seconds=work.saved / 1000,
         whole=loaded.whole,
         whole_for=_why_whole(request),
+        sealed={m.label: b.sealed for m, b in zip(modules, program.bonds, strict=True) if b.sealed},
         warnings=(*loaded.warnings, *_unused(request), *said, *written.warnings),
         phases=clock.phases,
         wall_seconds=time.perf_counter() - front.start,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -120,6 +120,7 @@ def show(report: Report, *, timings: bool, verbose: bool, err: bool = False) -> 
             f"{report.units} units, {report.grouped} of several functions that must stay together, "
             f"{report.shared} equal to another, {report.unreached} never reached"
         )
+        notes += [f"kept in one piece for asm: {line}" for line in _files_by_reason(report.sealed)]
         notes += [f"compiled {unit.name} in {_time(unit.milliseconds)}" for unit in report.compiled]
     for note in notes:
         click.echo(shown(f"{report.output}: {note}"), err=err)
@@ -131,8 +132,12 @@ _FILES_NAMED = 3
 
 def not_kept(report: Report) -> list[str]:
     """For what reasons which files will be read again by clang, e.g. `a.c, b.c and 7 more: it says …`."""
+    return _files_by_reason(report.not_kept)
+
+
+def _files_by_reason(reasons: Mapping[str, str]) -> list[str]:
     by_reason: dict[str, list[str]] = {}
-    for path, reason in report.not_kept.items():
+    for path, reason in reasons.items():
         by_reason.setdefault(reason, []).append(path)
     lines = []
     for reason, paths in by_reason.items():
@@ -232,6 +237,7 @@ def _figures(report: Report) -> dict[str, object]:
         "sources": report.sources,
         "sources_unchanged": report.sources_unchanged,
         "not_kept": dict(report.not_kept),
+        "sealed": dict(report.sealed),
         "wall_seconds": round(report.wall_seconds, 6),
         "image_bytes": report.image_bytes,
         "phases": {

@@ -548,3 +548,11 @@ int f(void) { return branch(&key) ? 5 : 6; }
 int main(void) { return f() + helper(); }
 """
     compare(tmp_path, {"main.c": text}, code=8, levels=["-O2"])
+
+
+def test_files_kept_in_one_piece_are_named(tmp_path: Path) -> None:
+    write(tmp_path, {"a.c": '__asm__(".include \\"none.inc\\"\\n"); int main(void) { return 0; }\n'})
+    write(tmp_path, {"none.inc": ".globl none\n"})
+    built = Build.start(tmp_path, tmp_path, "a.c", "-v", "-o", "a").result()
+    assert "a: kept in one piece for asm: a.c: the directive .include\n" in built.stdout
+    assert built.stats["sealed"] == {"a.c": "the directive .include"}
