@@ -359,10 +359,14 @@ def _target_flags(job: LinkJob) -> tuple[str, ...]:
 
 
 def _soname_flags(job: LinkJob) -> tuple[str, ...]:
-    """With a version script but no soname, gold, lld and mold record the whole path they write to."""
+    """With a version script but no soname, gold, lld and mold record the whole path they write to.
+
+    GNU ld records the file's name alone; there an image has no soname, as a compiler's own has none.
+    """
     versioned = any("version-script" in option for option in job.words)
     named = any("-soname" in option or option.startswith("-Wl,-h") for option in job.words)
-    if job.kind != "shared" or not versioned or named:
+    plain = job.linker is not None and job.linker.name == "bfd" and job.driver.family != "zig"
+    if job.kind != "shared" or not versioned or named or plain:
         return ()
     return (f"-Wl,-soname,{os.path.basename(job.output)}",)
 

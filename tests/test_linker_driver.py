@@ -17,7 +17,17 @@ import pytest
 
 from nativecache.linker.archive import write_archive
 from nativecache.linker.diagnostics import condense
-from nativecache.linker.driver import Driver, Linker, LinkJob, Whole, find_driver, find_linker, link_image
+from nativecache.linker.driver import (
+    Driver,
+    Linker,
+    LinkerName,
+    LinkJob,
+    Whole,
+    _soname_flags,
+    find_driver,
+    find_linker,
+    link_image,
+)
 from nativecache.linker.errors import LinkError
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is missing")
@@ -366,3 +376,16 @@ def test_a_cplusplus_program_gets_its_library(tmp_path: Path) -> None:
 def test_messages_that_are_not_about_symbols_are_kept() -> None:
     text = "/usr/bin/ld: cannot find -lnope: No such file\ncollect2: error: ld returned 1 exit status\n"
     assert condense(text, "ours.a") == ["cannot find -lnope: No such file"]
+
+
+@pytest.mark.parametrize(("linker", "named"), [("bfd", False), ("lld", True), ("mold", True)])
+def test_no_soname_is_added_for_gnu_ld(tmp_path: Path, linker: LinkerName, named: bool) -> None:
+    """A compiler's image has none, and a library that was renamed would not be found by it."""
+    job = LinkJob(
+        output=tmp_path / "l.so",
+        kind="shared",
+        items=("-Wl,--version-script=f",),
+        driver=Driver(("cc",), "gcc"),
+        linker=Linker("/ld", linker),
+    )
+    assert bool(_soname_flags(job)) == named
