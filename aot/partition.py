@@ -149,8 +149,8 @@ def _structors(program: Program, i: int, *, final: bool) -> Iterable[Slot]:
                 continue
             if entry.function in program.dropped[i] and module.entities[entry.function].local:
                 continue
-            # 65535 is the default priority.
-            suffix = "" if entry.priority == 65535 else f".{entry.priority:05}"
+            # 65535 is the default priority. Written as LLVM does: GNU ld orders equal ones by their text.
+            suffix = "" if entry.priority == 65535 else f".{entry.priority}"
             group = module.entities[entry.associated].comdat if entry.associated and not final else None
             if group != module.entities[entry.function].comdat:
                 group = None

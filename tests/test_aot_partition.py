@@ -156,8 +156,8 @@ def test_priorities_of_constructors_become_section_names() -> None:
     )
     assert structors(resolved(text), 0, final=True) == [
         Slot(".init_array", "@f", None),
-        Slot(".init_array.00101", "@f", None),
-        Slot(".fini_array.00005", "@f", None),
+        Slot(".init_array.101", "@f", None),
+        Slot(".fini_array.5", "@f", None),
     ]
 
 
