@@ -286,6 +286,11 @@ def _front_end(request: Request, cache: FrontCache | None) -> FrontEnd:
     if request.cpu:
         x86 = (request.target or os.uname().machine).startswith(("x86_64", "i386", "i686"))
         flags.append(f"-march={request.cpu}" if x86 else f"-mcpu={request.cpu}")
+    languages = {language(path) for path in request.inputs if is_source(path)}
+    if len(languages) > 1 or not languages.isdisjoint(_ASSEMBLY):
+        # A flag for files of one language is none that another file leaves unused: clang minds only those
+        # that no file uses. Of its levels assembly uses none, and -Werror would end the build for that.
+        flags.append("-Qunused-arguments")
     image = request.output if request.emit in ("exe", "shared") else None
     return FrontEnd(found, request.level, tuple(flags), cache, request.whole, image)
 
