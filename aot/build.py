@@ -52,7 +52,7 @@ from nativecache.cache.entry import Entry
 from nativecache.cache.facts import Fact, note
 from nativecache.linker.dwarf import find_sites
 from nativecache.linker.elf import linkage
-from nativecache.linker.errors import BadObject
+from nativecache.linker.errors import BadObject, LinkError
 from nativecache.linker.libraries import Libraries, scan_libraries
 from nativecache.linker.native import NativeSymbols, linker_files, scan_native
 from nativecache.linker.symbol_options import SymbolOptions, read_symbol_options
@@ -310,16 +310,20 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         if request.emit == "bitcode":
             kept.result()  # LLVM links it in a process forked from this one, which must have no threads then
         if written is None:
-            written = write_output(
-                image,
-                emit=request.emit,
-                output=request.output,
-                linker=request.linker,
-                driver=link_driver,
-                told=told,
-                environ=request.environ,
-                phase=clock.phase,
-            )
+            try:
+                written = write_output(
+                    image,
+                    emit=request.emit,
+                    output=request.output,
+                    linker=request.linker,
+                    driver=link_driver,
+                    told=told,
+                    environ=request.environ,
+                    phase=clock.phase,
+                )
+            except LinkError as error:
+                raise LinkError(*_by_sources(error.lines, request, loaded)) from None
+            written = replace(written, warnings=_by_sources(written.warnings, request, loaded))
         with clock.phase("memo"):
             kept.result()
     # Note what was read, so that the next build can tell whether it has anything to do.
@@ -351,7 +355,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         corrupt=request.store.corrupt.total(),
         saved_seconds=work.saved / 1000,
         whole=loaded.whole,
-        whole_for=_why_whole(request),
+        whole_for=_why_whole(request, loaded.whole),
         sealed={m.label: b.sealed for m, b in zip(modules, program.bonds, strict=True) if b.sealed},
         warnings=(*loaded.warnings, *_unused(request), *said, *written.warnings),
         phases=clock.phases,
@@ -385,8 +389,19 @@ def _write_stack_usage(request: Request, scratch: Path, loaded: Loaded) -> None:
         write_file(request.output.with_suffix(".su"), b"".join(parts))
 
 
-def _why_whole(request: Request) -> str:
+def _by_sources(lines: Sequence[str], request: Request, loaded: Loaded) -> tuple[str, ...]:
+    """What a linker said, with sources named in place of the objects that clang made of them whole."""
+    for n, path in loaded.native.items():
+        if path != request.inputs[n]:
+            lines = [line.replace(str(path), str(request.inputs[n])) for line in lines]
+    return tuple(lines)
+
+
+def _why_whole(request: Request, whole: Sequence[str]) -> str:
     """What kept sources from being split."""
+    named = [path for path in request.inputs if str(path) in whole]
+    if whole and len(named) == len(whole) and not any(map(is_split, named)):
+        return "assembly is not split"
     if clang.instruments(request.clang_flags):
         return "its passes cannot be split"
     if flags := beyond_ir(request.clang_flags, request.level):
