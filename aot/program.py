@@ -346,8 +346,11 @@ def resolve_symbols(
         if name in assigned or (len(strong) > 1 and options.multiple):
             multiple.add(name)  # a file that has its own refers to that, as far as linkers go by files
         if len(strong) > 1 and not options.multiple:
-            files = " and in ".join(modules[d.module].label for d in strong)
-            problems.append(f"'{name}' is defined in {files}; rename one or make it static")
+            labels = [modules[d.module].label for d in strong]
+            remedy = "rename one or make it static"
+            if len(set(map(PurePath, labels))) == 1:
+                remedy = "name the file once"
+            problems.append(f"'{name}' is defined in {' and in '.join(labels)}; {remedy}")
         prevailing = (strong or common or found)[0]
         definitions[name] = prevailing
         # Common symbols all stay: the linker merges them and keeps the largest.

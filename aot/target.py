@@ -96,7 +96,10 @@ def _layout(options: Options) -> str:
                 if isinstance(done.error, WorkerDied):
                     if advice := done.error.advice():
                         raise BuildError(f"target {options.triple}: LLVM stopped: {done.error}{advice}")
-                    raise BuildError(f"target {options.triple}: LLVM cannot use CPU '{options.cpu}' for it")
+                    unsigned = any(name[:1] not in "+-" for name in options.features.split(","))
+                    signs = "; each feature begins with + or -" if options.features and unsigned else ""
+                    what = f"CPU '{options.cpu}'" if options.cpu else f"features '{options.features}'"
+                    raise BuildError(f"target {options.triple}: LLVM cannot use {what} for it{signs}")
                 if done.error:
                     raise done.error
     return llvm.data_layout(options)
