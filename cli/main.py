@@ -180,6 +180,8 @@ def build(**options: Any) -> None:
         inputs = _compiled_alone(inputs)
         items = [*inputs]
     output = options["output"] or default_output(options["emit"], [str(path) for path in inputs])
+    if os.fspath(output) == "-":
+        output = Path("/dev/stdout")  # as compilers take it
     if stats := options["stats_json"]:
         names = [*map(os.fspath, inputs), os.fspath(output)]
         if why := what_stats_overwrite(os.fspath(stats), names):
@@ -416,6 +418,10 @@ def run(words: list[str]) -> int:
 
 
 def _show(error: click.ClickException) -> None:
+    context = getattr(error, "ctx", None)
+    if context and error.message == context.get_help():
+        click.echo(error.message, err=True)  # what is said where a command is missing
+        return
     if error.message:
         error.message = shown(error.message)  # type: ignore[misc]
     error.show()

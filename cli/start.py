@@ -82,10 +82,17 @@ def _complain(error: OSError) -> None:
         name = "standard output"
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # it is flushed once more at the end
     if not isinstance(error, BrokenPipeError):
+        from contextlib import suppress
+
         from nativecache.linker.shown import shown
 
         where = f"{os.fsdecode(name)}: " if name else ""
-        print(f"nativecache: {shown(f'{where}{error.strerror or error}')}", file=sys.stderr)
+        with suppress(OSError):
+            print(f"nativecache: {shown(f'{where}{error.strerror or error}')}", file=sys.stderr)
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # likewise, and with an exit code of its own
 
 
 def _is_up_to_date(words: "list[str]", start: float) -> bool:

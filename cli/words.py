@@ -351,7 +351,8 @@ class _Reader:
             if word.startswith(start):
                 return _joined(place, start, word)
         raise BadWords(
-            f"No such option '{word}': clang takes it as --cflag={word}, the linker behind -- at the end"
+            f"No such option '{word}': {_meant(word)}clang takes it as --cflag={word}, the linker behind -- "
+            "at the end"
         )
 
     def _ours(self, word: str) -> "Word | None":
@@ -387,6 +388,14 @@ def _remedy(word: str) -> str:
 #: Their value can stand behind an equals sign, and gcc knows no other way.
 _EQUALS: "Final" = frozenset(("--stdlib", "--rtlib", "--unwindlib", "-specs", "--specs"))
 _ENVIRONMENT_TOO: "Final" = ("-I", "-D", "-U")
+
+
+def _meant(word: str) -> str:
+    """The option of ours that a word may be a misspelling of, for a message; empty if none is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(word.partition("=")[0], sorted(VALUED | _FLAGS | {"--std", "--cflag"}), 1, 0.75)
+    return f"did you mean {near[0]}? Else " if near else ""
 
 
 def _pair(place: str, word: str, values: "list[str]") -> Word:

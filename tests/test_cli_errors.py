@@ -404,3 +404,69 @@ def test_a_compile_error_keeps_the_units_of_the_last_build(tmp_path: Path) -> No
     fails(tmp_path, 1, "good.c", "main.c")
     write(tmp_path, {"main.c": MAIN})
     assert rebuilt(tmp_path, "good.c", "main.c").misses == 0
+
+
+ADD_IN_ASSEMBLY = """\
+ .text
+ .globl good
+good:
+ lea (%rdi,%rdi), %eax
+ ret
+ .section .note.GNU-stack,"",@progbits
+"""
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="assembly of x86-64")
+def test_flags_of_one_language_are_not_unused_for_files_of_another(tmp_path: Path) -> None:
+    main = "int good(int); int main(void) { return good(2) - 4; }\n"
+    write(tmp_path, {"main.c": main, "good.s": ADD_IN_ASSEMBLY, "more.cc": "int more;\n"})
+    strict = ("-Werror", "-Wall", "-std=c11", "-O2")
+    code, said = attempt(tmp_path, "main.c", "good.s", "-o", "app", *strict)
+    assert (code, "warning" in said) == (0, False), said
+    assert "compiled whole by clang, for assembly is not split: good.s" in said
+    assert subprocess.run([tmp_path / "app"], check=False).returncode == 0
+    words = ("main.c", "more.cc", "--emit", "archive", "-o", "app.a", "-Werror", "-stdlib=libstdc++")
+    assert attempt(tmp_path, *words)[0] == 0
+
+
+def test_a_file_that_is_named_twice(tmp_path: Path) -> None:
+    write(tmp_path, {"good.c": GOOD, "main.c": MAIN})
+    for line in fails(tmp_path, 1, "good.c", "./good.c", "main.c"):
+        assert line.endswith("is defined in good.c and in ./good.c; name the file once")
+
+
+@pytest.mark.parametrize("linker", ["bfd", pytest.param("mold", marks=needs_mold)])
+def test_what_linkers_say_of_whole_sources_names_those(tmp_path: Path, linker: str) -> None:
+    write(tmp_path, {"a.c": "int one; int main(void) { return 0; }\n", "b.c": "int one = 1;\n"})
+    write(tmp_path, {"c.c": "int one = 2;\n"})
+    said = fails(tmp_path, 3, "a.c", "b.c", "c.c", "-pg", "-fcommon", "--linker", linker)
+    assert "one" in said[-1] and "b.c" in said[-1] and "c.c" in said[-1]
+    assert not any("/nativecache-" in line for line in said)
+
+
+def test_features_want_a_sign(tmp_path: Path) -> None:
+    (tmp_path / "one.ll").write_text(IR)
+    (line,) = fails(tmp_path, 1, "one.ll", "--emit", "object", "--features", "avx")
+    assert line.endswith("features 'avx' for it; each feature begins with + or -")
+
+
+def _run(folder: Path, *words: str, **streams: object) -> "subprocess.CompletedProcess[bytes]":
+    command = [sys.executable, "-m", "nativecache.cli.start", *words]
+    given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
+    return subprocess.run(command, cwd=folder, env=clean_environment(), check=False, **given)  # type: ignore[call-overload,no-any-return]
+
+
+def test_help_where_a_command_is_missing_has_lines(tmp_path: Path) -> None:
+    done = _run(tmp_path, "cache")
+    assert done.returncode == 2 and b"\n  clear " in done.stderr
+
+
+def test_errors_that_cannot_be_said_have_their_exit_code(tmp_path: Path) -> None:
+    with open("/dev/full", "wb") as full:
+        assert _run(tmp_path, "build", "missing.ll", stderr=full).returncode == 1
+
+
+def test_a_dash_is_standard_output(tmp_path: Path) -> None:
+    (tmp_path / "one.ll").write_text(IR)
+    done = _run(tmp_path, "build", "one.ll", "--emit", "asm", "-o", "-", "--no-cache")
+    assert b"one:" in done.stdout and b"1 compiled" in done.stderr and not (tmp_path / "-").exists()

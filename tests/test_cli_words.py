@@ -92,6 +92,7 @@ def test_standard_input_needs_a_language() -> None:
         (("-arch", "arm64"), "'-arch arm64'"),
         (("-nosuch",), "No such option '-nosuch': clang takes it as --cflag=-nosuch"),
         (("--nosuch=x",), "No such option '--nosuch=x'"),
+        (("--improt-limit=3",), "did you mean --import-limit?"),
         (("-o",), "requires an argument"),
         (("",), "name is empty"),
     ],
