@@ -831,7 +831,8 @@ class Normaliser:
         if n in self._owner or not body.startswith(_EXPANDED) or (path and self._has_findable_name(n)):
             name = self._qualified(n)
             names.add(name)
-            return f"{body.partition('(')[0]} {name}"
+            # Whether a file defines it or only declares it is no difference of what names it.
+            return f"{body.partition('(')[0].removeprefix('distinct ')} {name}"
         if len(path) > 100:
             raise Unsupported("types nested too deeply")
         path.append(n)
