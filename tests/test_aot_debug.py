@@ -157,6 +157,20 @@ def test_types_of_one_name_that_differ_stay_whole() -> None:
         assert any(f'name: "{name}"' in body for body in map(made.metadata.__getitem__, made.metadata))
 
 
+def test_a_type_that_one_file_only_declares_is_no_other() -> None:
+    """Else all that name it would be described in each function, and searched for each."""
+    held = STRUCT.replace("baseType: !20, size", "baseType: !24, size")
+    type_ = '!DICompositeType(tag: DW_TAG_structure_type, name: "t", file: !1, line: 9, '
+    declared = f"!24 = {type_}flags: DIFlagFwdDecl)\n"
+    defined = f"!24 = distinct {type_}size: 64, elements: !21)\n"
+    one = module(function(30, "f", 10, type_="!20"), types=held + declared)
+    other = module(function(30, "g", 10, type_="!20"), types=held + defined)
+    normalise([one, other], directory="/home/me")
+    for made in (one, other):
+        assert any('name: "s"' in body for body in made.metadata.values())
+        assert not any('name: "next"' in body for body in made.metadata.values())
+
+
 def test_an_array_whose_length_is_a_variable_is_its_functions() -> None:
     more = """\
 !34 = !DICompositeType(tag: DW_TAG_array_type, baseType: !5, elements: !35)
