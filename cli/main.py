@@ -163,7 +163,13 @@ cli.add_command(cache)
 @_option("-v", "--verbose", is_flag=True, env="VERBOSE", help="Say more.")
 @_option("-q", "--quiet", is_flag=True, env="QUIET", help="Say nothing but errors and warnings.")
 def build(**options: Any) -> None:
-    """Build a program from LLVM IR (.ll, .bc), C and C++, and link it with objects and libraries."""
+    """Build a program from LLVM IR (.ll, .bc), C and C++, and link it with objects and libraries.
+
+    Compilers' flags are taken as well (-c -g -std= -f… -m… -W… -x -MD -L -l -Wl,… @file), and order counts.
+    What stands behind -- goes to the linker; `-o -` is standard output.
+
+    Exit codes: 1 bad input, 2 usage, 3 link, 4 verification, 130 interrupted (143 by SIGTERM).
+    """
     from nativecache.aot.request import Input, Request
 
     try:
