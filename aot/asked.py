@@ -63,7 +63,7 @@ _ASSEMBLER: Final = re.compile(
 _ASSEMBLER_MACRO: Final = re.compile(rb"\.(?:macro|irpc?|altmacro)\b", re.IGNORECASE)
 _ASSEMBLER_PARAMETER: Final = re.compile(rb"\.\w*\\")
 #: `#pragma GCC dependency` compares files' times; an alias is another name to look for.
-_ODD_PRAGMA: Final = re.compile(rb"\b(?:GCC|clang)" + _GAP + rb"dependency\b|\binclude_alias\b")
+_COMPILER: Final = re.compile(rb"\b(?:GCC|clang)\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,6 @@ def read_text(data: bytes) -> Text:
     hushed = b"-Wdate-time" in text or b"-Weverything" in text
     hushed |= b'"-' in text and b"ignored" in text and bool(_PIECED.search(text))
     hushed |= b"ignored" in text and (b"_Pragma" in text or b"pragma" in text) and _hushes_oddly(text)
-    odd = _ODD_PRAGMA.search(text) if b"dependency" in text or b"include_alias" in text else None
     return Text(
         lines,
         # A macro with statements in it is for no `#if`.
@@ -103,7 +102,7 @@ def read_text(data: bytes) -> Text:
         bool(_PASTE.search(lines)),
         bool(times and _TIME.search(text)),
         hushed,
-        os.fsdecode(odd[0]) if odd else "",
+        _odd_pragma(text),
     )
 
 
@@ -151,13 +150,46 @@ def _spliced(data: bytes) -> bytes:
 
 
 def _hushes_oddly(text: bytes) -> bool:
-    for match in _IGNORED.finditer(text):
-        line = text[text.rfind(b"\n", 0, match.start()) + 1 : match.start()]
+    for at in _places(text, b"ignored"):  # the expression alone takes ten times as long
+        if not _IGNORED.match(text, at):
+            continue
+        line = text[text.rfind(b"\n", 0, at) + 1 : at]
         if _is_in_comment(line):
             continue
         if b"#" in line or b"%:" in line or b"ragma" in line.lower():
             return True
     return False
+
+
+def _places(text: bytes, word: bytes) -> Iterator[int]:
+    at = text.find(word)
+    while at >= 0:
+        yield at
+        at = text.find(word, at + 1)
+
+
+def _odd_pragma(text: bytes) -> str:
+    """A pragma that looks at more files, or ""."""
+    if b"include_alias" in text:
+        return "include_alias"
+    for at in _places(text, b"dependency"):
+        if _COMPILER.search(text, max(0, (end := _behind(text, at)) - 6), end):
+            return "dependency"
+    return ""
+
+
+def _behind(text: bytes, at: int) -> int:
+    """Where what stands before a place ends, blanks and comments left out."""
+    while True:
+        while at and text[at - 1] in b" \t\n\v\f\r":
+            at -= 1
+        if text[at - 2 : at] != b"*/":
+            return at
+        # A comment begins with the first sign for one behind the end of the last.
+        begin = text.find(b"/*", max(0, text.rfind(b"*/", 0, at - 2) + 2), at - 2)
+        if begin < 0:
+            return at
+        at = begin
 
 
 def preprocessor_words(flags: Sequence[str]) -> list[str]:

@@ -124,7 +124,10 @@ def linkage(obj: bytes) -> tuple[list[str], list[str]]:
 
 def all_linkage(obj: bytes) -> tuple[list[str], list[str], bool]:
     """As `linkage`, and whether some of what is defined is common: the linker takes the largest of a name."""
-    file = read_headers(obj, ET_REL, _ET_DYN)
+    return _linkage(obj, read_headers(obj, ET_REL, _ET_DYN))
+
+
+def _linkage(obj: bytes, file: Headers) -> tuple[list[str], list[str], bool]:
     table = _SHT_SYMTAB if file.type == ET_REL else _SHT_DYNSYM
     defined: list[str] = []
     undefined: list[str] = []
@@ -149,7 +152,7 @@ def check_object(obj: bytes) -> tuple[list[str], list[str]]:
     names = string_table(obj, file, file.names_index)
     if any(section.name >= len(names) for section in file.sections):
         raise BadObject("a section's name outside of its string table")
-    return linkage(obj)
+    return _linkage(obj, file)[:2]
 
 
 def rename_symbols(obj: bytes, names: Mapping[str, str]) -> bytes:
