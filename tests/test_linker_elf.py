@@ -312,6 +312,6 @@ def test_scan_native_reads_the_dynamic_table_of_a_shared_library(tmp_path: Path)
 
 
 def test_scan_native_names_the_file_it_cannot_read(tmp_path: Path) -> None:
-    (tmp_path / "lib.so").write_text("GROUP ( libc.so.6 )")
+    (tmp_path / "lib.so").write_text("neither an object nor a script")
     with pytest.raises(BadObject, match=r"lib\.so: not an ELF object"):
         scan_native(tmp_path / "lib.so")
