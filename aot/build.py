@@ -20,7 +20,7 @@ from nativecache.aot.debug_info import Places
 from nativecache.aot.diagnostics import Refused, Said, Wanted, is_removable, line, read_spoken
 from nativecache.aot.emit import Image, Written, write_file, write_output
 from nativecache.aot.engine import Engine
-from nativecache.aot.errors import BuildError
+from nativecache.aot.errors import BuildError, Unread
 from nativecache.aot.extract import (
     IMPORT_LINES,
     IMPORT_TOTAL,
@@ -195,9 +195,18 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         sources = front.sources
         engine = llvm.find_engine(request.engine, sources.end.clang.command[0] if sources else None)
         libraries = _libraries(request)
+    unread: frozenset[Path] = frozenset()
     # Load the inputs as IR that LLVM has accepted and printed, or would print as it stands.
     with clock.phase("load"):
-        loaded = load(request.inputs, sources, request.store, threads=request.threads)
+        try:
+            loaded = load(request.inputs, sources, request.store, threads=request.threads)
+        except Unread as error:
+            unread = error.sources
+            if request.emit in ("asm", "bitcode"):
+                raise
+    if unread:
+        return _build_whole(request, unread, front, progress)
+    with clock.phase("load"):
         _write_stack_usage(request, front.scratch, loaded)
     # Find the entities in the printed text.
     with clock.phase("index"):
@@ -406,7 +415,7 @@ def _why_whole(request: Request, whole: Sequence[str]) -> str:
         return "its passes cannot be split"
     if flags := beyond_ir(request.clang_flags, request.level):
         return f"IR does not tell {' '.join(dict.fromkeys(flags))}"
-    return "LLVM refuses a part of it alone" if request.whole else "its passes cannot be split"
+    return "LLVM refuses its IR, or a part of it alone" if request.whole else "its passes cannot be split"
 
 
 def _judge(request: Request, work: _Work) -> tuple[list[str], frozenset[Path]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from nativecache.linker.shown import shown
 
@@ -24,6 +25,14 @@ class Said(str):
     def __new__(cls, words: str, problem: str) -> Said:
         """`words` is what the tool said, `problem` our one line about it."""
         return super().__new__(cls, f"{words.rstrip()}\n{shown(problem)}".lstrip())
+
+
+class Unread(BuildError):
+    """An older clang's IR is none that LLVM reads today; that clang can still compile the sources whole."""
+
+    def __init__(self, sources: frozenset[Path], *problems: str) -> None:
+        super().__init__(*problems)
+        self.sources = sources
 
 
 class UsageError(BuildError):

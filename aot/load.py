@@ -12,7 +12,7 @@ from nativecache.aot import clang, llvm
 from nativecache.aot.accepted import Accepted, is_as_printed
 from nativecache.aot.contents import BITCODE, holds_bitcode, is_bitcode, is_elf_or_archive
 from nativecache.aot.debug import compilation_directory
-from nativecache.aot.errors import BuildError
+from nativecache.aot.errors import BuildError, Unread
 from nativecache.aot.extract import local_names, type_names
 from nativecache.aot.front import Sources, is_native, is_source, unreadable
 from nativecache.aot.index import Module, index_module, normalise
@@ -48,13 +48,15 @@ class _Text:
 
     data: bytes
     printed: bool
+    older: bool = False  # an older clang's
 
 
 def load(inputs: Sequence[Path], sources: Sources | None, store: EntryStore, *, threads: int) -> Loaded:
     """Reads all inputs; `sources` has compilers at work on those that need one.
 
     LLVM reads IR in worker processes, for it may not survive that, and only what `store` does not tell
-    to be fit as it stands. Raises BuildError with every input that cannot be read, each on a line of its own.
+    to be fit as it stands. Raises BuildError with every input that cannot be read, each on a line of its own;
+    Unread if all of them are sources that an older clang read.
     """
     problems: list[str] = []
     warnings: list[str] = []
@@ -90,7 +92,8 @@ def load(inputs: Sequence[Path], sources: Sources | None, store: EntryStore, *, 
             native[n] = run.output
             whole.append(str(inputs[n]))
         else:
-            texts[n] = _Text(answer.output, run.front.prints)
+            older = not run.clang.is_zig and run.clang.version < clang.NEWEST
+            texts[n] = _Text(answer.output, run.front.prints, older)
     for n, path in archives.items() if sources else ():
         assert sources
         output = sources.outputs / f"{n}-{path.stem}.a"
@@ -103,6 +106,8 @@ def load(inputs: Sequence[Path], sources: Sources | None, store: EntryStore, *, 
         whole.append(f"{path} (its bitcode)")
     reader = _Reader(inputs, texts, store)
     printed = reader.print_all(threads)
+    if reader.unread and not problems and len(reader.unread) == len(reader.problems):
+        raise Unread(frozenset(reader.unread), *reader.problems)
     problems += reader.problems
     if problems:
         raise BuildError(*problems)
@@ -137,6 +142,7 @@ class _Reader:
 
     def __init__(self, inputs: Sequence[Path], texts: dict[int, _Text], store: EntryStore) -> None:
         self.problems: list[str] = []
+        self.unread: list[Path] = []  # sources among the inputs with problems, which their clang can compile
         self._inputs, self._texts = inputs, texts
         self._accepted = {
             n: Accepted(text.data, llvm.Llvmlite().identity, store)
@@ -187,6 +193,7 @@ class _Reader:
                 pool.submit(Job("read", n, (n,)))  # for LLVM's own words on it, or its own text
             elif isinstance(done.error, WorkerDied) and (advice := done.error.advice()):
                 self.problems.append(f"{path}: LLVM stopped while reading it: {done.error}{advice}")
+                continue
             elif isinstance(done.error, WorkerDied):
                 self.problems.append(f"{path}: LLVM cannot read it ({done.error}); is the file damaged?")
             elif done.error:
@@ -196,6 +203,8 @@ class _Reader:
             else:
                 self._accepted[n].save()
                 ready[n] = self._texts[n].data.decode("latin-1")
+            if done.error and self._texts[n].older and done.job.task != "read some":
+                self.unread.append(path)
 
 
 #: What wrote a text, as its `llvm.ident` names it: clang with LLVM's version, rustc without.

@@ -105,3 +105,43 @@ def test_c(tmp_path: Path, clang: str, flags: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(("clang", "flags"), [old("clang-15", "-O0", "-g"), old("clang-16", "-O2")])
 def test_cplusplus(tmp_path: Path, clang: str, flags: tuple[str, ...]) -> None:
     compare(tmp_path, clang, CXX, *flags)
+
+
+#: `llvm.coro.end` has had a value that coroutines of older clangs ask for.
+COROUTINES = {
+    "main.cpp": """
+        #include <coroutine>
+        #include <cstdio>
+        struct Numbers {
+            struct promise_type {
+                int value;
+                Numbers get_return_object() {
+                    return {std::coroutine_handle<promise_type>::from_promise(*this)};
+                }
+                std::suspend_always initial_suspend() { return {}; }
+                std::suspend_always final_suspend() noexcept { return {}; }
+                std::suspend_always yield_value(int number) { value = number; return {}; }
+                void return_void() {}
+                void unhandled_exception() {}
+            };
+            std::coroutine_handle<promise_type> handle;
+            ~Numbers() { handle.destroy(); }
+        };
+        Numbers squares(int count) { for (int i = 0; i < count; i++) co_yield i * i; }
+        int third(int);
+        int main() {
+            Numbers numbers = squares(6);
+            int sum = 0;
+            while (numbers.handle.resume(), !numbers.handle.done()) sum += numbers.handle.promise().value;
+            std::printf("%d %d\\n", sum, third(9));
+        }
+        """,
+    "third.cpp": "int third(int of) { return of / 3; }",
+}
+
+
+@pytest.mark.parametrize(("clang", "flags"), [old("clang-16", "-O2", "-std=c++20")])
+def test_ir_that_is_read_no_more_is_compiled_whole(
+    tmp_path: Path, clang: str, flags: tuple[str, ...]
+) -> None:
+    compare(tmp_path, clang, COROUTINES, *flags)
