@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from nativecache.aot.codegen_flags import beside, beyond_ir
+from nativecache.aot.codegen_flags import beside, beyond_ir, noting
 from nativecache.aot.errors import BuildError, Said, UsageError
 from nativecache.aot.request import Input
 from nativecache.linker.shown import shown
@@ -190,6 +190,11 @@ def _base(clang: Clang, source: Path) -> list[str]:
     return command
 
 
+def _compile(clang: Clang, source: Path, level: int, flags: Sequence[str]) -> list[str]:
+    command = [*_base(clang, source), f"-O{level}"]
+    return [*command, *noting(flags, [*command, *flags, "-c", *_named(source)])]
+
+
 def emit_ir(
     clang: Clang,
     source: Path,
@@ -207,7 +212,7 @@ def emit_ir(
     `depfile` is to name the files that were read, `running` may end clang. Raises BuildError with
     clang's own messages.
     """
-    command = [*_base(clang, source), f"-O{level}", *flags, *_depfile_flags(depfile)]
+    command = [*_compile(clang, source, level, flags), *_depfile_flags(depfile)]
     command += ["-Xclang", "-disable-llvm-passes"]
     if any(flag.startswith("-gsplit-dwarf") for flag in flags):
         command.append("-gno-split-dwarf")  # there is no place for a file per unit
@@ -230,7 +235,7 @@ def compile_whole(
     `image`: what the object is for, beside which clang writes what flags have it write besides (coverage
     notes, traces). Stack usage it writes beside `scratch`.
     """
-    command = [*_base(clang, source), f"-O{level}", *flags, *_depfile_flags(depfile)]
+    command = [*_compile(clang, source, level, flags), *_depfile_flags(depfile)]
     if image and beside(flags):
         command += ["-dumpdir", f"{image}-", *_remarks_flags(flags, source)]
     if any(flag.startswith("-gsplit-dwarf") for flag in flags):

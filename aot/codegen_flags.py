@@ -10,7 +10,7 @@ files compiled whole by clang; a few have a setting here that does the same.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 #: Clang vectorises from -O2 on and unrolls likewise (clang/lib/Driver/ToolChains/Clang.cpp).
@@ -25,7 +25,7 @@ def _words(text: str) -> frozenset[str]:
 _F: Final = _words(
     """
     PIC PIE aapcs-bitfield-load aapcs-bitfield-width access-control align-functions
-    aligned-allocation allow-editor-placeholders allow-unsupported ansi-escape-codes apinotes
+    aligned-allocation aligned-new allow-editor-placeholders allow-unsupported ansi-escape-codes apinotes
     apinotes-modules apinotes-swift-version apple-pragma-pack approx-func asm asm-blocks
     associative-math assume-nothrow-exception-dtor assume-sane-operator-new assume-unique-vtables
     assumptions asynchronous-unwind-tables autolink blocks borland-extensions bracket-depth
@@ -91,49 +91,52 @@ _F: Final = _words(
 _IGNORED: Final = _words(
     """
     align-jumps align-labels branch-count-reg branch-target-load-optimize caller-saves
-    canonical-system-headers cse-follow-jumps cse-skip-blocks default-inline defer-pop
-    delayed-branch expensive-optimizations float-store friend-injection gcse gcse-after-reload
-    gcse-las gcse-sm inline-functions-called-once inline-limit inline-small-functions ipa-cp ipa-icf
-    ipa-pta ipa-ra ipa-sra ivopts modulo-sched modulo-sched-allow-regmoves partial-inlining
-    peel-loops prefetch-loop-arrays printf-return-value profile-correction profile-values
-    rename-registers reorder-blocks reorder-functions rerun-cse-after-loop sched-interblock
-    sched-spec schedule-insns schedule-insns2 see single-precision-constant stack-check
-    strength-reduce tracer tree-copy-prop tree-dce tree-fre tree-loop-im tree-loop-ivcanon
-    tree-loop-linear tree-loop-optimize tree-pre tree-salias tree-sra tree-ter
-    tree-vectorizer-verbose tree-vrp unroll-all-loops unsafe-loop-optimizations unswitch-loops
-    use-linker-plugin vect-cost-model web
+    canonical-system-headers cse-follow-jumps cse-skip-blocks default-inline defer-pop delayed-branch
+    devirtualize directives-only expensive-optimizations extended-identifiers float-store
+    friend-injection gcse gcse-after-reload gcse-las gcse-sm implement-inlines implicit-templates
+    inline-functions-called-once inline-limit inline-small-functions ipa-cp ipa-icf ipa-pta ipa-ra
+    ipa-sra ivopts merge-constants modulo-sched modulo-sched-allow-regmoves non-call-exceptions
+    partial-inlining pch-preprocess permissive peel-loops prefetch-loop-arrays printf-return-value
+    profile-correction profile-values random-seed rename-registers reorder-blocks reorder-functions
+    rerun-cse-after-loop sched-interblock sched-spec schedule-insns schedule-insns2 see signaling-nans
+    single-precision-constant stack-check strength-reduce tracer tree-copy-prop tree-dce tree-fre
+    tree-loop-im tree-loop-ivcanon tree-loop-linear tree-loop-optimize tree-pre tree-salias tree-sra
+    tree-ter tree-vectorizer-verbose tree-vrp unit-at-a-time unroll-all-loops unsafe-loop-optimizations
+    unswitch-loops use-linker-plugin var-tracking variable-expansion-in-unroller vect-cost-model web
+    whole-program
     """
 )
 #: `-mNAME` likewise: CPU features and attributes of functions.
 _M: Final = _words(
     """
-    64 abi adx aes align-double amx-avx512 amx-bf16 amx-complex amx-fp16 amx-fp8 amx-int8 amx-movrs
-    amx-tf32 amx-tile apx-features apx-inline-asm-use-gpr32 apxf arch avx avx10.1 avx10.2 avx2
-    avx512bf16 avx512bitalg avx512bw avx512cd avx512dq avx512f avx512fp16 avx512ifma avx512vbmi
-    avx512vbmi2 avx512vl avx512vnni avx512vp2intersect avx512vpopcntdq avxifma avxneconvert avxvnni
-    avxvnniint16 avxvnniint8 bmi bmi2 branch-protection bti-at-return-twice cf-branch-label-scheme
-    cldemote clflushopt clwb clzero cmodel cmpccxadd cpu crc crc32 crypto cx16 daz-ftz enqcmd f16c
-    fentry fix-cortex-a53-835769 fix-cortex-a53-843419 fma fma4 fpmath fsgsbase function-return fxsr
-    gather general-regs-only gfni glibc harden-sls hreset implicit-float indirect-branch-cs-prefix
-    invpcid kl lasx little-endian long-double-128 long-double-80 lsx lvi-cfi lvi-hardening lwp lzcnt
-    memops mmx movbe movdir64b movdiri movrs ms-bitfields mwaitx omit-leaf-frame-pointer
-    outline-atomics pclmul pconfig pku popcnt prefer-vector-width prefetchi prfchw ptwrite raoint
-    rdpid rdpru rdrnd rdseed recip red-zone regparm relax reserve-frame-pointer-reg retpoline
-    retpoline-external-thunk rtm sahf scatter serialize seses sgx sha sha512 shstk
-    sign-return-address skip-rax-setup sm3 sm4 soft-float speculative-load-hardening sse sse2 sse3
-    sse4.1 sse4.2 sse4a ssse3 stack-alignment stack-arg-probe stack-probe-size stack-protector-guard
-    stack-protector-guard-offset stack-protector-guard-reg stack-protector-guard-symbol stackrealign
-    strict-align tbm tls-direct-seg-refs tsxldtrk tune uintr unaligned-access usermsr vaes
-    vpclmulqdq vzeroupper waitpkg wbnoinvd widekl x87 xop xsave xsavec xsaveopt xsaves
+    3dnow 3dnowa 64 80387 abi adx aes align-double amx-avx512 amx-bf16 amx-complex amx-fp16 amx-fp8
+    amx-int8 amx-movrs amx-tf32 amx-tile apx-features apx-inline-asm-use-gpr32 apxf arch avx avx10.1
+    avx10.2 avx2 avx512bf16 avx512bitalg avx512bw avx512cd avx512dq avx512f avx512fp16 avx512ifma
+    avx512vbmi avx512vbmi2 avx512vl avx512vnni avx512vp2intersect avx512vpopcntdq avxifma avxneconvert
+    avxvnni avxvnniint16 avxvnniint8 bmi bmi2 branch-protection bti-at-return-twice
+    cf-branch-label-scheme cldemote clflushopt clwb clzero cmodel cmpccxadd cpu crc crc32 crypto cx16
+    daz-ftz enqcmd f16c fentry fix-cortex-a53-835769 fix-cortex-a53-843419 fma fma4 fpmath fsgsbase
+    function-return fxsr gather general-regs-only gfni glibc harden-sls hreset implicit-float
+    indirect-branch-cs-prefix inline-all-stringops invpcid kl lasx little-endian long-double-128
+    long-double-80 lsx lvi-cfi lvi-hardening lwp lzcnt memops mmx movbe mpx movdir64b movdiri movrs
+    ms-bitfields mwaitx omit-leaf-frame-pointer outline-atomics pclmul pconfig pku popcnt
+    prefer-vector-width prefetchi prfchw ptwrite raoint rdpid rdpru rdrnd rdseed recip red-zone regparm
+    relax reserve-frame-pointer-reg retpoline retpoline-external-thunk rtm sahf scatter serialize seses
+    sgx sha sha512 shstk sign-return-address skip-rax-setup sm3 sm4 soft-float
+    speculative-load-hardening sse sse2 sse3 sse4 sse4.1 sse4.2 sse4a ssse3 stack-alignment
+    stack-arg-probe stack-probe-size stack-protector-guard stack-protector-guard-offset
+    stack-protector-guard-reg stack-protector-guard-symbol stackrealign strict-align tbm
+    tls-direct-seg-refs tsxldtrk tune uintr unaligned-access usermsr vaes vpclmulqdq vzeroupper waitpkg
+    wbnoinvd widekl x87 xop xsave xsavec xsaveopt xsaves
     """
 )
 #: `-gNAME` likewise.
 _G: Final = _words(
     """
-    0 1 2 3 call-site-info column-info dwarf dwarf-2 dwarf-3 dwarf-4 dwarf-5 dwarf32 full gdb gdb0 gdb1 gdb2
-    gdb3 gnu-pubnames pubnames inline-line-tables line-directives-only line-tables-only
-    omit-unreferenced-methods
-    simple-template-names split-dwarf structor-decl-linkage-names template-alias used z
+    0 1 2 3 call-site-info column-info dwarf dwarf-2 dwarf-3 dwarf-4 dwarf-5 dwarf32 full gdb gdb0 gdb1
+    gdb2 gdb3 gnu-pubnames pubnames record-command-line record-gcc-switches inline-line-tables
+    line-directives-only line-tables-only mlt omit-unreferenced-methods simple-template-names
+    split-dwarf structor-decl-linkage-names template-alias used z
     """
 )
 #: Those of the back end that are off unless asked for, by their beginnings: to turn them off is nothing new.
@@ -170,8 +173,9 @@ _OTHER: Final = re.compile(
 _BESIDE: Final = re.compile(
     r"-fstack-usage$|-ftime-trace|-f(?:save-)?optimization-record|--?coverage$|-ftest-coverage|-fprofile-arcs"
 )
-#: With these, clang notes the command it was started by, which is not the user's, and differs every time.
-_COMMAND: Final = re.compile(r"-[fg]record-(?:command-line|gcc-switches)$")
+#: With these, clang notes the command that it was started by, in debug information or in a section.
+_COMMAND: Final = re.compile(r"-(?P<kind>[fg])(?P<no>no-)?record-(?:command-line|gcc-switches)$")
+_NOTES: Final = {"g": "-dwarf-debug-flags", "f": "-record-command-line"}
 
 
 def unrolls(flags: Iterable[str]) -> bool | None:
@@ -190,9 +194,18 @@ def beside(flags: Iterable[str]) -> tuple[str, ...]:
     return tuple(flag for flag in flags if _BESIDE.match(flag))
 
 
-def unfit(flags: Iterable[str]) -> tuple[str, ...]:
-    """The flags that no build here can honour: they note the command that clang was started by."""
-    return tuple(flag for flag in flags if _COMMAND.match(flag))
+def noting(flags: Sequence[str], command: Sequence[str]) -> list[str]:
+    """The flags, those that note the command made to note `command`: what clang is started by here has
+    names in it that are other ones every time. Words are told apart as clang does it.
+    """
+    last = {match["kind"]: not match["no"] for match in map(_COMMAND.match, flags) if match}
+    if not any(last.values()):
+        return [*flags]
+    text = " ".join(re.sub(r"([\\ ])", r"\\\1", word) for word in command)
+    rest = [flag for flag in flags if not _COMMAND.match(flag)]
+    for kind in (kind for kind, on in last.items() if on):
+        rest += ["-Xclang", _NOTES[kind], "-Xclang", text]
+    return rest
 
 
 def _is_beyond(flag: str, level: int) -> bool:

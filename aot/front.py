@@ -29,7 +29,7 @@ from nativecache.aot.clang import (
     met_time_of_day,
     without_lto,
 )
-from nativecache.aot.codegen_flags import beside, beyond_ir, unfit
+from nativecache.aot.codegen_flags import beside, beyond_ir
 from nativecache.aot.contents import holds_bitcode
 from nativecache.aot.depfiles import Depfile, ask_for_depfiles, check_depfiles
 from nativecache.aot.errors import BuildError, UsageError, temporary_files
@@ -300,11 +300,6 @@ def _check_flags(request: Request) -> None:
     if not any(map(is_split, request.inputs)):
         return
     flags = request.clang_flags
-    if found := unfit(flags):
-        raise UsageError(
-            f"{found[0]}: would note the command that clang is started by here, which is another one every "
-            "time; leave it out, or compile those files with `clang -c` and name the objects"
-        )
     if request.emit in ("asm", "bitcode") and (found := beyond_ir(flags, request.level)):
         raise UsageError(
             f"{found[0]}: is for clang's own back end, whose objects are no part of --emit {request.emit}; "

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nativecache.aot.codegen_flags import beside, beyond_ir, unfit, unrolls
+from nativecache.aot.codegen_flags import beside, beyond_ir, noting, unrolls
 
 IN_IR = """
 -g -g0 -g1 -g2 -g3 -ggdb -ggdb3 -gdwarf-4 -gdwarf-5 -gz -gz=zlib -gsplit-dwarf -gno-split-dwarf
@@ -24,7 +24,11 @@ IN_IR = """
 -mtune=znver3 -mcpu=generic -mavx2 -mno-avx -msse4.2 -mno-sse -m64 -mcmodel=large -mno-red-zone
 -mstackrealign -mrecip=all -mprefer-vector-width=256 -mstack-protector-guard=global -mretpoline
 -mharden-sls=all -mfunction-return=thunk-extern -mgeneral-regs-only -mbranch-protection=standard
--mno-outline-atomics -mabi=lp64d -Wall -Wl,-O1 -Wa,--noexecstack -O2 -DX -Iinclude -std=c11 -pthread -w
+-mno-outline-atomics -fmerge-constants -fno-var-tracking -fno-devirtualize -fno-signaling-nans
+-frandom-seed=abc -fnon-call-exceptions -fno-implicit-templates -faligned-new -fextended-identifiers
+-fpch-preprocess -fdirectives-only -fwhole-program -fpermissive -funit-at-a-time -gmlt -mno-80387
+-mno-sse4 -grecord-gcc-switches -gno-record-gcc-switches -grecord-command-line -mabi=lp64d -Wall -Wl,-O1
+-Wa,--noexecstack -O2 -DX -Iinclude -std=c11 -pthread -w
 """
 
 BEYOND = """
@@ -42,7 +46,7 @@ BEYOND = """
 -fprofile-use=x -fcoverage-mapping --coverage -ftest-coverage -pg -fxray-instrument
 -finstrument-functions -mllvm -Xclang -fplugin=x -fpass-plugin=x -fembed-bitcode -fsplit-stack
 -Rpass=inline -save-stats -ftime-report -fsomething-of-next-year -fno-something-of-next-year
--mnext-years-feature -gnext
+-mnext-years-feature -gnext -frecord-command-line -frecord-gcc-switches
 """
 
 
@@ -75,11 +79,12 @@ def test_flags_that_have_files_written() -> None:
     assert beside(flags) == ("-fstack-usage", "-fsave-optimization-record=yaml", "--coverage")
 
 
-def test_flags_that_note_the_command() -> None:
-    flags = [
-        "-frecord-command-line",
-        "-grecord-gcc-switches",
-        "-gno-record-gcc-switches",
-        "-fno-record-command-line",
-    ]
-    assert unfit(flags) == ("-frecord-command-line", "-grecord-gcc-switches")
+def test_flags_that_note_the_command_note_the_one_that_is_told() -> None:
+    command = ["clang", "-g", "a b.c"]
+    noted = ["-Xclang", "-dwarf-debug-flags", "-Xclang", r"clang -g a\ b.c"]
+    assert noting(["-g", "-grecord-command-line", "-w"], command) == ["-g", "-w", *noted]
+    assert noting(["-gno-record-command-line", "-grecord-gcc-switches"], command) == noted
+    both = noting(["-frecord-command-line", "-grecord-gcc-switches"], command)
+    assert both == ["-Xclang", "-record-command-line", "-Xclang", noted[-1], *noted]
+    off = ["-grecord-gcc-switches", "-gno-record-command-line", "-fno-record-gcc-switches"]
+    assert noting(off, command) == off

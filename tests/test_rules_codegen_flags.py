@@ -89,11 +89,20 @@ def test_files_beside_the_image_are_where_clang_writes_them(tmp_path: Path) -> N
                 path.unlink()
 
 
+def test_the_command_is_noted_without_what_differs_every_time(tmp_path: Path) -> None:
+    write(tmp_path, {"a.c": SOURCE})
+    words = ["a.c", "-g", "-grecord-gcc-switches", "-O2", "-o", "app"]
+    done = Build.start(tmp_path, tmp_path, *words).result()
+    image = (tmp_path / "app").read_bytes()
+    assert done.stats["whole"] == []
+    assert b" -O2 -g -grecord-gcc-switches -c a.c\0" in image
+    done = Build.start(tmp_path, tmp_path, *words, "-frecord-command-line").result()
+    assert done.stats["whole"] == ["a.c"] and ".GCC.command.line" in sections(tmp_path / "app")
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["-frecord-command-line"], "-frecord-command-line: would note the command that clang is started by"),
-        (["-grecord-gcc-switches"], "-grecord-gcc-switches: would note the command that clang is started by"),
         (["-fstack-usage", "--emit=object"], "-fstack-usage: has clang write files beside each object"),
         (["-fsanitize=undefined", "--emit=asm"], "-fsanitize=undefined: is for clang's own back end"),
         (["-fstack-size-section", "--emit=bitcode"], "-fstack-size-section: is for clang's own back end"),
