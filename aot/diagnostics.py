@@ -153,7 +153,7 @@ def overheard(said: list[Said]) -> Iterator[None]:
 def read_spoken(text: str) -> list[Said]:
     """The warnings and errors in what LLVM printed."""
     matches = list(_SPOKEN.finditer(text))
-    ends = [match.start() for match in matches[1:]] + [len(text)]
+    ends = [*(match.start() for match in matches[1:]), len(text)][: len(matches)]
     found = []
     for match, end in zip(matches, ends, strict=True):
         words = text[match.end() : end].splitlines()

@@ -140,7 +140,8 @@ def _machine(options: Options) -> tuple[Any, Any]:
         features=options.features,
         opt=options.level,
         reloc=options.relocation,
-        codemodel=options.code_model,
+        # llvmlite has no name for tiny code; small code runs wherever it does.
+        codemodel="small" if options.code_model == "tiny" else options.code_model,
     )
     tuning = llvm.create_pipeline_tuning_options(options.level)
     loops, blocks, unroll, interleave = pass_tuning(options)

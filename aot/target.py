@@ -36,7 +36,7 @@ def choose_target(request: Request, modules: tuple[Module, ...]) -> Options:
         level=request.level,
         optimize=request.optimize,
         relocation="static" if _is_static(request, modules) else "pic",
-        code_model=models.pop() if len(models) == 1 else "default",
+        code_model=max(models, key=_MODELS.index, default="default"),
         output={"asm": "assembly", "bitcode": "bitcode"}.get(request.emit, "object"),
         unroll=unrolls(request.clang_flags),
     )
@@ -105,12 +105,16 @@ def _layout(options: Options) -> str:
     return llvm.data_layout(options)
 
 
+#: As llvm/Support/CodeGen.h numbers them. Of several that are asked for, the last reaches farthest.
+_MODELS: Final = ("tiny", "small", "kernel", "medium", "large")
+
+
 def _code_model(module: Module) -> str:
-    """The code model that the module's flags ask for (llvm/Support/CodeGen.h numbers them)."""
+    """The code model that the module's flags ask for."""
     flags = module.named_metadata.get("llvm.module.flags", "")
     for token in flags.split(", "):
         text = module.metadata.get(token, "")
         if '"Code Model"' in text:
             number = int(text.rstrip("}").rsplit(" ", 1)[1])
-            return ("tiny", "small", "kernel", "medium", "large")[number]
+            return _MODELS[number]
     return "default"

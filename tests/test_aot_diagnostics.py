@@ -87,3 +87,7 @@ def test_what_llvm_prints_is_read() -> None:
 def test_they_survive_in_an_entry() -> None:
     assert unpack(pack([FRAME, NEVER])) == [FRAME, NEVER]
     assert unpack(None) == []
+
+
+def test_what_llvm_said_last_may_be_no_diagnostic() -> None:
+    assert read_spoken("LLVM ERROR: inline asm is not supported") == read_spoken("") == []

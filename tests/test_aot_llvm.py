@@ -246,6 +246,12 @@ def test_both_engines_make_the_same_object(engine: Engine, options: Options) -> 
     assert engine.emit(bitcode, options) == LLVMLITE.emit(bitcode, options)
 
 
+def test_there_is_tiny_code_in_every_engine(engine: Engine) -> None:
+    options = replace(OPTIONS, triple="aarch64-unknown-linux-gnu", code_model="tiny")
+    assert llvm.data_layout(options)
+    assert engine.emit(LLVMLITE.unit_bitcode(LOOP.replace(TRIPLE, options.triple)), options)
+
+
 def test_bad_input_is_an_exception_in_every_engine(engine: Engine) -> None:
     with pytest.raises(RuntimeError, match="expected"):
         engine.unit_bitcode("define void @f( {")

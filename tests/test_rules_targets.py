@@ -159,3 +159,12 @@ def test_a_linker_that_can(tmp_path: Path) -> None:
     words = ["--target", "riscv64-linux-gnu", "-g", "--emit", "shared", "--", "-nostdlib"]
     Build.start(tmp_path, tmp_path, *sources, "-o", "image", *words).result()
     assert b"LLD" in (tmp_path / "image").read_bytes()
+
+
+def test_of_two_code_models_the_larger_is_taken(tmp_path: Path) -> None:
+    text = "@far = external global i32\ndefine i32 @NAME() {\n  %x = load i32, ptr @far\n  ret i32 %x\n}\n"
+    flags = '!llvm.module.flags = !{!0}\n!0 = !{i32 1, !"Code Model", i32 NUMBER}\n'
+    for name, number in (("a", "4"), ("b", "3")):
+        (tmp_path / f"{name}.ll").write_text((text + flags).replace("NAME", name).replace("NUMBER", number))
+    Build.start(tmp_path, tmp_path, "a.ll", "b.ll", "--emit=asm", "-o", "out.s").result()
+    assert (tmp_path / "out.s").read_text().count("movabs") >= 2
