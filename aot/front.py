@@ -200,7 +200,8 @@ class Sources:
     def ask_for_depfiles(self, request: Request, scratch: Path) -> tuple[Depfile, ...]:
         """The depfiles that are asked for, on which compilers are at work, too."""
         end = self.end
-        return ask_for_depfiles(request, end.clang, end.flags, scratch, self._executor.submit, self.running)
+        flags = (f"-O{end.level}", *end.flags)  # which headers are read depends on it, too
+        return ask_for_depfiles(request, end.clang, flags, scratch, self._executor.submit, self.running)
 
     def close(self) -> None:
         """Ends compilers whose answers nobody has waited for, lets none begin any more."""

@@ -318,7 +318,8 @@ def _dependencies(line: list[Word], output: Path | None) -> Dependencies | None:
         return None
     files = [word.value for word in asked if word.value and word.name not in ("-MT", "-MQ")]
     return Dependencies(
-        system=kinds[-1] in ("-MD", "--write-dependencies"),
+        # As clang has it, in whatever order.
+        system={"-MMD", "--write-user-dependencies"}.isdisjoint(kinds),
         flags=tuple(word.name for word in asked if word.name in ("-MP", "-MG", "-MV")),
         targets=tuple(part for w in asked if w.name in ("-MT", "-MQ") for part in (w.name, w.value)),
         file=files[-1] if files else None,

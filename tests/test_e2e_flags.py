@@ -177,6 +177,16 @@ def test_depfiles_are_clangs(tmp_path: Path, flags: str) -> None:
         assert dependencies(tmp_path, flags) == expected
 
 
+@pytest.mark.parametrize("flags", ["-O0 -MD", "-O2 -MMD", "-Os -MMD -MD", "-MD -MMD -O3"])
+def test_depfiles_name_what_is_read_at_that_level(tmp_path: Path, flags: str) -> None:
+    text = "#ifdef __OPTIMIZE__\n#include <stddef.h>\n#include NAME\n#endif\nint f(void) { return 1; }\n"
+    write(tmp_path, {"a.c": text.replace("NAME", '"h.h"'), "h.h": ""})
+    clang(tmp_path, *flags.split(), "-c", "a.c")
+    expected = dependencies(tmp_path, flags)
+    built(tmp_path, *flags.split(), "-c", "a.c")
+    assert dependencies(tmp_path, flags) == expected
+
+
 def test_a_depfile_of_several_sources_names_all(tmp_path: Path) -> None:
     text = '#include "h.h"\n'
     write(tmp_path, {"a.c": text + SEVEN, "b.c": text, "h.h": ""})
