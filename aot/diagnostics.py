@@ -99,6 +99,8 @@ class Wanted:
     def __init__(self, flags: Sequence[str]) -> None:
         self._silent = "-w" in flags or "--no-warnings" in flags
         self._all = False
+        self._quiet = False  # -Wno-everything, but for what was asked for after it
+        self._on: set[str] = set()
         self._off: set[str] = set()
         self._errors: set[str] = set()
         self._no_errors: set[str] = set()
@@ -118,12 +120,21 @@ class Wanted:
             (self._errors if no else self._no_errors).discard(name)
             if not no:
                 self._off.discard(name)
+                self._on.add(name)
+            return
+        if word == "everything":
+            self._quiet = no
+            self._on.clear()
+            self._off.clear()
             return
         (self._off.add if no else self._off.discard)(_name(word))
+        (self._on.discard if no else self._on.add)(_name(word))
 
     def is_ignored(self, said: Said) -> bool:
         """Whether clang would not say it."""
-        return said.severity == "warning" and (self._silent or group(said) in self._off)
+        name = group(said)
+        off = self._silent or name in self._off or (self._quiet and name not in self._on)
+        return said.severity == "warning" and off
 
     def is_error(self, said: Said) -> bool:
         """Whether clang would end with it."""

@@ -58,6 +58,9 @@ def test_they_are_said_with_file_function_and_flag() -> None:
         ("-Wno-frame-larger-than", True, False),
         ("-Wno-frame-larger-than -Wframe-larger-than=1000 -Werror", False, True),
         ("-Wno-error=frame-larger-than -Werror", False, False),
+        ("-Wframe-larger-than=1000 -Wno-everything", True, False),
+        ("-Wno-everything -Wframe-larger-than=1000", False, False),
+        ("-Wno-everything -Werror=frame-larger-than", False, True),
         ("-Wl,-Werror -Wa,--fatal-warnings", False, False),
     ],
 )
