@@ -256,7 +256,12 @@ def say(words: tuple[str, ...]) -> bytes:
             return b""
         finally:
             os.close(theirs)
-        said = file.read()
+        try:
+            said = file.read()
+        except BaseException:  # a signal's, too: it may go on for ever
+            os.kill(child, 9)
+            os.waitpid(child, 0)
+            raise
     try:
         status = os.waitpid(child, 0)[1]
     except ChildProcessError:  # whoever started us wants no children waited for

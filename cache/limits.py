@@ -112,7 +112,7 @@ def _read_config(path: Path) -> dict[str, str]:
     try:
         text, _ = read_plain(path, limit=_CONFIG_LIMIT)
     except OSError as error:
-        if error.errno in (errno.EINVAL, errno.EFBIG):  # it is there, and not what it should be
+        if error.errno == errno.EFBIG:  # no settings are as large; what is no file at all says nothing
             raise ValueError(f"{path}: {error.strerror}") from None
         return {}
     import tomllib  # here, for builds ask too, and few have such a file

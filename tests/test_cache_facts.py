@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -230,3 +231,19 @@ def test_facts_as_fields_and_back(facts: list[tuple[str, str, tuple[str, ...]]])
 def test_other_fields_are_an_error_and_nothing_else(fields: list[str]) -> None:
     with suppress(ValueError):
         decode(fields)
+
+
+def test_a_command_that_is_asked_ends_with_who_asks() -> None:
+    def end(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, end)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        with pytest.raises(TimeoutError):
+            say(("sh", "-c", "echo $$ > pid; exec sleep 600"))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(Path("pid").read_text()), 0)

@@ -464,7 +464,7 @@ def test_asm_with_debug_information(tmp_path: Path) -> None:
     text = """\
 int first = 7;
 __asm__(".globl second; .set second, first");
-__asm__(".altmacro");
+__asm__(".if 1\\n.endif");
 extern int second;
 int main(void) { int *volatile p = &second; *p = 9; return first; }
 """
