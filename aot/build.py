@@ -17,7 +17,7 @@ from nativecache.aot import clang, llvm
 from nativecache.aot.bodies import find_bodies, find_called_once, longest_import
 from nativecache.aot.codegen_flags import beyond_ir
 from nativecache.aot.debug_info import Places
-from nativecache.aot.diagnostics import Refused, Said, Wanted, is_removable, line, read_spoken
+from nativecache.aot.diagnostics import Diagnostic, Refused, Wanted, is_removable, line, read_spoken
 from nativecache.aot.emit import Image, Written, write_file, write_output
 from nativecache.aot.engine import Engine
 from nativecache.aot.errors import BuildError, Unread
@@ -633,13 +633,13 @@ class _Work:
         self.needed: deque[int] = deque()  # reached, and not yet looked at
         self.waiting: dict[str, list[tuple[int, KeyedUnit]]] = defaultdict(list)  # by key
         #: What this build compiled: the unit, its undefined names, what LLVM said.
-        self.ready: dict[str, tuple[int, str, list[Said]]] = {}
+        self.ready: dict[str, tuple[int, str, list[Diagnostic]]] = {}
         self.queued = 0  # bytes of bitcode that waits to be compiled
         self.compiled: list[Compiled] = []
         self.compiled_units: list[int] = []
         self.problems: list[str] = []
         #: What LLVM said of units, and their packed bindings.
-        self.said: list[tuple[int, Said, str]] = []
+        self.said: list[tuple[int, Diagnostic, str]] = []
         self.shared = 0
         self.saved = 0.0
         self.missing = 0
@@ -709,9 +709,9 @@ class _Work:
 
     def _compile(
         self, bitcode: bytes, options: Options
-    ) -> tuple[bytes, list[str], list[str], str | None, float, list[Said]]:
+    ) -> tuple[bytes, list[str], list[str], str | None, float, list[Diagnostic]]:
         start = time.process_time()
-        said: list[Said] = []
+        said: list[Diagnostic] = []
         output = self.engine.emit(bitcode, options, said)
         defined, undefined = linkage(output) if options.output == "object" else ([], [])
         sites: str | None = ""
@@ -882,7 +882,7 @@ class _Work:
         undefined: Iterable[str],
         keyed: KeyedUnit,
         sites: str,
-        said: Iterable[Said],
+        said: Iterable[Diagnostic],
     ) -> None:
         """Keeps a unit's object and what LLVM said of it, and follows what it leaves undefined."""
         self.objects.put(index, output)
@@ -918,7 +918,7 @@ class _Work:
     def _fail(self, index: int, error: Exception) -> None:
         where = self._label(index)
         spoken = read_spoken(str(error)) if isinstance(error, WorkerDied) else []
-        refused = [Said("error", str(error))] if isinstance(error, Refused) else spoken
+        refused = [Diagnostic("error", str(error))] if isinstance(error, Refused) else spoken
         if any(is_removable(said) for said in refused):
             self.said += [(index, said, "") for said in refused]
             return

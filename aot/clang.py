@@ -25,7 +25,6 @@ NEWEST: Final = 22
 OLDEST: Final = 14
 
 CPLUSPLUS: Final = frozenset((".cc", ".cpp", ".cxx", ".c++", ".C"))
-C_LIKE: Final = frozenset((".c", ".i")) | CPLUSPLUS | {".ii"}
 #: The languages of C++20 modules' interfaces, as sources and compiled (clang/include/clang/Driver/Types.def).
 MODULES: Final = frozenset(("c++-module", "pcm"))
 

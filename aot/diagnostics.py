@@ -19,7 +19,7 @@ Severity = Literal["error", "warning"]
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Diagnostic:
     """A diagnostic of LLVM's in its words, in which symbols may be placeholders."""
 
     severity: Severity
@@ -30,7 +30,7 @@ class Refused(RuntimeError):
     """LLVM reported an error in the code itself, as it does of inline asm. The message is the first."""
 
 
-def refuse(said: Sequence[Said]) -> None:
+def refuse(said: Sequence[Diagnostic]) -> None:
     """Raises Refused if there is an error among what was said."""
     for one in said:
         if one.severity == "error":
@@ -62,19 +62,21 @@ _SPOKEN: Final = re.compile(
 )
 
 
-def group(said: Said) -> str:
+def group(said: Diagnostic) -> str:
     """The warning group under which clang lists a diagnostic, as `-W` takes it."""
     text = _PLACE.sub("", said.text)
     return next((name for name, words in _GROUPS if words.match(text)), _OTHER)
 
 
-def is_removable(said: Said) -> bool:
+def is_removable(said: Diagnostic) -> bool:
     """Whether it is an error only as long as no optimisation removes a call: who sees more of a file may."""
     marked = _MARKED.fullmatch(said.text.strip())
     return said.severity == "error" and marked is not None
 
 
-def line(said: Said, label: str, function: str, names: Mapping[str, str], *, error: bool = False) -> str:
+def line(
+    said: Diagnostic, label: str, function: str, names: Mapping[str, str], *, error: bool = False
+) -> str:
     """A diagnostic for people: file, function, what is the matter, and the flag that silences it.
 
     `names`: what placeholders stand for.
@@ -130,13 +132,13 @@ class Wanted:
         (self._off.add if no else self._off.discard)(_name(word))
         (self._on.discard if no else self._on.add)(_name(word))
 
-    def is_ignored(self, said: Said) -> bool:
+    def is_ignored(self, said: Diagnostic) -> bool:
         """Whether clang would not say it."""
         name = group(said)
         off = self._silent or name in self._off or (self._quiet and name not in self._on)
         return said.severity == "warning" and off
 
-    def is_error(self, said: Said) -> bool:
+    def is_error(self, said: Diagnostic) -> bool:
         """Whether clang would end with it."""
         if said.severity == "error":
             return True
@@ -153,7 +155,7 @@ def _name(word: str) -> str:
 
 
 @contextmanager
-def overheard(said: list[Said]) -> Iterator[None]:
+def overheard(said: list[Diagnostic]) -> Iterator[None]:
     """Adds to `said` what LLVM prints meanwhile, if standard error is a file, as in worker processes."""
     start = os.lseek(2, 0, os.SEEK_END) if stat.S_ISREG(os.fstat(2).st_mode) else None
     yield
@@ -161,7 +163,7 @@ def overheard(said: list[Said]) -> Iterator[None]:
         said += read_spoken(os.pread(2, end - start, start).decode("utf-8", "replace"))
 
 
-def read_spoken(text: str) -> list[Said]:
+def read_spoken(text: str) -> list[Diagnostic]:
     """The warnings and errors in what LLVM printed."""
     matches = list(_SPOKEN.finditer(text))
     ends = [*(match.start() for match in matches[1:]), len(text)][: len(matches)]
@@ -170,17 +172,17 @@ def read_spoken(text: str) -> list[Said]:
         words = text[match.end() : end].splitlines()
         kept = words[0] if words else ""
         place = f"{match['place']} " if match["place"] else ""
-        found.append(Said("error" if match["severity"] == "error" else "warning", place + kept))
+        found.append(Diagnostic("error" if match["severity"] == "error" else "warning", place + kept))
     return found
 
 
-def pack(said: Sequence[Said]) -> list[list[str]]:
+def pack(said: Sequence[Diagnostic]) -> list[list[str]]:
     """Diagnostics as an entry's metadata holds them."""
     return [[one.severity, one.text] for one in said]
 
 
-def unpack(stored: object) -> list[Said]:
+def unpack(stored: object) -> list[Diagnostic]:
     """Diagnostics from an entry's metadata; none where there are none."""
     if not isinstance(stored, list):
         return []
-    return [Said("error" if severity == "error" else "warning", str(text)) for severity, text in stored]
+    return [Diagnostic("error" if severity == "error" else "warning", str(text)) for severity, text in stored]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from nativecache.aot.codegen_flags import VECTORIZE_FROM
-from nativecache.aot.diagnostics import Said
+from nativecache.aot.diagnostics import Diagnostic
 from nativecache.aot.key import Compiler, Options
 
 #: The clean-up takes a fifth of the lines away, so that sizes can be judged and bodies carried in fewer
@@ -38,7 +38,7 @@ class Engine(Protocol):
     def simplify(self, text: str, options: Options) -> str:
         """A unit's IR after a cheap clean-up of each function alone (`SIMPLIFY`), printed."""
 
-    def emit(self, bitcode: bytes, options: Options, said: list[Said] | None = None) -> bytes:
+    def emit(self, bitcode: bytes, options: Options, said: list[Diagnostic] | None = None) -> bytes:
         """Optimises and generates code. Sees nothing but what is in the key.
 
         LLVM's warnings go to `said`, where one is given, else to standard error. Raises Refused for code that

@@ -15,7 +15,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from nativecache.aot.diagnostics import Said, refuse
+from nativecache.aot.diagnostics import Diagnostic, refuse
 from nativecache.aot.engine import SIMPLIFY, pass_tuning
 from nativecache.aot.key import Compiler, Options
 from nativecache.cache.seal import open_plain
@@ -127,14 +127,14 @@ class SharedLibrary:
             finally:
                 self._library.LLVMDisposeMessage(printed)
 
-    def emit(self, bitcode: bytes, options: Options, said: list[Said] | None = None) -> bytes:
+    def emit(self, bitcode: bytes, options: Options, said: list[Diagnostic] | None = None) -> bytes:
         """Optimises and generates code. Sees nothing but what is in the key.
 
         Adds LLVM's warnings and errors to `said`; without it LLVM prints them, and ends the process at an
         error. Raises Refused for errors.
         """
         library = self._library
-        heard: list[Said] = []
+        heard: list[Diagnostic] = []
         with _Context(library) as context:
             if said is not None:
                 context.listen(heard)
@@ -217,7 +217,7 @@ class _Context:
             self._library.LLVMDisposeMemoryBuffer(buffer)
         self._library.LLVMContextDispose(self._handle)
 
-    def listen(self, said: list[Said]) -> None:
+    def listen(self, said: list[Diagnostic]) -> None:
         """Adds what LLVM says from now on to `said`, instead of its printing that."""
 
         def hear(diagnostic: Any, _: Any) -> None:
@@ -226,7 +226,7 @@ class _Context:
                 message = self._library.LLVMGetDiagInfoDescription(diagnostic)
                 words = ctypes.string_at(message).decode("utf-8", "replace")
                 self._library.LLVMDisposeMessage(message)
-                said.append(Said("error" if severity == _ERROR else "warning", words))
+                said.append(Diagnostic("error" if severity == _ERROR else "warning", words))
 
         self._handler = _HANDLER(hear)  # to live as long as the context
         self._library.LLVMContextSetDiagnosticHandler(self._handle, self._handler, None)

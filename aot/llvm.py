@@ -12,7 +12,7 @@ from typing import Any, Final
 import llvmlite
 import llvmlite.binding as llvm
 
-from nativecache.aot.diagnostics import Said, overheard, refuse
+from nativecache.aot.diagnostics import Diagnostic, overheard, refuse
 from nativecache.aot.engine import Engine, pass_tuning
 from nativecache.aot.errors import BuildError, UsageError
 from nativecache.aot.index import TOKEN, quote, symbol_name
@@ -203,7 +203,7 @@ class Llvmlite:
             passes.run(module, builder)
             return str(module)
 
-    def emit(self, bitcode: bytes, options: Options, said: list[Said] | None = None) -> bytes:
+    def emit(self, bitcode: bytes, options: Options, said: list[Diagnostic] | None = None) -> bytes:
         """As `Engine.emit`. LLVM ends the process at an error: whoever started it reads what it printed."""
         if said is None:
             return self._emit(bitcode, options)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
-from nativecache.aot.diagnostics import Said, pack, unpack
+from nativecache.aot.diagnostics import Diagnostic, pack, unpack
 from nativecache.cache.entry import JSON, Entry
 from nativecache.cache.own_code import own_code
 from nativecache.cache.shape import Malformed, check, list_of, number, record, row, text
@@ -48,7 +48,7 @@ class StoredObject:
     undefined: list[str]
     milliseconds: float
     sites: str
-    said: list[Said]
+    said: list[Diagnostic]
 
 
 def object_form(output: str) -> str:
@@ -62,7 +62,7 @@ def object_meta(
     undefined: list[str],
     milliseconds: float,
     sites: str,
-    said: Sequence[Said] = (),
+    said: Sequence[Diagnostic] = (),
 ) -> dict[str, JSON]:
     """The metadata of what was made of a unit. `output` as in Options."""
     meta: dict[str, JSON] = {

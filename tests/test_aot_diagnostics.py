@@ -2,14 +2,14 @@
 
 import pytest
 
-from nativecache.aot.diagnostics import Said, Wanted, group, line, pack, read_spoken, unpack
+from nativecache.aot.diagnostics import Diagnostic, Wanted, group, line, pack, read_spoken, unpack
 
-FRAME = Said("warning", "stack frame size (10008) exceeds limit (1000) in function 'nc.0'")
-CALL = Said("warning", 'call to bad marked "dontcall-warn": do not')
-NEVER = Said("error", 'call to nc.1 marked "dontcall-error": never')
-LOOP = Said("warning", "<unknown>:0:0: loop not vectorized: the optimizer was unable to perform it")
-ASM = Said("warning", '<inline asm>:1:2: hey\n\t.warning "hey"\n\t^')
-OTHER = Said("warning", "something new")
+FRAME = Diagnostic("warning", "stack frame size (10008) exceeds limit (1000) in function 'nc.0'")
+CALL = Diagnostic("warning", 'call to bad marked "dontcall-warn": do not')
+NEVER = Diagnostic("error", 'call to nc.1 marked "dontcall-error": never')
+LOOP = Diagnostic("warning", "<unknown>:0:0: loop not vectorized: the optimizer was unable to perform it")
+ASM = Diagnostic("warning", '<inline asm>:1:2: hey\n\t.warning "hey"\n\t^')
+OTHER = Diagnostic("warning", "something new")
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ OTHER = Said("warning", "something new")
         (OTHER, "backend-plugin"),
     ],
 )
-def test_each_has_clangs_group(said: Said, name: str) -> None:
+def test_each_has_clangs_group(said: Diagnostic, name: str) -> None:
     assert group(said) == name
 
 
@@ -82,8 +82,8 @@ def test_what_llvm_prints_is_read() -> None:
         "<inline asm>:1:2: error: invalid instruction mnemonic 'foo'\n\tfoo bar\n\t^~~\n"
     )
     assert read_spoken(text) == [
-        Said("warning", "stack frame size (8) exceeds limit (1) in function 'f'"),
-        Said("error", "<inline asm>:1:2: invalid instruction mnemonic 'foo'"),
+        Diagnostic("warning", "stack frame size (8) exceeds limit (1) in function 'f'"),
+        Diagnostic("error", "<inline asm>:1:2: invalid instruction mnemonic 'foo'"),
     ]
 
 
