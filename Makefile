@@ -26,14 +26,14 @@ bench: setup $(VENV)/.test
 	$(BIN)/python tests/bench/bench.py
 
 torture: setup $(VENV)/.test
-	$(BIN)/python tests/torture.py $(N)
-	$(BIN)/python tests/torture.py $(N) --edits
-	$(BIN)/python tests/kills.py $(KILLS)
-	$(BIN)/python tests/kills.py $(KILLS) --store sqlite
-	$(BIN)/python tests/kills.py $(N) --signal INT
-	$(BIN)/python tests/kills.py $(N) --signal TERM
-	$(BIN)/python tests/kills.py $(KILLS) --workers
-	$(BIN)/python tests/torture.py $(N) --faults
+	$(BIN)/python tests/tools/torture.py $(N)
+	$(BIN)/python tests/tools/torture.py $(N) --edits
+	$(BIN)/python tests/tools/kills.py $(KILLS)
+	$(BIN)/python tests/tools/kills.py $(KILLS) --store sqlite
+	$(BIN)/python tests/tools/kills.py $(N) --signal INT
+	$(BIN)/python tests/tools/kills.py $(N) --signal TERM
+	$(BIN)/python tests/tools/kills.py $(KILLS) --workers
+	$(BIN)/python tests/tools/torture.py $(N) --faults
 
 setup:
 	@PYTHON=$(PYTHON) sh tests/setup.sh

@@ -13,41 +13,43 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from nativecache.aot import clang, llvm
-from nativecache.aot.bodies import find_bodies, find_called_once, longest_import
-from nativecache.aot.codegen_flags import beyond_ir
-from nativecache.aot.debug_info import Places
-from nativecache.aot.diagnostics import Diagnostic, Refused, Wanted, is_removable, line, read_spoken
-from nativecache.aot.emit import Image, Written, write_file, write_output
-from nativecache.aot.engine import Engine
+from nativecache.aot.codegen import llvm
+from nativecache.aot.codegen.diagnostics import Diagnostic, Refused, Wanted, is_removable, line, read_spoken
+from nativecache.aot.codegen.engine import Engine
+from nativecache.aot.codegen.flags import beyond_ir
+from nativecache.aot.codegen.target import choose_target, is_foreign
 from nativecache.aot.errors import BuildError, Unread
-from nativecache.aot.extract import (
+from nativecache.aot.front import clang
+from nativecache.aot.front.load import Loaded, index, load
+from nativecache.aot.front.sources import Front, cpu_seconds, is_source, is_split
+from nativecache.aot.ir.debug_info import Places
+from nativecache.aot.ir.module import Module, symbol_name
+from nativecache.aot.key import Options, assembler_reads, compute_key, digest, value_digest
+from nativecache.aot.link_line import arrange
+from nativecache.aot.output import Image, Written, write_output
+from nativecache.aot.packed import pack, pack_pairs, unpack, unpack_pairs
+from nativecache.aot.pool import Done, Job, Pool, WorkerDied
+from nativecache.aot.records.dependencies import Finished, gather, gather_linked
+from nativecache.aot.records.history import BuildRecord
+from nativecache.aot.records.last_link import LinkRecord, digest_link
+from nativecache.aot.records.memo import KeyedUnit, Memo
+from nativecache.aot.records.objects import StoredObject, object_meta, read_object
+from nativecache.aot.request import Request
+from nativecache.aot.simplify import find_bodies, find_called_once, longest_import
+from nativecache.aot.spool import Spool
+from nativecache.aot.units.extract import (
     IMPORT_LINES,
     IMPORT_TOTAL,
     NO_IMPORTS,
     ImportLimits,
     extract,
 )
-from nativecache.aot.front import Front, cpu_seconds, is_source, is_split
-from nativecache.aot.index import Module, symbol_name
-from nativecache.aot.key import Options, assembler_reads, compute_key
-from nativecache.aot.link_line import arrange
-from nativecache.aot.link_record import LinkRecord, digest_link
-from nativecache.aot.load import Loaded, index, load
-from nativecache.aot.meaning import Meanings, digest, value_digest
-from nativecache.aot.memo import KeyedUnit, Memo
-from nativecache.aot.names import pack, pack_pairs, unpack, unpack_pairs
-from nativecache.aot.partition import NOTHING_APART, Apart, Unit, partition
-from nativecache.aot.pool import Done, Job, Pool, WorkerDied
-from nativecache.aot.program import Program, check_one_file, resolve_symbols
-from nativecache.aot.reads import Finished, gather, gather_linked
-from nativecache.aot.record import BuildRecord
-from nativecache.aot.request import Request
-from nativecache.aot.roots import find_roots, index_symbols
-from nativecache.aot.spool import Spool
-from nativecache.aot.stored import StoredObject, object_meta, read_object
-from nativecache.aot.target import choose_target, is_foreign
+from nativecache.aot.units.fingerprint import Meanings
+from nativecache.aot.units.partition import NOTHING_APART, Apart, Unit, partition
+from nativecache.aot.units.program import Program, check_one_file, resolve_symbols
+from nativecache.aot.units.roots import find_roots, index_symbols
 from nativecache.aot.verify import Mismatch, Verifier
+from nativecache.aot.write import write_file
 from nativecache.cache.entry import Entry
 from nativecache.cache.facts import Fact, note
 from nativecache.linker.dwarf import find_sites

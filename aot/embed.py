@@ -33,8 +33,9 @@ from typing import Final, Literal
 
 import llvmlite.binding as binding
 
-from nativecache.aot import key, llvm
-from nativecache.aot.engine import Engine
+from nativecache.aot import key
+from nativecache.aot.codegen import llvm
+from nativecache.aot.codegen.engine import Engine
 from nativecache.aot.errors import BuildError
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.cache.entry import BadEntry, Entry

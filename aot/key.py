@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from nativecache.cache.entry import JSON
 from nativecache.cache.facts import digest_file
+from nativecache.cache.own_code import own_code
 
 #: Raised whenever the way from bitcode to entry changes.
 SCHEMA: Final = 3
@@ -99,3 +101,27 @@ def explain_key(compiler: Compiler, options: Options, bitcode: bytes) -> str:
         shown = f"sha256 {hashlib.sha256(value).hexdigest()}" if name == "bitcode" else value.decode()
         lines.append(f"{name}: {shown}\n")
     return "".join(lines)
+
+
+def form_of(kind: str) -> dict[str, JSON]:
+    """The metadata of an entry that only this very code reads."""
+    return {"form": f"{kind} {own_code()[:16]}"}
+
+
+#: Bytes of a digest: an accident within one cache has a chance of 2^-64 at four billion of them.
+DIGEST: Final = 16
+
+
+def digest(*digests: bytes) -> bytes:
+    """The digest of some digests."""
+    return hashlib.sha256(b"".join(digests)).digest()[:DIGEST]
+
+
+def text_digest(text: str) -> bytes:
+    """The digest of a piece of IR, one byte per character."""
+    return hashlib.sha256(text.encode("latin-1")).digest()[:DIGEST]
+
+
+def value_digest(value: object) -> bytes:
+    """The digest of what a value of plain types looks like."""
+    return hashlib.sha256(repr(value).encode("utf-8", "surrogateescape")).digest()[:DIGEST]

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from nativecache.cache.entry import BadEntry, Entry, unpack
+from nativecache.cache.format import LAYOUT, open_plain
 from nativecache.cache.lookup import EntryStore
-from nativecache.cache.seal import LAYOUT, open_plain
 from nativecache.cache.shape import Malformed
 from nativecache.cache.store import Store
 

@@ -14,7 +14,7 @@ import hashlib
 import os
 import time
 
-from nativecache.cache.seal import LAYOUT
+from nativecache.cache.format import LAYOUT
 
 TYPE_CHECKING = False  # typing's, whose import would take longer than all that is done here
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-from nativecache.cache.seal import (
+from nativecache.cache.format import (
     DATABASE_SUFFIX,
     LAYOUT,
     check_key,

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from nativecache.cache.seal import (
+from nativecache.cache.format import (
     FOOTER_SIZE,
     Broken,
     check_key,

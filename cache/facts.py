@@ -26,7 +26,7 @@ import hashlib
 import os
 import stat
 
-from nativecache.cache.seal import open_plain
+from nativecache.cache.format import open_plain
 
 TYPE_CHECKING = False  # typing's, whose import would take longer than all that is done here
 if TYPE_CHECKING:

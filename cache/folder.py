@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from nativecache.cache.entry import BadEntry, Entry, Reason, find_milliseconds, read_milliseconds, unpack
-from nativecache.cache.seal import DATABASE_SUFFIX, LAYOUT, database_path, read_plain
+from nativecache.cache.format import DATABASE_SUFFIX, LAYOUT, database_path, read_plain
 from nativecache.cache.shape import Malformed
 from nativecache.cache.store import (
     CACHEDIR_TAG,

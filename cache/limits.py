@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nativecache.cache.seal import read_plain
+from nativecache.cache.format import read_plain
 
 CONFIG_NAME = "config.toml"
 STORES = ("files", "sqlite")

@@ -4,7 +4,7 @@ import os
 import stat
 import sys
 
-from nativecache.cache.seal import LAYOUT
+from nativecache.cache.format import LAYOUT
 
 TYPE_CHECKING = False  # typing's, whose import would take longer than all that is done here
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from nativecache.cache.entry import BadEntry, Entry, Reason, pack, unpack
+from nativecache.cache.evicted import ghost, read_ghosts
 from nativecache.cache.folder import set_aside
-from nativecache.cache.ghosts import ghost, read_ghosts
 from nativecache.cache.shape import Malformed
 from nativecache.cache.store import BuildStore, Store
 

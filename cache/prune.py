@@ -28,10 +28,10 @@ from filelock import FileLock, Timeout
 
 from nativecache.cache.counters import add_counts
 from nativecache.cache.entry import BadEntry
+from nativecache.cache.evicted import add_ghosts
 from nativecache.cache.folder import Found, find_abandoned, find_entries, find_quarantined, remove
-from nativecache.cache.ghosts import add_ghosts
+from nativecache.cache.format import LAYOUT
 from nativecache.cache.limits import Limits
-from nativecache.cache.seal import LAYOUT
 
 #: How much of a limit is left after pruning for it.
 _TARGET = 0.9

@@ -19,7 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from nativecache.cache.counters import LOG_SUFFIX, read_line, statistics_folder
-from nativecache.cache.seal import read_plain
+from nativecache.cache.format import read_plain
 from nativecache.cache.shape import Malformed, list_of, mapping, read_json, row, text, whole
 from nativecache.cache.store import write_file
 

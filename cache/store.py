@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from nativecache.cache.seal import LAYOUT, check_key, entry_path, read_plain
+from nativecache.cache.format import LAYOUT, check_key, entry_path, read_plain
 
 TEMPORARY_SUFFIX = ".tmp"  # what a killed writer leaves behind ends in this
 TAG_NAME = "CACHEDIR.TAG"

@@ -282,7 +282,7 @@ def clear(root: Path, as_json: bool) -> None:
 @click.option("--keep", is_flag=True, help="Set damaged entries aside in the folder's quarantine.")
 def verify(root: Path, as_json: bool, keep: bool) -> None:
     """Check every entry in full and remove those that are damaged; exit code 4 if any was."""
-    from nativecache.aot.forms import check_form
+    from nativecache.aot.formats import check_form
     from nativecache.cache.folder import check_entries
 
     _check_open(root)

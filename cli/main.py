@@ -16,8 +16,8 @@ import click
 from nativecache.cli import account, report
 from nativecache.cli.cache import cache
 from nativecache.cli.folders import MODES, PATH, open_store, store_option
-from nativecache.cli.receipt import pack, read_command, what_stats_overwrite
 from nativecache.cli.start import VERSION
+from nativecache.cli.up_to_date import pack, read_command, what_stats_overwrite
 from nativecache.cli.words import (
     BOTH,
     CLANG,
@@ -238,7 +238,7 @@ def build(**options: Any) -> None:
 
 def _build(request: Request, options: dict[str, Any], *, whole_command: bool) -> Report:
     """One build; it is noted if it is all that the command does."""
-    from nativecache.aot.front import Front
+    from nativecache.aot.front.sources import Front
 
     gc.disable()  # a build makes few cycles, and walking a program's text for them takes a tenth of it
     quiet = options["quiet"]
@@ -284,7 +284,7 @@ def _keep_receipt(result: Report, request: Request) -> None:
 
 def _compiled_alone(inputs: list[Input]) -> list[Input]:
     """The inputs of which `-c` makes objects; like clang it leaves out those for the linker."""
-    from nativecache.aot.front import is_native
+    from nativecache.aot.front.sources import is_native
 
     unused = [path for path in inputs if is_native(path)]
     for path in unused:

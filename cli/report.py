@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nativecache.cli.receipt import Receipt
+from nativecache.cli.up_to_date import Receipt
 from nativecache.linker.output import overwrite
 from nativecache.linker.shown import shown, shown_lines
 

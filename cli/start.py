@@ -41,7 +41,7 @@ def _run(words: "list[str]", start: float) -> int:
         return 0
     if words[:1] == ["build"] and _is_up_to_date(words, start):
         return 0
-    from nativecache.linker.interrupt import Interrupted, catch_signals, ignore_signals
+    from nativecache.linker.signals import Interrupted, catch_signals, ignore_signals
 
     catch_signals()
     try:
@@ -98,13 +98,13 @@ def _complain(error: OSError) -> None:
 def _is_up_to_date(words: "list[str]", start: float) -> bool:
     """Whether a build like this was done and would do the same again; says so."""
     from nativecache.cache.counters import add_counts
-    from nativecache.cli import receipt
+    from nativecache.cli import up_to_date
 
     try:
-        command = receipt.read_command(words, os.environ)
+        command = up_to_date.read_command(words, os.environ)
     except OSError:  # no folder for a cache; who builds says so
         return False
-    found = receipt.check(command) if command else None
+    found = up_to_date.check(command) if command else None
     if not command or not found:
         return False
     seconds = time.perf_counter() - start

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from .symbol_options import expanded_words
+from nativecache.linker.symbol_options import expanded_words
 
 #: `alike`: any linker will do. `exports`: mold leaves something out that others have visible outside of the
 #: image. `unlike`: GNU ld decides. `llvm`: as that, but with words that GNU ld does not know.

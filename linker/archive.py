@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from struct import pack
 from typing import BinaryIO, Final
 
-from .elf import linkage
-from .errors import BadObject
-from .files import PlainFile, read_plain
+from nativecache.linker.elf import linkage
+from nativecache.linker.errors import BadObject
+from nativecache.linker.files import PlainFile, read_plain
 
 MAGIC = b"!<arch>\n"
 THIN_MAGIC = b"!<thin>\n"

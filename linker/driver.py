@@ -14,18 +14,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from .archive import read_archive
-from .diagnostics import condense, warnings
-from .errors import LinkError
-from .interrupt import hold_signals, temporary_folder
-from .output import is_special, move, temporary_name
-from .shown import shown
-from .waiting import Waiting
+from nativecache.linker.archive import read_archive
+from nativecache.linker.diagnostics import condense, warnings
+from nativecache.linker.errors import LinkError
+from nativecache.linker.output import is_special, move, temporary_name
+from nativecache.linker.shown import shown
+from nativecache.linker.signals import hold_signals, temporary_folder
+from nativecache.linker.waiting import Waiting
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .alike import Reading
+    from nativecache.linker.alike import Reading
 
 Family = Literal["gcc", "clang", "zig"]
 LinkerName = Literal["mold", "lld", "gold", "bfd"]

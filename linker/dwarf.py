@@ -25,8 +25,17 @@ from functools import cache
 from struct import Struct, error, pack, unpack_from
 from typing import Final
 
-from .elf import ET_REL, Headers, Section, contents, read_headers, relocated, string_at, string_table
-from .errors import BadObject
+from nativecache.linker.elf import (
+    ET_REL,
+    Headers,
+    Section,
+    contents,
+    read_headers,
+    relocated,
+    string_at,
+    string_table,
+)
+from nativecache.linker.errors import BadObject
 
 RANGE_SHIFT: Final = 21
 MIDDLE: Final = 1 << 20

@@ -18,7 +18,7 @@ from mmap import mmap
 from struct import Struct
 from typing import Final, NamedTuple
 
-from .errors import BadObject
+from nativecache.linker.errors import BadObject
 
 _FILE_HEADER = Struct("<16sHHIQQQIHHHHHH")
 _SECTION = Struct("<IIQQQQIIQQ")

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from .archive import MAGIC, THIN_MAGIC, read_members
-from .elf import all_linkage
-from .errors import BadObject
-from .files import PlainFile
+from nativecache.linker.archive import MAGIC, THIN_MAGIC, read_members
+from nativecache.linker.elf import all_linkage
+from nativecache.linker.errors import BadObject
+from nativecache.linker.files import PlainFile
 
 
 @dataclass(frozen=True)

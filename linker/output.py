@@ -15,8 +15,8 @@ import re
 import stat
 from contextlib import contextmanager, suppress
 
-from .shown import shown
-from .waiting import Waiting
+from nativecache.linker.shown import shown
+from nativecache.linker.waiting import Waiting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

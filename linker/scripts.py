@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .files import PlainFile
+from nativecache.linker.files import PlainFile
 
 # What ends a symbol's name in an expression. GNU ld takes `a/b` and `a-b` for one name in some places.
 _EXPRESSION = re.compile(r"[\s!\"#%&'()*+,\-/:;<=>?\[\]^`{|}]+")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from struct import Struct
 
-from .elf import ET_REL, read_headers, string_at, string_table
+from nativecache.linker.elf import ET_REL, read_headers, string_at, string_table
 
 _WORD = Struct("<I")
 _EXTENT = Struct("<QQ")  # sh_offset, sh_size: at 24 in a section header

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from .files import read_plain
-from .scripts import Script, find_file, is_object, read_script, symbol_words
+from nativecache.linker.files import read_plain
+from nativecache.linker.scripts import Script, find_file, is_object, read_script, symbol_words
 
 Kind = Literal[
     "assigns", "names", "script", "list", "exports", "export list", "archives", "remaps", "plain", "flag",

@@ -19,6 +19,7 @@ import pytest
 
 # `bench` is to be this folder, not this file.
 sys.path.pop(0)
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.generate import generate

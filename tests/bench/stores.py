@@ -21,6 +21,7 @@ from statistics import mean, median
 
 # `bench` is to be this folder, not this file.
 sys.path.pop(0)
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.works import Work, make_work

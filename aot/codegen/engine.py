@@ -1,0 +1,46 @@
+"""What an LLVM must be able to do to make keys and objects; `llvm.py` and `libllvm.py` have one each."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from nativecache.aot.codegen.diagnostics import Diagnostic
+from nativecache.aot.codegen.flags import VECTORIZE_FROM
+from nativecache.aot.key import Compiler, Options
+
+#: The clean-up takes a fifth of the lines away, so that sizes can be judged and bodies carried in fewer
+#: words; the three passes are the ones that LLVM's own pipeline runs first. One visit of instcombine
+#: is enough for that.
+SIMPLIFY: Final = "simplifycfg,sroa,instcombine<no-verify-fixpoint>"
+
+
+def pass_tuning(options: Options) -> tuple[bool, bool, bool, bool]:
+    """Whether loops and blocks are vectorised, loops unrolled and interleaved (as clang sets these)."""
+    default = options.level >= VECTORIZE_FROM
+    unroll = default if options.unroll is None else options.unroll
+    return default, default, unroll, unroll
+
+
+class Engine(Protocol):
+    """The LLVM that makes keys and objects. Its calls raise RuntimeError with LLVM's reason."""
+
+    @property
+    def identity(self) -> Compiler:
+        """What of it goes into keys."""
+
+    @property
+    def path(self) -> str:
+        """Where its library was found, which may be a link; empty for one that comes with us."""
+
+    def unit_bitcode(self, text: str) -> bytes:
+        """A unit's bitcode, parsed in a fresh context (another module's leavings would change it)."""
+
+    def simplify(self, text: str, options: Options) -> str:
+        """A unit's IR after a cheap clean-up of each function alone (`SIMPLIFY`), printed."""
+
+    def emit(self, bitcode: bytes, options: Options, said: list[Diagnostic] | None = None) -> bytes:
+        """Optimises and generates code. Sees nothing but what is in the key.
+
+        LLVM's warnings go to `said`, where one is given, else to standard error. Raises Refused for code that
+        LLVM has no object of.
+        """

@@ -1,0 +1,1 @@
+"""Debug information without what only says where things stand."""

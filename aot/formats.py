@@ -1,0 +1,55 @@
+"""All forms in which a build keeps things, for whoever checks a whole cache folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from nativecache.aot.front.accepted import read_accepted
+from nativecache.aot.front.clang_cache import read_answer, read_manifest
+from nativecache.aot.key import form_of
+from nativecache.aot.records.history import read_how, read_record
+from nativecache.aot.records.last_link import read_link
+from nativecache.aot.records.memo import read_memo
+from nativecache.aot.records.objects import object_form, read_object
+from nativecache.aot.simplify import read_bodies
+from nativecache.cache.entry import Entry
+from nativecache.cache.shape import Malformed
+from nativecache.linker.dwarf import Sites, find_sites
+from nativecache.linker.errors import BadObject
+
+_OURS: Final[Mapping[str, Callable[[Entry], object]]] = {
+    "accepted": read_accepted,
+    "answer": read_answer,
+    "bodies": read_bodies,
+    "how": read_how,
+    "link": read_link,
+    "manifest": read_manifest,
+    "memo": lambda entry: read_memo(entry, closely=True),
+    "record": read_record,
+}
+
+
+def check_form(entry: Entry) -> None:
+    """Raises Malformed for an entry that is not of the form that it says it is of.
+
+    What says of none, or of one of another nativecache, is let pass: who wrote it can tell.
+    """
+    form = entry.meta.get("form")
+    for output in ("object", "assembly", "bitcode"):
+        if form == object_form(output):
+            found = read_object(entry, output)
+            if output == "object" and found.sites:
+                _check_sites(entry.payload, found.sites)
+            return
+    for kind, reader in _OURS.items():
+        if form == form_of(kind)["form"]:
+            reader(entry)
+
+
+def _check_sites(payload: bytes, sites: str) -> None:
+    try:
+        if find_sites(payload) != Sites.unpack(sites):
+            raise Malformed("sites elsewhere than in the object")
+    except BadObject as error:
+        raise Malformed(str(error)) from None

@@ -1,0 +1,1 @@
+"""From source files and other inputs to printed IR."""

@@ -1,0 +1,227 @@
+"""Turns a build's inputs into printed IR and a list of native files for the link."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from nativecache.aot.codegen import llvm
+from nativecache.aot.debug.normalise import normalise
+from nativecache.aot.debug.normaliser import compilation_directory
+from nativecache.aot.errors import BuildError, Unread
+from nativecache.aot.front import clang
+from nativecache.aot.front.accepted import Accepted, is_as_printed
+from nativecache.aot.front.contents import BITCODE, holds_bitcode, is_bitcode, is_elf_or_archive
+from nativecache.aot.front.members import compile_members
+from nativecache.aot.front.sources import Sources, is_native, is_source, unreadable
+from nativecache.aot.ir.module import Module, index_module
+from nativecache.aot.ir.numbering import local_names, type_names
+from nativecache.aot.pool import Job, Pool, WorkerDied
+from nativecache.cache.format import read_plain
+from nativecache.cache.lookup import EntryStore
+from nativecache.linker.native import is_script
+
+_IR: Final = frozenset((".ll", ".bc"))
+_KNOWN: Final = ".ll .bc .c .cc .cpp .cxx .s .o .a .so"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the inputs hold.
+
+    `texts`: (label, printed IR) in input order, and `numbers`, which inputs those are. `native`: files for
+    the linker, by number of the input.
+    """
+
+    texts: tuple[tuple[str, str], ...]
+    numbers: tuple[int, ...]
+    native: Mapping[int, Path]
+    whole: tuple[str, ...]  # inputs that clang compiled whole
+    cplusplus: bool
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """An input's IR: printed already, or to be read by LLVM first."""
+
+    data: bytes
+    printed: bool
+    older: bool = False  # an older clang's
+
+
+def load(inputs: Sequence[Path], sources: Sources | None, store: EntryStore, *, threads: int) -> Loaded:
+    """Reads all inputs; `sources` has compilers at work on those that need one.
+
+    LLVM reads IR in worker processes, for it may not survive that, and only what `store` does not tell
+    to be fit as it stands. Raises BuildError with every input that cannot be read, each on a line of its own;
+    Unread if all of them are sources that an older clang read.
+    """
+    problems: list[str] = []
+    warnings: list[str] = []
+    native: dict[int, Path] = {}
+    archives: dict[int, Path] = {}
+    whole: list[str] = []
+    texts: dict[int, _Text] = {}
+    for n, path in enumerate(inputs):
+        if problem := unreadable(path):
+            problems.append(problem)
+        elif is_source(path):
+            continue
+        elif is_bitcode(path):
+            texts[n] = _Text(read_plain(path)[0], printed=False)
+        elif sources and holds_bitcode(path):
+            archives[n] = path
+        elif clang.language(path) != "ir" and (is_native(path) or is_elf_or_archive(path)):
+            native[n] = path
+        elif clang.language(path) == "ir" or path.suffix in _IR:
+            texts[n] = _Text(read_plain(path)[0], printed=False)
+        elif is_script(path):
+            native[n] = path
+        else:
+            problems.append(f"{path}: unknown kind of input; known are {_KNOWN}")
+    for n, run, answer in sources.results() if sources else ():
+        if isinstance(answer, BuildError):
+            problems += answer.problems
+            continue
+        if answer.messages:
+            warnings.append(answer.messages.rstrip())
+        if run.whole:
+            run.output.write_bytes(answer.output)
+            native[n] = run.output
+            whole.append(str(inputs[n]))
+        else:
+            older = not run.clang.is_zig and run.clang.version < clang.NEWEST
+            texts[n] = _Text(answer.output, run.front.prints, older)
+    for n, path in archives.items() if sources else ():
+        assert sources
+        output = sources.outputs / f"{n}-{path.stem}.a"
+        try:
+            warnings += compile_members(path, sources, store, threads=threads, output=output)
+        except BuildError as error:
+            problems += error.problems
+            continue
+        native[n] = output
+        whole.append(f"{path} (its bitcode)")
+    reader = _Reader(inputs, texts, store)
+    printed = reader.print_all(threads)
+    if reader.unread and not problems and len(reader.unread) == len(reader.problems):
+        raise Unread(frozenset(reader.unread), *reader.problems)
+    problems += reader.problems
+    if problems:
+        raise BuildError(*problems)
+    cplusplus = any(map(clang.is_cplusplus, inputs))
+    texts_in_order = tuple((str(inputs[n]), text) for n, text in sorted(printed.items()))
+    numbers = tuple(sorted(printed))
+    return Loaded(texts_in_order, numbers, native, tuple(whole), cplusplus, tuple(warnings))
+
+
+def index(texts: Sequence[tuple[str, str]], *, relative: bool) -> tuple[tuple[Module, ...], str]:
+    """Indexes all printed modules; returns also the folder that debug information calls its own.
+
+    `relative`: what depends on where sources are is taken out of debug information, to be put into objects.
+    Raises BuildError with each that cannot be understood.
+    """
+    modules, problems = [], []
+    for label, text in texts:
+        try:
+            modules.append(index_module(text, label))
+        except ValueError as error:
+            problems.append(f"{label}: IR of an unknown form: {error}")
+    if problems:
+        raise BuildError(*problems)
+    first = next((module.debug_text for module in modules if module.debug_text), "")
+    directory = compilation_directory(first) if first else ""
+    normalise(modules, relative=relative, directory=directory)
+    return tuple(modules), directory
+
+
+class _Reader:
+    """Makes every text what LLVM prints, in forms that the index can read without ambiguity."""
+
+    def __init__(self, inputs: Sequence[Path], texts: dict[int, _Text], store: EntryStore) -> None:
+        self.problems: list[str] = []
+        self.unread: list[Path] = []  # sources among the inputs with problems, which their clang can compile
+        self._inputs, self._texts = inputs, texts
+        self._accepted = {
+            n: Accepted(text.data, llvm.Llvmlite().identity, store)
+            for n, text in texts.items()
+            if not text.printed and not text.data.startswith(BITCODE)
+        }
+
+    def print_all(self, threads: int) -> dict[int, str]:
+        ready: dict[int, str] = {}
+        tasks: dict[str, Callable[..., Any]] = {
+            "read": self._read,
+            "read some": self._read_some,
+            "clear": llvm.read_module,
+        }
+        with Pool(threads, tasks, describe=lambda job: f"LLVM on {self._inputs[job.tag]}") as pool:
+            for n, text in self._texts.items():
+                new = self._accepted[n].new_functions() if n in self._accepted else None
+                if text.printed or new == []:
+                    ready[n] = text.data.decode("latin-1")
+                elif new:
+                    pool.submit(Job("read some", n, (n, new)))
+                else:
+                    pool.submit(Job("read", n, (n,)))
+            self._collect(pool, ready)
+            for n, printed in ready.items():
+                if _ambiguous(printed):
+                    pool.submit(Job("clear", n, (printed.encode("latin-1"), True)))
+            self._collect(pool, ready)
+        return ready
+
+    # In the workers, which have the texts since they are forks.
+
+    def _read(self, n: int) -> str | None:
+        """What LLVM prints, if that is anything new."""
+        data = self._texts[n].data
+        printed = llvm.read_module(data)
+        return None if n in self._accepted and is_as_printed(data, printed.encode("latin-1")) else printed
+
+    def _read_some(self, n: int, new: list[int]) -> bool:
+        return self._accepted[n].accepts(new, llvm.read_module)
+
+    # In the driver.
+
+    def _collect(self, pool: Pool, ready: dict[int, str]) -> None:
+        for done in pool.results():
+            n, path = done.job.tag, self._inputs[done.job.tag]
+            if done.job.task == "read some" and (done.error or not done.result):
+                pool.submit(Job("read", n, (n,)))  # for LLVM's own words on it, or its own text
+            elif isinstance(done.error, WorkerDied) and (advice := done.error.advice()):
+                self.problems.append(f"{path}: LLVM stopped while reading it: {done.error}{advice}")
+                continue
+            elif isinstance(done.error, WorkerDied):
+                self.problems.append(f"{path}: LLVM cannot read it ({done.error}); is the file damaged?")
+            elif done.error:
+                self.problems.append(f"{path}: {done.error}{_writer(self._texts[n].data)}")
+            elif isinstance(done.result, str):
+                ready[n] = done.result
+            else:
+                self._accepted[n].save()
+                ready[n] = self._texts[n].data.decode("latin-1")
+            if done.error and self._texts[n].older and done.job.task != "read some":
+                self.unread.append(path)
+
+
+#: What wrote a text, as its `llvm.ident` names it: clang with LLVM's version, rustc without.
+_IDENT: Final = re.compile(rb'^![0-9]+ = !\{!"([^"]*?clang version (\d+)[^"]*)"\}$', re.MULTILINE)
+
+
+def _writer(text: bytes) -> str:
+    """What wrote a text that cannot be read, if it was a newer LLVM than ours."""
+    found = _IDENT.search(text)
+    if text.startswith(BITCODE) or not found or int(found[2]) <= clang.NEWEST:
+        return ""
+    written_by = found[1].decode("utf-8", "replace")
+    return f"; written by {written_by}, too new to be read here: use clang {clang.NEWEST} or an older one"
+
+
+def _ambiguous(text: str) -> bool:
+    """Whether some local name would be taken for a type's."""
+    return " = type " in text and not local_names(text).isdisjoint(type_names(text))

@@ -1,0 +1,144 @@
+"""Compiles the bitcode in an archive, member by member, so that the linker takes of it what it needs.
+
+Which members of an archive an image gets is for the linker to say: those that define what is undefined where
+it comes to them, in an order that is its own. A member that took part in the build as other inputs do would
+always be there, with its constructors, and its definitions against others' of the same name. So each is
+compiled whole by clang, as it would have been without `-flto`, and the archive goes to the link as it came.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from nativecache.aot.codegen import llvm
+from nativecache.aot.codegen.triples import named_target, normalise, refusal
+from nativecache.aot.errors import BuildError
+from nativecache.aot.front import clang
+from nativecache.aot.front.contents import BITCODE
+from nativecache.aot.front.sources import FrontEnd, Sources
+from nativecache.aot.pool import Job, Pool, WorkerDied
+from nativecache.cache.entry import Entry
+from nativecache.cache.facts import measure
+from nativecache.cache.lookup import EntryStore
+from nativecache.linker.archive import read_archive, write_archive
+from nativecache.linker.errors import BadObject
+from nativecache.linker.files import read_plain
+
+#: Raised whenever what a member becomes depends on more than before.
+SCHEMA: Final = 1
+
+#: Compilers' flags that say how code is generated; the others have had their effect when bitcode was made.
+_CODE: Final = re.compile(
+    r"-m(?!llvm)[a-z]|-f(?:no-)?(?:pi[ce]|PI[CE]|plt|function-sections|data-sections|semantic-interposition)$"
+)
+
+
+def compile_members(
+    path: Path, sources: Sources, store: EntryStore, *, threads: int, output: Path
+) -> list[str]:
+    """Writes the archive `path` to `output` with objects for its bitcode. Returns clang's warnings.
+
+    Raises BuildError with every member that cannot be
+    compiled, each on a line of its own.
+    """
+    end = sources.end
+    try:
+        members = list(read_archive(read_plain(path), path.parent))
+    except (BadObject, OSError) as error:
+        raise BuildError(f"{path}: cannot be read: {error}") from None
+    flags = tuple(flag for flag in end.flags if _CODE.match(flag))
+    found = [n for n, (_, content) in enumerate(members) if content.startswith(BITCODE)]
+    keys = {n: _key(end, flags, members[n][1]) for n in found}
+    objects: dict[int, bytes] = {}
+    for n in found:
+        if entry := store.load(keys[n]):
+            objects[n] = entry.payload
+    new = [n for n in found if n not in objects]
+    triples = _triples(path, {n: members[n] for n in new}, threads, named_target(end.flags))
+    if end.cache:
+        end.cache.compilers.programs[_program(end)] = None
+
+    def run(n: int) -> tuple[bytes, str]:
+        label, bitcode = Path(f"{path}({members[n][0]})"), output.with_suffix(f".{n}.bc")
+        bitcode.write_bytes(members[n][1])
+        try:
+            command = [*end.clang.command, f"-O{end.level}", f"--target={triples[n]}", *flags]
+            made = output.with_suffix(f".{n}.o")
+            return clang.compile_bitcode(command, bitcode, label, made, sources.running)
+        finally:
+            bitcode.unlink()
+
+    warnings: list[str] = []
+    problems: list[str] = []
+    with ThreadPoolExecutor(threads) as executor:
+        jobs = {n: executor.submit(run, n) for n in new}
+        for n, job in jobs.items():
+            try:
+                objects[n], said = job.result()
+            except BuildError as error:
+                problems += error.problems
+                continue
+            except BaseException:
+                sources.close()
+                raise
+            if said:
+                warnings.append(said.rstrip())
+            else:  # what is said is said every time
+                store.save(Entry(keys[n], objects[n], {}))
+    if problems:
+        raise BuildError(*problems)
+    # Under their own symbols, which `ar` lists for the linker.
+    written = write_archive(
+        ((name, objects.get(n, content)) for n, (name, content) in enumerate(members)), symbol_index=True
+    )
+    output.write_bytes(written)
+    return warnings
+
+
+def _key(end: FrontEnd, flags: Sequence[str], bitcode: bytes) -> str:
+    program = measure("program", (_program(end),), {})
+    host = str(llvm.host()) if any("native" in flag for flag in flags) else ""
+    said = ("member", SCHEMA, end.clang.version, end.clang.command, program, host, end.level, tuple(flags))
+    digest = hashlib.sha256(repr(said).encode("utf-8", "surrogateescape"))
+    digest.update(b"\0" + bitcode)
+    return digest.hexdigest()
+
+
+def _program(end: FrontEnd) -> str:
+    from shutil import which
+
+    return which(end.clang.command[0]) or end.clang.command[0]
+
+
+def _triples(
+    path: Path, members: dict[int, tuple[str, bytes]], threads: int, target: str | None
+) -> dict[int, str]:
+    """For what each member is, read in workers. Raises BuildError with those that LLVM cannot read."""
+    if not members:
+        return {}
+    found: dict[int, str] = {}
+    problems: list[str] = []
+    with Pool(threads, {"triple": lambda n: llvm.read_triple(members[n][1])}) as pool:
+        for n in members:
+            pool.submit(Job("triple", n, (n,)))
+        for done in pool.results():
+            n = done.job.tag
+            label = f"{path}({members[n][0]})"
+            if isinstance(done.error, WorkerDied):
+                problems.append(f"{label}: LLVM cannot read it ({done.error}); is the file damaged?")
+            elif done.error:
+                problems.append(f"{label}: {done.error}")
+            else:
+                found[n] = normalise(done.result or target or llvm.host()[0])
+                if why := refusal(found[n], "object"):
+                    problems.append(f"{label}: {why}")
+                elif llvm.platform(found[n]) != llvm.platform(target or found[n]):
+                    problems.append(f"{label}: is for {found[n]}, but the build is for {target}")
+    if problems:
+        raise BuildError(*sorted(problems))
+    return found

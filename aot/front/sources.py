@@ -1,0 +1,313 @@
+"""Starts clang on the sources of a build. Light to import: the rest is loaded while clang works."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from nativecache.aot.codegen.flags import beside, beyond_ir
+from nativecache.aot.codegen.triples import is_known, named_target, narrowing, normalise, refusal
+from nativecache.aot.errors import BuildError, UsageError, temporary_files
+from nativecache.aot.front.clang import (
+    MODULES,
+    NEWEST,
+    Clang,
+    Running,
+    compile_whole,
+    compiles_whole,
+    emit_ir,
+    find_clang,
+    is_preprocessed,
+    is_standard_input,
+    language,
+    met_time_of_day,
+    without_lto,
+)
+from nativecache.aot.front.clang_cache import Answer, FrontCache, Question
+from nativecache.aot.front.contents import holds_bitcode
+from nativecache.aot.front.depfiles import Depfile, ask_for_depfiles, check_depfiles
+from nativecache.aot.request import Request, check
+from nativecache.linker.signals import hold_signals, temporary_folder
+
+_ASSEMBLY: Final = frozenset(("assembler", "assembler-with-cpp"))
+_QUIET: Final = frozenset(("-w", "--no-warnings"))
+_NATIVE_NAME: Final = re.compile(r"\.(?:o|obj|lo|a|so(?:\.[\d.]+)?)$")
+
+
+@dataclass(frozen=True, slots=True)
+class FrontEnd:
+    """How C and C++ inputs are compiled to IR.
+
+    `cache` keeps what clang made; without one clang runs for every file.
+    """
+
+    clang: Clang
+    level: int
+    flags: tuple[str, ...]
+    cache: FrontCache | None = None
+    #: Sources that are compiled whole, whatever the flags say.
+    whole: frozenset[Path] = frozenset()
+    #: What is built of the sources, if that is linked.
+    image: Path | None = None
+
+    @property
+    def prints(self) -> bool:
+        """Whether clang prints what llvmlite would print, being of one version; else LLVM reads it first."""
+        return self.clang.version == NEWEST and not self.clang.is_zig
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process and of those that it has waited for."""
+    used = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return sum(who.ru_utime + who.ru_stime for who in used)
+
+
+def is_source(path: Path) -> bool:
+    """Whether an input goes through clang."""
+    return language(path) not in ("", "ir", "link")
+
+
+def is_split(path: Path) -> bool:
+    """Whether clang makes IR of an input, unless flags forbid."""
+    return is_source(path) and language(path) not in _ASSEMBLY
+
+
+def is_native(path: Path) -> bool:
+    """Whether an input goes straight to the linker."""
+    # The linker may have been told of another format.
+    return language(path) == "link" or (not language(path) and _NATIVE_NAME.search(path.name) is not None)
+
+
+def needs_clang(path: Path) -> bool:
+    """Whether clang has to do with an input, if it can be read: a source, or an archive of bitcode."""
+    return (is_source(path) and not unreadable(path)) or holds_bitcode(path)
+
+
+def unreadable(path: Path) -> str | None:
+    """What keeps an input from being read, or None. A source file may be empty."""
+    if is_standard_input(path):
+        return None
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            return f"{path}: is a directory; name the files in it"
+        if not stat.S_ISREG(status.st_mode):  # it could be read only once, if ever
+            return f"{path}: is no plain file; write it to one first"
+        if status.st_size == 0 and not is_source(path):
+            return f"{path}: the file is empty"
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+    return None
+
+
+class Run:
+    """A run of clang for one source file, which may turn out not to be needed."""
+
+    def __init__(self, source: Path, front: FrontEnd, output: Path, running: Running) -> None:
+        self.source, self.front, self.clang, self.output = source, front, front.clang, output
+        self._running = running
+        # All of what it makes on its way is kept only if it goes all the way.
+        kept = any(flag.lstrip("-").startswith("save-temps") for flag in front.flags)
+        asked = source in front.whole or compiles_whole(front.flags, front.level)
+        self.whole = language(source) in _ASSEMBLY or asked or kept
+        self.question: Question | None = None
+        if front.cache:
+            self.question = front.cache.question(
+                front.clang, source, front.level, front.flags, whole=self.whole
+            )
+        self.depfile = output.with_suffix(".d") if self.question and is_preprocessed(source) else None
+
+    def known(self) -> Answer | None:
+        """What clang would say, if that is known."""
+        return self.front.cache.look_up(self.question) if self.front.cache and self.question else None
+
+    def __call__(self) -> Answer:
+        front = self.front
+        where = self.output, self.depfile, self._running
+        asks = front.cache is not None and self.question and front.cache.asks_for_time(self.question)
+        dated = None
+
+        def run(flags: Sequence[str]) -> tuple[bytes, str]:
+            if self.whole:
+                return compile_whole(self.clang, self.source, front.level, flags, *where, front.image)
+            return emit_ir(self.clang, self.source, front.level, flags, *where)
+
+        if asks:
+            # With -w it would say nothing.
+            quiet = not _QUIET.isdisjoint(front.flags)
+            flags = [flag for flag in front.flags if flag not in _QUIET] + ["-Wno-everything"] * quiet
+            try:
+                output, messages = run([*flags, "-Werror=date-time"])
+            except BuildError as error:
+                dated = any(map(met_time_of_day, error.problems)) or None
+                if not (dated or quiet):
+                    raise
+            else:
+                dated = met_time_of_day(messages) or None
+                if not (dated or (quiet and messages)):
+                    return Answer(output, messages, dated=False)
+        output, messages = run(front.flags)
+        return Answer(output, messages, dated)
+
+    def keep(self, answer: Answer) -> None:
+        """Keeps what clang said for the next time."""
+        if self.front.cache and self.question:
+            self.front.cache.keep(self.question, answer, self.depfile)
+
+
+class Sources:
+    """Compilers at work on the sources among a build's inputs. `outputs` takes what they write."""
+
+    def __init__(self, inputs: Sequence[Path], end: FrontEnd, *, threads: int, outputs: Path) -> None:
+        self.end, self.outputs = end, outputs
+        # A module's interface is compiled before what imports it, if it is named before.
+        in_order = any(language(path) in MODULES for path in inputs)
+        self._executor = ThreadPoolExecutor(1 if in_order else threads)
+        self.running = Running()
+        self._runs: dict[int, tuple[Run, Answer | Future[Answer]]] = {}
+        try:
+            for n, path in enumerate(inputs):
+                if is_source(path) and not unreadable(path):
+                    run = Run(path, end, outputs / f"{n}-{path.stem}.o", self.running)
+                    self._runs[n] = run, run.known() or self._executor.submit(run)
+        except BaseException:
+            self.close()
+            raise
+
+    def results(self) -> Iterator[tuple[int, Run, Answer | BuildError]]:
+        """What came of each, by the number of the input, in order; keeps the answers for the next time."""
+        for n, (run, answer) in self._runs.items():
+            if isinstance(answer, Future):
+                try:
+                    answer = answer.result()
+                except BuildError as error:
+                    yield n, run, error
+                    continue
+                run.keep(answer)
+            yield n, run, answer
+        if self.end.cache:
+            self.end.cache.save()
+
+    def ask_for_depfiles(self, request: Request, scratch: Path) -> tuple[Depfile, ...]:
+        """The depfiles that are asked for, on which compilers are at work, too."""
+        end = self.end
+        flags = (f"-O{end.level}", *end.flags)  # which headers are read depends on it, too
+        return ask_for_depfiles(request, end.clang, flags, scratch, self._executor.submit, self.running)
+
+    def close(self) -> None:
+        """Ends compilers whose answers nobody has waited for, lets none begin any more."""
+        self.running.end()
+        self._executor.shutdown(cancel_futures=True)
+
+
+class Front:
+    """The front of a build, at work since `start`, in performance-counter seconds; the process had used
+    `start_cpu` seconds of its processor then. Use as a context manager.
+
+    Raises BuildError or UsageError for an output that cannot be written; what is wrong with the
+    compiler, `sources` raises.
+    """
+
+    def __init__(self, request: Request) -> None:
+        check(request)
+        check_depfiles(request)
+        _check_flags(request)
+        self.start, self.start_cpu = time.perf_counter(), cpu_seconds()
+        with hold_signals(), temporary_files(), ExitStack() as stack:
+            self.scratch = stack.enter_context(temporary_folder())
+            self._scratch = stack.pop_all()
+        self.cache = FrontCache(request.store, request.environ, request.compiler_check, _folders(request))
+        self.depfiles: tuple[Depfile, ...] = ()
+        self._error: Exception | None = None
+        self._sources: Sources | None = None
+        try:
+            if any(needs_clang(path) for path in request.inputs):
+                end = _front_end(request, self.cache if request.store.root else None)
+                self._sources = Sources(request.inputs, end, threads=request.threads, outputs=self.scratch)
+                self.depfiles = self._sources.ask_for_depfiles(request, self.scratch)
+        except Exception as error:
+            self._error = error
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __enter__(self) -> Front:
+        return self
+
+    @hold_signals()
+    def __exit__(self, *_: object) -> None:
+        if self._sources:
+            self._sources.close()
+        self.cache.__exit__()
+        self._scratch.close()
+
+    @property
+    def sources(self) -> Sources | None:
+        """None if no input is a source. Raises what kept the compiler from being started."""
+        if self._error:
+            raise self._error
+        return self._sources
+
+
+def _check_target(request: Request) -> None:
+    """Refuses, before clang is started, a target that what is asked for cannot be made for."""
+    flag = narrowing(request.clang_flags)
+    triple = request.target or named_target(request.clang_flags)
+    why = refusal(normalise(triple), request.emit) if triple and is_known(triple) else None
+    if not why and flag and request.emit not in ("asm", "bitcode"):
+        why = f"{flag} asks for a target of 32 bits, and there are objects for 64 bits only: leave it out"
+    if why:
+        raise BuildError(f"{next(filter(needs_clang, request.inputs))}: {why}")
+
+
+def _folders(request: Request) -> list[str]:
+    """Folders that the command line names, in which files may come and go meanwhile."""
+    found = dict.fromkeys(os.path.dirname(path) or "." for path in (request.output, *request.inputs))
+    words = [re.sub(r"^-(?:I|isystem|iquote|idirafter)", "", flag) for flag in request.clang_flags]
+    return [*found, *(word for word in words if word and word[0] != "-")]
+
+
+def _front_end(request: Request, cache: FrontCache | None) -> FrontEnd:
+    _check_target(request)
+    found = find_clang(request.clang, request.environ)
+    flags = list(without_lto(request.clang_flags))
+    if request.target:
+        flags.insert(0, f"--target={request.target}")
+    if request.emit == "shared":
+        flags.insert(0, "-fPIC")
+    if request.cpu:
+        x86 = (request.target or os.uname().machine).startswith(("x86_64", "i386", "i686"))
+        flags.append(f"-march={request.cpu}" if x86 else f"-mcpu={request.cpu}")
+    languages = {language(path) for path in request.inputs if is_source(path)}
+    if len(languages) > 1 or not languages.isdisjoint(_ASSEMBLY):
+        # A flag for files of one language is none that another file leaves unused: clang minds only those
+        # that no file uses. Of its levels assembly uses none, and -Werror would end the build for that.
+        flags.append("-Qunused-arguments")
+    image = request.output if request.emit in ("exe", "shared") else None
+    return FrontEnd(found, request.level, tuple(flags), cache, request.whole, image)
+
+
+def _check_flags(request: Request) -> None:
+    """Raises UsageError for flags that clang's sources are compiled with and that cannot be honoured."""
+    if not any(map(is_split, request.inputs)):
+        return
+    flags = request.clang_flags
+    if request.emit in ("asm", "bitcode") and (found := beyond_ir(flags, request.level)):
+        raise UsageError(
+            f"{found[0]}: is for clang's own back end, whose objects are no part of --emit {request.emit}; "
+            "leave it out, or use clang -S or -emit-llvm"
+        )
+    if request.emit not in ("exe", "shared") and (found := beside(flags)):
+        raise UsageError(
+            f"{found[0]}: has clang write files beside each object, and --emit {request.emit} has no such; "
+            "compile those files with `clang -c` and name the objects"
+        )

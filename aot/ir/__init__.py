@@ -1,0 +1,1 @@
+"""Printed IR as values: modules, their entities, and what may be read off them."""

@@ -1,0 +1,432 @@
+"""Writes the build's output from the units' objects: an image, a relocatable object, asm or bitcode."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import Final
+
+from nativecache.aot.codegen import llvm
+from nativecache.aot.codegen.triples import architecture
+from nativecache.aot.errors import BuildError, temporary_files
+from nativecache.aot.ir.debug_info import Places
+from nativecache.aot.ir.module import Module, symbol_name, unescape
+from nativecache.aot.link_line import Ours
+from nativecache.aot.packed import unpack_pairs
+from nativecache.aot.pool import Job, Pool, WorkerDied
+from nativecache.aot.units.extract import FILE_PLACEHOLDER
+from nativecache.aot.units.partition import NOTHING_APART, Apart, Unit
+from nativecache.aot.units.program import Program
+from nativecache.aot.write import _seen, write_file
+from nativecache.linker.alike import how_read
+from nativecache.linker.archive import stream_archive, write_archive
+from nativecache.linker.driver import (
+    Driver,
+    Linker,
+    LinkJob,
+    Whole,
+    find_driver,
+    find_linker,
+    link_image,
+)
+from nativecache.linker.dwarf import Sites, restore
+from nativecache.linker.elf import cut_names, localize, rename_symbols
+from nativecache.linker.errors import BadObject, LinkError
+from nativecache.linker.files import read_plain
+from nativecache.linker.sections import name_sections
+from nativecache.linker.shown import shown
+from nativecache.linker.signals import temporary_folder
+from nativecache.linker.symbol_options import SymbolOptions
+
+PhaseTimer = Callable[[str], AbstractContextManager[None]]
+
+_PLAIN_NAME: Final = re.compile(r"[-a-zA-Z$._][-\w$.]*", re.ASCII)
+_ASM_NAME: Final = re.compile(r'(?<![\w.$])[A-Za-z_$][\w.$]*|"(?:[^"\\]|\\.)*"', re.ASCII)
+#: What LLVM numbers within one file.
+_ASM_LABEL: Final = re.compile(r"(?<![\w$])\.L(?=\w)|\bGCC_except_table(?=\d)")
+#: Names a source file of the line table.
+_LINE_FILE: Final = re.compile(rb"^\t\.file\t\d+ ", re.MULTILINE)
+#: The pointer to a personality routine that each file with exception tables holds, as a comdat.
+_PERSONALITY_REFERENCE: Final = re.compile(
+    r"\t\.hidden\tDW\.ref\.(\S+)\n(?:.*\n)*?\t\.(?:quad|xword|dword|long|word)\t.*\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written, and how: `image` is the value of that fact about it before it was moved into place.
+
+    It is "" where that was no new file but something to be written to.
+    The linker's warnings, the programs that linked, and the files they read; None if that is unknown.
+    """
+
+    image: str
+    warnings: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    reads: tuple[str, ...] | None = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """All that goes into the output: by unit index what was made and, in the order of the image, bindings."""
+
+    program: Program
+    units: tuple[Unit, ...]
+    objects: Mapping[int, bytes]
+    bindings: Mapping[int, str]
+    #: What lines in objects with debug information stand for, and where they are; both packed.
+    places: Mapping[int, str]
+    sites: Mapping[int, str]
+    #: What goes to the linker, in order.
+    line: tuple[Path | str | Ours, ...]
+    cplusplus: bool
+    target: str | None
+    triple: str = ""
+    apart: Apart = NOTHING_APART
+
+
+def write_output(
+    image: Image,
+    *,
+    emit: str,
+    output: Path,
+    linker: str,
+    driver: str | None,
+    told: SymbolOptions,
+    environ: Mapping[str, str],
+    phase: PhaseTimer,
+) -> Written:
+    """Writes the output file and puts it into place (see linker/output.py).
+
+    `told`: what the link options say about symbols, read.
+    Raises LinkError where the linker fails, BuildError where an object cannot be renamed or written.
+    """
+    if emit == "asm":
+        with phase("rename"):
+            text = _assembly(image)
+        return Written(write_file(output, text.encode("utf-8", "surrogateescape")))
+    if emit == "bitcode":
+        with phase("link"):
+            return Written(write_file(output, _bitcode(image)))
+    with _temporary_folder() as folder:
+        # One member at a time: the objects of a large program are not held in memory.
+        items: tuple[str | Whole, ...] = ()
+        members: dict[int, tuple[str, bytes]] = {}
+        with phase("rename"):
+            if emit in ("exe", "shared"):
+                items = tuple(_archived(image, folder, named_by_source=told.loose))
+            else:
+                members = {n: (_member_name(image, n), _renamed(image, n)) for n in image.bindings}
+        with phase("link"):
+            link_driver = find_driver(driver, cplusplus=image.cplusplus, environ=environ)
+            chosen = _find_linker(image, linker, link_driver, environ, emit, scripted=told.scripted)
+            job = LinkJob(
+                output=output,
+                kind="object" if emit in ("object", "archive") else "shared" if emit == "shared" else "exe",
+                items=(*items, *_kept_by_name(image, told, chosen)),
+                driver=link_driver,
+                linker=chosen,
+                target=image.target,
+                gc_sections=_is_rusts(image),
+                loose=told.loose,
+            )
+            return _link(image, job, emit, members, environ)
+
+
+def _is_rusts(image: Image) -> bool:
+    """Whether code of rustc's is linked: it has linkers drop what nobody uses."""
+    words = [os.fspath(item) for item in image.line if not isinstance(item, Ours)]
+    libraries = any(name.endswith(".rlib") for word in words for name in word.split(","))
+    return libraries or any(map(_is_of_rustc, image.program.modules))
+
+
+def _is_of_rustc(module: Module) -> bool:
+    nodes = module.named_metadata.get("llvm.ident", "")
+    return any('"rustc version' in module.metadata.get(token, "") for token in re.findall(r"!\d+", nodes))
+
+
+def _kept_by_name(image: Image, told: SymbolOptions, linker: Linker | None) -> Iterator[str]:
+    """Options that keep what other names are assigned to: mold 1.10's --gc-sections drops it.
+
+    Where each file is one section, as compilers leave it by default, something else in it keeps it.
+    """
+    dropping = _is_rusts(image) or any(isinstance(w, str) and "gc-sections" in w for w in image.line)
+    if linker and linker.name == "mold" and dropping:
+        for name in sorted(image.program.assigned & told.assigned):
+            yield from ("-Xlinker", f"--undefined={name}")
+
+
+def _archived(image: Image, folder: Path, *, named_by_source: bool) -> Iterator[str | Whole]:
+    """The line with archives of our objects in their places; where there are none there is nothing.
+
+    Scripts know objects by the names that compilers give them, after the source.
+    """
+    modules = image.program.modules
+    for n, item in enumerate(image.line):
+        if not isinstance(item, Ours):
+            yield os.fspath(item)
+        elif (indices := _units_of(image, item)) or _is_bare(image):
+            path = folder / f"{n}.a"
+            with temporary_files(), path.open("wb") as file:
+                names = [_member_name(image, index) for index in indices]
+                if named_by_source:
+                    labels = (modules[image.units[index].module].label for index in indices)
+                    names = [PurePath(label).stem + ".o" for label in labels]
+                if indices:
+                    stream_archive(names, (_renamed(image, index) for index in indices), file)
+                else:
+                    stream_archive([_EMPTY], [llvm.empty_object(image.triple)], file)
+            yield Whole(path)
+
+
+#: A member that holds nothing, where something must be linked though the sources yield nothing.
+_EMPTY: Final = "empty.o"
+
+
+def _is_bare(image: Image) -> bool:
+    """Whether nothing at all would go to the linker."""
+    return not image.bindings and not any(isinstance(item, Path) for item in image.line)
+
+
+def _units_of(image: Image, ours: Ours) -> list[int]:
+    modules = frozenset(ours.modules)
+    return [index for index in image.bindings if image.units[index].module in modules]
+
+
+def _find_linker(
+    image: Image, name: str, driver: Driver, environ: Mapping[str, str], emit: str, *, scripted: bool
+) -> Linker | None:
+    """The linker for the image's machine. Raises LinkError where there is none that knows it."""
+    machine = architecture(image.triple)
+    relocatable, common = emit in ("object", "archive"), image.program.has_common
+    words = (item for item in image.line if isinstance(item, str))
+    found = find_linker(
+        name,
+        environ,
+        relocatable=relocatable,
+        machine=machine,
+        common=common,
+        scripted=scripted,
+        reading=how_read(words, gc_sections=_is_rusts(image)),
+    )
+    # clang would run the host's; a gcc or zig for that machine has one of its own.
+    if found is None and machine != architecture(os.uname().machine) and driver.family == "clang":
+        raise LinkError(f"no linker here links for {machine}: install lld, or name one with --linker")
+    return found
+
+
+def _link(
+    image: Image, job: LinkJob, emit: str, members: dict[int, tuple[str, bytes]], environ: Mapping[str, str]
+) -> Written:
+    # A driver that chooses its own linker does not say which.
+    known = job.linker and job.driver.family != "zig"
+    programs = (job.driver.command[0], job.linker.path) if known and job.linker else ()
+    if emit in ("exe", "shared"):
+        seen: list[str] = []
+        promoted = _promoted(image.program)
+
+        def finish(path: str) -> None:
+            _restore_names(path, promoted)
+            seen.append(_seen(path))
+
+        linked = link_image(job, environ, linked=finish)
+        seen_as = seen[0] if linked.replaced else ""
+        return Written(seen_as, linked.warnings, programs, linked.reads if programs else None)
+    if emit == "object":
+        # A compiler that writes an object tells no linker anything; one that links partially does.
+        told = "-r" in image.line
+        items: list[str | Whole] = []
+        for item in image.line:
+            if isinstance(item, Ours):
+                if indices := _units_of(image, item):
+                    items.append(_whole(members[index] for index in indices))
+                elif _is_bare(image):
+                    items.append(_whole([(_EMPTY, llvm.empty_object(image.triple))]))
+            elif told or isinstance(item, Path):
+                items.append(os.fspath(item))
+        seen_as = write_file(job.output, _relocatable(image, replace(job, items=tuple(items)), environ))
+        return Written(seen_as, programs=programs, reads=() if programs else None)
+    merged: list[tuple[str, bytes]] = []
+    for item in image.line:
+        if isinstance(item, Path):
+            merged.append((shown(item.name), read_plain(item)))
+        for module in item.modules if isinstance(item, Ours) else ():
+            indices = _units_of(image, Ours((module,)))
+            name = shown(f"{PurePath(image.program.modules[module].label).stem}.o")
+            if not indices:
+                merged.append((name, llvm.empty_object(image.triple)))
+            else:
+                whole = replace(job, items=(_whole(members[index] for index in indices),))
+                merged.append((name, _relocatable(image, whole, environ)))
+    seen_as = write_file(job.output, write_archive(merged, symbol_index=True))
+    return Written(seen_as, programs=programs, reads=() if programs else None)
+
+
+def _whole(members: Iterable[tuple[str, bytes]]) -> Whole:
+    return Whole(write_archive(members, symbol_index=False))
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    with ExitStack() as stack:
+        with temporary_files():
+            folder = stack.enter_context(temporary_folder())
+        yield folder
+
+
+def _names(image: Image, index: int) -> dict[str, str]:
+    module = image.program.modules[image.units[index].module]
+    return {**unpack_pairs(image.bindings[index]), FILE_PLACEHOLDER: os.path.basename(module.source_file)}
+
+
+def _member_name(image: Image, index: int) -> str:
+    return shown(f"{image.units[index].name}.o")
+
+
+def _renamed(image: Image, index: int) -> bytes:
+    """An object under its real symbol names."""
+    try:
+        renamed = rename_symbols(_placed(image, index), _names(image, index))
+        unit = image.units[index]
+        apart = image.apart.code if unit.is_function else image.apart.data and unit.kind == "data"
+        if apart:
+            return name_sections(renamed, _section_name(image, unit))
+        return renamed
+    except BadObject as error:
+        unit = image.units[index]
+        raise BuildError(f"{unit.name}: this target's objects cannot be renamed: {error}") from None
+
+
+def _section_name(image: Image, unit: Unit) -> str:
+    """What the source calls the first function of a unit, or variable, as compilers name its section."""
+    entities = image.program.modules[unit.module].entities
+    functions = [token for token in unit.tokens if entities[token].kind == "function"]
+    token = (functions or unit.tokens)[0]
+    return symbol_name(token) if entities[token].local else image.program.names[unit.module][token]
+
+
+def _placed(image: Image, index: int) -> bytes:
+    """A unit's object, with the lines, checksums and folder of its sources if it has debug information."""
+    sites = image.sites.get(index)
+    if not sites:
+        return image.objects[index]
+    program = image.program
+    unit, debug, places = image.units[index], program.debug, Places.unpack(image.places[index])
+    types = debug[program.modules[unit.module].label].types if unit.kind == "types" else None
+    placed = bytearray(image.objects[index])
+    restore(
+        placed,
+        Sites.unpack(sites),
+        [debug[label].ranges[key] for label, key in places.ranges],
+        types.lines if types else [debug[label].lines[token] for label, token in places.lines],
+        program.checksums[unit.module],
+        unescape(program.directory).encode("latin-1"),
+        types.named if types else [debug[label].named[key] for label, key in places.names],
+    )
+    return bytes(placed)
+
+
+def _promoted(program: Program) -> dict[str, str]:
+    """The names of all that is local in its source file, and what it is called there."""
+    return {
+        program.names[i][token]: symbol_name(token)
+        for i, module in enumerate(program.modules)
+        for token, entity in module.entities.items()
+        if entity.local and token not in program.pinned[i]  # those are local already, or asm exports them
+    }
+
+
+def _longer(promoted: Mapping[str, str]) -> dict[str, str]:
+    """Those that are the name in the source and something that tells files apart."""
+    return {new: old for new, old in promoted.items() if new != old and new.startswith(old)}
+
+
+def _restore_names(path: str, promoted: Mapping[str, str]) -> None:
+    """Calls a linked image's local symbols what the source calls them.
+
+    A debugger finds a function that is not described (`-g1`) by its symbol's name only. By that name gdb also
+    knows the section of one that is described, without which it shows no lines once the program runs. Where
+    names cannot be restored, as in an image that is not ELF, it is as good an image without.
+    """
+    names = _longer(promoted)
+    try:
+        if not names or not os.path.getsize(path):
+            return
+        with suppress(PermissionError, BadObject), open(path, "r+b", buffering=0) as file:
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                cuts = cut_names(content, names)
+            for at in cuts:
+                os.pwrite(file.fileno(), b"\0", at)
+    except OSError as error:
+        raise BuildError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _relocatable(image: Image, job: LinkJob, environ: Mapping[str, str]) -> bytes:
+    """One object of many, with the symbols that we promoted made local again."""
+    promoted = _promoted(image.program)
+    with _temporary_folder() as folder:
+        path = folder / "merged.o"
+        link_image(replace(job, output=path), environ)
+        localized = localize(path.read_bytes(), promoted)
+    restored = bytearray(localized)
+    for at in cut_names(localized, _longer(promoted)):
+        restored[at] = 0
+    return bytes(restored)
+
+
+def _assembly(image: Image) -> str:
+    """The units' assembly one after the other, each with labels of its own."""
+    parts: list[str] = []
+    references: set[str] = set()
+    locals_seen: set[str] = set()
+    if sum(_LINE_FILE.search(image.objects[index]) is not None for index in image.bindings) > 1:
+        # Each unit numbers its source files anew, and debug information holds the bare numbers.
+        raise BuildError("assembly of several units holds no debug information: leave out -g")
+    for index in image.bindings:
+        unit, program = image.units[index], image.program
+        names = _names(image, index)
+        for name in (program.names[unit.module][t] for t in unit.tokens if t in program.pinned[unit.module]):
+            if (name in locals_seen or name in program.definitions) and name not in program.asm_words:
+                names[name] = f"{name}.{index}"
+            locals_seen.add(name)
+
+        def spell(match: re.Match[str], names: Mapping[str, str] = names) -> str:
+            word = match[0]
+            quoted = word[0] == '"'
+            new = names.get(word[1:-1] if quoted else word)
+            if new is None:
+                return word
+            return _quoted(new) if quoted or not _PLAIN_NAME.fullmatch(new) else new
+
+        def once(match: re.Match[str]) -> str:
+            first = match[1] not in references
+            references.add(match[1])
+            return match[0] if first else ""
+
+        text = _ASM_NAME.sub(spell, image.objects[index].decode("latin-1"))
+        text = _ASM_LABEL.sub(lambda m, i=index: f"{m[0]}u{i}_", text)  # type: ignore[misc]
+        parts.append(f"# {unit.name}\n" + _PERSONALITY_REFERENCE.sub(once, text))
+    return "".join(parts)
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def _bitcode(image: Image) -> bytes:
+    """One optimised module of all units, linked by LLVM in a worker."""
+    jobs = [(image.objects[index], _names(image, index)) for index in image.bindings]
+    with Pool(1, {"merge": llvm.merge}) as pool:
+        pool.submit(Job("merge", None, (jobs,)))
+        for done in pool.results():
+            if done.error:
+                advice = done.error.advice() if isinstance(done.error, WorkerDied) else ""
+                raise BuildError(f"the units' bitcode cannot be merged: {done.error}{advice}")
+            return bytes(done.result)
+    raise AssertionError("no result")

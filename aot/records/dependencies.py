@@ -1,0 +1,170 @@
+"""All that a build read, as facts: as long as they hold, building again would write the same image."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from nativecache.aot.front import clang
+from nativecache.aot.front.clang_cache import FrontCache, named_files
+from nativecache.aot.output import Written
+from nativecache.cache.facts import Fact, Memo, Since, note, settled
+from nativecache.cache.format import open_plain
+from nativecache.linker.archive import THIN_MAGIC
+from nativecache.linker.driver import SEARCHED
+from nativecache.linker.libraries import Libraries, asked_libraries
+
+#: Options with which other programs link than those we know, files are read that no linker names, or
+#: other files than the image are written.
+_ELSEWHERE: Final = re.compile(
+    r"-fuse-ld|--ld-path|-B|--?specs|-wrapper|.*(?:@|-plugin|-Map|dependency-file|--out-)|-save-temps|--?coverage"
+)
+#: Where GNU ld and lld look for libraries besides the folders they are given.
+_FOLDERS: Final = ("/usr/local/lib", "/usr/local/lib64", "/lib", "/lib64", "/usr/lib", "/usr/lib64")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """What a finished build was made from. `chosen`: tools that the user named; `scratch` is gone later.
+
+    `engine`: the path by which LLVM's library was found, if it was one.
+    """
+
+    inputs: tuple[Path, ...]
+    engine: str
+    chosen: tuple[str | None, ...]
+    link_options: tuple[str, ...]
+    #: Linker scripts and lists of symbols, those that others include, too.
+    scripts: tuple[str, ...]
+    libraries: Libraries
+    written: Written
+    scratch: Path
+    environ: Mapping[str, str]
+
+
+def gather(build: Finished, front: FrontCache, linked: tuple[Fact, ...] | None) -> tuple[Fact, ...] | None:
+    """The facts, or None where something was read that cannot be named, or was changed during the build.
+
+    `linked`: those of the link.
+    """
+    inputs = [os.fspath(path) for path in build.inputs]
+    if front.reads is None or front.compilers.doubts or linked is None or any(map(_is_thin, inputs)):
+        return None
+    memo: Memo = {}
+    facts = (
+        *(fact for fact in front.reads if fact[0] not in ("found", "same")),
+        *_headers_found(front.reads, memo),
+        *(note("file", (path,), memo) for path in inputs),
+        *(note(kind, (path,), memo) for path in front.compilers.programs for kind in ("stat", "program")),
+    )
+    since = front.start.since()
+    said = [("said", value, words) for words, value in front.compilers.said.items()]
+    if front.start.clock_was_set() or not all(settled(fact, since) for fact in facts):
+        return None
+    return tuple(dict.fromkeys((*facts, *said, *linked)))
+
+
+def gather_linked(build: Finished, since: Since) -> tuple[Fact, ...] | None:
+    """The same of what was linked with the objects of the inputs, and of tools; `since` the build began."""
+    reads = build.written.reads
+    if reads is None or any(map(_ELSEWHERE.match, build.link_options)):
+        return None
+    inputs = {os.fspath(path) for path in build.inputs}
+    known = dict.fromkeys((*named_files(build.link_options), *build.scripts))
+    named = [path for path in known if path not in inputs]
+    linked = [path for path in reads if path not in inputs.union(named) and not _is_in(path, build.scratch)]
+    if any(map(_is_thin, (*named, *linked))):
+        return None
+    memo: Memo = {}
+    programs = [*build.written.programs, *_words_found(build)]
+    programs += [build.engine] if build.engine else []
+    big = dict.fromkeys((*linked, *build.libraries.files, *programs, *_loaded_llvm()))
+    facts = (
+        *(note("file", (path,), memo) for path in named),
+        *(note("stat", (path,), memo) for path in big),
+        *(note("program", (path,), memo) for path in programs),
+        note("found", (*_path(build.environ), "", *_tools(build.chosen)), memo),
+        note("found", (*_library_folders(build, linked), "", *_library_names(build, linked)), memo),
+    )
+    return facts if all(settled(fact, since) for fact in facts) else None
+
+
+def _headers_found(reads: Iterable[Fact], memo: Memo) -> list[Fact]:
+    """One search for all source files, for they look for much the same in much the same folders.
+
+    Likewise one comparison of all files that are to be the same as, or others than, before.
+    """
+    folders: dict[str, None] = {}
+    names: dict[str, None] = {}
+    paths: dict[str, None] = {}
+    for kind, _, subjects in reads:
+        if kind == "same":
+            paths.update(dict.fromkeys(subjects))
+        elif kind == "found":
+            cut = subjects.index("")
+            folders.update(dict.fromkeys(subjects[:cut]))
+            names.update(dict.fromkeys(subjects[cut + 1 :]))
+    found = [note("found", (*folders, "", *names), memo)] if names else []
+    return [*found, note("same", tuple(paths), memo)] if paths else found
+
+
+def _is_in(path: str, folder: Path) -> bool:
+    return os.path.abspath(path).startswith(f"{folder}/")
+
+
+def _is_thin(path: str) -> bool:
+    """Whether a file is an archive whose members are files of their own, which no linker names."""
+    try:
+        with open_plain(path) as file:
+            return file.read(len(THIN_MAGIC)) == THIN_MAGIC
+    except OSError:
+        return True
+
+
+def _path(environ: Mapping[str, str]) -> Iterable[str]:
+    return dict.fromkeys(folder or "." for folder in environ.get("PATH", os.defpath).split(os.pathsep))
+
+
+def _tools(chosen: Sequence[str | None]) -> Iterable[str]:
+    """What is looked for on PATH. A tool may be given with arguments."""
+    words = [word for tool in chosen if tool for word in tool.split() if "/" not in word]
+    return dict.fromkeys(name for name in (*SEARCHED, *clang.SEARCHED, *words) if name[0] != "/")
+
+
+def _words_found(build: Finished) -> list[str]:
+    """The programs that a tool given with arguments may run, as in `ccache gcc`."""
+    from shutil import which
+
+    words = [word for tool in build.chosen if tool for word in tool.split()]
+    return [path for word in words if (path := which(word, path=build.environ.get("PATH")))]
+
+
+def _library_folders(build: Finished, linked: Sequence[str]) -> Iterable[str]:
+    asked = asked_libraries(build.link_options).folders
+    environ = build.environ.get("LIBRARY_PATH", "").split(os.pathsep)
+    beside = [os.path.dirname(path) or "." for path in linked]
+    folders = (*asked, *environ, *build.libraries.folders, *beside, *_FOLDERS)
+    return dict.fromkeys(folder for folder in folders if folder)
+
+
+def _library_names(build: Finished, linked: Sequence[str]) -> Iterable[str]:
+    """What would be taken if it were found first."""
+    libraries = asked_libraries(build.link_options).names
+    exact = [name[1:] for name in libraries if name[0] == ":"]
+    ends = [f"lib{name}{end}" for name in libraries for end in (".so", ".a")]
+    return dict.fromkeys((*map(os.path.basename, linked), *exact, *ends))
+
+
+def _loaded_llvm() -> list[str]:
+    """The files of the LLVM in this process, read off the system's list of them."""
+    try:
+        with open("/proc/self/maps", encoding=sys.getfilesystemencoding(), errors="surrogateescape") as file:
+            lines = [line for line in file if "libLLVM" in line or "libllvmlite" in line]
+    except OSError:
+        return []
+    return list(dict.fromkeys(line[line.index("/") :].rstrip("\n") for line in lines if "/" in line))

@@ -1,0 +1,79 @@
+"""Remembers what each unit's own code was in the last build of an output, to say why a unit was compiled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from nativecache.aot.key import Compiler, Options, compute_key, form_of
+from nativecache.cache.entry import Entry
+from nativecache.cache.lookup import EntryStore, Missed
+from nativecache.cache.own_code import own_code
+from nativecache.cache.shape import mapping, read_json, record, text, whole
+
+
+class BuildRecord:
+    """Digests of the units' own code by unit name, per compiler, options and output.
+
+    Which compiler and options there were last is kept per output. Losing any of it costs an explanation,
+    nothing else. `turn` counts the output's builds that verified hits.
+    """
+
+    def __init__(self, store: EntryStore, compiler: Compiler, options: Options, output: Path) -> None:
+        self._store = store
+        name = str(output.absolute()).encode("utf-8", "surrogateescape")
+        code = own_code().encode()
+        self._key = compute_key(compiler, options, b"record %s\0%s" % (code, name))
+        self._last = store.read(self._key, read_record) or {}
+        self._how_key = hashlib.sha256(b"how %s\0%s" % (code, name)).hexdigest()
+        self._last_how = store.read(self._how_key, read_how) or {}
+        self._how = {"compiler": str(compiler), "options": str(options)}
+        self.turn = int(self._last_how.get("turn", 0))
+
+    def unchanged(self, name: str, digest: str) -> bool:
+        """Whether this unit's own code is what it was, so that only something it inlines can differ."""
+        return self._last.get(name) == digest
+
+    def why_missed(self, name: str, key: str) -> str:
+        """Why the object of a unit was not there: corrupt, pruned, changed, llvm, options or new.
+
+        `llvm` and `options` if the last build of this output had others, and none had these.
+        """
+        missed = self._store.why_missed(key)
+        if missed is not Missed.ABSENT:
+            return missed.value
+        if self._last:
+            return "changed" if name in self._last else "new"
+        if not self._last_how:
+            return "new"
+        return "options" if self._last_how["compiler"] == self._how["compiler"] else "llvm"
+
+    def save(self, digests: Mapping[str, str]) -> None:
+        if digests != self._last:
+            self._save(self._key, digests, "record")
+        how = {**self._how, "turn": self.turn}
+        if how != self._last_how:
+            self._save(self._how_key, how, "how")
+
+    def _save(self, key: str, values: Mapping[str, Any], kind: str) -> None:
+        payload = json.dumps(values, sort_keys=True, separators=(",", ":")).encode()
+        self._store.save(Entry(key, payload, form_of(kind)))
+
+
+_RECORD: Final = mapping(text())
+_HOW: Final = record({"compiler": text(), "options": text(), "turn": whole()})
+
+
+def read_record(entry: Entry) -> dict[str, str]:
+    """Digests of units' own code by name. Raises Malformed."""
+    found: dict[str, str] = read_json(entry.payload, _RECORD)
+    return found
+
+
+def read_how(entry: Entry) -> dict[str, Any]:
+    """The compiler and options of an output's last build. Raises Malformed."""
+    found: dict[str, Any] = read_json(entry.payload, _HOW)
+    return found

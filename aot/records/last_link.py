@@ -1,0 +1,124 @@
+"""Remembers what the last link of an output was made from: with the same objects there is nothing to link."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from nativecache.aot.key import form_of
+from nativecache.aot.output import Image, Written
+from nativecache.cache.entry import Entry
+from nativecache.cache.facts import Fact, check_fact, decode, digest_file, encode, hold
+from nativecache.cache.lookup import EntryStore
+from nativecache.cache.own_code import own_code
+from nativecache.cache.shape import Malformed, list_of, nullable, read_json, record, row, text
+from nativecache.linker.environment import matters
+
+#: Raised whenever what is digested, or how an image is made from it, changes.
+SCHEMA: Final = 1
+
+
+class LinkRecord:
+    """The last link of one output. A lost or damaged record costs a link, nothing else."""
+
+    def __init__(self, store: EntryStore, output: Path) -> None:
+        self._store = store
+        self._output = output
+        name = str(output.absolute()).encode("utf-8", "surrogateescape")
+        self._key = hashlib.sha256(b"link %d %s\0%s" % (SCHEMA, own_code().encode(), name)).hexdigest()
+
+    def look_up(self, made_from: str) -> Written | None:
+        """What the last link said, if it was of the same and its output is still there."""
+        known = self._store.read(self._key, read_link)
+        return known.written if known and known.made_from == made_from and hold(known.facts) else None
+
+    def save(self, made_from: str, written: Written, facts: tuple[Fact, ...]) -> None:
+        """Keeps a link. `facts`: all that it read besides what `made_from` was digested from.
+
+        Not one into a device or pipe, which holds nothing that could be there the next time.
+        """
+        if not written.image:
+            return
+        facts = (*facts, ("image", written.image, (os.fspath(self._output.absolute()),)))
+        values = {
+            "made from": made_from,
+            "facts": encode(facts),
+            "written": (written.warnings, written.programs, written.reads),
+            "image": written.image,
+        }
+        self._store.save(Entry(self._key, json.dumps(values).encode(), form_of("link")))
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a link was made from, by digest; what else it read; and what it said."""
+
+    made_from: str
+    facts: tuple[Fact, ...]
+    written: Written
+
+
+_TEXTS: Final = list_of(text())
+_LINK: Final = record(
+    {
+        "made from": text(),
+        "facts": _TEXTS,
+        "written": row(_TEXTS, _TEXTS, nullable(_TEXTS)),
+        "image": text(),
+    }
+)
+
+
+def read_link(entry: Entry) -> Link:
+    """The last link of an output. Raises Malformed."""
+    found = read_json(entry.payload, _LINK)
+    warnings, programs, reads = found["written"]
+    try:
+        facts = tuple(decode(found["facts"]))
+        for fact in facts:
+            check_fact(fact)
+    except ValueError as error:
+        raise Malformed(str(error)) from None
+    written = Written(
+        found["image"], tuple(warnings), tuple(programs), None if reads is None else tuple(reads)
+    )
+    return Link(found["made from"], facts, written)
+
+
+def digest_link(
+    image: Image, keys: Mapping[int, str], environ: Mapping[str, str], scratch: Path, *details: Any
+) -> str:
+    """A digest of the objects, by key, with their real names, of native inputs, and of `details`.
+
+    Where the folder `scratch` is makes no difference.
+
+    The environment and the folder are part of it, for drivers and linkers look at many variables; and so
+    is this program.
+    """
+    program = image.program
+    units = [
+        (image.units[index].name, image.units[index].module, keys[index], bindings, image.places.get(index))
+        for index, bindings in image.bindings.items()
+    ]
+    debug = [
+        (label, d.ranges, d.lines, d.named, d.checksums, d.types and (d.types.lines, d.types.named))
+        for label, d in program.debug.items()
+    ]
+    files = [module.source_file for module in program.modules]
+    line = [
+        (os.fspath(item).removeprefix(os.fspath(scratch)), digest_file(os.fspath(item)))
+        if isinstance(item, Path)
+        else repr(item)
+        for item in image.line
+    ]
+    mask = os.umask(0)
+    os.umask(mask)
+    variables = sorted(item for item in environ.items() if matters(item[0]))
+    around = (variables, os.getcwd(), mask, image.cplusplus, image.target)
+    shown = repr((units, files, debug, program.directory, line, around, own_code(), details))
+    return hashlib.sha256(shown.encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,0 +1,104 @@
+"""Decides what a build must contain whoever refers to it; the rest is compiled only when reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from nativecache.aot.ir.library_names import has_meaning
+from nativecache.aot.ir.module import Entity, Module, references, symbol_name
+from nativecache.aot.units.partition import Unit, is_always_inline, structors
+from nativecache.aot.units.program import Program, is_decorated
+from nativecache.linker.symbol_options import SymbolOptions
+
+_DISCARDABLE: Final = frozenset(("linkonce", "linkonce_odr", "private", "internal"))
+
+
+def index_symbols(program: Program, units: Iterable[Unit]) -> dict[str, list[int]]:
+    """Final symbol name -> indices of the units that define it.
+
+    Several define common symbols, and those of which the linker takes the first definition.
+    """
+    found: dict[str, list[int]] = {}
+    for unit in units:
+        for token in unit.tokens:
+            found.setdefault(program.names[unit.module][token], []).append(unit.index)
+            # Symbols that inline asm defines are the unit's as well.
+            for name in program.bonds[unit.module].exported_by(token):
+                found.setdefault(name, []).append(unit.index)
+    return found
+
+
+def find_roots(
+    program: Program,
+    units: tuple[Unit, ...],
+    defined_in: Mapping[str, list[int]],
+    *,
+    executable: bool,
+    options: SymbolOptions,
+    outside: frozenset[str],
+    everything: bool,
+) -> list[int]:
+    """Indices of the units that the image needs in any case, in unit order.
+
+    `options`: what the linker is told. `outside`: symbols that native inputs and system libraries mention.
+    """
+    if everything:
+        return [u.index for u in units]
+    roots = {
+        u.index
+        for u in units
+        if u.kind in ("structors", "types") or u.has_asm or u.has_structors or program.bonds[u.module].sealed
+    }
+    everything = not executable or options.exports
+    entry = {"main", "_start"} | options.named - {"_init", "_fini"}
+    if executable and not (entry | outside) & defined_in.keys():
+        everything = True  # the entry point is something that we do not know
+    kept = [
+        {slot.function for slot in structors(program, i, final=False)}.union(*module.used.values())
+        for i, module in enumerate(program.modules)
+    ]
+    effects = [_leave_traces(program, i) for i in range(len(program.modules))]
+    for unit in units:
+        module = program.modules[unit.module]
+        for token in unit.tokens:
+            entity = module.entities[token]
+            name = program.names[unit.module][token]
+            exported = not entity.local and entity.linkage not in _DISCARDABLE
+            if (
+                token in kept[unit.module]
+                or token in effects[unit.module]
+                or is_decorated(entity)
+                or (everything and exported)
+                or name in entry
+                or (exported and name in program.multiple)
+                or (not entity.local and options.names(name))
+                or (not entity.local and (name in outside or has_meaning(symbol_name(token))))
+                or ' section "' in entity.text.partition("\n")[0]
+            ):
+                roots.add(unit.index)
+    return sorted(roots)
+
+
+def _leave_traces(program: Program, i: int) -> set[str]:
+    """Entities that stay for what inline asm does without being run: it makes symbols or fills sections.
+
+    What may be gone once it is inlined does so in what it is inlined into, so that stays.
+    """
+    module, bonds = program.modules[i], program.bonds[i]
+    found = {*bonds.scattered, *(token for token, piece in bonds.pieces.items() if token and piece.made)}
+    fresh, vanishing = found, set[str]()
+    while fresh:
+        gone = {token for token in fresh if _may_vanish(module.entities[token], module)}
+        vanishing |= gone
+        fresh = {
+            entity.token
+            for entity in module.entities.values()
+            if entity.defined and entity.token not in found and not gone.isdisjoint(references(entity.text))
+        }
+        found |= fresh
+    return found - vanishing
+
+
+def _may_vanish(entity: Entity, module: Module) -> bool:
+    return entity.linkage in _DISCARDABLE or entity.local or is_always_inline(entity, module)

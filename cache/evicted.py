@@ -1,0 +1,57 @@
+"""Ghosts: which keys were pruned, so that a miss can be told that would have been a hit.
+
+A file of eight bytes a key, oldest first, bounded. Losing it, or damage, costs an explanation only.
+Readers need no lock; who adds holds that of pruning.
+"""
+
+import os
+from array import array
+from collections.abc import Iterable
+from pathlib import Path
+
+from nativecache.cache.format import LAYOUT, read_plain
+from nativecache.cache.store import write_file
+
+#: 256 KiB; read in 2 ms, and only where something was pruned and something is missing.
+LIMIT = 32768
+
+_NAME = "pruned"
+_SIZE = 8
+
+
+def ghost(key: str) -> int:
+    """What is noted of a key: the first eight of its 32 bytes, by which chance finds two alike never."""
+    return int.from_bytes(bytes.fromhex(key[: 2 * _SIZE]), "little")
+
+
+def ghosts_path(root: Path) -> str:
+    return os.path.join(root, LAYOUT, _NAME)
+
+
+def read_ghosts(root: Path) -> set[int]:
+    """The ghosts of a cache folder; none where there is no such list."""
+    return set(_read(root))
+
+
+def add_ghosts(root: Path, keys: Iterable[str]) -> None:
+    """Notes that keys were pruned, forgetting the oldest. Nothing happens where that cannot be written."""
+    both = list(dict.fromkeys((*_read(root), *map(ghost, keys))))[-LIMIT:]
+    try:
+        write_file(ghosts_path(root), b"".join(one.to_bytes(_SIZE, "little") for one in both))
+    except OSError:
+        return
+
+
+def _read(root: Path) -> "array[int]":
+    found = array("Q")
+    try:
+        data = read_plain(ghosts_path(root))[0][: LIMIT * _SIZE]
+    except OSError:
+        return found
+    found.frombytes(data[: len(data) // _SIZE * _SIZE])
+    if _IS_BIG_ENDIAN:
+        found.byteswap()
+    return found
+
+
+_IS_BIG_ENDIAN = array("H", [1]).tobytes() == b"\0\1"

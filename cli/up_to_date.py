@@ -1,0 +1,219 @@
+"""Receipts: what a finished build read and wrote, so that the same command need do nothing again.
+
+A receipt is an entry in the cache folder whose key is the command: its words, the folder it was given in,
+what it sees of the environment, and which nativecache this is. It is of use as long as all its facts hold,
+the image's among them. Its payload is texts between NULs: a line for people, figures as JSON, number of
+warnings, warnings, facts.
+
+This module is loaded before anything else, to answer in no time when nothing has changed: it imports only
+what is as quick to load.
+"""
+
+import hashlib
+import os
+import sys
+import time
+
+from nativecache.cache.facts import Fact, check_fact, decode, encode, hold
+from nativecache.cache.format import LAYOUT, Broken, entry_path, open_plain, read_plain, unseal
+from nativecache.cache.location import default_cache_folder, distrust
+from nativecache.cache.own_code import own_stamps
+from nativecache.cli.words import INPUT, LINK, OURS, BadWords, Word, read_words
+from nativecache.linker.environment import matters
+
+#: Raised whenever a receipt's form changes, or what it rests on.
+SCHEMA = 2
+
+#: After a day a build is done in full again: what the cache holds for it is then in use, as pruning sees it.
+LIFETIME_SECONDS = 24 * 3600
+
+#: How names begin of variables with which clang writes more.
+_PREFIXES = ("CC_PRINT_", "CC_LOG_")
+
+#: What changes an image or where it is looked for, besides what changes a link.
+_ENVIRONMENT = frozenset(
+    (
+        *("XDG_CACHE_HOME", "LOCALAPPDATA", "PYTHONPATH"),
+        *("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH", "OBJCPLUS_INCLUDE_PATH"),
+        *("DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES", "AS_SECURE_LOG_FILE", "GCC_EXEC_PREFIX"),
+        *("RC_DEBUG_OPTIONS", "RC_DEBUG_PREFIX_MAP", "SCE_ORBIS_SDK_DIR", "SCE_PROSPERO_SDK_DIR"),
+        *("HIP_PATH", "HIP_DEVICE_LIB_PATH", "ROCM_PATH", "CUDA_PATH"),
+    )
+)
+
+#: These change only what is said.
+_QUIET, _TIMINGS, _STATS = "NATIVECACHE_QUIET", "NATIVECACHE_TIMINGS", "NATIVECACHE_STATS_JSON"
+_OUTPUT_ONLY = frozenset((_QUIET, _TIMINGS, _STATS, "NATIVECACHE_THREADS"))
+_TRUE, _FALSE = ("1", "true", "t", "yes", "y", "on"), ("", "0", "false", "f", "no", "n", "off")
+
+
+class Command:
+    """A build command for which there may be a receipt, and how its answer is to be given."""
+
+    def __init__(self, root: str, words: list[str], quiet: bool, timings: bool, stats: str) -> None:
+        self.root, self.words, self.quiet, self.timings, self.stats = root, words, quiet, timings, stats
+        self.key = ""
+        self.readable = False  # whether there was a folder that could be judged
+
+
+def read_command(words: "list[str]", environ: "dict[str, str] | os._Environ[str]") -> Command | None:
+    """The command, or None if there is no receipt for such: it writes more, says more, or rests on more.
+
+    Raises OSError if there is no folder to ask in.
+    """
+    if words[:1] != ["build"]:
+        return None
+    try:
+        line = read_words(words[1:])
+    except BadWords:
+        return None
+    command = Command("", [], False, False, environ.get(_STATS, ""))
+    told = environ.get("NATIVECACHE_TRUST_CACHE_DIR", "").lower() in _TRUE
+    for word in line:
+        ours = word.name if word.place == OURS else ""
+        if _says_other_things(ours) or any(map(_rests_on_more, (*word.words, word.value))):
+            return None
+        if ours in _SAID:
+            command.quiet |= ours in ("-q", "--quiet")
+            command.timings |= ours == "--timings"
+            command.stats = word.value or command.stats
+            continue
+        if word.place != LINK and not _SAID.isdisjoint((*word.words, word.value)):
+            return None  # a value that looks like an option
+        command.words += (word.place, word.language, word.name, word.value, str(len(word.words)), *word.words)
+        if ours == "--cache-dir":
+            command.root = word.value
+        told |= ours == "--trust-cache-dir"
+    if not _read_environment(command, environ):
+        return None
+    names = [word.value if word.place == OURS else word.words[0] for word in line if _is_file(word)]
+    if command.stats and what_stats_overwrite(command.stats, names):
+        return None  # who builds says so
+    command.root = os.path.abspath(command.root or default_cache_folder(environ))
+    # Asked first: a folder that is not there is nobody's, and may be another user's a moment later.
+    command.readable = told or os.path.isdir(os.path.join(command.root, LAYOUT))
+    if not told and distrust(command.root):
+        return None  # who builds says so
+    command.key = _key(command.words, environ)
+    return command
+
+
+def _is_file(word: Word) -> bool:
+    return word.place == INPUT or (word.place == OURS and word.name in ("-o", "--output"))
+
+
+def what_stats_overwrite(path: str, names: "list[str]") -> str:
+    """Why no figures may be written to a file, or an empty text: it is one of `names`, or another's work."""
+    for name in names:
+        if os.path.abspath(name) == os.path.abspath(path) or _is_one(name, path):
+            return f"is also {name}"
+    try:
+        if os.path.isfile(path):
+            with open_plain(path) as file:
+                if file.read(64).lstrip()[:1] not in (b"", b"{", b"["):
+                    return "is there, and holds no figures"
+    except OSError:
+        pass  # who writes it says so
+    return ""
+
+
+def _is_one(name: str, other: str) -> bool:
+    try:
+        return os.path.samefile(name, other)
+    except OSError:
+        return False
+
+
+_SAID = frozenset(("-q", "--quiet", "--timings", "--stats-json"))
+
+
+def _says_other_things(name: str) -> bool:
+    """Options of ours for which a build is done in full, alone or run together with others."""
+    if name in _SAID:
+        return False
+    return name[:2] in ("-v", "-q", "-h") or name in (
+        *("--verbose", "--help", "--no-cache", "--cache-mode", "--verify"),
+    )
+
+
+def _rests_on_more(word: str) -> bool:
+    """On a file full of options, or on the machine's own CPU."""
+    return word[:1] == "@" or ",@" in word or "=@" in word or word.rpartition("=")[2] == "native"
+
+
+def _read_environment(command: Command, environ: "dict[str, str] | os._Environ[str]") -> bool:
+    quiet, timings = environ.get(_QUIET, "").lower(), environ.get(_TIMINGS, "").lower()
+    if quiet not in (*_TRUE, *_FALSE) or timings not in (*_TRUE, *_FALSE):
+        return False
+    command.quiet |= quiet in _TRUE
+    command.timings |= timings in _TRUE
+    if any(environ.get(f"NATIVECACHE_{name}") for name in ("VERBOSE", "NO_CACHE", "VERIFY")):
+        return False
+    if environ.get("NATIVECACHE_CACHE_MODE") not in (None, "", "read-write"):
+        return False
+    values = [environ[name] for name in environ if name.startswith("NATIVECACHE_")]
+    return not any(map(_rests_on_more, " ".join(values).split()))
+
+
+def _key(words: "list[str]", environ: "dict[str, str] | os._Environ[str]") -> str:
+    mask = os.umask(0o77)
+    os.umask(mask)
+    seen = sorted(
+        f"{name}={environ[name]}"
+        for name in environ
+        if (name in _ENVIRONMENT or name.startswith(("NATIVECACHE_", *_PREFIXES)) or matters(name))
+        and name not in _OUTPUT_ONLY
+    )
+    fields = [str(SCHEMA), sys.version, sys.executable, own_stamps(), os.getcwd(), f"{mask:o}"]
+    text = "\0".join((*fields, str(len(seen)), *seen, *words))
+    return hashlib.sha256(b"receipt\0" + os.fsencode(text)).hexdigest()
+
+
+class Receipt:
+    """What a build said, in a line, in figures (JSON) and in warnings, and what all that rests on."""
+
+    def __init__(self, line: str, figures: str, warnings: "list[str]", facts: "list[Fact]") -> None:
+        self.line, self.figures, self.warnings, self.facts = line, figures, warnings, facts
+
+
+def check(command: Command) -> Receipt | None:
+    """The receipt of the build that this command would repeat, or None if it would not."""
+    if not command.readable:
+        return None
+    try:
+        data, written = read_plain(entry_path(command.root, command.key))
+        if abs(time.time() - written) > LIFETIME_SECONDS:
+            return None
+        found = _unpack(unseal(command.key, data)[0])
+        if not found.facts or not all(map(_may_be_asked, found.facts)):
+            return None
+        return found if hold(found.facts) else None
+    except (OSError, Broken, ValueError):
+        return None
+
+
+def _may_be_asked(fact: Fact) -> bool:
+    """Whether asking does nothing: of commands, only what a compiler would run is asked."""
+    kind, _, words = fact
+    return kind != "said" or words[-3:] == ("-fsyntax-only", "-###", os.devnull)
+
+
+def pack(receipt: Receipt) -> bytes:
+    """The payload of a receipt. Raises ValueError where a text cannot be in one."""
+    fields = [receipt.line, receipt.figures, str(len(receipt.warnings)), *receipt.warnings]
+    fields += encode(receipt.facts)
+    if any("\0" in field for field in fields):
+        raise ValueError("a text holds a NUL")
+    return os.fsencode("\0".join(fields))
+
+
+def _unpack(payload: bytes) -> Receipt:
+    line, figures, count, *fields = os.fsdecode(payload).split("\0")
+    if not count.isdigit() or len(count) > 9 or int(count) > len(fields):
+        raise ValueError("no number of warnings")
+    facts = decode(fields[int(count) :])
+    for fact in facts:
+        check_fact(fact)
+    if figures[:1] != "{" or figures[-1:] != "}":  # else it is JSON or none, which who reads it is told
+        raise ValueError("no figures")
+    return Receipt(line, figures, fields[: int(count)], facts)

@@ -1,0 +1,156 @@
+"""Whatever happens to any file of the cache folder, a build ends well and its image is right.
+
+Each example damages one file of a warm cache and builds three times: as it is, where a receipt may answer;
+without the image, so that all is looked up; and once more, when what was damaged has been made again.
+"""
+
+import multiprocessing
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import needs_clang
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rules import write
+from stores import KINDS, SQLITE, Kind
+
+import nativecache.aot.build  # noqa: F401 - loaded before forks
+from nativecache.cache.folder import check_entries, find_entries
+from nativecache.cache.format import FOOTER_SIZE
+from nativecache.cache.statistics import read_statistics
+from nativecache.cli import start
+
+pytestmark = needs_clang
+
+SOURCES = {
+    "main.c": '#include "value.h"\nint f(int); int g(int);\nint main(void) { return f(VALUE) - g(VALUE); }\n',
+    "f.c": "int table[4] = {1, 2, 3, 4};\nint f(int n) { return table[n & 3] * n; }\n",
+    "g.c": "static int help(int n) { return n + 7; }\nint g(int n) { return help(n) ^ help(n * 3); }\n",
+    "value.h": "#define VALUE 5\n",
+}
+WORDS = ("build", "main.c", "f.c", "g.c", "-O1", "-o", "app")
+
+
+@dataclass(frozen=True)
+class Space:
+    folder: Path
+    kind: Kind
+
+    def build(self) -> str:
+        """Builds in a fork of this process; what it wrote to stderr."""
+        context: Any = multiprocessing.get_context("fork")
+        process = context.Process(target=self._build)
+        process.start()
+        process.join()
+        errors = (self.folder / "stderr").read_text()
+        assert process.exitcode == 0, errors
+        return errors
+
+    def _build(self) -> None:
+        os.chdir(self.folder)
+        for name in [name for name in os.environ if name.startswith("NATIVECACHE_")]:
+            del os.environ[name]
+        os.environ["NATIVECACHE_DIR"] = str(self.folder / "cache")
+        os.environ["NATIVECACHE_STORE"] = self.kind.name
+        sys.argv[1:] = WORDS
+        with open("stdout", "w") as sys.stdout, open("stderr", "w") as sys.stderr:
+            start.main()
+
+    @property
+    def image(self) -> bytes:
+        return (self.folder / "app").read_bytes()
+
+    def files(self) -> list[Path]:
+        return sorted(path for path in (self.folder / "cache").rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.name)
+def warm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Space:
+    """A program that was built, and a copy of its cache; each example gets the copy again."""
+    space = Space(tmp_path_factory.mktemp("damage"), request.param)
+    write(space.folder, SOURCES)
+    space.build()
+    shutil.copy(space.folder / "app", space.folder / "expected")
+    (space.folder / "app").unlink()
+    space.build()
+    assert space.image == (space.folder / "expected").read_bytes()
+    (space.folder / "cache").rename(space.folder / "whole")
+    return space
+
+
+DAMAGE = ("flip", "cut", "extend", "empty", "swap", "rename", "zeros", "loop", "folder", "closed", "gone")
+
+
+def damage(files: list[Path], file: Path, data: st.DataObject) -> str:
+    kind = data.draw(st.sampled_from(DAMAGE))
+    text = bytearray(file.read_bytes())
+    # Payload, metadata or footer: any byte of the last is as likely as any of the others together.
+    end = st.integers(max(0, len(text) - FOOTER_SIZE), max(0, len(text) - 1))
+    at = data.draw(st.integers(0, max(0, len(text) - 1)) | end)
+    other = data.draw(st.sampled_from(files))
+    if kind == "flip" and text:
+        text[at] ^= 1 << data.draw(st.integers(0, 7))
+        file.write_bytes(text)
+    elif kind == "cut":
+        file.write_bytes(text[:at])
+    elif kind == "extend":
+        file.write_bytes(text + data.draw(st.binary(min_size=1, max_size=100)))
+    elif kind == "empty":
+        file.write_bytes(b"")
+    elif kind == "swap":
+        file.write_bytes(other.read_bytes())
+        other.write_bytes(text)
+    elif kind == "rename":
+        file.replace(other)
+    elif kind == "zeros":
+        file.write_bytes(bytes(len(text)))
+    elif kind == "closed":
+        file.chmod(0)
+    else:
+        file.unlink()
+        if kind == "loop":
+            file.symlink_to(file.name)
+        elif kind == "folder":
+            file.mkdir()
+    return kind
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.data())
+def test_damage_is_harmless(warm: Space, data: st.DataObject) -> None:
+    shutil.rmtree(warm.folder / "cache", ignore_errors=True)
+    shutil.copytree(warm.folder / "whole", warm.folder / "cache")
+    files = warm.files()
+    kind = damage(files, data.draw(st.sampled_from(files)), data)
+    expected = (warm.folder / "expected").read_bytes()
+    for image_is_there in (True, False, True):
+        if not image_is_there:
+            (warm.folder / "app").unlink()
+        errors = warm.build()
+        assert warm.image == expected
+        assert not errors or kind in ("loop", "folder") or warm.kind is SQLITE, errors
+        assert len(errors.splitlines()) <= 1, errors
+    # All that builds ask for is whole again; a file that got another's name is found by who looks.
+    bad = [found for found in check_entries(warm.folder / "cache", keep=False) if found]
+    assert len(bad) <= (1 if kind in ("rename", "swap") or warm.kind is SQLITE else 0), bad
+    assert not any(check_entries(warm.folder / "cache", keep=False))
+
+
+def test_damaged_objects_are_counted_and_replaced(warm: Space) -> None:
+    shutil.rmtree(warm.folder / "cache", ignore_errors=True)
+    shutil.copytree(warm.folder / "whole", warm.folder / "cache")
+    values = [(found.key, found.read()) for found in find_entries(warm.folder / "cache")]
+    objects = [(key, value) for key, value in values if value[:4] == b"\x7fELF"]
+    for key, value in objects:
+        warm.kind.overwrite(warm.folder / "cache", key, value[:-1] + b"?")
+    (warm.folder / "app").unlink()
+    warm.build()
+    assert warm.image == (warm.folder / "expected").read_bytes()
+    total = read_statistics(warm.folder / "cache").total
+    assert total["corrupt"] == total["missed_corrupt"] == len(objects) > 1
+    assert not any(check_entries(warm.folder / "cache", keep=False))

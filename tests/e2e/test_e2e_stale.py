@@ -1,0 +1,257 @@
+"""A warm build is what a build with an empty cache would be, whatever clang's answer rests on."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from faults import needs_strace
+from harness import CLANG, build, clean_environment, needs_clang, run
+from rules import write
+
+pytestmark = needs_clang
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Path:
+    folder = tmp_path / "space"
+    folder.mkdir()
+    return folder
+
+
+# What is said where something is not kept
+
+
+def test_reasons_are_shown(tmp_path: Path) -> None:
+    write(tmp_path, {"a.c": "int main(void) { return __TIME__[0] == 'x'; }\n", "b.c": "int x;\n"})
+    for _ in range(2):
+        done = build(tmp_path, "a.c", "b.c", "-O1", "-o", "app")
+        assert "app: not kept: a.c: it depends on the time of day\n" in done.stdout
+        assert done.stats["not_kept"] == {"a.c": "it depends on the time of day"}
+    assert done.stats["sources_unchanged"] == 1
+
+
+# Modules
+
+
+def test_modules_of_cplusplus(tmp_path: Path) -> None:
+    """As clang does it: a module's interface that is named first leaves its .pcm for those that follow."""
+    (tmp_path / "hello.cppm").write_text("export module hello;\nexport int hi() { return 3; }\n")
+    (tmp_path / "main.cpp").write_text("import hello;\nint main() { return hi(); }\n")
+    flags = ("-std=c++20", "-fprebuilt-module-path=.", "-O1", "-o", "app")
+    for code in (3, 4, 4):
+        text = (tmp_path / "hello.cppm").read_text()
+        (tmp_path / "hello.cppm").write_text(re.sub("return .", f"return {code}", text))
+        done = build(tmp_path, "hello.cppm", "main.cpp", *flags)
+        assert run(tmp_path / "app").code == code
+        assert set(done.stats["not_kept"]) == {"hello.cppm", "main.cpp"}
+
+
+def test_a_compiled_module_that_changes(tmp_path: Path) -> None:
+    (tmp_path / "main.cpp").write_text("import hello;\nint main() { return hi(); }\n")
+    for code in (3, 4):
+        (tmp_path / "hello.cppm").write_text(f"export module hello;\nexport int hi() {{ return {code}; }}\n")
+        words = [CLANG, "-std=c++20", "--precompile", "hello.cppm", "-o", "hello.pcm"]
+        subprocess.run(words, cwd=tmp_path, check=True)
+        build(tmp_path, "main.cpp", "hello.pcm", "-std=c++20", "-fmodule-file=hello=hello.pcm", "-o", "app")
+        assert run(tmp_path / "app").code == code
+
+
+# Compilers
+
+
+def test_a_wrapper_whose_helper_changes(tmp_path: Path) -> None:
+    (tmp_path / "main.c").write_text("int main(void) { return CODE; }\n")
+    (tmp_path / "helper").write_text("-DCODE=3\n")
+    (tmp_path / "wrapper").write_text(f'#!/bin/sh\nexec {CLANG} $(cat {tmp_path}/helper) $MORE "$@"\n')
+    (tmp_path / "wrapper").chmod(0o755)
+    words = ("main.c", "--clang", "./wrapper", "-o", "app")
+    time.sleep(0.03)
+    build(tmp_path, *words)
+    assert "up to date" in build(tmp_path, *words).stdout
+    (tmp_path / "helper").write_text("-DCODE=4\n")
+    build(tmp_path, *words)
+    assert run(tmp_path / "app").code == 4
+    build(tmp_path, *words, env={"MORE": "-UCODE -DCODE=5"})
+    assert run(tmp_path / "app").code == 5
+    build(tmp_path, *words)
+    assert run(tmp_path / "app").code == 4
+    # Whoever says so is believed.
+    told = (*words, "--compiler-check", "string:1")
+    build(tmp_path, *told)
+    (tmp_path / "helper").write_text("-DCODE=6\n")
+    assert "up to date" in build(tmp_path, *told).stdout
+
+
+def test_a_command_that_tells_compilers_apart(tmp_path: Path) -> None:
+    write(tmp_path, {"main.c": "int main(void) { return 0; }\n", "version": "1\n"})
+    words = ("main.c", "-o", "app", "--compiler-check", "cat version # 1")
+    time.sleep(0.03)
+    assert build(tmp_path, *words[:-1], "cat %compiler%").exit_code == 0
+    for version, unchanged in (("1", 0), ("1", 1), ("2", 0)):
+        (tmp_path / "version").write_text(version)
+        assert build(tmp_path, *words).stats["sources_unchanged"] == unchanged
+    (tmp_path / "version").unlink()
+    failed = build(tmp_path, *words, check=False)
+    assert failed.exit_code == 2
+    assert failed.stderr == "nativecache: --compiler-check: this failed: cat version # 1\n"
+
+
+# What is changed while a build runs
+
+#: Folders of which nothing is newer than the build, swapped; once, and there and back.
+_SWAP = "mv inc spare; mv inc2 inc; mv spare inc2"
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        pytest.param(f"$CLANG; {_SWAP}", id="after"),
+        pytest.param(f"{_SWAP}; $CLANG; {_SWAP}", id="there-and-back"),
+        pytest.param(f"$CLANG; {_SWAP}; touch inc/x; rm inc/x", id="hidden"),
+        pytest.param("$CLANG; ln -sfn inc2 link", id="link"),
+        pytest.param("$CLANG; mv spare one", id="earlier"),
+    ],
+)
+@pytest.mark.parametrize("absolute", [False, True])
+def test_folders_that_move_while_clang_runs(tmp_path: Path, around: str, absolute: bool) -> None:
+    at = f"{tmp_path}/" if absolute else ""
+    for n, name in enumerate(("inc", "inc2", "spare")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "v.h").write_text(f"#define V {n}\n")
+    if "spare one" not in around:
+        (tmp_path / "spare/v.h").unlink()
+        (tmp_path / "spare").rmdir()
+    (tmp_path / "link").symlink_to("inc")
+    folder = "link" if "link" in around else "inc"
+    (tmp_path / "main.c").write_text("#include <v.h>\nint main(void) { return V; }\n")
+    around = around.replace("$CLANG", f'{CLANG} "$@"')
+    wrapper = tmp_path / "clang"
+    wrapper.write_text(
+        f'#!/bin/sh\ncase "$*" in *-emit-llvm*) [ -e done ] || {{ {around}; touch done; exit; }} ;; esac\n'
+        f'exec {CLANG} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    time.sleep(0.03)
+    words = ("main.c", f"-I{at}one", f"-I{at}{folder}", "--clang", str(wrapper), "-o", f"{at}app")
+    first = build(tmp_path, *words)
+    assert "main.c" in first.stats["not_kept"]
+    build(tmp_path, *words)
+    code = run(tmp_path / "app").code
+    assert code == run(_fresh(tmp_path, *words)).code
+    # Where something is installed meanwhile, it takes another one.
+    assert any("up to date" in build(tmp_path, *words).stdout for _ in range(3))
+
+
+def _fresh(folder: Path, *words: str) -> Path:
+    """The image of a build without a cache."""
+    build(folder, *words[:-1], "fresh", "--no-cache")
+    return folder / "fresh"
+
+
+# What clang reads
+
+#: Below these, files belong to tools, which are known by other facts, or to the system.
+_TOOLCHAIN = (
+    "/usr/lib/llvm-22/bin/",
+    "/usr/lib/gcc",
+    "/lib/x86_64",
+    "/usr/lib/x86_64",
+    "/etc/",
+    "/usr/lib/os-release",
+    "/proc/",
+    "/sys/",
+    "/dev/",
+)
+
+
+@needs_strace
+@pytest.mark.parametrize(
+    ("files", "flags"),
+    [
+        (
+            {
+                "main.c": '#include "a.h"\n#include <stdio.h>\nchar d[] = {\n#embed "d.bin"\n};\n'
+                'int main(void) { return A + B + C; }\n#if __has_include("f.h")\n#endif\n',
+                "inc/a.h": "#define A 1\n",
+                "b.h": "#define B 1\n",
+                "c.h": "#define C 1\n",
+                "f.h": "#define F 1\n",
+                "d.bin": "x",
+            },
+            ("-std=gnu23", "-Iinc", "-include", "b.h", "-imacros", "c.h", "-g"),
+        ),
+        (
+            {
+                "main.cpp": "#include <vector>\nint main() { return (int)std::vector<int>().size(); }\n",
+                "ign": "fun:f\n",
+            },
+            ("-fsanitize=address", "-fsanitize-ignorelist=ign"),
+        ),
+        (
+            {"main.c": "int main(void) { return 0; }\n", "list": "fun:f\n", "map": "[unused]\nsrc:a\n"},
+            ("-fxray-instrument", "-fxray-attr-list=list", "-Wunused", "--warning-suppression-mappings=map"),
+        ),
+    ],
+    ids=["headers", "sanitizer", "lists"],
+)
+def test_every_file_that_clang_opens_is_known(
+    space: Path, files: dict[str, str], flags: tuple[str, ...]
+) -> None:
+    (space / "inc").mkdir()
+    names = [name for name in write(space, files) if name.startswith("main")]
+    trace, stats = space / "trace", space / "stats.json"
+    words = [
+        sys.executable,
+        "-m",
+        "nativecache.cli.start",
+        "build",
+        *names,
+        "--emit",
+        "object",
+        "-o",
+        "out.o",
+    ]
+    words += [f"--cflag={flag}" for flag in flags]
+    words += ["--stats-json", str(stats), "--cache-dir", str(space / "cache")]
+    strace = ["strace", "-f", "-qq", "-z", "-e", "trace=open,openat,execve", "-o", str(trace), "-s", "500"]
+    time.sleep(0.03)
+    subprocess.run([*strace, *words], cwd=space, env=clean_environment(), check=True)
+    opened = _opened_by_clang(trace.read_text(), space)
+    assert any(path.startswith(f"{space}/main") for path in opened)
+    known = {os.path.realpath(space / path) for path in _noted(space / "cache", space)}
+    unknown = [path for path in opened if path not in known and not path.startswith(_TOOLCHAIN)]
+    assert not unknown
+
+
+def _opened_by_clang(trace: str, folder: Path) -> set[str]:
+    """Files that compilations opened to read, by their real names."""
+    clangs = set(re.findall(r'^(\d+) +execve\("[^"]*clang[^"]*", \[.*"-MD"', trace, re.MULTILINE))
+    assert clangs
+    found = set()
+    for process, path, how in re.findall(
+        r'^(\d+) +open\w*\((?:AT_FDCWD, )?"([^"]+)", ([A-Z_|]+)', trace, re.MULTILINE
+    ):
+        real = os.path.realpath(folder / path)
+        if process in clangs and "O_WRONLY" not in how and "O_RDWR" not in how and os.path.isfile(real):
+            found.add(real)
+    return found
+
+
+def _noted(cache: Path, folder: Path) -> set[str]:
+    """The files that manifests in a cache folder name."""
+    from nativecache.aot.front.clang_cache import read_manifest
+    from nativecache.cache.lookup import EntryStore
+    from nativecache.cache.store import FileStore
+
+    store = EntryStore(FileStore(cache))
+    found: set[str] = set()
+    for path in cache.rglob("*.o"):
+        entry = store.load(path.parent.name + path.stem)
+        manifest = read_manifest(entry) if entry and b'"variants"' in entry.payload else None
+        for facts, _ in manifest.variants if manifest else ():
+            found.update(subjects[0] for kind, _, subjects in facts if kind in ("file", "program"))
+    return found

