@@ -22,17 +22,17 @@ from nativecache.aot.errors import BuildError, Unread
 from nativecache.aot.front import clang
 from nativecache.aot.front.load import Loaded, index, load
 from nativecache.aot.front.sources import Front, cpu_seconds, is_source, is_split
-from nativecache.aot.ir.debug_info import Places
+from nativecache.aot.ir.debug_info import LineMap
 from nativecache.aot.ir.module import Module, symbol_name
 from nativecache.aot.key import Options, assembler_reads, compute_key, digest, value_digest
 from nativecache.aot.link_line import arrange
 from nativecache.aot.output import Image, Written, write_output
-from nativecache.aot.packed import pack, pack_pairs, unpack, unpack_pairs
+from nativecache.aot.packed import decode_names, decode_pairs, encode_names, encode_pairs
 from nativecache.aot.pool import Done, Job, Pool, WorkerDied
 from nativecache.aot.records.dependencies import Finished, gather, gather_linked
 from nativecache.aot.records.history import BuildRecord
 from nativecache.aot.records.last_link import LinkRecord, digest_link
-from nativecache.aot.records.memo import KeyedUnit, Memo
+from nativecache.aot.records.memo import KeyedUnit, UnitMemo
 from nativecache.aot.records.objects import StoredObject, object_meta, read_object
 from nativecache.aot.request import Request
 from nativecache.aot.simplify import find_bodies, find_called_once, longest_import
@@ -44,15 +44,15 @@ from nativecache.aot.units.extract import (
     ImportLimits,
     extract,
 )
-from nativecache.aot.units.fingerprint import Meanings
+from nativecache.aot.units.fingerprint import Fingerprints
 from nativecache.aot.units.partition import NOTHING_APART, Apart, Unit, partition
 from nativecache.aot.units.program import Program, check_one_file, resolve_symbols
 from nativecache.aot.units.roots import find_roots, index_symbols
 from nativecache.aot.verify import Mismatch, Verifier
 from nativecache.aot.write import write_file
+from nativecache.cache.dependencies import Dependency, observe
 from nativecache.cache.entry import Entry
-from nativecache.cache.facts import Fact, note
-from nativecache.linker.dwarf import find_sites
+from nativecache.linker.dwarf import find_fixups
 from nativecache.linker.elf import linkage
 from nativecache.linker.errors import BadObject, LinkError
 from nativecache.linker.libraries import Libraries, scan_libraries
@@ -77,7 +77,7 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True)
-class Compiled:
+class CompiledUnit:
     """A unit that the cache did not hold."""
 
     name: str
@@ -99,7 +99,7 @@ class Report:
     shared: int
     grouped: int
     unreached: int
-    compiled: tuple[Compiled, ...]
+    compiled: tuple[CompiledUnit, ...]
     corrupt: int
     saved_seconds: float
     whole: tuple[str, ...]
@@ -123,10 +123,10 @@ class Report:
     #: Hits that were compiled again, and those of them that were wrong.
     verified: int = 0
     mismatches: tuple[Mismatch, ...] = ()
-    #: The value of the output's `image` fact (see cache/facts.py) as this build wrote it.
+    #: The value of the output's `image` dependency (see cache/dependencies.py) as this build wrote it.
     image: str = ""
     #: What all this rests on, if that can be told.
-    reads: tuple[Fact, ...] | None = None
+    reads: tuple[Dependency, ...] | None = None
 
     @property
     def importers(self) -> int:
@@ -248,18 +248,18 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     # What each input's units meant and became in earlier builds.
     with clock.phase("memo"):
         memos = [
-            Memo(m.label, engine.identity, replace(options, relative=m.debug is not None), request.store)
+            UnitMemo(m.label, engine.identity, replace(options, relative=m.debug is not None), request.store)
             for m in modules
         ]
         context = value_digest((options, limits, final, program.interposable, program.separate, files))
-        meanings = Meanings(program, context, memos, longest=longest_import(program, limits))
+        fingerprints = Fingerprints(program, context, memos, longest=longest_import(program, limits))
     # Clean each function up alone, so that callees worth inlining can be told and carried.
     if limits.lines:
         with clock.phase("simplify"):
             find_bodies(
                 program,
                 units,
-                meanings,
+                fingerprints,
                 memos,
                 engine=engine,
                 options=options,
@@ -267,7 +267,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
                 store=request.store,
                 threads=request.threads,
             )
-            program.once = find_called_once(program, units, meanings, roots, limits)
+            program.once = find_called_once(program, units, fingerprints, roots, limits)
     # Key, look up and compile what the roots reach.
     with clock.phase("memo"):
         record = BuildRecord(request.store, engine.identity, options, request.output)
@@ -280,7 +280,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
             defined_in,
             final,
             limits,
-            meanings,
+            fingerprints,
             memos,
             record,
             clock,
@@ -298,8 +298,8 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
             units=units,
             objects=work.objects,
             bindings=work.bindings,
-            places=work.places,
-            sites=work.sites,
+            line_map=work.line_map,
+            fixups=work.fixups,
             line=(*_link_flags(request), *arrange(request.line, loaded.numbers, loaded.native)),
             cplusplus=loaded.cplusplus or "__gxx_personality_v0" in _mentioned(modules),
             target=options.triple if is_foreign(options) else request.target,
@@ -349,7 +349,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         for depfile in front.depfiles:
             depfile.write()
             known = reads is not None and os.path.isfile(depfile.path)
-            reads = (*reads, note("file", (depfile.path,), {})) if reads is not None and known else None
+            reads = (*reads, observe("file", (depfile.path,), {})) if reads is not None and known else None
     done = [units[i] for i in work.bindings]
     functions = [u for u in done if u.is_function]
     compiled_functions = {i for i in work.compiled_units if units[i].is_function}
@@ -437,7 +437,7 @@ def _judge(request: Request, work: _Work) -> tuple[list[str], frozenset[Path]]:
         if fatal and label in sources and request.emit not in ("asm", "bitcode"):
             whole.add(sources[label])
         elif fatal or not wanted.is_ignored(said):
-            words = line(said, label, function, unpack_pairs(bindings), error=fatal)
+            words = line(said, label, function, decode_pairs(bindings), error=fatal)
             (errors if fatal else warnings)[words] = None
     if errors:
         raise BuildError(*errors)
@@ -454,7 +454,7 @@ def _build_whole(
         return build(again, second, progress=progress)
 
 
-def _remember(record: BuildRecord, own: Mapping[str, str], memos: Sequence[Memo]) -> None:
+def _remember(record: BuildRecord, own: Mapping[str, str], memos: Sequence[UnitMemo]) -> None:
     record.save(own)
     for memo in memos:
         memo.save()
@@ -614,8 +614,8 @@ class _Work:
         defined_in: Mapping[str, list[int]],
         final: bool,
         limits: ImportLimits,
-        meanings: Meanings,
-        memos: Sequence[Memo],
+        fingerprints: Fingerprints,
+        memos: Sequence[UnitMemo],
         record: BuildRecord,
         clock: Clock,
         progress: Callable[[int, int], None] | None,
@@ -623,13 +623,13 @@ class _Work:
         self.store, self.engine, self.options = request.store, engine, options
         self.program, self.units, self.defined_in, self.final = program, units, defined_in, final
         self.limits, self.record = limits, record
-        self.meanings, self.memos = meanings, memos
+        self.fingerprints, self.memos = fingerprints, memos
         self.own: dict[str, str] = {}  # digests of the units' own code, by name
         self.clock, self.progress, self.threads = clock, progress, request.threads
         self.objects = Spool()
         self.bindings: dict[int, str] = {}  # packed, of the units with objects
-        self.places: dict[int, str] = {}  # packed, of those with debug information
-        self.sites: dict[int, str] = {}  # packed
+        self.line_map: dict[int, str] = {}  # packed, of those with debug information
+        self.fixups: dict[int, str] = {}  # packed
         self.keys: dict[int, str] = {}
         self.seen: set[int] = set()
         self.needed: deque[int] = deque()  # reached, and not yet looked at
@@ -637,7 +637,7 @@ class _Work:
         #: What this build compiled: the unit, its undefined names, what LLVM said.
         self.ready: dict[str, tuple[int, str, list[Diagnostic]]] = {}
         self.queued = 0  # bytes of bitcode that waits to be compiled
-        self.compiled: list[Compiled] = []
+        self.compiled: list[CompiledUnit] = []
         self.compiled_units: list[int] = []
         self.problems: list[str] = []
         #: What LLVM said of units, and their packed bindings.
@@ -656,7 +656,7 @@ class _Work:
         """Fills `objects` and `bindings`, these in the units' order, with all units that are reached."""
         clock, theirs = self.clock, 0.0
         tasks: dict[str, Callable[..., Any]] = {"key": self._key, "compile": self._compile}
-        with clock.phase("meaning"):
+        with clock.phase("fingerprint"):
             with Pool(self.threads, tasks, describe=self._describe) as self.pool:
                 for root in roots:
                     self._need(root)
@@ -702,9 +702,9 @@ class _Work:
         keyed = KeyedUnit(
             key,
             text.own,
-            pack_pairs(text.bindings),
+            encode_pairs(text.bindings),
             text.imported,
-            places=text.places.pack(),
+            line_map=text.line_map.encode(),
             relative=text.relative,
         )
         return keyed, bitcode, not text.absolute, (middle - start, time.process_time() - middle)
@@ -716,13 +716,13 @@ class _Work:
         said: list[Diagnostic] = []
         output = self.engine.emit(bitcode, options, said)
         defined, undefined = linkage(output) if options.output == "object" else ([], [])
-        sites: str | None = ""
+        fixups: str | None = ""
         if options.relative:
             try:
-                sites = find_sites(output).pack()
+                fixups = find_fixups(output).encode()
             except BadObject:
-                sites = None  # nowhere to put lines: it takes real ones
-        return output, defined, undefined, sites, (time.process_time() - start) * 1000, said
+                fixups = None  # nowhere to put lines: it takes real ones
+        return output, defined, undefined, fixups, (time.process_time() - start) * 1000, said
 
     # In the driver.
 
@@ -740,29 +740,29 @@ class _Work:
         while self.needed:
             index = self.needed.popleft()
             unit = self.units[index]
-            meaning = None
-            if self._has_meaning(unit):
-                meaning = self._meaning(unit)
-                known = self.memos[unit.module].unit(meaning)
-                if known and known.meanings == self._imported(known) and self._is_placed(known):
+            fingerprint = None
+            if self._has_fingerprint(unit):
+                fingerprint = self._fingerprint(unit)
+                known = self.memos[unit.module].unit(fingerprint)
+                if known and known.fingerprints == self._imported(known) and self._has_lines(known):
                     self._use(index, known, None)
                     continue
-            self._submit_key(index, meaning)
+            self._submit_key(index, fingerprint)
 
-    def _is_placed(self, unit: KeyedUnit) -> bool:
-        """Whether the lines that its object refers to are there; no meaning tells them."""
-        return not unit.places or self.program.knows(Places.unpack(unit.places))
+    def _has_lines(self, unit: KeyedUnit) -> bool:
+        """Whether the lines that its object refers to are there; no fingerprint tells them."""
+        return not unit.line_map or self.program.has_lines(LineMap.decode(unit.line_map))
 
-    def _submit_key(self, index: int, meaning: bytes | None, *, real_lines: bool = False) -> None:
-        self.pool.submit(Job("key", (index, meaning), (index, real_lines)), priority=_KEYS_FIRST)
+    def _submit_key(self, index: int, fingerprint: bytes | None, *, real_lines: bool = False) -> None:
+        self.pool.submit(Job("key", (index, fingerprint), (index, real_lines)), priority=_KEYS_FIRST)
 
-    def _meaning(self, unit: Unit) -> bytes:
+    def _fingerprint(self, unit: Unit) -> bytes:
         if unit.kind == "types":
-            return self.meanings.types(unit.module)
-        return self.meanings.unit(unit.module, unit.tokens, imports=True)
+            return self.fingerprints.types(unit.module)
+        return self.fingerprints.unit(unit.module, unit.tokens, imports=True)
 
-    def _has_meaning(self, unit: Unit) -> bool:
-        """Whether the unit's meaning tells all that it is made from.
+    def _has_fingerprint(self, unit: Unit) -> bool:
+        """Whether the unit's fingerprint tells all that it is made from.
 
         Groups and constructors depend on lists of their module; a function that was not cleaned up
         though others were is a rare one, too.
@@ -772,10 +772,10 @@ class _Work:
         return unit.kind in ("data", "types")
 
     def _imported(self, unit: KeyedUnit) -> bytes:
-        return digest(*map(self.meanings.body, unit.imported))
+        return digest(*map(self.fingerprints.body, unit.imported))
 
     def _keyed(self, done: Done) -> None:
-        index, meaning = done.job.tag
+        index, fingerprint = done.job.tag
         if done.error is not None:
             self._fail(index, done.error)
             return
@@ -784,10 +784,10 @@ class _Work:
         self.clock.add("key", 0.0, key_cpu)
         if self.verifier.is_recorded_wrong(index, self._label(index), keyed.key):
             unit = self.units[index]
-            meaning = self._meaning(unit)  # to be recorded again
-        if meaning is not None and lasting:
+            fingerprint = self._fingerprint(unit)  # to be recorded again
+        if fingerprint is not None and lasting:
             memo = self.memos[self.units[index].module]
-            memo.add_unit(meaning, replace(keyed, meanings=self._imported(keyed)))
+            memo.add_unit(fingerprint, replace(keyed, fingerprints=self._imported(keyed)))
         self._use(index, keyed, bitcode)
 
     def _use(self, index: int, keyed: KeyedUnit, bitcode: bytes | None) -> None:
@@ -801,13 +801,15 @@ class _Work:
         if key in self.ready:
             self.shared += 1
             first, undefined, said = self.ready[key]
-            self._take(index, self.objects[first], unpack(undefined), keyed, self.sites.get(first, ""), said)
+            self._take(
+                index, self.objects[first], decode_names(undefined), keyed, self.fixups.get(first, ""), said
+            )
             return
         found = self._load(key)
         sampled = found is not None and self.verifier.samples(key)
         if found is not None and not sampled:
             self.saved += found.milliseconds
-            self._take(index, found.entry.payload, found.undefined, keyed, found.sites, found.said)
+            self._take(index, found.entry.payload, found.undefined, keyed, found.fixups, found.said)
             return
         if bitcode is None:
             if sampled:
@@ -854,25 +856,25 @@ class _Work:
             for waiter, _ in waiting:
                 self._fail(waiter, done.error)
             return
-        output, defined, undefined, sites, milliseconds, said = done.result
-        if sites is None:
+        output, defined, undefined, fixups, milliseconds, said = done.result
+        if fixups is None:
             for waiter, _ in waiting:
                 # Not to be remembered: what it means does not tell its lines.
                 self._submit_key(waiter, None, real_lines=True)
             return
-        meta = object_meta(self.options.output, defined, undefined, milliseconds, sites, said)
+        meta = object_meta(self.options.output, defined, undefined, milliseconds, fixups, said)
         entry = Entry(key, output, meta)
         hit = self.verifier.compare(self._label(index), entry)  # of the same content, else None
-        self.ready[key] = index, pack(undefined), said
+        self.ready[key] = index, encode_names(undefined), said
         for waiter, keyed in waiting:
-            self._take(waiter, output, undefined, keyed, sites, said)
+            self._take(waiter, output, undefined, keyed, fixups, said)
         if hit is not None:
             return
         with self.clock.phase("store"), Waiting("the cache folder"):
             self.store.save(entry)
         unit = self.units[index]
         importer = self.record.unchanged(unit.name, self.own[unit.name])
-        self.compiled.append(Compiled(self._display(unit), unit.kind, milliseconds, importer))
+        self.compiled.append(CompiledUnit(self._display(unit), unit.kind, milliseconds, importer))
         self.compiled_units.append(index)
         if self.progress:
             self.progress(len(self.compiled), self.missing)
@@ -883,17 +885,17 @@ class _Work:
         output: bytes,
         undefined: Iterable[str],
         keyed: KeyedUnit,
-        sites: str,
+        fixups: str,
         said: Iterable[Diagnostic],
     ) -> None:
         """Keeps a unit's object and what LLVM said of it, and follows what it leaves undefined."""
         self.objects.put(index, output)
         self.bindings[index] = keyed.bindings
         self.said += [(index, one, keyed.bindings) for one in said]
-        if sites:
-            self.sites[index] = sites
-            self.places[index] = keyed.places
-        names = unpack_pairs(keyed.bindings)
+        if fixups:
+            self.fixups[index] = fixups
+            self.line_map[index] = keyed.line_map
+        names = decode_pairs(keyed.bindings)
         for name in undefined:
             final = names.get(name, name)
             # Asm may ask for a version of a symbol.

@@ -38,16 +38,16 @@ from nativecache.aot.codegen import llvm
 from nativecache.aot.codegen.engine import Engine
 from nativecache.aot.errors import BuildError
 from nativecache.aot.pool import Job, Pool, WorkerDied
-from nativecache.cache.entry import BadEntry, Entry
-from nativecache.cache.entry import pack as serialize_entry
-from nativecache.cache.entry import unpack as deserialize_entry
+from nativecache.cache.entry import CorruptEntry, Entry
+from nativecache.cache.entry import decode_entry as deserialize_entry
+from nativecache.cache.entry import encode_entry as serialize_entry
 from nativecache.cache.shape import Malformed, check, number, record
 from nativecache.cache.store import Store
 
 __all__ = (
-    "BadEntry",
     "BuildError",
     "Compiled",
+    "CorruptEntry",
     "Entry",
     "Store",
     "Target",
@@ -139,7 +139,7 @@ def compile_with_cache(bitcode: bytes, target: Target, store: Store, *, isolated
         try:
             entry = deserialize_entry(name, data)
             check(entry.meta, _META)
-        except (BadEntry, Malformed):
+        except (CorruptEntry, Malformed):
             pass  # it is made again and replaced
         else:
             milliseconds = float(entry.meta["milliseconds"])  # type: ignore[arg-type]

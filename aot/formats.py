@@ -15,7 +15,7 @@ from nativecache.aot.records.objects import object_form, read_object
 from nativecache.aot.simplify import read_bodies
 from nativecache.cache.entry import Entry
 from nativecache.cache.shape import Malformed
-from nativecache.linker.dwarf import Sites, find_sites
+from nativecache.linker.dwarf import Fixups, find_fixups
 from nativecache.linker.errors import BadObject
 
 _OURS: Final[Mapping[str, Callable[[Entry], object]]] = {
@@ -39,17 +39,17 @@ def check_form(entry: Entry) -> None:
     for output in ("object", "assembly", "bitcode"):
         if form == object_form(output):
             found = read_object(entry, output)
-            if output == "object" and found.sites:
-                _check_sites(entry.payload, found.sites)
+            if output == "object" and found.fixups:
+                _check_fixups(entry.payload, found.fixups)
             return
     for kind, reader in _OURS.items():
         if form == form_of(kind)["form"]:
             reader(entry)
 
 
-def _check_sites(payload: bytes, sites: str) -> None:
+def _check_fixups(payload: bytes, fixups: str) -> None:
     try:
-        if find_sites(payload) != Sites.unpack(sites):
+        if find_fixups(payload) != Fixups.decode(fixups):
             raise Malformed("sites elsewhere than in the object")
     except BadObject as error:
         raise Malformed(str(error)) from None

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from nativecache.cache.dependencies import digest_file
 from nativecache.cache.entry import JSON
-from nativecache.cache.facts import digest_file
 from nativecache.cache.own_code import own_code
 
 #: Raised whenever the way from bitcode to entry changes.

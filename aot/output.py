@@ -14,10 +14,10 @@ from typing import Final
 from nativecache.aot.codegen import llvm
 from nativecache.aot.codegen.triples import architecture
 from nativecache.aot.errors import BuildError, temporary_files
-from nativecache.aot.ir.debug_info import Places
+from nativecache.aot.ir.debug_info import LineMap
 from nativecache.aot.ir.module import Module, symbol_name, unescape
 from nativecache.aot.link_line import Ours
-from nativecache.aot.packed import unpack_pairs
+from nativecache.aot.packed import decode_pairs
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.aot.units.extract import FILE_PLACEHOLDER
 from nativecache.aot.units.partition import NOTHING_APART, Apart, Unit
@@ -34,7 +34,7 @@ from nativecache.linker.driver import (
     find_linker,
     link_image,
 )
-from nativecache.linker.dwarf import Sites, restore
+from nativecache.linker.dwarf import Fixups, apply_fixups
 from nativecache.linker.elf import cut_names, localize, rename_symbols
 from nativecache.linker.errors import BadObject, LinkError
 from nativecache.linker.files import read_plain
@@ -80,8 +80,8 @@ class Image:
     objects: Mapping[int, bytes]
     bindings: Mapping[int, str]
     #: What lines in objects with debug information stand for, and where they are; both packed.
-    places: Mapping[int, str]
-    sites: Mapping[int, str]
+    line_map: Mapping[int, str]
+    fixups: Mapping[int, str]
     #: What goes to the linker, in order.
     line: tuple[Path | str | Ours, ...]
     cplusplus: bool
@@ -281,7 +281,7 @@ def _temporary_folder() -> Iterator[Path]:
 
 def _names(image: Image, index: int) -> dict[str, str]:
     module = image.program.modules[image.units[index].module]
-    return {**unpack_pairs(image.bindings[index]), FILE_PLACEHOLDER: os.path.basename(module.source_file)}
+    return {**decode_pairs(image.bindings[index]), FILE_PLACEHOLDER: os.path.basename(module.source_file)}
 
 
 def _member_name(image: Image, index: int) -> str:
@@ -291,7 +291,7 @@ def _member_name(image: Image, index: int) -> str:
 def _renamed(image: Image, index: int) -> bytes:
     """An object under its real symbol names."""
     try:
-        renamed = rename_symbols(_placed(image, index), _names(image, index))
+        renamed = rename_symbols(_with_lines(image, index), _names(image, index))
         unit = image.units[index]
         apart = image.apart.code if unit.is_function else image.apart.data and unit.kind == "data"
         if apart:
@@ -310,18 +310,18 @@ def _section_name(image: Image, unit: Unit) -> str:
     return symbol_name(token) if entities[token].local else image.program.names[unit.module][token]
 
 
-def _placed(image: Image, index: int) -> bytes:
+def _with_lines(image: Image, index: int) -> bytes:
     """A unit's object, with the lines, checksums and folder of its sources if it has debug information."""
-    sites = image.sites.get(index)
-    if not sites:
+    fixups = image.fixups.get(index)
+    if not fixups:
         return image.objects[index]
     program = image.program
-    unit, debug, places = image.units[index], program.debug, Places.unpack(image.places[index])
+    unit, debug, places = image.units[index], program.debug, LineMap.decode(image.line_map[index])
     types = debug[program.modules[unit.module].label].types if unit.kind == "types" else None
     placed = bytearray(image.objects[index])
-    restore(
+    apply_fixups(
         placed,
-        Sites.unpack(sites),
+        Fixups.decode(fixups),
         [debug[label].ranges[key] for label, key in places.ranges],
         types.lines if types else [debug[label].lines[token] for label, token in places.lines],
         program.checksums[unit.module],

@@ -8,22 +8,22 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 
 
-def pack(names: Iterable[str]) -> str:
+def encode_names(names: Iterable[str]) -> str:
     """One string of some names."""
     return "\0".join(names)
 
 
-def unpack(packed: str) -> list[str]:
+def decode_names(packed: str) -> list[str]:
     """The names in it."""
     return packed.split("\0") if packed else []
 
 
-def pack_pairs(names: Mapping[str, str]) -> str:
+def encode_pairs(names: Mapping[str, str]) -> str:
     """One string of what names stand for."""
-    return pack(chain.from_iterable(names.items()))
+    return encode_names(chain.from_iterable(names.items()))
 
 
-def unpack_pairs(packed: str) -> dict[str, str]:
+def decode_pairs(packed: str) -> dict[str, str]:
     """What the names in it stand for."""
-    names = iter(unpack(packed))
+    names = iter(decode_names(packed))
     return dict(zip(names, names, strict=True))

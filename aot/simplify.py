@@ -24,11 +24,11 @@ from nativecache.aot.ir.module import Entity, Module, references, symbol_name
 from nativecache.aot.ir.numbering import number_module
 from nativecache.aot.ir.profile import HOT, WARM
 from nativecache.aot.key import Compiler, Options, compute_key, form_of
-from nativecache.aot.packed import pack, pack_pairs, unpack
+from nativecache.aot.packed import decode_names, encode_names, encode_pairs
 from nativecache.aot.pool import Job, Pool, WorkerDied
-from nativecache.aot.records.memo import CleanUp, Memo
+from nativecache.aot.records.memo import CleanUp, UnitMemo
 from nativecache.aot.units.extract import ImportLimits, extract, importable
-from nativecache.aot.units.fingerprint import Meanings
+from nativecache.aot.units.fingerprint import Fingerprints
 from nativecache.aot.units.partition import Unit, is_always_inline, structors
 from nativecache.aot.units.program import Body, Program
 from nativecache.cache.entry import Entry
@@ -55,8 +55,8 @@ ONCE_LINES: Final = 150
 def find_bodies(
     program: Program,
     units: tuple[Unit, ...],
-    meanings: Meanings,
-    memos: Sequence[Memo],
+    fingerprints: Fingerprints,
+    memos: Sequence[UnitMemo],
     *,
     engine: Engine,
     options: Options,
@@ -94,8 +94,8 @@ def find_bodies(
             number_module(engine.simplify(text.text, options)) if known is None else str(known, "latin-1")
         )
         mentions = _mentions_printed(result, text.bindings)
-        places = text.places.pack()
-        made = CleanUp(digest, _lines(result), pack_pairs(text.bindings), pack(mentions), places)
+        places = text.line_map.encode()
+        made = CleanUp(digest, _lines(result), encode_pairs(text.bindings), encode_names(mentions), places)
         return made, (result if known is None else None)
 
     def add(unit: Unit, made: CleanUp, text: memoryview | bytes) -> None:
@@ -104,11 +104,11 @@ def find_bodies(
         packs[unit.module].used[made.text] = text
         program.bodies[unit.name] = Body(
             lines=_cost(source.module, entity, made.lines),
-            importable=_importable(meanings, program, unit),
+            importable=_importable(fingerprints, program, unit),
             mentions=made.mentions,
             printed=partial(str, text, "latin-1"),
             bindings=made.bindings,
-            places=made.places,
+            line_map=made.line_map,
             label=source.module.label,
             debug=source.module.debug,
             heat=_heat(source.module, entity),
@@ -128,21 +128,21 @@ def find_bodies(
             if lines > CLEANED_LINES:
                 program.bodies[unit.name] = Body(
                     lines=_cost(source.module, entity, lines * _LEFT_LINES),
-                    importable=_importable(meanings, program, unit),
-                    mentions=pack(_mentions(meanings, program, unit)),
+                    importable=_importable(fingerprints, program, unit),
+                    mentions=encode_names(_mentions(fingerprints, program, unit)),
                     given=(source, entity),
                     heat=_heat(source.module, entity),
                 )
                 continue
-            meaning = meanings.unit(unit.module, unit.tokens, imports=False)
-            known = memos[unit.module].clean_up(meaning)
+            fingerprint = fingerprints.unit(unit.module, unit.tokens, imports=False)
+            known = memos[unit.module].clean_up(fingerprint)
             if known and known.text in kept:
                 add(unit, known, kept[known.text])
             else:
-                pool.submit(Job("simplify", (unit, meaning), (unit.index,)))
+                pool.submit(Job("simplify", (unit, fingerprint), (unit.index,)))
         lost = []
         for done in pool.results():
-            unit, meaning = done.job.tag
+            unit, fingerprint = done.job.tag
             if isinstance(done.error, WorkerDied):
                 label, name = program.modules[unit.module].label, symbol_name(unit.tokens[0])
                 reason = f"LLVM stopped while cleaning it up: {done.error}{done.error.advice()}"
@@ -153,7 +153,7 @@ def find_bodies(
             if done.error is not None:
                 raise done.error
             made, result = done.result
-            memos[unit.module].add_clean_up(meaning, made)
+            memos[unit.module].add_clean_up(fingerprint, made)
             add(unit, made, kept[made.text] if result is None else result.encode("latin-1"))
     if lost:
         raise BuildError(*sorted(lost))
@@ -163,16 +163,16 @@ def find_bodies(
             # In its own file clang may inline it as well, and leaves as much behind.
             unit.tokens[0] in program.bonds[unit.module].scattered
             or (program.interposable and _exported(program, unit))
-            or (program.separate and program.mentions_local(unit.module, unpack(body.mentions)))
+            or (program.separate and program.mentions_local(unit.module, decode_names(body.mentions)))
         ):
             body.home = unit.module
     for used in packs:
         used.save()
 
 
-def _importable(meanings: Meanings, program: Program, unit: Unit) -> bool:
+def _importable(fingerprints: Fingerprints, program: Program, unit: Unit) -> bool:
     source = program.source(unit.module)
-    symbols = meanings.modules[unit.module].skeleton(unit.tokens[0]).symbols
+    symbols = fingerprints.modules[unit.module].shape(unit.tokens[0]).symbols
     return importable(program, source, source.module.entities[unit.tokens[0]], symbols)
 
 
@@ -185,7 +185,7 @@ def longest_import(program: Program, limits: ImportLimits) -> int:
 def find_called_once(
     program: Program,
     units: tuple[Unit, ...],
-    meanings: Meanings,
+    fingerprints: Fingerprints,
     roots: Iterable[int],
     limits: ImportLimits,
 ) -> frozenset[str]:
@@ -197,7 +197,7 @@ def find_called_once(
     callers: dict[str, str] = {}
     for unit in units:
         body = program.body(unit.module, unit.tokens[0]) if unit.kind == "function" else None
-        names = _mentions(meanings, program, unit) if body is None else unpack(body.mentions)
+        names = _mentions(fingerprints, program, unit) if body is None else decode_names(body.mentions)
         mentions.update(names)
         callers.update(dict.fromkeys(names, unit.name if body is not None else ""))
     fixed = {units[i].name for i in roots} | program.asm_words | program.assigned
@@ -232,19 +232,19 @@ def find_called_once(
         once |= more
 
 
-def _mentions(meanings: Meanings, program: Program, unit: Unit) -> list[str]:
+def _mentions(fingerprints: Fingerprints, program: Program, unit: Unit) -> list[str]:
     """The symbols that a unit names, those named more often twice; what it defines is left out once."""
     source = program.source(unit.module)
     if unit.kind == "function":
-        bones = meanings.modules[unit.module].skeleton(unit.tokens[0])
-        tokens = [*bones.symbols, *bones.repeated]
+        shape = fingerprints.modules[unit.module].shape(unit.tokens[0])
+        tokens = [*shape.symbols, *shape.repeated]
         tokens.remove(unit.tokens[0])
         return [source.names[token] for token in tokens if token in source.names]
     own: Counter[str] = Counter()
     for token in unit.tokens:
-        bones = meanings.modules[unit.module].skeleton(token)
-        own.update(bones.symbols)
-        own.update(bones.repeated)
+        shape = fingerprints.modules[unit.module].shape(token)
+        own.update(shape.symbols)
+        own.update(shape.repeated)
     own.subtract(unit.tokens)
     if unit.has_structors:
         own.update(slot.function for slot in structors(program, unit.module, final=True))

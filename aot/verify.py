@@ -2,7 +2,7 @@
 
 The sample is a share of all keys that moves on with each build of an output: with N percent, every hit has
 had its turn after 100 / N builds. Compared are the object's bytes and what the entry says of its symbols and
-lines; and, where a record of meanings had led to the key, that key with the one that extraction finds.
+lines; and, where a record of fingerprints had led to the key, that key with the one that extraction finds.
 
 What differs is set aside, both objects and the bitcode, and the image is built from the new object.
 """

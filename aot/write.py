@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from nativecache.aot.errors import BuildError
-from nativecache.cache.facts import measure
+from nativecache.cache.dependencies import measure
 from nativecache.linker.output import is_special, put
 from nativecache.linker.signals import hold_signals
 
@@ -17,7 +17,7 @@ def _seen(path: str) -> str:
 
 
 def write_file(path: Path, data: bytes) -> str:
-    """Puts the output into place. Returns its `image` fact's value, "" if it is no new file.
+    """Puts the output into place. Returns its `image` dependency's value, "" if it is no new file.
 
     Raises BuildError.
     """

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from nativecache.cache.entry import BadEntry, Entry, unpack
+from nativecache.cache.entry import CorruptEntry, Entry, decode_entry
 from nativecache.cache.format import LAYOUT, open_plain
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.shape import Malformed
@@ -125,8 +125,8 @@ def _read_whole(stores: Sequence[Store], key: str) -> bytes | None:
     for store in stores:
         data = store.get(key)
         if data is not None:
-            with suppress(BadEntry):
-                unpack(key, data)
+            with suppress(CorruptEntry):
+                decode_entry(key, data)
                 return data
     return None
 
@@ -141,8 +141,8 @@ def import_entries(store: Store, bundle: Path) -> Imported:
     with io.BufferedReader(open_plain(bundle)) as file:
         for name, key, data in _members(cast(BinaryIO, file), refused):
             try:
-                unpack(key, data)
-            except BadEntry as bad:
+                decode_entry(key, data)
+            except CorruptEntry as bad:
                 refused.append((name, f"damaged ({bad.reason})"))
                 continue
             store.put(key, data)

@@ -33,7 +33,7 @@ from typing import TypeAlias
 
 from nativecache.cache.format import (
     FOOTER_SIZE,
-    Broken,
+    CorruptBytes,
     check_key,
     measure_meta,
     open_descriptor,
@@ -58,7 +58,7 @@ class Reason(StrEnum):
     FORM = "form"  # whole, and not what its reader expects under that key
 
 
-class BadEntry(Exception):
+class CorruptEntry(Exception):
     """These bytes are not the entry of that key; `reason` says why."""
 
     def __init__(self, reason: Reason) -> None:
@@ -78,21 +78,21 @@ class Entry:
         check_key(self.key)
 
 
-def pack(entry: Entry) -> bytes:
+def encode_entry(entry: Entry) -> bytes:
     """The bytes of `entry`, the same for equal entries. TypeError or ValueError if `meta` is not JSON."""
     meta = json.dumps(entry.meta, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
     return seal(entry.key, entry.payload, meta)
 
 
-def unpack(key: str, data: bytes) -> Entry:
-    """The entry packed in `data`, checked in full; BadEntry if it is not the undamaged entry of `key`.
+def decode_entry(key: str, data: bytes) -> Entry:
+    """The entry packed in `data`, checked in full; CorruptEntry if it is not the undamaged entry of `key`.
 
     Sequences in the metadata come back as lists.
     """
     try:
         payload, meta = unseal(key, data)
-    except Broken as broken:
-        raise BadEntry(Reason(broken.reason)) from None
+    except CorruptBytes as broken:
+        raise CorruptEntry(Reason(broken.reason)) from None
     return Entry(key, payload, _read_meta(meta))
 
 
@@ -100,7 +100,7 @@ def read_milliseconds(path: str) -> float | None:
     """What it took to make the entry in a file, None if it does not say.
 
     Only the end is read, and the checksum is not looked at. Raises OSError where there is no such file, and
-    BadEntry where its end is not an entry's.
+    CorruptEntry where its end is not an entry's.
     """
     descriptor = open_descriptor(path)
     try:
@@ -119,7 +119,7 @@ def _find_milliseconds(read_end: Callable[[int], bytes], size: int) -> float | N
     end = read_end(_END)
     meta_length = measure_meta(end)
     if meta_length is None or meta_length + FOOTER_SIZE > size:
-        raise BadEntry(Reason.MAGIC)
+        raise CorruptEntry(Reason.MAGIC)
     if meta_length + FOOTER_SIZE > len(end):
         end = read_end(meta_length + FOOTER_SIZE)
     cost = _read_meta(end[len(end) - FOOTER_SIZE - meta_length : len(end) - FOOTER_SIZE]).get("milliseconds")
@@ -136,7 +136,7 @@ def _read_meta(text: bytes) -> dict[str, JSON]:
     try:
         return read_json(text, _is_object)  # type: ignore[no-any-return]
     except Malformed:
-        raise BadEntry(Reason.METADATA) from None
+        raise CorruptEntry(Reason.METADATA) from None
 
 
 def _is_object(value: object) -> bool:

@@ -19,25 +19,25 @@ _NAME = "pruned"
 _SIZE = 8
 
 
-def ghost(key: str) -> int:
+def short_key(key: str) -> int:
     """What is noted of a key: the first eight of its 32 bytes, by which chance finds two alike never."""
     return int.from_bytes(bytes.fromhex(key[: 2 * _SIZE]), "little")
 
 
-def ghosts_path(root: Path) -> str:
+def evicted_path(root: Path) -> str:
     return os.path.join(root, LAYOUT, _NAME)
 
 
-def read_ghosts(root: Path) -> set[int]:
-    """The ghosts of a cache folder; none where there is no such list."""
+def read_evicted(root: Path) -> set[int]:
+    """The evicted keys of a cache folder; none where there is no such list."""
     return set(_read(root))
 
 
-def add_ghosts(root: Path, keys: Iterable[str]) -> None:
+def add_evicted(root: Path, keys: Iterable[str]) -> None:
     """Notes that keys were pruned, forgetting the oldest. Nothing happens where that cannot be written."""
-    both = list(dict.fromkeys((*_read(root), *map(ghost, keys))))[-LIMIT:]
+    both = list(dict.fromkeys((*_read(root), *map(short_key, keys))))[-LIMIT:]
     try:
-        write_file(ghosts_path(root), b"".join(one.to_bytes(_SIZE, "little") for one in both))
+        write_file(evicted_path(root), b"".join(one.to_bytes(_SIZE, "little") for one in both))
     except OSError:
         return
 
@@ -45,7 +45,7 @@ def add_ghosts(root: Path, keys: Iterable[str]) -> None:
 def _read(root: Path) -> "array[int]":
     found = array("Q")
     try:
-        data = read_plain(ghosts_path(root))[0][: LIMIT * _SIZE]
+        data = read_plain(evicted_path(root))[0][: LIMIT * _SIZE]
     except OSError:
         return found
     found.frombytes(data[: len(data) // _SIZE * _SIZE])

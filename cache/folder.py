@@ -18,7 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from nativecache.cache.entry import BadEntry, Entry, Reason, find_milliseconds, read_milliseconds, unpack
+from nativecache.cache.entry import (
+    CorruptEntry,
+    Entry,
+    Reason,
+    decode_entry,
+    find_milliseconds,
+    read_milliseconds,
+)
 from nativecache.cache.format import DATABASE_SUFFIX, LAYOUT, database_path, read_plain
 from nativecache.cache.shape import Malformed
 from nativecache.cache.store import (
@@ -76,7 +83,7 @@ class Found:
         return read_plain(self.path)[0]
 
     def milliseconds(self) -> float | None:
-        """What an entry saves, None if it does not say. Raises OSError and BadEntry."""
+        """What an entry saves, None if it does not say. Raises OSError and CorruptEntry."""
         return read_milliseconds(self.path)
 
 
@@ -101,7 +108,7 @@ class Row(Found):
 
 
 @dataclass(frozen=True, slots=True)
-class Bad:
+class CorruptionReport:
     """An entry that is none: where it is, why, and where it is now if it was set aside.
 
     A database that is none has no key.
@@ -360,7 +367,7 @@ def _quarantined(root: Path, name: str) -> str:
 
 def check_entries(
     root: Path, *, keep: bool, check_form: Callable[[Entry], None] = lambda _: None
-) -> Iterator[Bad | None]:
+) -> Iterator[CorruptionReport | None]:
     """Checks every entry in full, and removes those that are not whole; None for each that is.
 
     `check_form` raises Malformed for an entry that is whole and yet nothing that its reader would take.
@@ -374,8 +381,8 @@ def check_entries(
         except FileNotFoundError:
             continue
         except OSError as error:
-            yield Bad(found.place, found.key, error.strerror or str(error), "")
-        except BadEntry as bad:
+            yield CorruptionReport(found.place, found.key, error.strerror or str(error), "")
+        except CorruptEntry as bad:
             kept = ""
             with suppress(OSError):
                 if keep:
@@ -384,20 +391,20 @@ def check_entries(
                     _remove_rows(found.home, [found])
                 else:
                     os.unlink(found.path)
-            yield Bad(found.place, found.key, bad.reason, kept)
+            yield CorruptionReport(found.place, found.key, bad.reason, kept)
         else:
             yield None
 
 
 def _check(key: str, data: bytes, check_form: Callable[[Entry], None]) -> None:
-    entry = unpack(key, data)
+    entry = decode_entry(key, data)
     try:
         check_form(entry)
     except Malformed:
-        raise BadEntry(Reason.FORM) from None
+        raise CorruptEntry(Reason.FORM) from None
 
 
-def _check_database(root: Path, *, keep: bool) -> Iterator[Bad]:
+def _check_database(root: Path, *, keep: bool) -> Iterator[CorruptionReport]:
     """Checks the form of the database, and removes or sets aside one that is damaged."""
     path = find_database(root)
     if path is None:
@@ -418,7 +425,7 @@ def _check_database(root: Path, *, keep: bool) -> Iterator[Bad]:
                 kept = _quarantined(root, os.path.basename(path))
                 os.link(path, kept)
             drop(root)
-        yield Bad(path, "", fault, kept)
+        yield CorruptionReport(path, "", fault, kept)
 
 
 def claim_pruning(root: Path, now: float) -> float | None:

@@ -27,7 +27,7 @@ _CHECKSUM_AND_MAGIC = _FOOTER.size - _FOOTER_HEAD.size
 _PLAIN_FLAGS: int = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
-class Broken(Exception):
+class CorruptBytes(Exception):
     """These bytes are not the entry of that key; `reason` is one of `entry.Reason`."""
 
     def __init__(self, reason: str) -> None:
@@ -117,20 +117,20 @@ def measure_meta(end: bytes) -> int | None:
 def unseal(key: str, data: bytes) -> tuple[bytes, bytes]:
     """Payload and metadata of the entry in `data`, checked in full but for the metadata's form.
 
-    Raises Broken if it is not the undamaged entry of `key`.
+    Raises CorruptBytes if it is not the undamaged entry of `key`.
     """
     if len(data) < _FOOTER.size:
-        raise Broken("short")
+        raise CorruptBytes("short")
     start = len(data) - _FOOTER.size
     stored_key, payload_length, meta_length, version, checksum, magic = _FOOTER.unpack_from(data, start)
     if magic != _MAGIC:
-        raise Broken("magic")
+        raise CorruptBytes("magic")
     if version != VERSION:
-        raise Broken("version")
+        raise CorruptBytes("version")
     if payload_length + meta_length != start:
-        raise Broken("length")
+        raise CorruptBytes("length")
     if hashlib.sha256(memoryview(data)[:-_CHECKSUM_AND_MAGIC]).digest() != checksum:
-        raise Broken("checksum")
+        raise CorruptBytes("checksum")
     if stored_key.hex() != key:
-        raise Broken("key")
+        raise CorruptBytes("key")
     return data[:payload_length], data[payload_length:start]

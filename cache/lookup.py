@@ -6,8 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from nativecache.cache.entry import BadEntry, Entry, Reason, pack, unpack
-from nativecache.cache.evicted import ghost, read_ghosts
+from nativecache.cache.entry import CorruptEntry, Entry, Reason, decode_entry, encode_entry
+from nativecache.cache.evicted import read_evicted, short_key
 from nativecache.cache.folder import set_aside
 from nativecache.cache.shape import Malformed
 from nativecache.cache.store import BuildStore, Store
@@ -36,7 +36,7 @@ class EntryStore:
         self._store = store
         self._fallbacks = fallbacks
         self._damaged: set[str] = set()
-        self._ghosts: set[int] | None = None
+        self._evicted: set[int] | None = None
         self.hits = 0
         self.misses = 0
         self.fallback_hits = 0
@@ -77,9 +77,9 @@ class EntryStore:
         if data is None:
             return None
         try:
-            entry = unpack(key, data)
+            entry = decode_entry(key, data)
             read = reader(entry)
-        except BadEntry as bad:
+        except CorruptEntry as bad:
             self._note_damage(key, bad.reason)
             return None
         except Malformed:
@@ -103,12 +103,12 @@ class EntryStore:
         return None
 
     def save(self, entry: Entry) -> None:
-        """Keep `entry`, in place of what was there, if the store can. Raises what `pack` raises."""
+        """Keep `entry`, in place of what was there, if the store can. Raises what `encode_entry` raises."""
         self.used[entry.key] = None
         self._put(entry)
 
     def _put(self, entry: Entry) -> None:
-        data = pack(entry)
+        data = encode_entry(entry)
         if self.keeps:
             self.bytes_written += len(data)
         self._store.put(entry.key, data)
@@ -138,9 +138,9 @@ class EntryStore:
         """Why the last load of `key` found nothing."""
         if key in self._damaged:
             return Missed.CORRUPT
-        if self._ghosts is None:
-            self._ghosts = read_ghosts(self.root) if self.root else set()
-        return Missed.PRUNED if ghost(key) in self._ghosts else Missed.ABSENT
+        if self._evicted is None:
+            self._evicted = read_evicted(self.root) if self.root else set()
+        return Missed.PRUNED if short_key(key) in self._evicted else Missed.ABSENT
 
 
 def _as_it_is(entry: Entry) -> Entry:

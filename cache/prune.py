@@ -27,8 +27,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from nativecache.cache.counters import add_counts
-from nativecache.cache.entry import BadEntry
-from nativecache.cache.evicted import add_ghosts
+from nativecache.cache.entry import CorruptEntry
+from nativecache.cache.evicted import add_evicted
 from nativecache.cache.folder import Found, find_abandoned, find_entries, find_quarantined, remove
 from nativecache.cache.format import LAYOUT
 from nativecache.cache.limits import Limits
@@ -85,7 +85,7 @@ def _prune(root: Path, limits: Limits, now: float) -> Pruned:
     for at in range(0, len(doomed), _SLICE):
         removed = remove(doomed[at : at + _SLICE])
         if removed:
-            add_ghosts(root, (found.key for found in removed))
+            add_evicted(root, (found.key for found in removed))
             add_counts(root, {"pruned": len(removed), "pruned_bytes": sum(found.size for found in removed)})
         gone += removed
     size = sum(found.size for found in gone)
@@ -131,7 +131,7 @@ def worth(found: Found, now: float) -> float:
     """Milliseconds that the entry saves, less with every day that it was not used. 0 if damaged."""
     try:
         milliseconds = found.milliseconds()
-    except (OSError, BadEntry):
+    except (OSError, CorruptEntry):
         return 0.0
     if milliseconds is None:
         milliseconds = _UNSAID * found.size

@@ -17,7 +17,7 @@ from nativecache.cli import account, report
 from nativecache.cli.cache import cache
 from nativecache.cli.folders import MODES, PATH, open_store, store_option
 from nativecache.cli.start import VERSION
-from nativecache.cli.up_to_date import pack, read_command, what_stats_overwrite
+from nativecache.cli.up_to_date import encode_record, read_command, what_stats_overwrite
 from nativecache.cli.words import (
     BOTH,
     CLANG,
@@ -252,7 +252,7 @@ def _build(request: Request, options: dict[str, Any], *, whole_command: bool) ->
     for warning in result.warnings:
         click.echo(shown_lines(warning), err=True)
     if whole_command and not result.mismatches:
-        _keep_receipt(result, request)
+        _keep_record(result, request)
     account.book(result, request, options["cache_mode"])
     if not quiet:
         to_stdout = own_descriptor(os.fspath(request.output)) == 1
@@ -261,10 +261,10 @@ def _build(request: Request, options: dict[str, Any], *, whole_command: bool) ->
     return result
 
 
-def _keep_receipt(result: Report, request: Request) -> None:
+def _keep_record(result: Report, request: Request) -> None:
     """Notes for the same command what it would repeat."""
     from nativecache.cache.entry import Entry
-    from nativecache.cache.entry import pack as pack_entry
+    from nativecache.cache.entry import encode_entry as pack_entry
     from nativecache.cache.store import FileStore
 
     store = request.store
@@ -273,11 +273,11 @@ def _keep_receipt(result: Report, request: Request) -> None:
         command = read_command(words, os.environ)
     except OSError:
         return
-    done = report.receipt(result, request.output)
+    done = report.up_to_date_record(result, request.output)
     if command and done and store.keeps and store.root:
         with suppress(ValueError):  # a text that cannot be noted
             # A file in any store: whoever asks for it has no time to open a database.
-            entry = pack_entry(Entry(command.key, pack(done), {}))
+            entry = pack_entry(Entry(command.key, encode_record(done), {}))
             FileStore(store.root, warn=lambda _: None).put(command.key, entry)
             store.note_used(command.key)
 

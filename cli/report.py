@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nativecache.cli.up_to_date import Receipt
+from nativecache.cli.up_to_date import Record
 from nativecache.linker.output import overwrite
 from nativecache.linker.shown import shown, shown_lines
 
@@ -32,7 +32,7 @@ _ORDER = (
         "partition",
         "memo",
         "simplify",
-        "meaning",
+        "fingerprint",
         "extract",
     ),
     *("key", "look-up", "compile", "store", "workers", "rename", "link", "note", "rest"),
@@ -180,7 +180,7 @@ def _show_timings(report: Report, *, err: bool) -> None:
         console.print(table)
 
 
-def receipt(report: Report, output: Path) -> Receipt | None:
+def up_to_date_record(report: Report, output: Path) -> Record | None:
     """What to answer when the same build is asked for again, or None if it cannot be told that it is."""
     if report.reads is None or not report.image:
         return None
@@ -199,7 +199,7 @@ def receipt(report: Report, output: Path) -> Receipt | None:
     image = ("image", report.image, (os.path.abspath(output),))
     line = shown(f"{report.output}: up to date, {report.functions} functions")
     warnings = list(map(shown_lines, report.warnings))
-    return Receipt(line, json.dumps(_figures(again)), warnings, [image, *report.reads])
+    return Record(line, json.dumps(_figures(again)), warnings, [image, *report.reads])
 
 
 def write_stats(reports: Sequence[Report], path: Path) -> None:

@@ -39,7 +39,7 @@ def _run(words: "list[str]", start: float) -> int:
     if words == ["--version"]:
         print(f"nativecache, version {VERSION}")
         return 0
-    if words[:1] == ["build"] and _is_up_to_date(words, start):
+    if words[:1] == ["build"] and _answer_if_up_to_date(words, start):
         return 0
     from nativecache.linker.signals import Interrupted, catch_signals, ignore_signals
 
@@ -95,7 +95,7 @@ def _complain(error: OSError) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # likewise, and with an exit code of its own
 
 
-def _is_up_to_date(words: "list[str]", start: float) -> bool:
+def _answer_if_up_to_date(words: "list[str]", start: float) -> bool:
     """Whether a build like this was done and would do the same again; says so."""
     from nativecache.cache.counters import add_counts
     from nativecache.cli import up_to_date
@@ -116,7 +116,7 @@ def _is_up_to_date(words: "list[str]", start: float) -> bool:
     if command.quiet:
         return True
     if command.timings:
-        print(f"{found.line}: {len(found.facts)} facts about files, folders and tools were checked")
+        print(f"{found.line}: {len(found.dependencies)} files, folders and tools were checked")
     print(f"{found.line}, checked in {seconds * 1000:.0f} ms")
     return True
 

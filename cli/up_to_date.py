@@ -1,9 +1,9 @@
-"""Receipts: what a finished build read and wrote, so that the same command need do nothing again.
+"""Up-to-date records: what a finished build read and wrote, so that the same command need do nothing again.
 
-A receipt is an entry in the cache folder whose key is the command: its words, the folder it was given in,
-what it sees of the environment, and which nativecache this is. It is of use as long as all its facts hold,
-the image's among them. Its payload is texts between NULs: a line for people, figures as JSON, number of
-warnings, warnings, facts.
+An up-to-date record is an entry in the cache folder whose key is the command: its words, the folder it was
+given in, what it sees of the environment, and which nativecache this is. It is of use as long as all its
+dependencies are still valid, the image's among them. Its payload is texts between NULs: a line for people,
+figures as JSON, number of warnings, warnings, dependencies.
 
 This module is loaded before anything else, to answer in no time when nothing has changed: it imports only
 what is as quick to load.
@@ -14,14 +14,14 @@ import os
 import sys
 import time
 
-from nativecache.cache.facts import Fact, check_fact, decode, encode, hold
-from nativecache.cache.format import LAYOUT, Broken, entry_path, open_plain, read_plain, unseal
+from nativecache.cache.dependencies import Dependency, check_dependency, decode, encode, still_valid
+from nativecache.cache.format import LAYOUT, CorruptBytes, entry_path, open_plain, read_plain, unseal
 from nativecache.cache.location import default_cache_folder, distrust
 from nativecache.cache.own_code import own_stamps
 from nativecache.cli.words import INPUT, LINK, OURS, BadWords, Word, read_words
 from nativecache.linker.environment import matters
 
-#: Raised whenever a receipt's form changes, or what it rests on.
+#: Raised whenever a record's form changes, or what it rests on.
 SCHEMA = 2
 
 #: After a day a build is done in full again: what the cache holds for it is then in use, as pruning sees it.
@@ -48,7 +48,7 @@ _TRUE, _FALSE = ("1", "true", "t", "yes", "y", "on"), ("", "0", "false", "f", "n
 
 
 class Command:
-    """A build command for which there may be a receipt, and how its answer is to be given."""
+    """A build command for which there may be a record, and how its answer is to be given."""
 
     def __init__(self, root: str, words: list[str], quiet: bool, timings: bool, stats: str) -> None:
         self.root, self.words, self.quiet, self.timings, self.stats = root, words, quiet, timings, stats
@@ -57,7 +57,7 @@ class Command:
 
 
 def read_command(words: "list[str]", environ: "dict[str, str] | os._Environ[str]") -> Command | None:
-    """The command, or None if there is no receipt for such: it writes more, says more, or rests on more.
+    """The command, or None if there is no record for such: it writes more, says more, or rests on more.
 
     Raises OSError if there is no folder to ask in.
     """
@@ -169,15 +169,17 @@ def _key(words: "list[str]", environ: "dict[str, str] | os._Environ[str]") -> st
     return hashlib.sha256(b"receipt\0" + os.fsencode(text)).hexdigest()
 
 
-class Receipt:
+class Record:
     """What a build said, in a line, in figures (JSON) and in warnings, and what all that rests on."""
 
-    def __init__(self, line: str, figures: str, warnings: "list[str]", facts: "list[Fact]") -> None:
-        self.line, self.figures, self.warnings, self.facts = line, figures, warnings, facts
+    def __init__(
+        self, line: str, figures: str, warnings: "list[str]", dependencies: "list[Dependency]"
+    ) -> None:
+        self.line, self.figures, self.warnings, self.dependencies = line, figures, warnings, dependencies
 
 
-def check(command: Command) -> Receipt | None:
-    """The receipt of the build that this command would repeat, or None if it would not."""
+def check(command: Command) -> Record | None:
+    """The record of the build that this command would repeat, or None if it would not."""
     if not command.readable:
         return None
     try:
@@ -185,35 +187,35 @@ def check(command: Command) -> Receipt | None:
         if abs(time.time() - written) > LIFETIME_SECONDS:
             return None
         found = _unpack(unseal(command.key, data)[0])
-        if not found.facts or not all(map(_may_be_asked, found.facts)):
+        if not found.dependencies or not all(map(_may_be_asked, found.dependencies)):
             return None
-        return found if hold(found.facts) else None
-    except (OSError, Broken, ValueError):
+        return found if still_valid(found.dependencies) else None
+    except (OSError, CorruptBytes, ValueError):
         return None
 
 
-def _may_be_asked(fact: Fact) -> bool:
+def _may_be_asked(dependency: Dependency) -> bool:
     """Whether asking does nothing: of commands, only what a compiler would run is asked."""
-    kind, _, words = fact
+    kind, _, words = dependency
     return kind != "said" or words[-3:] == ("-fsyntax-only", "-###", os.devnull)
 
 
-def pack(receipt: Receipt) -> bytes:
-    """The payload of a receipt. Raises ValueError where a text cannot be in one."""
-    fields = [receipt.line, receipt.figures, str(len(receipt.warnings)), *receipt.warnings]
-    fields += encode(receipt.facts)
+def encode_record(record: Record) -> bytes:
+    """The payload of a record. Raises ValueError where a text cannot be in one."""
+    fields = [record.line, record.figures, str(len(record.warnings)), *record.warnings]
+    fields += encode(record.dependencies)
     if any("\0" in field for field in fields):
         raise ValueError("a text holds a NUL")
     return os.fsencode("\0".join(fields))
 
 
-def _unpack(payload: bytes) -> Receipt:
+def _unpack(payload: bytes) -> Record:
     line, figures, count, *fields = os.fsdecode(payload).split("\0")
     if not count.isdigit() or len(count) > 9 or int(count) > len(fields):
         raise ValueError("no number of warnings")
-    facts = decode(fields[int(count) :])
-    for fact in facts:
-        check_fact(fact)
+    dependencies = decode(fields[int(count) :])
+    for dependency in dependencies:
+        check_dependency(dependency)
     if figures[:1] != "{" or figures[-1:] != "}":  # else it is JSON or none, which who reads it is told
         raise ValueError("no figures")
-    return Receipt(line, figures, fields[: int(count)], facts)
+    return Record(line, figures, fields[: int(count)], dependencies)

@@ -448,7 +448,9 @@ def expand(words: "list[str]", within: "tuple[str, ...]" = ()) -> "list[str]":
         if real in within:
             raise BadWords(f"'{word}': the file holds itself; take it out of {within[-1]}")
         try:
-            content, _ = read_plain(path)  # twice, by whoever asks for a receipt first: a pipe could not be
+            content, _ = read_plain(
+                path
+            )  # twice, by whoever asks for an up-to-date record first: a pipe could not be
             text = os.fsdecode(content.removeprefix(b"\xef\xbb\xbf"))
         except OSError as error:
             raise BadWords(f"'{word}': the file cannot be read: {error.strerror}") from None

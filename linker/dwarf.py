@@ -8,9 +8,10 @@ numbers are so big and so far apart that LLVM gives each the longest encoding th
 - in a line program the steps inside a range are the real ones, and a step from one range to another, or from
   or to a line outside all ranges, is a DW_LNS_advance_line of four bytes (27 bits and a sign) or five.
 
-So the real lines are written over the others and nothing moves. `find_sites` looks up once where they go,
-`restore` writes them. Whatever does not keep to the above is refused, for the caller can always compile with
-real lines. The file table's checksums (DWARF 5) and the directory of the compilation are placeholders too.
+So the real lines are written over the others and nothing moves. `find_fixups` looks up once where they go,
+`apply_fixups` writes them. Whatever does not keep to the above is refused, for the caller can always compile
+with real lines. The file table's checksums (DWARF 5) and the directory of the compilation are placeholders
+too.
 
 The formats are those of the DWARF standard, versions 2 to 5, with GNU's and LLVM's additions.
 """
@@ -112,7 +113,7 @@ _Row = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Sites:
+class Fixups:
     """Where an object is written to, in bytes from its begin. False if nowhere.
 
     `declarations`: lines of four bytes. `rows`: (offset, width in bytes, range before, range after) of each
@@ -129,8 +130,8 @@ class Sites:
     def __bool__(self) -> bool:
         return bool(self.declarations or self.rows or self.checksums or self.directories or self.names)
 
-    def pack(self) -> str:
-        """The sites as base64: 12 characters for a row, 5 or 6 for anything else; "" if there are none."""
+    def encode(self) -> str:
+        """The fixups as base64: 12 characters for a row, 5 or 6 for anything else; "" if there are none."""
         if not self:
             return ""
         kinds = (self.declarations, self.checksums, self.directories, self.names)
@@ -141,8 +142,8 @@ class Sites:
         return binascii.b2a_base64(data, newline=False).decode()
 
     @classmethod
-    def unpack(cls, text: str) -> Sites:
-        """The sites that `pack` made the text of. Costs 3 µs for 30 sites. Raises BadObject."""
+    def decode(cls, text: str) -> Fixups:
+        """The fixups that `encode` made the text of. Costs 3 µs for 30 fixups. Raises BadObject."""
         if not text:
             return cls()
         try:
@@ -200,21 +201,21 @@ def spell_line(line: int) -> str:
     return f"{line:07}"
 
 
-def find_sites(obj: bytes) -> Sites:
+def find_fixups(obj: bytes) -> Fixups:
     """Where an object that was compiled with lines from `encode` and `ordinal` must be written to.
 
-    Costs 90 µs for a function with 30 sites. Raises BadObject if an encoded line stands where no other fits,
+    Costs 90 µs for a function with 30 fixups. Raises BadObject if an encoded line stands where no other fits,
     and for debug information that is damaged, compressed or of an unknown kind.
     """
     try:
-        return _find_sites(obj)
+        return _find_fixups(obj)
     except (IndexError, ValueError, error):
         raise BadObject("debug information ends too early") from None
 
 
-def restore(
+def apply_fixups(
     obj: bytearray,
-    sites: Sites,
+    fixups: Fixups,
     bases: Sequence[int],
     lines: Sequence[int],
     checksums: Mapping[bytes, bytes],
@@ -226,14 +227,14 @@ def restore(
     `bases` are the first lines of the ranges, up to MAX_LINE - REACH, `lines` those of the ordinals, and
     `names` those that are part of names, up to MAX_NAMED. `checksums` maps placeholders to MD5 sums, 16 bytes
     each; one that is unknown stays. `directory` may have as many bytes as DIRECTORY_PLACEHOLDER. Costs 8 µs
-    for 30 sites. Raises BadObject, and then leaves a useless object behind.
+    for 30 fixups. Raises BadObject, and then leaves a useless object behind.
     """
     if bases and not 0 <= min(bases) <= max(bases) <= MAX_LINE - REACH:
         raise BadObject("a line below 0 or beyond what an advance of four bytes reaches")
     read, write = _WORD.unpack_from, _WORD.pack_into
     try:
         shifts = [base - encode(index, 0) for index, base in enumerate(bases)]
-        for at in sites.declarations:
+        for at in fixups.declarations:
             (line,) = read(obj, at)
             number = line >> RANGE_SHIFT
             if number:
@@ -244,7 +245,7 @@ def restore(
                 raise BadObject("an object that has its lines already")
         to = [0, *map(_spread, shifts)]
         out_of = [0, *(_spread(-shift) for shift in shifts)]
-        for at, width, before, after in sites.rows:
+        for at, width, before, after in fixups.rows:
             (delta,) = read(obj, at)
             delta = (((delta | _BETWEEN) + to[after]) | _BETWEEN) + out_of[before]
             if width == 4:
@@ -252,15 +253,15 @@ def restore(
             else:
                 write(obj, at, delta & _DIGITS | _BETWEEN)
                 obj[at + 4] = 0x7F if delta & _SIGN else 0
-        for at in sites.names:
+        for at in fixups.names:
             _overwrite(obj, at, spell_line(names[int(obj[at + 1 : at + 7])]).encode(), 7)
     except (IndexError, ValueError, error):
         raise BadObject("lines that do not go with the object") from None
-    for at in sites.checksums:
+    for at in fixups.checksums:
         real = checksums.get(bytes(obj[at : at + 16]))
         if real is not None:
             _overwrite(obj, at, real, 16)
-    for at in sites.directories:
+    for at in fixups.directories:
         _overwrite(obj, at, directory.ljust(len(DIRECTORY_PLACEHOLDER), b"\0"), len(DIRECTORY_PLACEHOLDER))
 
 
@@ -287,7 +288,7 @@ def _range_of(line: int) -> int:
     return number
 
 
-def _find_sites(obj: bytes) -> Sites:
+def _find_fixups(obj: bytes) -> Fixups:
     file = read_headers(obj, ET_REL)
     if len(obj) >> 32:
         raise BadObject("an object of more than 4 GB")
@@ -311,7 +312,9 @@ def _find_sites(obj: bytes) -> Sites:
         elif kind in (".debug_macro", ".debug_macinfo", ".BTF.ext"):
             raise BadObject(f"lines in section {name}")
     directories = tuple(_directories(obj, strings))
-    return Sites(tuple(declarations), tuple(rows), tuple(checksums), directories, tuple(_names(obj, strings)))
+    return Fixups(
+        tuple(declarations), tuple(rows), tuple(checksums), directories, tuple(_names(obj, strings))
+    )
 
 
 def _debug_sections(obj: bytes, file: Headers) -> Iterator[tuple[int, str, Section]]:
@@ -529,7 +532,7 @@ def _sizes(offset_size: int, address_size: int, reference_size: int) -> Mapping[
 
 
 def _line_table(data: bytes, at: int, base: int, rows: list[_Row], checksums: list[int]) -> int:
-    """Add the sites in the line table at `at` of a section that begins at `base`; return the table's end."""
+    """Add the fixups in the line table at `at` of a section that begins at `base`; return the table's end."""
     at, end, offset_size = _extent(data, at)
     (version,) = _HALF.unpack_from(data, at)
     _check_version(version)

@@ -176,12 +176,12 @@ def read_spoken(text: str) -> list[Diagnostic]:
     return found
 
 
-def pack(said: Sequence[Diagnostic]) -> list[list[str]]:
+def encode_diagnostics(said: Sequence[Diagnostic]) -> list[list[str]]:
     """Diagnostics as an entry's metadata holds them."""
     return [[one.severity, one.text] for one in said]
 
 
-def unpack(stored: object) -> list[Diagnostic]:
+def decode_diagnostics(stored: object) -> list[Diagnostic]:
     """Diagnostics from an entry's metadata; none where there are none."""
     if not isinstance(stored, list):
         return []

@@ -7,7 +7,7 @@ from contextlib import suppress
 from types import MappingProxyType
 
 from nativecache.aot.debug.normaliser import FarLines, Normaliser, Unsupported, described, find_ambiguous
-from nativecache.aot.ir.debug_info import Places
+from nativecache.aot.ir.debug_info import LineMap
 from nativecache.aot.ir.module import METADATA, Module, symbol_name
 
 
@@ -16,7 +16,7 @@ def normalise(
     *,
     relative: bool = True,
     directory: str = "",
-    places: Places | None = None,
+    line_map: LineMap | None = None,
     names: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Makes debug information slim and relative, or leaves it as it is. Parameters as in normaliser.py.
@@ -31,10 +31,10 @@ def normalise(
                 symbols = {node: names.get(name, name) for node, name in symbols.items()}
                 try:
                     found[i] = Normaliser(
-                        module.debug_text, symbols, relative=relative, directory=directory, places=places
+                        module.debug_text, symbols, relative=relative, directory=directory, line_map=line_map
                     )
                 except FarLines:
-                    normalise(modules, relative=False, directory=directory, places=places, names=names)
+                    normalise(modules, relative=False, directory=directory, line_map=line_map, names=names)
                     return
     try:
         full = find_ambiguous(list(found.values()))

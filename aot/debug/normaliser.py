@@ -34,8 +34,8 @@ from nativecache.aot.ir.debug_info import (
     NAMED_LINE,
     RELATIVE,
     DebugInfo,
+    LineMap,
     Nodes,
-    Places,
     Types,
 )
 from nativecache.linker.dwarf import (
@@ -138,20 +138,20 @@ class Normaliser:
         *,
         relative: bool = True,
         directory: str = "",
-        places: Places | None = None,
+        line_map: LineMap | None = None,
     ) -> None:
         """`text`: the numbered metadata as printed. `symbols`: what identifies functions, by their node.
 
         `directory`: what the placeholder stands for.
-        `places`: the text was made from a unit, so that its lines are encoded and its placeholders stay.
+        `line_map`: the text was made from a unit, so that its lines are encoded and its placeholders stay.
         """
         self.info = DebugInfo(relative)
         self.nodes = Nodes()
         self._relative = relative
         #: Whether lines are to be made relative; in text that was made from a unit they are.
-        self._encodes = relative and places is None
+        self._encodes = relative and line_map is None
         self._directory = directory
-        self._places = places
+        self._line_map = line_map
         plain = [line for line in text.split("\n") if " = !DILocation(" not in line]
         if relative and " at " in text:
             plain = self._find_names(plain)
@@ -196,8 +196,8 @@ class Normaliser:
             found, key=lambda place: (place[0], place[1], len(place[2]), place[2])
         ):
             if line[0] == "@":  # ours
-                assert self._places is not None
-                keys[file, column, line] = self._places.names[int(line[1:])][1]
+                assert self._line_map is not None
+                keys[file, column, line] = self._line_map.names[int(line[1:])][1]
                 continue
             if int(line) > MAX_NAMED:
                 continue
@@ -352,8 +352,8 @@ class Normaliser:
         """A line of a function's, explicit about its range."""
         if number == "0" or not self._relative:
             return number
-        if self._places:
-            offset, key = self._places.decode(int(number))
+        if self._line_map:
+            offset, key = self._line_map.decode_line(int(number))
         else:
             key, first = self._ranges[owner, file]
             offset = int(number) - first
@@ -609,10 +609,10 @@ class Normaliser:
         """Notes what the line in a declaration's text is."""
         found = _LINE_FIELD.search(body)
         line = int(found[1]) if found else 0
-        if self._places is None:
+        if self._line_map is None:
             self.info.lines[token] = line
         elif line:
-            self.info.declared[token] = self._places.declared(line)
+            self.info.declared[token] = self._line_map.declared(line)
 
     def _file_body(self, body: str) -> str:
         if not self._placeholders:
@@ -647,7 +647,7 @@ class Normaliser:
 
     def _is_named_type(self, n: str) -> bool:
         """Whether a debugger finds the right type by its name, so that a declaration of it will do."""
-        if self._places is not None and "DIFlagFwdDecl" not in self._raw.get(n, ""):
+        if self._line_map is not None and "DIFlagFwdDecl" not in self._raw.get(n, ""):
             return False  # it was not declared only, so it must not be
         return self._has_findable_name(n) and (not self.full or self._qualified(n) not in self.full)
 
@@ -949,7 +949,7 @@ class Normaliser:
         for unit, names in self._imports:
             self.info.imports[unit] = [self.name(n) for n in names]
         self._attach(module, functions, attached)
-        if self._places is None and self._has_types():
+        if self._line_map is None and self._has_types():
             self.info.types = Types(lambda: self._write_types(flags))
         for owner, token in functions.items():
             scope = _SCOPE.search(self._raw[owner])

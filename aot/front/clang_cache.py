@@ -2,12 +2,13 @@
 
 clang names the files that it read (ccache calls this the depend mode), so no preprocessor runs to find out
 that nothing has changed. Per question, which is a command line with all around it that clang looks at,
-there is a manifest: some sets of facts, newest first, each with the key of the result that holds under it.
+there is a manifest: some sets of dependencies, newest first, each with the key of the result that holds
+under it.
 A result is found by the first set that holds as a whole; several are kept, for branches that are switched.
 
-The facts are the contents of all files read, and which of their names there are in which of the folders
-where clang looks: a header that newly appears where it would be found first is another program. So are the
-names that `__has_include` asks for.
+The dependencies are the contents of all files read, and which of their names there are in which of the
+folders where clang looks: a header that newly appears where it would be found first is another program. So
+are the names that `__has_include` asks for.
 
 Not kept is what depends on more: the time of day, or files that no depfile names. The reason is noted. Clang
 itself says whether it met the time of day, by a warning that is turned on for it (-Wdate-time).
@@ -32,8 +33,16 @@ from typing import Any, Final
 from nativecache.aot.front import clang, questions
 from nativecache.aot.front.compiler_check import Compilers
 from nativecache.aot.key import form_of
+from nativecache.cache.dependencies import (
+    Dependency,
+    Since,
+    StatCache,
+    changed_since,
+    check_dependency,
+    observe,
+    still_valid,
+)
 from nativecache.cache.entry import Entry
-from nativecache.cache.facts import Fact, Memo, Since, check_fact, hold, note, unsettled
 from nativecache.cache.format import check_key, read_plain
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.own_code import own_code
@@ -43,7 +52,8 @@ from nativecache.linker.signals import hold_signals, ignore_signals
 #: Raised whenever a manifest or what a result rests on changes its form.
 SCHEMA: Final = 2
 
-#: Sets of facts per manifest. ccache keeps up to a hundred; a set is some kilobytes, a result megabytes.
+#: Sets of dependencies per manifest. ccache keeps up to a hundred; a set is some
+#: kilobytes, a result megabytes.
 _VARIANTS: Final = 8
 
 #: sqlite3.c's 16.6 MB of printed IR shrink to 3.3 MB in 0.13 s; level 3 saves another 0.4 MB.
@@ -116,17 +126,17 @@ class Answer:
 
 @dataclass(slots=True)
 class _Manifest:
-    search: tuple[tuple[str, ...], tuple[Fact, ...]] | None = None  # folders, and what they rest on
-    variants: list[tuple[tuple[Fact, ...], str]] = field(default_factory=list)
+    search: tuple[tuple[str, ...], tuple[Dependency, ...]] | None = None  # folders, and what they rest on
+    variants: list[tuple[tuple[Dependency, ...], str]] = field(default_factory=list)
     dated: bool = False  # when clang was last asked, it met the time of day
 
 
 class FrontCache:
     """Looks up and keeps answers. Use it in one thread, and as a context manager.
 
-    `reads` are the facts that all answers of this build rest on, or None if some rest on more; `not_kept`
-    says why, by source file. What was changed after `start` may have been another thing when it was read;
-    names come and go in `busy` folders. `compilers` are those asked.
+    `reads` are the dependencies that all answers of this build rest on, or None if some rest on more;
+    `not_kept` says why, by source file. What was changed after `start` may have been another thing when it
+    was read; names come and go in `busy` folders. `compilers` are those asked.
     """
 
     def __init__(
@@ -144,7 +154,7 @@ class FrontCache:
             for name, value in environ.items()
             if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
         )
-        self._memo: Memo = {}
+        self._memo: StatCache = {}
         self._searches: dict[tuple[str, ...], clang.SearchPath | None] = {}
         self._texts: dict[str, questions.Text] = {}
         self._assembler: dict[str, bool] = {}
@@ -152,7 +162,7 @@ class FrontCache:
         self._unsaved: list[tuple[str, Answer]] = []
         self._child = 0
         self._failure = -1  # where the child writes what it could not do
-        self.reads: dict[Fact, None] | None = {}
+        self.reads: dict[Dependency, None] | None = {}
         self.unchanged = 0
 
     def __enter__(self) -> FrontCache:
@@ -225,14 +235,14 @@ class FrontCache:
     def look_up(self, question: Question) -> Answer | None:
         """The answer that was given to this question before, if all that it rests on is as it was."""
         manifest = self._manifests[question.key] = self._load(question.key)
-        for n, (facts, result) in enumerate(manifest.variants):
-            if not hold(facts, self._memo):
+        for n, (dependencies, result) in enumerate(manifest.variants):
+            if not still_valid(dependencies, self._memo):
                 continue
             answer = self._answer(result)
             if answer is None:
                 break
             self.unchanged += 1
-            self._note_reads(facts)
+            self._note_reads(dependencies)
             if n:
                 manifest.variants.insert(0, manifest.variants.pop(n))
                 self._store.save(Entry(question.key, _encode(manifest), form_of("manifest")))
@@ -255,7 +265,7 @@ class FrontCache:
         try:
             if answer.dated:
                 raise _Unknown(_TIME_OF_DAY)
-            facts = self._facts(question, manifest, depfile, sure=answer.dated is False)
+            dependencies = self._dependencies(question, manifest, depfile, sure=answer.dated is False)
         except _Unknown as unknown:
             self._refuse(question.source, str(unknown))
             return
@@ -263,10 +273,10 @@ class FrontCache:
             self._refuse(question.source, f"{error.filename}: {error.strerror}")
             return
         manifest.dated = False
-        self._note_reads(facts)
-        result = _result_key(question, facts)
+        self._note_reads(dependencies)
+        result = _result_key(question, dependencies)
         others = [variant for variant in manifest.variants if variant[1] != result]
-        manifest.variants = [(facts, result), *others][:_VARIANTS]
+        manifest.variants = [(dependencies, result), *others][:_VARIANTS]
         self._store.save(Entry(question.key, _encode(manifest), form_of("manifest")))
         self._unsaved.append((result, answer))
         self._store.note_used(result)  # another process saves it
@@ -301,16 +311,16 @@ class FrontCache:
             meta = {**form_of("answer"), "messages": answer.messages, "size": len(answer.output)}
             self._store.save(Entry(key, payload, meta))
 
-    def _note_reads(self, facts: Iterable[Fact]) -> None:
+    def _note_reads(self, dependencies: Iterable[Dependency]) -> None:
         if self.reads is not None:
-            self.reads.update(dict.fromkeys(facts))
+            self.reads.update(dict.fromkeys(dependencies))
 
     def _load(self, key: str) -> _Manifest:
         return self._store.read(key, read_manifest) or _Manifest()
 
-    def _facts(
+    def _dependencies(
         self, question: Question, manifest: _Manifest, depfile: Path | None, *, sure: bool
-    ) -> tuple[Fact, ...]:
+    ) -> tuple[Dependency, ...]:
         """All that clang's answer depends on. `sure`: not the time of day. Raises _Unknown."""
         source = os.fspath(question.source)
         try:
@@ -331,26 +341,26 @@ class FrontCache:
         for path in files:
             names.update(dict.fromkeys(_spellings(_plain(path), stems)))
         names.update(dict.fromkeys(self._asked_for(question, files, sure=sure)))
-        facts = (
-            *(note("file", (path,), self._memo) for path in files),
-            note("found", (*places, "", *names), self._memo),
-            *([note("same", tuple(files), self._memo)] if len(files) > 1 else []),
-            *([note("same", tuple(folders), self._memo)] if len(folders) > 1 else []),
+        dependencies = (
+            *(observe("file", (path,), self._memo) for path in files),
+            observe("found", (*places, "", *names), self._memo),
+            *([observe("same", tuple(files), self._memo)] if len(files) > 1 else []),
+            *([observe("same", tuple(folders), self._memo)] if len(folders) > 1 else []),
             *rests_on,
         )
         since = self.start.since()
-        for fact in facts:
-            if changed := unsettled(fact, since):
+        for dependency in dependencies:
+            if changed := changed_since(dependency, since):
                 raise _Unknown(f"{changed} was changed while clang read it")
         if self.start.clock_was_set():
             raise _Unknown("the clock was set while clang was at work")
-        return facts
+        return dependencies
 
     def _search(
         self, question: Question, manifest: _Manifest
-    ) -> tuple[tuple[str, ...], tuple[Fact, ...]] | None:
+    ) -> tuple[tuple[str, ...], tuple[Dependency, ...]] | None:
         """Where clang looks for headers: as the manifest has it, else clang is asked."""
-        if manifest.search and hold(manifest.search[1], self._memo):
+        if manifest.search and still_valid(manifest.search[1], self._memo):
             return manifest.search
         asked_for = (*question.clang.command, clang.language(question.source), *question.flags)
         if asked_for not in self._searches:
@@ -358,12 +368,12 @@ class FrontCache:
         path = self._searches[asked_for]
         if path is None:
             return None
-        facts = self.compilers.facts(path.program, self._memo)
-        facts += [note("names", (folder,), self._memo) for folder in path.toolchains]
+        dependencies = self.compilers.dependencies(path.program, self._memo)
+        dependencies += [observe("names", (folder,), self._memo) for folder in path.toolchains]
         if path.roots:
-            facts.append(note("found", (*path.roots, "", *path.layouts), self._memo))
+            dependencies.append(observe("found", (*path.roots, "", *path.layouts), self._memo))
         manifest.variants.clear()  # they were found on another path
-        manifest.search = path.folders, tuple(facts)
+        manifest.search = path.folders, tuple(dependencies)
         return manifest.search
 
     def _asked_for(self, question: Question, files: Iterable[str], *, sure: bool) -> tuple[str, ...]:
@@ -530,30 +540,35 @@ def _host(flags: Sequence[str]) -> str:
     return str(llvm.host())
 
 
-def _result_key(question: Question, facts: Iterable[Fact]) -> str:
+def _result_key(question: Question, dependencies: Iterable[Dependency]) -> str:
     digest = hashlib.sha256(b"front\0" + question.key.encode())
-    digest.update(json.dumps(list(facts)).encode())
+    digest.update(json.dumps(list(dependencies)).encode())
     return digest.hexdigest()
 
 
 def _encode(manifest: _Manifest) -> bytes:
     """Facts in one table, for most of them are in all sets."""
-    numbers: dict[Fact, int] = {}
+    numbers: dict[Dependency, int] = {}
 
-    def indexed(facts: Iterable[Fact]) -> list[int]:
-        return [numbers.setdefault(fact, len(numbers)) for fact in facts]
+    def indexed(dependencies: Iterable[Dependency]) -> list[int]:
+        return [numbers.setdefault(dependency, len(numbers)) for dependency in dependencies]
 
     search = manifest.search and [list(manifest.search[0]), indexed(manifest.search[1])]
-    variants = [[indexed(facts), key] for facts, key in manifest.variants]
-    known = {"search": search, "variants": variants, "facts": list(numbers), "dated": int(manifest.dated)}
+    variants = [[indexed(dependencies), key] for dependencies, key in manifest.variants]
+    known = {
+        "search": search,
+        "variants": variants,
+        "dependencies": list(numbers),
+        "dated": int(manifest.dated),
+    }
     return json.dumps(known).encode()
 
 
-_FACTS: Final = list_of(row(text(), text(), list_of(text())))
+_DEPENDENCIES: Final = list_of(row(text(), text(), list_of(text())))
 _NUMBERS: Final = list_of(whole())
 _MANIFEST: Final = record(
     {
-        "facts": _FACTS,
+        "dependencies": _DEPENDENCIES,
         "search": nullable(row(list_of(text()), _NUMBERS)),
         "variants": list_of(row(_NUMBERS, text())),
         "dated": whole(0, 1),
@@ -564,11 +579,13 @@ _MANIFEST: Final = record(
 def read_manifest(entry: Entry) -> _Manifest:
     """A manifest. Raises Malformed."""
     found = read_json(entry.payload, _MANIFEST)
-    table: list[Fact] = [(kind, value, tuple(subjects)) for kind, value, subjects in found["facts"]]
+    table: list[Dependency] = [
+        (kind, value, tuple(subjects)) for kind, value, subjects in found["dependencies"]
+    ]
     search = found["search"]
     try:
-        for fact in table:
-            check_fact(fact)
+        for dependency in table:
+            check_dependency(dependency)
         for _, key in found["variants"]:
             check_key(key)
         return _Manifest(

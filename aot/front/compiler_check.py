@@ -17,8 +17,8 @@ from typing import Final
 
 from nativecache.aot.errors import UsageError
 from nativecache.aot.front import clang
+from nativecache.cache.dependencies import Dependency, StatCache, digest_file, measure, observe, say
 from nativecache.cache.entry import Entry
-from nativecache.cache.facts import Fact, Memo, digest_file, measure, note, say
 from nativecache.cache.format import open_plain
 from nativecache.cache.lookup import EntryStore
 
@@ -53,7 +53,7 @@ class Compilers:
         self._outputs: dict[str, str] = {}
         self.said: dict[tuple[str, ...], str] = {}
         self.hushing = False
-        self._memo: Memo = {}
+        self._memo: StatCache = {}
         self.programs: dict[str, None] = {}
         self.doubts = ""
 
@@ -77,14 +77,14 @@ class Compilers:
         self.doubts = "a command tells one compiler from another (--compiler-check)"
         return ("command", self._output(self._check.replace(_COMPILER, path)))
 
-    def facts(self, program: str, memo: Memo) -> list[Fact]:
+    def dependencies(self, program: str, memo: StatCache) -> list[Dependency]:
         """Of the program that really compiles, which may be another than was called."""
         if self._check == "none" or self._check.startswith("string:"):
             return []
-        facts = [note("program", (program,), memo)]
+        dependencies = [observe("program", (program,), memo)]
         if self._check != "mtime" and _size(program) <= _SMALL:
-            facts.append(note("file", (program,), memo))
-        return facts
+            dependencies.append(observe("file", (program,), memo))
+        return dependencies
 
     def _content(self, path: str) -> str:
         if _size(path) <= _SMALL:

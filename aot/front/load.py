@@ -16,7 +16,7 @@ from nativecache.aot.front import clang
 from nativecache.aot.front.accepted import Accepted, is_as_printed
 from nativecache.aot.front.contents import BITCODE, holds_bitcode, is_bitcode, is_elf_or_archive
 from nativecache.aot.front.members import compile_members
-from nativecache.aot.front.sources import Sources, is_native, is_source, unreadable
+from nativecache.aot.front.sources import ClangJobs, is_native, is_source, unreadable
 from nativecache.aot.ir.module import Module, index_module
 from nativecache.aot.ir.numbering import local_names, type_names
 from nativecache.aot.pool import Job, Pool, WorkerDied
@@ -53,7 +53,7 @@ class _Text:
     older: bool = False  # an older clang's
 
 
-def load(inputs: Sequence[Path], sources: Sources | None, store: EntryStore, *, threads: int) -> Loaded:
+def load(inputs: Sequence[Path], sources: ClangJobs | None, store: EntryStore, *, threads: int) -> Loaded:
     """Reads all inputs; `sources` has compilers at work on those that need one.
 
     LLVM reads IR in worker processes, for it may not survive that, and only what `store` does not tell

@@ -20,10 +20,10 @@ from nativecache.aot.codegen.triples import named_target, normalise, refusal
 from nativecache.aot.errors import BuildError
 from nativecache.aot.front import clang
 from nativecache.aot.front.contents import BITCODE
-from nativecache.aot.front.sources import FrontEnd, Sources
+from nativecache.aot.front.sources import ClangJobs, FrontEnd
 from nativecache.aot.pool import Job, Pool, WorkerDied
+from nativecache.cache.dependencies import measure
 from nativecache.cache.entry import Entry
-from nativecache.cache.facts import measure
 from nativecache.cache.lookup import EntryStore
 from nativecache.linker.archive import read_archive, write_archive
 from nativecache.linker.errors import BadObject
@@ -39,7 +39,7 @@ _CODE: Final = re.compile(
 
 
 def compile_members(
-    path: Path, sources: Sources, store: EntryStore, *, threads: int, output: Path
+    path: Path, sources: ClangJobs, store: EntryStore, *, threads: int, output: Path
 ) -> list[str]:
     """Writes the archive `path` to `output` with objects for its bitcode. Returns clang's warnings.
 

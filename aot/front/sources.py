@@ -54,7 +54,7 @@ class FrontEnd:
     level: int
     flags: tuple[str, ...]
     cache: FrontCache | None = None
-    #: Sources that are compiled whole, whatever the flags say.
+    #: ClangJobs that are compiled whole, whatever the flags say.
     whole: frozenset[Path] = frozenset()
     #: What is built of the sources, if that is linked.
     image: Path | None = None
@@ -164,7 +164,7 @@ class Run:
             self.front.cache.keep(self.question, answer, self.depfile)
 
 
-class Sources:
+class ClangJobs:
     """Compilers at work on the sources among a build's inputs. `outputs` takes what they write."""
 
     def __init__(self, inputs: Sequence[Path], end: FrontEnd, *, threads: int, outputs: Path) -> None:
@@ -228,11 +228,11 @@ class Front:
         self.cache = FrontCache(request.store, request.environ, request.compiler_check, _folders(request))
         self.depfiles: tuple[Depfile, ...] = ()
         self._error: Exception | None = None
-        self._sources: Sources | None = None
+        self._sources: ClangJobs | None = None
         try:
             if any(needs_clang(path) for path in request.inputs):
                 end = _front_end(request, self.cache if request.store.root else None)
-                self._sources = Sources(request.inputs, end, threads=request.threads, outputs=self.scratch)
+                self._sources = ClangJobs(request.inputs, end, threads=request.threads, outputs=self.scratch)
                 self.depfiles = self._sources.ask_for_depfiles(request, self.scratch)
         except Exception as error:
             self._error = error
@@ -251,7 +251,7 @@ class Front:
         self._scratch.close()
 
     @property
-    def sources(self) -> Sources | None:
+    def sources(self) -> ClangJobs | None:
         """None if no input is a source. Raises what kept the compiler from being started."""
         if self._error:
             raise self._error

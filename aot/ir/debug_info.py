@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-from nativecache.aot.packed import pack, unpack
+from nativecache.aot.packed import decode_names, encode_names
 from nativecache.linker.dwarf import MIDDLE, RANGE_SHIFT
 
 #: Marks a line that counts from the first of its range, `3\1`, which the scope that follows tells, or else a
@@ -24,7 +24,7 @@ NAMED_LINE: Final = re.compile(rf"{IN_NAME}([^{IN_NAME}]*){IN_NAME}")
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class LineMap:
     """What the lines in a unit's text stand for, by their encoding (linker/dwarf.py).
 
     All are pairs of a module's label and: `ranges`, a key; `lines`, the token of a declaration; `names`, the
@@ -38,23 +38,23 @@ class Places:
     def __bool__(self) -> bool:
         return bool(self.ranges or self.lines or self.names)
 
-    def pack(self) -> str:
+    def encode(self) -> str:
         """As names.py packs names: how many ranges and lines there are, then all labels and keys."""
         if not self:
             return ""
         flat = [part for place in (*self.ranges, *self.lines, *self.names) for part in place]
-        return pack([str(len(self.ranges)), str(len(self.lines)), *flat])
+        return encode_names([str(len(self.ranges)), str(len(self.lines)), *flat])
 
     @classmethod
-    def unpack(cls, packed: str) -> Places:
+    def decode(cls, packed: str) -> LineMap:
         if not packed:
             return cls()
-        ranges, lines, *flat = unpack(packed)
+        ranges, lines, *flat = decode_names(packed)
         n, m = int(ranges), int(ranges) + int(lines)
         pairs = tuple(zip(flat[::2], flat[1::2], strict=True))
         return cls(pairs[:n], pairs[n:m], pairs[m:])
 
-    def decode(self, line: int) -> tuple[int, str]:
+    def decode_line(self, line: int) -> tuple[int, str]:
         """How far a line is from the first of its range, and the range's key."""
         return (line & ((1 << RANGE_SHIFT) - 1)) - MIDDLE, self.ranges[(line >> RANGE_SHIFT) - 1][1]
 
@@ -63,7 +63,7 @@ class Places:
         return self.lines[line - MIDDLE]
 
 
-NO_PLACES: Final = Places()
+NO_LINES: Final = LineMap()
 
 
 class Nodes(Mapping[str, str]):

@@ -1,6 +1,6 @@
 """Which calls are hot and which never happen, as the profile metadata of a module tells.
 
-Counts stand at call sites (sample profiles) or on functions (instrumentation); what is much is told by
+Counts stand at call fixups (sample profiles) or on functions (instrumentation); what is much is told by
 the profile's summary, as for LLVM itself (ProfileSummaryInfo). The weights of branches, all that
 `__builtin_expect` leaves, say nothing here.
 """

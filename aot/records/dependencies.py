@@ -1,4 +1,4 @@
-"""All that a build read, as facts: as long as they hold, building again would write the same image."""
+"""All that a build read, as dependencies: as long as they hold, building again would write the same image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Final
 from nativecache.aot.front import clang
 from nativecache.aot.front.clang_cache import FrontCache, named_files
 from nativecache.aot.output import Written
-from nativecache.cache.facts import Fact, Memo, Since, note, settled
+from nativecache.cache.dependencies import Dependency, Since, StatCache, observe, unchanged_since
 from nativecache.cache.format import open_plain
 from nativecache.linker.archive import THIN_MAGIC
 from nativecache.linker.driver import SEARCHED
@@ -47,29 +47,33 @@ class Finished:
     environ: Mapping[str, str]
 
 
-def gather(build: Finished, front: FrontCache, linked: tuple[Fact, ...] | None) -> tuple[Fact, ...] | None:
-    """The facts, or None where something was read that cannot be named, or was changed during the build.
+def gather(
+    build: Finished, front: FrontCache, linked: tuple[Dependency, ...] | None
+) -> tuple[Dependency, ...] | None:
+    """The dependencies, or None where something read cannot be named, or was changed during the build.
 
     `linked`: those of the link.
     """
     inputs = [os.fspath(path) for path in build.inputs]
     if front.reads is None or front.compilers.doubts or linked is None or any(map(_is_thin, inputs)):
         return None
-    memo: Memo = {}
-    facts = (
-        *(fact for fact in front.reads if fact[0] not in ("found", "same")),
+    memo: StatCache = {}
+    dependencies = (
+        *(dependency for dependency in front.reads if dependency[0] not in ("found", "same")),
         *_headers_found(front.reads, memo),
-        *(note("file", (path,), memo) for path in inputs),
-        *(note(kind, (path,), memo) for path in front.compilers.programs for kind in ("stat", "program")),
+        *(observe("file", (path,), memo) for path in inputs),
+        *(observe(kind, (path,), memo) for path in front.compilers.programs for kind in ("stat", "program")),
     )
     since = front.start.since()
     said = [("said", value, words) for words, value in front.compilers.said.items()]
-    if front.start.clock_was_set() or not all(settled(fact, since) for fact in facts):
+    if front.start.clock_was_set() or not all(
+        unchanged_since(dependency, since) for dependency in dependencies
+    ):
         return None
-    return tuple(dict.fromkeys((*facts, *said, *linked)))
+    return tuple(dict.fromkeys((*dependencies, *said, *linked)))
 
 
-def gather_linked(build: Finished, since: Since) -> tuple[Fact, ...] | None:
+def gather_linked(build: Finished, since: Since) -> tuple[Dependency, ...] | None:
     """The same of what was linked with the objects of the inputs, and of tools; `since` the build began."""
     reads = build.written.reads
     if reads is None or any(map(_ELSEWHERE.match, build.link_options)):
@@ -80,21 +84,21 @@ def gather_linked(build: Finished, since: Since) -> tuple[Fact, ...] | None:
     linked = [path for path in reads if path not in inputs.union(named) and not _is_in(path, build.scratch)]
     if any(map(_is_thin, (*named, *linked))):
         return None
-    memo: Memo = {}
+    memo: StatCache = {}
     programs = [*build.written.programs, *_words_found(build)]
     programs += [build.engine] if build.engine else []
     big = dict.fromkeys((*linked, *build.libraries.files, *programs, *_loaded_llvm()))
-    facts = (
-        *(note("file", (path,), memo) for path in named),
-        *(note("stat", (path,), memo) for path in big),
-        *(note("program", (path,), memo) for path in programs),
-        note("found", (*_path(build.environ), "", *_tools(build.chosen)), memo),
-        note("found", (*_library_folders(build, linked), "", *_library_names(build, linked)), memo),
+    dependencies = (
+        *(observe("file", (path,), memo) for path in named),
+        *(observe("stat", (path,), memo) for path in big),
+        *(observe("program", (path,), memo) for path in programs),
+        observe("found", (*_path(build.environ), "", *_tools(build.chosen)), memo),
+        observe("found", (*_library_folders(build, linked), "", *_library_names(build, linked)), memo),
     )
-    return facts if all(settled(fact, since) for fact in facts) else None
+    return dependencies if all(unchanged_since(dependency, since) for dependency in dependencies) else None
 
 
-def _headers_found(reads: Iterable[Fact], memo: Memo) -> list[Fact]:
+def _headers_found(reads: Iterable[Dependency], memo: StatCache) -> list[Dependency]:
     """One search for all source files, for they look for much the same in much the same folders.
 
     Likewise one comparison of all files that are to be the same as, or others than, before.
@@ -109,8 +113,8 @@ def _headers_found(reads: Iterable[Fact], memo: Memo) -> list[Fact]:
             cut = subjects.index("")
             folders.update(dict.fromkeys(subjects[:cut]))
             names.update(dict.fromkeys(subjects[cut + 1 :]))
-    found = [note("found", (*folders, "", *names), memo)] if names else []
-    return [*found, note("same", tuple(paths), memo)] if paths else found
+    found = [observe("found", (*folders, "", *names), memo)] if names else []
+    return [*found, observe("same", tuple(paths), memo)] if paths else found
 
 
 def _is_in(path: str, folder: Path) -> bool:

@@ -12,8 +12,15 @@ from typing import Any, Final
 
 from nativecache.aot.key import form_of
 from nativecache.aot.output import Image, Written
+from nativecache.cache.dependencies import (
+    Dependency,
+    check_dependency,
+    decode,
+    digest_file,
+    encode,
+    still_valid,
+)
 from nativecache.cache.entry import Entry
-from nativecache.cache.facts import Fact, check_fact, decode, digest_file, encode, hold
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.own_code import own_code
 from nativecache.cache.shape import Malformed, list_of, nullable, read_json, record, row, text
@@ -35,19 +42,23 @@ class LinkRecord:
     def look_up(self, made_from: str) -> Written | None:
         """What the last link said, if it was of the same and its output is still there."""
         known = self._store.read(self._key, read_link)
-        return known.written if known and known.made_from == made_from and hold(known.facts) else None
+        return (
+            known.written
+            if known and known.made_from == made_from and still_valid(known.dependencies)
+            else None
+        )
 
-    def save(self, made_from: str, written: Written, facts: tuple[Fact, ...]) -> None:
-        """Keeps a link. `facts`: all that it read besides what `made_from` was digested from.
+    def save(self, made_from: str, written: Written, dependencies: tuple[Dependency, ...]) -> None:
+        """Keeps a link. `dependencies`: all that it read besides what `made_from` was digested from.
 
         Not one into a device or pipe, which holds nothing that could be there the next time.
         """
         if not written.image:
             return
-        facts = (*facts, ("image", written.image, (os.fspath(self._output.absolute()),)))
+        dependencies = (*dependencies, ("image", written.image, (os.fspath(self._output.absolute()),)))
         values = {
             "made from": made_from,
-            "facts": encode(facts),
+            "dependencies": encode(dependencies),
             "written": (written.warnings, written.programs, written.reads),
             "image": written.image,
         }
@@ -59,7 +70,7 @@ class Link:
     """What a link was made from, by digest; what else it read; and what it said."""
 
     made_from: str
-    facts: tuple[Fact, ...]
+    dependencies: tuple[Dependency, ...]
     written: Written
 
 
@@ -67,7 +78,7 @@ _TEXTS: Final = list_of(text())
 _LINK: Final = record(
     {
         "made from": text(),
-        "facts": _TEXTS,
+        "dependencies": _TEXTS,
         "written": row(_TEXTS, _TEXTS, nullable(_TEXTS)),
         "image": text(),
     }
@@ -79,15 +90,15 @@ def read_link(entry: Entry) -> Link:
     found = read_json(entry.payload, _LINK)
     warnings, programs, reads = found["written"]
     try:
-        facts = tuple(decode(found["facts"]))
-        for fact in facts:
-            check_fact(fact)
+        dependencies = tuple(decode(found["dependencies"]))
+        for dependency in dependencies:
+            check_dependency(dependency)
     except ValueError as error:
         raise Malformed(str(error)) from None
     written = Written(
         found["image"], tuple(warnings), tuple(programs), None if reads is None else tuple(reads)
     )
-    return Link(found["made from"], facts, written)
+    return Link(found["made from"], dependencies, written)
 
 
 def digest_link(
@@ -102,7 +113,7 @@ def digest_link(
     """
     program = image.program
     units = [
-        (image.units[index].name, image.units[index].module, keys[index], bindings, image.places.get(index))
+        (image.units[index].name, image.units[index].module, keys[index], bindings, image.line_map.get(index))
         for index, bindings in image.bindings.items()
     ]
     debug = [

@@ -1,9 +1,9 @@
-"""Remembers, by meaning, what units of an input became, so that unchanged ones cost neither text nor LLVM.
+"""Remembers, by fingerprint, what units of an input became: unchanged ones cost neither text nor LLVM.
 
 One file per input and set of options. It holds three tables, all by digests of `units/fingerprint.py`:
-skeletons of definitions by their text; the outcome of clean-ups; keys of units. A unit's record
+shapes of definitions by their text; the outcome of clean-ups; keys of units. A unit's record
 names the bodies that were imported, and is right only while all of those mean what they did.
-The bitcode key stays the authority: a record says no more than which key these meanings led to. A
+The bitcode key stays the authority: a record says no more than which key these fingerprints led to. A
 lost, old or damaged file costs time only.
 """
 
@@ -21,10 +21,10 @@ from struct import Struct
 from sys import intern
 from typing import Final, TypeVar
 
-from nativecache.aot.ir.debug_info import Places
+from nativecache.aot.ir.debug_info import LineMap
 from nativecache.aot.key import DIGEST, Compiler, Options, compute_key, form_of
-from nativecache.aot.packed import pack, unpack
-from nativecache.aot.units.fingerprint import Skeleton
+from nativecache.aot.packed import decode_names, encode_names
+from nativecache.aot.units.fingerprint import Shape
 from nativecache.cache.entry import Entry
 from nativecache.cache.format import check_key
 from nativecache.cache.lookup import EntryStore
@@ -44,7 +44,7 @@ class CleanUp:
     lines: int
     bindings: str  # packed pairs
     mentions: str  # packed names
-    places: str = ""  # packed
+    line_map: str = ""  # packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +56,14 @@ class KeyedUnit:
     own: str
     bindings: str  # packed pairs
     imported: tuple[str, ...]
-    #: Digest over the imported bodies' meanings.
-    meanings: bytes = b""
-    places: str = ""  # packed
+    #: Digest over the imported bodies' fingerprints.
+    fingerprints: bytes = b""
+    line_map: str = ""  # packed
     #: As in UnitText.
     relative: bool = False
 
 
-class Memo:
+class UnitMemo:
     """The records of one input. Those that a build does not use are kept for a while."""
 
     def __init__(self, label: str, compiler: Compiler, options: Options, store: EntryStore) -> None:
@@ -71,39 +71,40 @@ class Memo:
         self._store = store
         self._key = compute_key(compiler, options, b"memo %s\0%s" % (own_code().encode(), name))
         tables = store.read(self._key, read_memo) or (_Table(), _Table(), _Table())
-        self._skeletons, self._clean_ups, self._units = tables
+        self._shapes, self._clean_ups, self._units = tables
 
-    def skeleton(self, name: bytes) -> Skeleton | None:
-        """The skeleton of a definition, by the digest of its text."""
-        return _decoded(_read_skeleton, self._skeletons.use(name))
+    def shape(self, name: bytes) -> Shape | None:
+        """The shape of a definition, by the digest of its text."""
+        return _decoded(_read_shape, self._shapes.use(name))
 
-    def add_skeleton(self, name: bytes, made: Skeleton) -> None:
+    def add_shape(self, name: bytes, made: Shape) -> None:
         counts = (str(len(made.symbols)), str(len(made.repeated)))
-        self._skeletons.add(name, (made.shape.hex(), *counts, *made.symbols, *made.others, *made.repeated))
+        self._shapes.add(name, (made.shape.hex(), *counts, *made.symbols, *made.others, *made.repeated))
 
-    def clean_up(self, meaning: bytes) -> CleanUp | None:
-        """What became of a function, by its meaning without imports."""
-        return _decoded(_read_clean_up, self._clean_ups.use(meaning))
+    def clean_up(self, fingerprint: bytes) -> CleanUp | None:
+        """What became of a function, by its fingerprint without imports."""
+        return _decoded(_read_clean_up, self._clean_ups.use(fingerprint))
 
-    def add_clean_up(self, meaning: bytes, made: CleanUp) -> None:
-        bindings, mentions, places = unpack(made.bindings), unpack(made.mentions), unpack(made.places)
-        counts = (str(len(bindings)), str(len(places)))
-        fields = (made.text.hex(), str(made.lines), *counts, *bindings, *places, *mentions)
-        self._clean_ups.add(meaning, fields)
+    def add_clean_up(self, fingerprint: bytes, made: CleanUp) -> None:
+        bindings, mentions = decode_names(made.bindings), decode_names(made.mentions)
+        line_map = decode_names(made.line_map)
+        counts = (str(len(bindings)), str(len(line_map)))
+        fields = (made.text.hex(), str(made.lines), *counts, *bindings, *line_map, *mentions)
+        self._clean_ups.add(fingerprint, fields)
 
-    def unit(self, meaning: bytes) -> KeyedUnit | None:
-        """What a unit led to, by its meaning."""
-        return _decoded(_read_unit, self._units.use(meaning))
+    def unit(self, fingerprint: bytes) -> KeyedUnit | None:
+        """What a unit led to, by its fingerprint."""
+        return _decoded(_read_unit, self._units.use(fingerprint))
 
-    def add_unit(self, meaning: bytes, made: KeyedUnit) -> None:
-        bindings, places = unpack(made.bindings), unpack(made.places)
-        counts = (str(int(made.relative)), str(len(bindings)), str(len(places)))
-        fields = (made.key, made.own, made.meanings.hex(), *counts, *bindings, *places, *made.imported)
-        self._units.add(meaning, fields)
+    def add_unit(self, fingerprint: bytes, made: KeyedUnit) -> None:
+        bindings, line_map = decode_names(made.bindings), decode_names(made.line_map)
+        counts = (str(int(made.relative)), str(len(bindings)), str(len(line_map)))
+        fields = (made.key, made.own, made.fingerprints.hex(), *counts, *bindings, *line_map, *made.imported)
+        self._units.add(fingerprint, fields)
 
     def save(self) -> None:
         """Keeps what is new, if anything is."""
-        tables = (self._skeletons, self._clean_ups, self._units)
+        tables = (self._shapes, self._clean_ups, self._units)
         if any(table.changed for table in tables):
             packed = b"".join(table.packed() for table in tables)
             self._store.save(Entry(self._key, packed, form_of("memo")))
@@ -115,16 +116,16 @@ def read_memo(entry: Entry, *, closely: bool = False) -> tuple[_Table, _Table, _
     Records are looked at when they are used; here only `closely`.
     """
     rest = memoryview(entry.payload)
-    skeletons, rest = _Table.read(rest)
+    shapes, rest = _Table.read(rest)
     clean_ups, rest = _Table.read(rest)
     units, rest = _Table.read(rest)
     if rest:
         raise Malformed("more than three tables")
     if closely:
-        _check_records(skeletons, _read_skeleton)
+        _check_records(shapes, _read_shape)
         _check_records(clean_ups, _read_clean_up)
         _check_records(units, _read_unit)
-    return skeletons, clean_ups, units
+    return shapes, clean_ups, units
 
 
 def _check_records(table: _Table, reader: Callable[[list[str]], object]) -> None:
@@ -143,33 +144,34 @@ def _decoded(reader: Callable[[list[str]], T], fields: list[str] | None) -> T | 
     return None
 
 
-def _read_skeleton(record: list[str]) -> Skeleton:
+def _read_shape(record: list[str]) -> Shape:
     shape, count, repeated, *tokens = record
     n, m = _cuts(tokens, count, repeated)
     # Most symbols are named by several functions.
     symbols, end = tuple(map(intern, tokens[:n])), len(tokens) - m
-    return Skeleton(bytes.fromhex(shape), symbols, tuple(tokens[n:end]), tuple(tokens[end:]))
+    return Shape(bytes.fromhex(shape), symbols, tuple(tokens[n:end]), tuple(tokens[end:]))
 
 
 def _read_clean_up(record: list[str]) -> CleanUp:
     text, lines, bound, placed, *names = record
     n, m = _cuts(names, bound, placed)
-    bindings, places, mentions = names[:n], names[n : n + m], names[n + m :]
+    bindings, line_map, mentions = names[:n], names[n : n + m], names[n + m :]
     _check_bindings(bindings)
-    Places.unpack(pack(places))
-    return CleanUp(bytes.fromhex(text), _count(lines), pack(bindings), pack(mentions), pack(places))
+    packed = encode_names(line_map)
+    LineMap.decode(packed)
+    return CleanUp(bytes.fromhex(text), _count(lines), encode_names(bindings), encode_names(mentions), packed)
 
 
 def _read_unit(record: list[str]) -> KeyedUnit:
-    key, own, meanings, relative, bound, placed, *names = record
+    key, own, fingerprints, relative, bound, placed, *names = record
     n, m = _cuts(names, bound, placed)
-    bindings, places = names[:n], pack(names[n : n + m])
+    bindings, line_map = names[:n], encode_names(names[n : n + m])
     check_key(key)
     _check_bindings(bindings)
-    Places.unpack(places)
+    LineMap.decode(line_map)
     imported = tuple(map(intern, names[n + m :]))
-    digest, is_relative = bytes.fromhex(meanings), _count(relative, 1) == 1
-    return KeyedUnit(key, own, pack(bindings), imported, digest, places, is_relative)
+    digest, is_relative = bytes.fromhex(fingerprints), _count(relative, 1) == 1
+    return KeyedUnit(key, own, encode_names(bindings), imported, digest, line_map, is_relative)
 
 
 def _count(digits: str, most: int = 2**31) -> int:

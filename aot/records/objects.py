@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
-from nativecache.aot.codegen.diagnostics import Diagnostic, pack, unpack
+from nativecache.aot.codegen.diagnostics import Diagnostic, decode_diagnostics, encode_diagnostics
 from nativecache.cache.entry import JSON, Entry
 from nativecache.cache.shape import Malformed, check, list_of, number, record, row, text
-from nativecache.linker.dwarf import DIRECTORY_PLACEHOLDER, Sites
+from nativecache.linker.dwarf import DIRECTORY_PLACEHOLDER, Fixups
 from nativecache.linker.elf import check_object
 from nativecache.linker.errors import BadObject
 
@@ -33,7 +33,7 @@ _IDENTIFICATION, _MODULE = 13, 8
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """A unit's object, or its assembly or bitcode; the names that it leaves undefined; its sites, packed.
+    """A unit's object, or its assembly or bitcode; the names that it leaves undefined; its fixups, packed.
 
     `said`: what LLVM warned of when it made it.
     """
@@ -41,7 +41,7 @@ class StoredObject:
     entry: Entry
     undefined: list[str]
     milliseconds: float
-    sites: str
+    fixups: str
     said: list[Diagnostic]
 
 
@@ -55,7 +55,7 @@ def object_meta(
     defined: list[str],
     undefined: list[str],
     milliseconds: float,
-    sites: str,
+    fixups: str,
     said: Sequence[Diagnostic] = (),
 ) -> dict[str, JSON]:
     """The metadata of what was made of a unit. `output` as in Options."""
@@ -65,10 +65,10 @@ def object_meta(
         "undefined": undefined,
         "milliseconds": round(milliseconds, 3),
     }
-    if sites:
-        meta["sites"] = sites
+    if fixups:
+        meta["sites"] = fixups
     if said:
-        meta["diagnostics"] = pack(said)
+        meta["diagnostics"] = encode_diagnostics(said)
     return meta
 
 
@@ -82,22 +82,24 @@ def read_object(entry: Entry, output: str) -> StoredObject:
     defined: list[str] = entry.meta["defined"]  # type: ignore[assignment]
     undefined: list[str] = entry.meta["undefined"]  # type: ignore[assignment]
     milliseconds = float(entry.meta["milliseconds"])  # type: ignore[arg-type]
-    sites = str(entry.meta.get("sites", ""))
+    fixups = str(entry.meta.get("sites", ""))
     if output == "object":
-        _check_object(entry.payload, defined, undefined, sites)
-    elif defined or undefined or sites:
+        _check_object(entry.payload, defined, undefined, fixups)
+    elif defined or undefined or fixups:
         raise Malformed("names that only objects have")
     elif output == "bitcode":
         _check_bitcode(entry.payload)
     elif entry.payload[:2] != b"\t." or entry.payload[-1:] != b"\n" or b"\0" in entry.payload:
         raise Malformed("no assembly as LLVM prints it")
-    return StoredObject(entry, undefined, milliseconds, sites, unpack(entry.meta.get("diagnostics")))
+    return StoredObject(
+        entry, undefined, milliseconds, fixups, decode_diagnostics(entry.meta.get("diagnostics"))
+    )
 
 
-def _check_object(payload: bytes, defined: list[str], undefined: list[str], sites: str) -> None:
+def _check_object(payload: bytes, defined: list[str], undefined: list[str], fixups: str) -> None:
     try:
         found = check_object(payload)
-        at = Sites.unpack(sites)
+        at = Fixups.decode(fixups)
     except BadObject as error:
         raise Malformed(str(error)) from None
     if found != (defined, undefined):

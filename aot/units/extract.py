@@ -25,10 +25,10 @@ from nativecache.aot.ir.debug_info import (
     IN_NAME,
     LOCAL_TO,
     NAMED_LINE,
-    NO_PLACES,
+    NO_LINES,
     RELATIVE,
     DebugInfo,
-    Places,
+    LineMap,
 )
 from nativecache.aot.ir.library_names import has_meaning
 from nativecache.aot.ir.module import (
@@ -48,7 +48,15 @@ from nativecache.aot.ir.numbering import normalized
 from nativecache.aot.ir.profile import HOT, WARM
 from nativecache.aot.units.bonds import MODULE_ASM
 from nativecache.aot.units.partition import Unit, is_always_inline, structors
-from nativecache.aot.units.program import Body, Definition, Program, Source, called, copyable, is_decorated
+from nativecache.aot.units.program import (
+    Body,
+    Definition,
+    Definitions,
+    Program,
+    called,
+    copyable,
+    is_decorated,
+)
 from nativecache.linker.dwarf import (
     DIRECTORY_PLACEHOLDER,
     MAX_NAMES,
@@ -84,7 +92,7 @@ class UnitText:
     #: A digest of the unit's own definitions, without what they refer to.
     own: str = ""
     #: What the encoded lines in the text stand for; nothing if there are none, or if the lines are real.
-    places: Places = NO_PLACES
+    line_map: LineMap = NO_LINES
     #: Whether lines, and what else depends on where the sources are, is to be put into the object.
     relative: bool = False
     #: Whether lines are real that are relative in the modules, so that no unit's meaning tells them.
@@ -246,8 +254,8 @@ class _EncodedLines:
         self._names: dict[tuple[str, str], int] = {}
 
     @property
-    def places(self) -> Places:
-        return Places(tuple(self._ranges), tuple(self._lines), tuple(self._names))
+    def line_map(self) -> LineMap:
+        return LineMap(tuple(self._ranges), tuple(self._lines), tuple(self._names))
 
     def line(self, label: str, key: str, offset: int) -> int:
         """A line by its distance from the first of a range."""
@@ -278,7 +286,7 @@ class _RealLines:
     """Lines, checksums and the folder as they are in the source."""
 
     encodes = False
-    places = NO_PLACES
+    line_map = NO_LINES
 
     def __init__(self, program: Program) -> None:
         self._program = program
@@ -412,12 +420,12 @@ class _Writer:
             self.bindings,
             tuple(self.imported),
             own,
-            self.lines.places,
+            self.lines.line_map,
             relative=relative and encoded,
             absolute=relative and not encoded,
         )
 
-    def _define(self, source: Source, entity: Entity, calls: frozenset[str]) -> None:
+    def _define(self, source: Definitions, entity: Entity, calls: frozenset[str]) -> None:
         pinned = entity.token in source.pinned
         if not self.numbered_types:
             self.numbered_types = self._rewrite(source, source.module.numbered_types)
@@ -430,7 +438,7 @@ class _Writer:
     def _emit(self, entity: Entity, text: str) -> None:
         (self.functions if entity.kind == "function" else self.variables).append(text)
 
-    def _describe(self, source: Source, entity: Entity) -> None:
+    def _describe(self, source: Definitions, entity: Entity) -> None:
         """Has compile units list what describes a variable, or the static variables of a function."""
         debug = source.module.debug
         if debug is None:
@@ -444,21 +452,21 @@ class _Writer:
             if variable in known:  # else nothing in the unit uses it, and it may be gone
                 self.statics[id(source.module), variable].append(self._token(source, node))
 
-    def _list(self, source: Source, debug: DebugInfo, node: str) -> None:
+    def _list(self, source: Definitions, debug: DebugInfo, node: str) -> None:
         if unit := debug.units.get(node):
             listed = self.globals.setdefault(self._token(source, unit), [])
             number = self._token(source, node)
             if number not in listed:
                 listed.append(number)
 
-    def _token(self, source: Source, token: str) -> str:
+    def _token(self, source: Definitions, token: str) -> str:
         """A token of the source's in the unit."""
         known = self.maps.setdefault(id(source.module), {})
         if token not in known:
             known[token] = self._resolve(source, token, 0, None)
         return known[token]
 
-    def _described(self, source: Source, token: str, text: str) -> str:
+    def _described(self, source: Definitions, token: str, text: str) -> str:
         """A variable's text with the nodes that describe it as a function's static one."""
         nodes = dict.fromkeys(self.statics.get((id(source.module), token), ()))
         return f"{text[:-1]}{''.join(f', !dbg {node}' for node in nodes)}\n" if nodes else text
@@ -468,7 +476,9 @@ class _Writer:
             step = heapq.heappop(self.hot)[2] if self.hot else self.queue.popleft()
             step()
 
-    def _rewrite(self, source: Source, text: str, calls: frozenset[str] = frozenset(), level: int = 0) -> str:
+    def _rewrite(
+        self, source: Definitions, text: str, calls: frozenset[str] = frozenset(), level: int = 0
+    ) -> str:
         """The text with canonical tokens.
 
         `level`: how far from the unit's own code the text is, 0 if it is no code. What code calls is
@@ -487,7 +497,7 @@ class _Writer:
         parts[1::2] = map(known.__getitem__, pieces.tokens)
         return "".join(parts)
 
-    def _place(self, source: Source, text: str) -> str:
+    def _place(self, source: Definitions, text: str) -> str:
         """The text with encoded lines."""
         debug, label, line = source.module.debug, source.label, self.lines.line
         assert debug is not None
@@ -501,7 +511,7 @@ class _Writer:
 
         return _RELATIVE_LINE.sub(encoded, text)
 
-    def _resolve(self, source: Source, token: str, level: int, count: int | None) -> str:
+    def _resolve(self, source: Definitions, token: str, level: int, count: int | None) -> str:
         match token[0]:
             case "@":
                 return self._symbol(source, token, level, count)
@@ -520,7 +530,7 @@ class _Writer:
 
     # Symbols
 
-    def _symbol(self, source: Source, token: str, level: int = 0, count: int | None = None) -> str:
+    def _symbol(self, source: Definitions, token: str, level: int = 0, count: int | None = None) -> str:
         passed: set[str] = set()
         while True:
             entity = source.module.entities.get(token)
@@ -575,14 +585,14 @@ class _Writer:
                 self.queue.append(step)
         return new
 
-    def _heat(self, source: Source, final: str, count: int | None) -> int:
+    def _heat(self, source: Definitions, final: str, count: int | None) -> int:
         """What the import limit for a callee is multiplied by: the call's profile, else the callee's."""
         if count is not None:
             return source.module.profile.heat(count)
         body = self.program.bodies.get(final)
         return body.heat if body else WARM
 
-    def _copy(self, source: Source, entity: Entity) -> str:
+    def _copy(self, source: Definitions, entity: Entity) -> str:
         new = f"@nc.c.{self._number('copy')}"
 
         def emit() -> None:
@@ -593,7 +603,7 @@ class _Writer:
         self.queue.append(emit)
         return new
 
-    def _refer(self, source: Source, entity: Entity, final: str, level: int, heat: int) -> None:
+    def _refer(self, source: Definitions, entity: Entity, final: str, level: int, heat: int) -> None:
         """Writes what this unit needs to know of a symbol that it does not define."""
         body = self.program.bodies.get(final) if level > 0 and self.limits.lines else None
         if not entity.defined and not source.module.must_not_call.isdisjoint(entity.groups):
@@ -641,7 +651,7 @@ class _Writer:
 
     def _write_body(
         self,
-        source: Source,
+        source: Definitions,
         entity: Entity,
         final: str,
         calls: frozenset[str],
@@ -656,7 +666,7 @@ class _Writer:
 
     # Types, attribute groups, metadata, comdats
 
-    def _nested(self, source: Source, token: str) -> str:
+    def _nested(self, source: Definitions, token: str) -> str:
         """A type or a node: what those are made of is resolved first, however deeply it is nested."""
         body = self._content(source, token)
         if body is None:
@@ -686,7 +696,7 @@ class _Writer:
                     return new
                 known[outer], body = new, None
 
-    def _content(self, source: Source, token: str) -> str | None:
+    def _content(self, source: Definitions, token: str) -> str | None:
         """The body of a type or uniqued tuple, unless it is within itself; None for what else there is."""
         if token[0] == "%":
             return source.module.types.get(token)
@@ -708,13 +718,13 @@ class _Writer:
             self.metadata.append(f"{self.nodes[text]} = {text}\n")
         return self.nodes[text]
 
-    def _attribute(self, source: Source, token: str) -> str:
+    def _attribute(self, source: Definitions, token: str) -> str:
         body = source.module.attributes.get(token)
         if body is None:
             return token
         return self.groups.get(body) or self.groups.setdefault(body, f"#{self._number('attribute')}")
 
-    def _node(self, source: Source, token: str) -> str:
+    def _node(self, source: Definitions, token: str) -> str:
         """A node that is no uniqued tuple, or is within itself."""
         body = source.module.metadata.get(token)
         if body is None:
@@ -740,7 +750,7 @@ class _Writer:
         self.queue.append(lambda: self.metadata.append(f"{new} = {self._rewrite(source, body)}\n"))
         return new
 
-    def _place_node(self, source: Source, debug: DebugInfo, token: str, body: str) -> str:
+    def _place_node(self, source: Definitions, debug: DebugInfo, token: str, body: str) -> str:
         """A node's text with what depends on the unit it is in."""
         if held := debug.sizes.get(token):
             known = self.maps[id(source.module)]
@@ -787,7 +797,7 @@ class _Writer:
         new = self.alias_types.setdefault(name, f'"t.{len(self.alias_types)}"')
         return text.replace(name, new, 1)
 
-    def _comdat(self, source: Source, token: str) -> str:
+    def _comdat(self, source: Definitions, token: str) -> str:
         """A comdat is spelled as the symbol that gives it its name, if the program has that symbol."""
         body = source.module.comdats.get(token)
         if body is None:
@@ -802,7 +812,7 @@ class _Writer:
 
     # The module's own lists
 
-    def _write_used(self, source: Source) -> None:
+    def _write_used(self, source: Definitions) -> None:
         """The unit's constructors, and what its module keeps alive whoever refers to it."""
         mine = frozenset(self.unit.tokens)
         used = {
@@ -825,13 +835,13 @@ class _Writer:
                 array = f"[{len(tokens)} x ptr] [{items}]"
                 self.variables.append(f'@{special} = appending global {array}, section "llvm.metadata"\n')
 
-    def _write_libraries(self, source: Source) -> list[str]:
+    def _write_libraries(self, source: Definitions) -> list[str]:
         nodes = source.module.named_metadata.get("llvm.dependent-libraries", "")
         if not nodes or self.unit.kind != "structors":
             return []
         return [f"!llvm.dependent-libraries = !{{{self._rewrite(source, nodes)}}}\n"]
 
-    def _write_flags(self, source: Source) -> list[str]:
+    def _write_flags(self, source: Definitions) -> list[str]:
         flags = []
         for token in re.findall(r"!\d+", source.module.named_metadata.get("llvm.module.flags", "")):
             # The call-graph profile names every function of the module.
@@ -881,7 +891,7 @@ def shows_constant(program: Program, found: Definition) -> bool:
     return not changed and importable_constant(program.modules[found.module].entities[found.token])
 
 
-def must_import(program: Program, source: Source, entity: Entity) -> bool:
+def must_import(program: Program, source: Definitions, entity: Entity) -> bool:
     """Whether callers need this body for the program to mean what clang's build of it means.
 
     `alwaysinline` is a promise to the program; an `available_externally` body may have no other home.
@@ -898,7 +908,7 @@ def must_import(program: Program, source: Source, entity: Entity) -> bool:
     )
 
 
-def importable(program: Program, source: Source, entity: Entity, symbols: Collection[str]) -> bool:
+def importable(program: Program, source: Definitions, entity: Entity, symbols: Collection[str]) -> bool:
     """Whether a copy of this body may stand in another unit to be inlined there.
 
     `symbols`: the tokens of all globals that it names.
@@ -923,7 +933,7 @@ def importable(program: Program, source: Source, entity: Entity, symbols: Collec
     )
 
 
-def mentions_pinned(program: Program, source: Source, entity: Entity, symbols: Iterable[str]) -> bool:
+def mentions_pinned(program: Program, source: Definitions, entity: Entity, symbols: Iterable[str]) -> bool:
     """Whether a body refers to a local that only its own unit can see, or names symbols in asm."""
     if entity.has_asm:
         piece = source.bonds.pieces.get(entity.token)

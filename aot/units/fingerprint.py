@@ -2,15 +2,15 @@
 
 Problem: to know that a unit is what it was in the last build without extracting it. Its text is a function
 of the definitions in it, of the bodies that it imports, and of what can be seen of every symbol that those
-name. Numbers (`!7`, `#3`, `@.str.12`) change wherever something is added above, meanings do not.
-Method: a definition's skeleton is its text with each token replaced by its rank of first use, and its
-meaning is the skeleton with the tokens' meanings: the content of types, attribute groups, metadata and
-copied constants, the final name of other symbols. The skeleton depends on the text alone, so one that
+name. Numbers (`!7`, `#3`, `@.str.12`) change wherever something is added above, fingerprints do not.
+Method: a definition's shape is its text with each token replaced by its rank of first use, and its
+fingerprint is the shape with the tokens' fingerprints: the content of types, attribute groups, metadata and
+copied constants, the final name of other symbols. The shape depends on the text alone, so one that
 was made from the same text before is not made again.
 
 Identity that content does not show: two constants with the same bytes, or two `distinct` nodes, may be told
 apart. Within a definition the ranks do that; where one of those is used by several definitions, or has a
-twin, its own token is part of its meaning.
+twin, its own token is part of its fingerprint.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Final, Protocol, TypeVar
 
 from nativecache.aot.ir.module import TOKEN, Entity, aliasee, split_global
 from nativecache.aot.key import digest, text_digest, value_digest
-from nativecache.aot.packed import unpack
+from nativecache.aot.packed import decode_names
 from nativecache.aot.units.extract import must_import, shows_constant
 from nativecache.aot.units.partition import structors
 from nativecache.aot.units.program import Program, copyable
@@ -36,7 +36,7 @@ _DESCRIBED: Final = re.compile(r" !dbg !\d+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Skeleton:
+class Shape:
     """A piece of IR without the spelling of what it names; that in order of first use, each once.
 
     Names of values and contents of strings mean themselves, so they stay.
@@ -49,7 +49,7 @@ class Skeleton:
     repeated: tuple[str, ...]
 
 
-def skeleton(text: str, types: Container[str]) -> Skeleton:
+def make_shape(text: str, types: Container[str]) -> Shape:
     """One regex split, one join and a digest. `types`: those of the module, spelled like values."""
     parts = TOKEN.split(text)
     tokens = parts[1::2]
@@ -70,7 +70,7 @@ def skeleton(text: str, types: Container[str]) -> Skeleton:
     if len(tokens) > len(ranks):
         counts = Counter(token for token in tokens if token[0] == "@")
         repeated = (token for token, count in counts.items() if count > 1)
-    return Skeleton(text_digest("".join(parts)), tuple(symbols), tuple(others), tuple(repeated))
+    return Shape(text_digest("".join(parts)), tuple(symbols), tuple(others), tuple(repeated))
 
 
 class _OnDemand(dict[_K, bytes]):
@@ -86,15 +86,15 @@ class _OnDemand(dict[_K, bytes]):
 
 
 class Skeletons(Protocol):
-    """Where skeletons of functions are kept by the digest of their text."""
+    """Where shapes of functions are kept by the digest of their text."""
 
-    def skeleton(self, name: bytes) -> Skeleton | None: ...
+    def shape(self, name: bytes) -> Shape | None: ...
 
-    def add_skeleton(self, name: bytes, made: Skeleton) -> None: ...
+    def add_shape(self, name: bytes, made: Shape) -> None: ...
 
 
 class ModuleMeaning:
-    """Meanings of one module's tokens and definitions."""
+    """Fingerprints of one module's tokens and definitions."""
 
     def __init__(self, program: Program, i: int, known: Skeletons) -> None:
         self._program = program
@@ -104,12 +104,12 @@ class ModuleMeaning:
         self._entities = self._module.entities
         self._names = program.names[i]
         self._spelled = _OnDemand(self._spell)
-        self.meaning: _OnDemand[str] = _OnDemand(
-            lambda token: digest(self._mean(self.skeleton(token)), self._described(token))
+        self.fingerprint: _OnDemand[str] = _OnDemand(
+            lambda token: digest(self._combine(self.shape(token)), self._described(token))
         )  # of a whole definition
         #: Of a function's first line: all that a declaration of it is made from.
         self.head = _OnDemand(self._head)
-        self._skeletons: dict[str, Skeleton] = {}  # of definitions, by token
+        self._shapes: dict[str, Shape] = {}  # of definitions, by token
 
     @cached_property
     def _below(self) -> dict[str, frozenset[str]]:
@@ -158,20 +158,20 @@ class ModuleMeaning:
         imports = module.debug.imports if module.debug is not None else None
         return digest(value_digest((lists, target, nodes, imports)), self._tokens(flags))
 
-    def skeleton(self, token: str) -> Skeleton:
-        """The skeleton of a whole definition."""
-        found = self._skeletons.get(token)
+    def shape(self, token: str) -> Shape:
+        """The shape of a whole definition."""
+        found = self._shapes.get(token)
         if found is None:
             entity = self._module.entities[token]
             if entity.kind == "function" and entity.defined:
                 name = text_digest(entity.text)
-                found = self._known.skeleton(name)
+                found = self._known.shape(name)
                 if found is None:
-                    found = skeleton(entity.text, self._module.types)
-                    self._known.add_skeleton(name, found)
+                    found = make_shape(entity.text, self._module.types)
+                    self._known.add_shape(name, found)
             else:
-                found = skeleton(entity.text, self._module.types)
-            self._skeletons[token] = found
+                found = make_shape(entity.text, self._module.types)
+            self._shapes[token] = found
         return found
 
     def _head(self, token: str) -> bytes:
@@ -189,14 +189,14 @@ class ModuleMeaning:
         return value_digest(debug.statics.get(token)) if debug is not None else b""
 
     def _tokens(self, text: str) -> bytes:
-        return self._mean(skeleton(text, self._module.types))
+        return self._combine(make_shape(text, self._module.types))
 
-    def _mean(self, bones: Skeleton) -> bytes:
+    def _combine(self, shape: Shape) -> bytes:
         spelled = self._spelled.__getitem__
-        return digest(bones.shape, *map(spelled, bones.symbols), *map(spelled, bones.others))
+        return digest(shape.shape, *map(spelled, shape.symbols), *map(spelled, shape.others))
 
     def _spell(self, token: str) -> bytes:
-        """The meaning of a token, those that it is made of first, however deeply they are nested."""
+        """The fingerprint of a token, those that it is made of first, however deeply they are nested."""
         stack = [token]
         while True:
             if stack[-1] not in self._spelled:
@@ -290,12 +290,12 @@ class ModuleMeaning:
         """How many definitions name each node; another node counts for two, as it may have several users."""
         users = Counter(token for below in self._below.values() for token in below for _ in range(2))
         for token in self._module.entities:
-            users.update(t for t in self.skeleton(token).others if t[0] == "!")
+            users.update(t for t in self.shape(token).others if t[0] == "!")
         return users
 
 
-class Meanings:
-    """Meanings over a whole program.
+class Fingerprints:
+    """Fingerprints over a whole program.
 
     Two stages: what a unit is without imports (for the clean-up, which decides what can be imported),
     and with them. The second must not be asked for before `program.bodies` and `.once` are complete.
@@ -334,9 +334,9 @@ class Meanings:
         return self._code[True][found.module][found.token] if found else b""
 
     def _read(self, module: int, imports: bool, token: str) -> bytes:
-        meaning = self.modules[module]
-        seen = map(self._seen[imports][module].__getitem__, meaning.skeleton(token).symbols)
-        parts = [meaning.context, meaning.meaning[token], *seen]
+        fingerprint = self.modules[module]
+        seen = map(self._seen[imports][module].__getitem__, fingerprint.shape(token).symbols)
+        parts = [fingerprint.context, fingerprint.fingerprint[token], *seen]
         if imports:
             parts += self._come_up(module, token)
         return digest(*parts)
@@ -347,9 +347,9 @@ class Meanings:
         body = program.body(module, token)
         if body is None or body.given:
             return
-        symbols = self.modules[module].skeleton(token).symbols
+        symbols = self.modules[module].shape(token).symbols
         old = map(program.names[module].get, symbols)
-        for name in sorted(set(unpack(body.mentions)).difference(old)):
+        for name in sorted(set(decode_names(body.mentions)).difference(old)):
             if found := program.definitions.get(name):
                 yield self._seen[True][found.module][found.token]
 
@@ -401,9 +401,9 @@ class Meanings:
             below.append((found.module if found else module, aliasee(other)))
         if not must_import(program, self._sources[module], entity):
             return None, below
-        meaning = self.modules[module]
-        below += [(module, symbol) for symbol in meaning.skeleton(token).symbols]
-        return digest(meaning.context, meaning.meaning[token]), below
+        fingerprint = self.modules[module]
+        below += [(module, symbol) for symbol in fingerprint.shape(token).symbols]
+        return digest(fingerprint.context, fingerprint.fingerprint[token]), below
 
     def _view(self, module: int, token: str, *, imports: bool) -> bytes:
         plain = self._plain[module][token]
@@ -422,7 +422,7 @@ class Meanings:
         parts = [plain, self._values[where]]
         found = program.definitions.get(name)
         if found and shows_constant(program, found):
-            symbols = self.modules[found.module].skeleton(found.token).symbols
+            symbols = self.modules[found.module].shape(found.token).symbols
             parts += map(self._seen[False][found.module].__getitem__, symbols)
         return digest(*parts)
 
@@ -453,11 +453,11 @@ class Meanings:
 
     def _own(self, module: int, entity: Entity) -> bytes:
         """A function's first line; all of a variable, whose contents may be shown; an alias with its base."""
-        meaning = self.modules[module]
+        fingerprint = self.modules[module]
         if entity.kind == "function":
-            return meaning.head[entity.token]
+            return fingerprint.head[entity.token]
         if entity.kind == "variable":
-            return meaning.meaning[entity.token]
+            return fingerprint.fingerprint[entity.token]
         plain, entities = self._plain[module], self._program.modules[module].entities
         chain, base = [], aliasee(entity)
         while base not in plain and (other := entities.get(base)) and other.kind in ("alias", "ifunc"):
@@ -466,4 +466,4 @@ class Meanings:
         for token in reversed(chain):
             plain[token]  # not by way of this function, as often as the chain is long
         opaque = value_digest(self._program.is_opaque_alias(module, entity))
-        return digest(meaning.meaning[entity.token], opaque, self._plain[module][aliasee(entity)])
+        return digest(fingerprint.fingerprint[entity.token], opaque, self._plain[module][aliasee(entity)])

@@ -12,7 +12,7 @@ from typing import Final
 
 from nativecache.aot.debug.normalise import keep_debug, normalise
 from nativecache.aot.errors import BuildError
-from nativecache.aot.ir.debug_info import DebugInfo, Places
+from nativecache.aot.ir.debug_info import DebugInfo, LineMap
 from nativecache.aot.ir.module import (
     INTERPOSABLE,
     NAME,
@@ -29,7 +29,7 @@ from nativecache.aot.ir.module import (
     symbol_name,
 )
 from nativecache.aot.ir.profile import WARM
-from nativecache.aot.packed import unpack_pairs
+from nativecache.aot.packed import decode_pairs
 from nativecache.aot.units.bonds import NO_BONDS, Bonds, find_bonds
 from nativecache.linker.symbol_options import SymbolOptions
 
@@ -58,7 +58,7 @@ class Definition:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Definitions:
     """Text that units are written from: a module, or one function's simplified body.
 
     `names` gives the final symbol name of each global's token; `pinned` as in Program. `generated`:
@@ -87,10 +87,10 @@ class Body:
     lines: int
     importable: bool
     mentions: str
-    given: tuple[Source, Entity] | None = None
+    given: tuple[Definitions, Entity] | None = None
     printed: Callable[[], str] | None = None
     bindings: str = ""  # packed pairs
-    places: str = ""  # packed
+    line_map: str = ""  # packed
     label: str = ""  # of its module
     debug: DebugInfo | None = None  # its module's
     #: The one module that may import it, where another image could replace it at run time, or where it
@@ -99,16 +99,16 @@ class Body:
     heat: int = WARM
 
     @cached_property
-    def source(self) -> Source:
+    def source(self) -> Definitions:
         if self.given:
             return self.given[0]
         assert self.printed is not None
         module = index_module(self.printed(), "")
-        names, bindings = {}, unpack_pairs(self.bindings)
+        names, bindings = {}, decode_pairs(self.bindings)
         if self.debug is not None:
             relative = self.debug.relative
-            places = Places.unpack(self.places) if relative else None
-            normalise([module], relative=relative, places=places, names=bindings)
+            places = LineMap.decode(self.line_map) if relative else None
+            normalise([module], relative=relative, line_map=places, names=bindings)
             if relative and module.debug is None:
                 _strip_debug_info(module)
         elif module.debug_text:
@@ -116,7 +116,7 @@ class Body:
         for token in module.entities:
             name = symbol_name(token)
             names[token] = bindings.get(name, name)
-        return Source(module, names, frozenset(), self.label, generated=True)
+        return Definitions(module, names, frozenset(), self.label, generated=True)
 
     @cached_property
     def entity(self) -> Entity:
@@ -187,10 +187,10 @@ class Program:
         """Normalised debug information by module label."""
         return {module.label: module.debug for module in self.modules if module.debug is not None}
 
-    def knows(self, places: Places) -> bool:
-        """Whether all of these are places in the program as it is."""
+    def has_lines(self, line_map: LineMap) -> bool:
+        """Whether every source line that an object refers to still exists; no fingerprint covers lines."""
         debug = self.debug
-        kinds = ((places.ranges, "ranges"), (places.lines, "lines"), (places.names, "named"))
+        kinds = ((line_map.ranges, "ranges"), (line_map.lines, "lines"), (line_map.names, "named"))
         return all(
             label in debug and key in getattr(debug[label], kind)
             for found, kind in kinds
@@ -256,7 +256,7 @@ class Program:
             found[id(module)] = frozenset(tokens)
         return found
 
-    def leads_elsewhere(self, source: Source, tokens: Iterable[str]) -> bool:
+    def leads_elsewhere(self, source: Definitions, tokens: Iterable[str]) -> bool:
         """Whether any of these tokens brings a symbol along that the linker may resolve to something else."""
         return bool(self.assigned) and not self._leading_elsewhere[id(source.module)].isdisjoint(tokens)
 
@@ -272,10 +272,10 @@ class Program:
             d.module == i and entities[d.token].local and not copyable(entities[d.token]) for d in found if d
         )
 
-    def source(self, i: int) -> Source:
+    def source(self, i: int) -> Definitions:
         """Module i as a source of text."""
         module = self.modules[i]
-        return Source(module, self.names[i], self.pinned[i], module.label, bonds=self.bonds[i])
+        return Definitions(module, self.names[i], self.pinned[i], module.label, bonds=self.bonds[i])
 
 
 def copyable(entity: Entity) -> bool:

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench.works import Work, make_work
 from stores import KINDS, Kind
 
-from nativecache.cache.entry import Entry, pack, unpack
+from nativecache.cache.entry import Entry, decode_entry, encode_entry
 from nativecache.cache.folder import find_entries
 from nativecache.cache.limits import Limits
 from nativecache.cache.prune import prune
@@ -46,11 +46,11 @@ def timed(action: Callable[[], object]) -> float:
 def make_entries(work: Work, count: int) -> list[tuple[str, bytes]]:
     """Keys and values like a real cache's."""
     work.ours("ours", "cache")
-    found = [unpack(one.key, one.read()) for one in find_entries(work.space / "cache")]
+    found = [decode_entry(one.key, one.read()) for one in find_entries(work.space / "cache")]
     objects = [entry for entry in found if len(entry.payload) <= OBJECT_LIMIT]
     keys = (hashlib.sha256(b"%d" % n).hexdigest() for n in range(count))
     pairs = zip(keys, itertools.cycle(objects), strict=False)
-    return [(key, pack(Entry(key, entry.payload, entry.meta))) for key, entry in pairs]
+    return [(key, encode_entry(Entry(key, entry.payload, entry.meta))) for key, entry in pairs]
 
 
 def on_disk(root: Path) -> int:

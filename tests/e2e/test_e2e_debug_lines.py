@@ -18,8 +18,8 @@ from nativecache.aot.codegen.engine import Engine
 from nativecache.aot.debug.normaliser import Normaliser, Unsupported
 from nativecache.aot.front.load import index
 from nativecache.aot.key import Options
-from nativecache.aot.output import Image, _placed
-from nativecache.aot.records.memo import Memo
+from nativecache.aot.output import Image, _with_lines
+from nativecache.aot.records.memo import UnitMemo
 from nativecache.aot.simplify import find_bodies
 from nativecache.aot.units.extract import (
     IMPORT_LINES,
@@ -29,12 +29,12 @@ from nativecache.aot.units.extract import (
     UnitText,
     extract,
 )
-from nativecache.aot.units.fingerprint import Meanings
+from nativecache.aot.units.fingerprint import Fingerprints
 from nativecache.aot.units.partition import Unit, partition
 from nativecache.aot.units.program import Program, resolve_symbols
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.store import MemoryStore
-from nativecache.linker.dwarf import find_sites
+from nativecache.linker.dwarf import find_fixups
 from nativecache.linker.elf import ET_REL, contents, read_headers, string_at, string_table
 
 pytestmark = [needs_clang, needs("llvm-dwarfdump-22")]
@@ -77,13 +77,13 @@ class Whole:
         """The object that is restored, that of real lines, and whether the lines could be encoded."""
         encoded = self.text(unit, real_lines=False)
         made = self.compiled(unit, encoded)
-        sites = find_sites(made) if encoded.relative else None
+        fixups = find_fixups(made) if encoded.relative else None
         restored = made
-        if sites:
+        if fixups:
             n = unit.index
-            objects, places, packed = {n: made}, {n: encoded.places.pack()}, {n: sites.pack()}
-            restored = _placed(
-                Image(self.program, self.units, objects, {}, places, packed, (), False, None), n
+            objects, lines, packed = {n: made}, {n: encoded.line_map.encode()}, {n: fixups.encode()}
+            restored = _with_lines(
+                Image(self.program, self.units, objects, {}, lines, packed, (), False, None), n
             )
         return restored, self.compiled(unit, self.text(unit, real_lines=True)), not encoded.absolute
 
@@ -97,12 +97,12 @@ def whole(texts: Sequence[tuple[str, str]], level: int, *, optimize: bool = True
     program.directory = directory
     units = partition(program, final=True)
     store = EntryStore(MemoryStore())
-    memos = [Memo(module.label, engine.identity, options, store) for module in modules]
+    memos = [UnitMemo(module.label, engine.identity, options, store) for module in modules]
     limits = ImportLimits(IMPORT_LINES, IMPORT_TOTAL) if level and optimize else NO_IMPORTS
-    meanings = Meanings(program, b"", memos, longest=limits.lines)
+    fingerprints = Fingerprints(program, b"", memos, longest=limits.lines)
     if limits.lines:
         arguments = {"engine": engine, "options": options, "final": True, "store": store, "threads": 1}
-        find_bodies(program, units, meanings, memos, **arguments)  # type: ignore[arg-type]
+        find_bodies(program, units, fingerprints, memos, **arguments)  # type: ignore[arg-type]
     return Whole(program, units, engine, options, limits)
 
 

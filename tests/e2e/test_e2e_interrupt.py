@@ -14,7 +14,7 @@ import pytest
 from harness import TOOLS, build, clean_environment
 from rules import write
 
-from nativecache.cache.entry import unpack
+from nativecache.cache.entry import decode_entry
 from nativecache.cache.folder import find_entries, find_temporaries
 
 LINE = "nativecache: interrupted; what was compiled is kept\n"
@@ -159,7 +159,7 @@ def units(space: Path) -> set[str]:
     """Keys of the objects of units in the cache, which have names of symbols beside them."""
     found = set()
     for entry in find_entries(space / "cache"):
-        if "defined" in unpack(entry.key, Path(entry.path).read_bytes()).meta:
+        if "defined" in decode_entry(entry.key, Path(entry.path).read_bytes()).meta:
             found.add(entry.key)
     return found
 

@@ -1,4 +1,4 @@
-"""Sources, objects, archives, libraries and options with state are linked in the order of writing."""
+"""ClangJobs, objects, archives, libraries and options with state are linked in the order of writing."""
 
 import random
 import subprocess

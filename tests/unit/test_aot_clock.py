@@ -47,5 +47,5 @@ def test_phases_add_up_to_a_build(tmp_path: Path) -> None:
         stats = json.loads((tmp_path / "stats.json").read_text())
         walls = {name: phase["wall"] for name, phase in stats["phases"].items()}
         assert 0.95 * stats["wall_seconds"] < sum(walls.values()) <= 1.001 * stats["wall_seconds"]
-        assert {"start", "tools", "load", "target", "meaning", "look-up", "note"} <= walls.keys()
+        assert {"start", "tools", "load", "target", "fingerprint", "look-up", "note"} <= walls.keys()
         assert all(phase["cpu"] >= -0.001 for phase in stats["phases"].values())

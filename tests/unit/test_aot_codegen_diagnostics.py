@@ -2,7 +2,15 @@
 
 import pytest
 
-from nativecache.aot.codegen.diagnostics import Diagnostic, Wanted, group, line, pack, read_spoken, unpack
+from nativecache.aot.codegen.diagnostics import (
+    Diagnostic,
+    Wanted,
+    decode_diagnostics,
+    encode_diagnostics,
+    group,
+    line,
+    read_spoken,
+)
 
 FRAME = Diagnostic("warning", "stack frame size (10008) exceeds limit (1000) in function 'nc.0'")
 CALL = Diagnostic("warning", 'call to bad marked "dontcall-warn": do not')
@@ -88,8 +96,8 @@ def test_what_llvm_prints_is_read() -> None:
 
 
 def test_they_survive_in_an_entry() -> None:
-    assert unpack(pack([FRAME, NEVER])) == [FRAME, NEVER]
-    assert unpack(None) == []
+    assert decode_diagnostics(encode_diagnostics([FRAME, NEVER])) == [FRAME, NEVER]
+    assert decode_diagnostics(None) == []
 
 
 def test_what_llvm_said_last_may_be_no_diagnostic() -> None:

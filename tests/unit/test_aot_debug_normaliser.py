@@ -6,7 +6,7 @@ import pytest
 
 from nativecache.aot.debug.normalise import normalise
 from nativecache.aot.debug.normaliser import FarLines, Normaliser, compilation_directory
-from nativecache.aot.ir.debug_info import Nodes, Places
+from nativecache.aot.ir.debug_info import LineMap, Nodes
 from nativecache.aot.ir.module import Module, index_module
 from nativecache.linker.dwarf import DIRECTORY_PLACEHOLDER, encode, ordinal
 
@@ -237,12 +237,12 @@ def test_lines_beyond_all_encodings_keep_all_lines_real() -> None:
 
 
 def test_places_are_packed() -> None:
-    places = Places((("a.c", "f"), ("b.c", "g#2")), (("a.c", "!123"),))
-    assert Places.unpack(places.pack()) == places
-    assert places.decode(encode(1, -3)) == (-3, "g#2")
+    places = LineMap((("a.c", "f"), ("b.c", "g#2")), (("a.c", "!123"),))
+    assert LineMap.decode(places.encode()) == places
+    assert places.decode_line(encode(1, -3)) == (-3, "g#2")
     assert places.declared(ordinal(0)) == ("a.c", "!123")
-    assert not Places()
-    assert Places.unpack(Places().pack()) == Places()
+    assert not LineMap()
+    assert LineMap.decode(LineMap().encode()) == LineMap()
 
 
 def test_nodes_of_a_group_are_spelled_on_demand() -> None:

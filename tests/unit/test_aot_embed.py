@@ -13,9 +13,9 @@ from stores import Kind
 from nativecache.aot import embed, key
 from nativecache.aot.codegen import llvm
 from nativecache.aot.embed import (
-    BadEntry,
     BuildError,
     Compiled,
+    CorruptEntry,
     Entry,
     Target,
     compile_with_cache,
@@ -112,9 +112,9 @@ def test_this_machine_is_its_cpu() -> None:
 def test_entries_there_and_back() -> None:
     entry = Entry("ab" * 32, b"object", {"milliseconds": 1.5})
     assert deserialize_entry(entry.key, serialize_entry(entry)) == entry
-    with pytest.raises(BadEntry):
+    with pytest.raises(CorruptEntry):
         deserialize_entry("cd" * 32, serialize_entry(entry))
-    with pytest.raises(BadEntry):
+    with pytest.raises(CorruptEntry):
         deserialize_entry(entry.key, serialize_entry(entry)[:-1])
 
 

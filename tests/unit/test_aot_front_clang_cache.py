@@ -17,7 +17,7 @@ from nativecache.aot.front import clang as clang_module
 from nativecache.aot.front.clang import Clang, Running, read_depfile, search_path
 from nativecache.aot.front.clang_cache import FrontCache
 from nativecache.aot.front.load import load
-from nativecache.aot.front.sources import FrontEnd, Sources
+from nativecache.aot.front.sources import ClangJobs, FrontEnd
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.store import FileStore
@@ -56,7 +56,7 @@ class Space:
         with FrontCache(store, self.environ, busy=self.busy) as cache:
             front = FrontEnd(Clang((str(self.clang),), 22), 0, flags, cache if cached else None)
             inputs = list(map(Path, names))
-            sources = Sources(inputs, front, threads=1, outputs=self.folder / "scratch")
+            sources = ClangJobs(inputs, front, threads=1, outputs=self.folder / "scratch")
             loaded = load(inputs, sources, store, threads=1)
             if cached:
                 self.reads, self.not_kept = cache.reads, dict(cache.not_kept)
@@ -824,7 +824,14 @@ def test_many_files_of_which_one_changes(space: Space) -> None:
 
 @pytest.mark.parametrize(
     "payload",
-    [b"", b"[]", b"{}", b'{"facts":[["file"]]}', b'{"search":1,"facts":[],"variants":[[[5],""]]}', b"\xff"],
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"dependencies":[["file"]]}',
+        b'{"search":1,"dependencies":[],"variants":[[[5],""]]}',
+        b"\xff",
+    ],
 )
 def test_a_strange_manifest_is_none(space: Space, payload: bytes) -> None:
     space.settle()

@@ -9,7 +9,7 @@ from nativecache.aot.codegen import llvm
 from nativecache.aot.errors import BuildError
 from nativecache.aot.front.clang import Clang
 from nativecache.aot.front.load import Loaded, index, load
-from nativecache.aot.front.sources import FrontEnd, Sources, is_native, is_source
+from nativecache.aot.front.sources import ClangJobs, FrontEnd, is_native, is_source
 from nativecache.aot.ir.module import index_module
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.store import FileStore
@@ -19,7 +19,7 @@ FUNCTION = "define i32 @f() {\n  ret i32 1\n}\n"
 
 def read(space: Path, *names: str, flags: tuple[str, ...] = ()) -> Loaded:
     inputs = [space / name for name in names]
-    sources = Sources(inputs, FrontEnd(Clang((CLANG,), 22), 0, flags), threads=1, outputs=space)
+    sources = ClangJobs(inputs, FrontEnd(Clang((CLANG,), 22), 0, flags), threads=1, outputs=space)
     return load(inputs, sources, EntryStore(FileStore(space / "cache")), threads=1)
 
 

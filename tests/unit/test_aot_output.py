@@ -13,7 +13,7 @@ from nativecache.aot.ir.module import index_module
 from nativecache.aot.key import Options
 from nativecache.aot.link_line import Ours
 from nativecache.aot.output import Image, write_output
-from nativecache.aot.packed import pack_pairs
+from nativecache.aot.packed import encode_pairs
 from nativecache.aot.units.extract import extract
 from nativecache.aot.units.partition import partition
 from nativecache.aot.units.program import resolve_symbols
@@ -47,7 +47,7 @@ def image(output: str, *texts: str) -> Image:
     for unit in units:
         text = extract(program, unit, triple=TRIPLE, datalayout="", final=True)
         objects[unit.index] = llvm.Llvmlite().emit(llvm.Llvmlite().unit_bitcode(text.text), options)
-        bindings[unit.index] = pack_pairs(text.bindings)
+        bindings[unit.index] = encode_pairs(text.bindings)
     line = (Ours(tuple(range(len(program.modules)))),)
     return Image(program, units, objects, bindings, {}, {}, line, cplusplus=False, target=None)
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from nativecache.aot.packed import pack, pack_pairs, unpack, unpack_pairs
+from nativecache.aot.packed import decode_names, decode_pairs, encode_names, encode_pairs
 
 
 @pytest.mark.parametrize("names", [[], ["one"], ["one", "two", "one"], ["a\nb", "\x01c", "\udcff", "é"]])
 def test_names_come_back(names: list[str]) -> None:
-    assert unpack(pack(names)) == names
+    assert decode_names(encode_names(names)) == names
 
 
 @pytest.mark.parametrize("pairs", [{}, {"nc.0": "f"}, {"nc.1": "g", "nc.0": "f", "f": "f.1"}])
 def test_pairs_come_back_in_their_order(pairs: dict[str, str]) -> None:
-    assert list(unpack_pairs(pack_pairs(pairs)).items()) == list(pairs.items())
+    assert list(decode_pairs(encode_pairs(pairs)).items()) == list(pairs.items())

@@ -3,9 +3,9 @@
 import pytest
 
 from nativecache.aot.key import Compiler, Options, digest
-from nativecache.aot.packed import pack
-from nativecache.aot.records.memo import CleanUp, KeyedUnit, Memo
-from nativecache.aot.units.fingerprint import Skeleton
+from nativecache.aot.packed import encode_names
+from nativecache.aot.records.memo import CleanUp, KeyedUnit, UnitMemo
+from nativecache.aot.units.fingerprint import Shape
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.store import MemoryStore
 
@@ -15,13 +15,13 @@ OPTIONS = Options(
 )
 NAMES = [digest(bytes([n])) for n in range(9)]
 SKELETONS = (
-    Skeleton(b"shape", ("@f", "@g"), ("!1", "#2"), ("@g",)),
-    Skeleton(b"", (), (), ()),
-    Skeleton(b"\xff", ('@"\xe9\\0A"',), (), ()),
+    Shape(b"shape", ("@f", "@g"), ("!1", "#2"), ("@g",)),
+    Shape(b"", (), (), ()),
+    Shape(b"\xff", ('@"\xe9\\0A"',), (), ()),
 )
-CLEAN_UP = CleanUp(b"text", 12, pack(["nc.0", "f"]), pack(["g", "g", "h"]))
+CLEAN_UP = CleanUp(b"text", 12, encode_names(["nc.0", "f"]), encode_names(["g", "g", "h"]))
 KEY = "0123456789abcdef" * 4
-UNIT = KeyedUnit(KEY, "own", pack(["nc.0", "f\udcff"]), ("g", "\x01h"), b"meanings")
+UNIT = KeyedUnit(KEY, "own", encode_names(["nc.0", "f\udcff"]), ("g", "\x01h"), b"fingerprints")
 
 
 @pytest.fixture
@@ -29,25 +29,25 @@ def store() -> EntryStore:
     return EntryStore(MemoryStore())
 
 
-def opened(store: EntryStore) -> Memo:
-    return Memo("folder/a.ll", COMPILER, OPTIONS, store)
+def opened(store: EntryStore) -> UnitMemo:
+    return UnitMemo("folder/a.ll", COMPILER, OPTIONS, store)
 
 
 def test_nothing_is_known_at_first(store: EntryStore) -> None:
     memo = opened(store)
-    assert not (memo.skeleton(NAMES[0]) or memo.clean_up(NAMES[0]) or memo.unit(NAMES[0]))
+    assert not (memo.shape(NAMES[0]) or memo.clean_up(NAMES[0]) or memo.unit(NAMES[0]))
 
 
 def test_all_comes_back_as_it_was(store: EntryStore) -> None:
     memo = opened(store)
-    for name, bones in zip(NAMES, SKELETONS, strict=False):
-        memo.add_skeleton(name, bones)
+    for name, shape in zip(NAMES, SKELETONS, strict=False):
+        memo.add_shape(name, shape)
     memo.add_clean_up(NAMES[0], CLEAN_UP)
     memo.add_clean_up(NAMES[1], CleanUp(b"", 0, "", ""))
     memo.add_unit(NAMES[0], UNIT)
     memo.add_unit(NAMES[2], KeyedUnit(KEY, "", "", (), b""))
     for _ in range(2):  # read from a new one, then from that
-        assert [memo.skeleton(name) for name in NAMES[:4]] == [*SKELETONS, None]
+        assert [memo.shape(name) for name in NAMES[:4]] == [*SKELETONS, None]
         assert memo.clean_up(NAMES[0]) == CLEAN_UP and memo.clean_up(NAMES[1]) == CleanUp(b"", 0, "", "")
         assert memo.unit(NAMES[0]) == UNIT and memo.unit(NAMES[2]) == KeyedUnit(KEY, "", "", (), b"")
         assert not (memo.unit(NAMES[1]) or memo.clean_up(NAMES[2]))

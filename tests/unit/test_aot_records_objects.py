@@ -17,12 +17,12 @@ from nativecache.aot.front.clang_cache import read_answer, read_manifest
 from nativecache.aot.key import Compiler, Options, digest, form_of
 from nativecache.aot.records.history import BuildRecord, read_how, read_record
 from nativecache.aot.records.last_link import read_link
-from nativecache.aot.records.memo import CleanUp, KeyedUnit, Memo, read_memo
+from nativecache.aot.records.memo import CleanUp, KeyedUnit, UnitMemo, read_memo
 from nativecache.aot.records.objects import object_meta, read_object
 from nativecache.aot.simplify import read_bodies
-from nativecache.aot.units.fingerprint import Skeleton
+from nativecache.aot.units.fingerprint import Shape
 from nativecache.cache.bundle import read_note
-from nativecache.cache.entry import Entry, find_milliseconds, pack, unpack
+from nativecache.cache.entry import Entry, decode_entry, encode_entry, find_milliseconds
 from nativecache.cache.format import FOOTER_SIZE, measure_meta, seal
 from nativecache.cache.lookup import EntryStore, Missed
 from nativecache.cache.shape import Malformed
@@ -43,17 +43,22 @@ declare i32 @g()
 """
 MANIFEST = {
     "search": [["/usr/include"], [0]],
-    "facts": [["program", "1 2", ["/bin/cc"]], ["found", "", ["/a", "", "b.h"]]],
+    "dependencies": [["program", "1 2", ["/bin/cc"]], ["found", "", ["/a", "", "b.h"]]],
     "variants": [[[0, 1], KEY]],
     "dated": 0,
 }
-LINK = {"made from": "a", "facts": ["file", "x", "1", "/a"], "written": [["w"], [], None], "image": "i"}
+LINK = {
+    "made from": "a",
+    "dependencies": ["file", "x", "1", "/a"],
+    "written": [["w"], [], None],
+    "image": "i",
+}
 
 
 def memo() -> bytes:
     store = MemoryStore()
-    made = Memo("a.c", COMPILER, OPTIONS, EntryStore(store))
-    made.add_skeleton(digest(b"1"), Skeleton(b"shape", ("@f", "@g"), ("!1",), ("@g",)))
+    made = UnitMemo("a.c", COMPILER, OPTIONS, EntryStore(store))
+    made.add_shape(digest(b"1"), Shape(b"shape", ("@f", "@g"), ("!1",), ("@g",)))
     made.add_clean_up(digest(b"2"), CleanUp(bytes(32), 3, "nc.0\0f", "g"))
     made.add_unit(digest(b"3"), KeyedUnit(KEY, "own", "nc.0\0f", ("g",), b"m"))
     made.save()
@@ -100,7 +105,7 @@ def test_objects_are_what_is_said_of_them() -> None:
     meta = meta_of(output)
     assert meta["defined"] == ["nc.0"] and "g" in linkage(output)[1]
     read = read_object(Entry(KEY, output, meta), "object")  # type: ignore[arg-type]
-    assert (read.undefined, read.milliseconds, read.sites) == (linkage(output)[1], 1.5, "")
+    assert (read.undefined, read.milliseconds, read.fixups) == (linkage(output)[1], 1.5, "")
     wrong: list[tuple[bytes, dict[str, object]]] = [
         (b"", meta),
         (b"\x7fELF", meta),
@@ -154,8 +159,8 @@ def test_an_answer_unfolds_to_what_is_said() -> None:
 
 def test_a_damaged_form_is_a_miss_with_a_reason_and_falls_back() -> None:
     first, second = MemoryStore(), MemoryStore()
-    first.put(KEY, pack(Entry(KEY, b"x", {})))
-    second.put(KEY, pack(Entry(KEY, bytes(32), {})))
+    first.put(KEY, encode_entry(Entry(KEY, b"x", {})))
+    second.put(KEY, encode_entry(Entry(KEY, bytes(32), {})))
     store = EntryStore(first)
     assert store.read(KEY, read_accepted) is None
     assert (store.misses, store.hits) == (1, 0)
@@ -194,7 +199,7 @@ def test_two_versions_and_two_llvms_share_a_folder(monkeypatch: pytest.MonkeyPat
             for compiler in llvms:
                 be(version)
                 mine = version + compiler.llvm
-                memo = Memo("a.c", compiler, OPTIONS, EntryStore(store))
+                memo = UnitMemo("a.c", compiler, OPTIONS, EntryStore(store))
                 found = memo.unit(digest(b"1"))
                 assert found == (KeyedUnit(KEY, mine, "", ()) if expected else None)
                 record = BuildRecord(EntryStore(store), compiler, OPTIONS, tmp_path / "app")
@@ -203,7 +208,7 @@ def test_two_versions_and_two_llvms_share_a_folder(monkeypatch: pytest.MonkeyPat
                 memo.save()
                 record.save({"f": mine})
                 for key, value in store._values.items():
-                    check_form(unpack(key, value))  # what the other wrote is no damage
+                    check_form(decode_entry(key, value))  # what the other wrote is no damage
 
     rounds(expected=False)
     rounds(expected=True)

@@ -10,11 +10,11 @@ from rules import Build, write
 from nativecache.aot.codegen import llvm
 from nativecache.aot.ir.module import index_module
 from nativecache.aot.key import Options
-from nativecache.aot.packed import unpack
-from nativecache.aot.records.memo import Memo
+from nativecache.aot.packed import decode_names
+from nativecache.aot.records.memo import UnitMemo
 from nativecache.aot.simplify import CLEANED_LINES, find_bodies, find_called_once
 from nativecache.aot.units.extract import ImportLimits
-from nativecache.aot.units.fingerprint import Meanings
+from nativecache.aot.units.fingerprint import Fingerprints
 from nativecache.aot.units.partition import Unit, partition
 from nativecache.aot.units.program import Program, resolve_symbols
 from nativecache.cache.entry import Entry
@@ -31,18 +31,18 @@ LIMITS = ImportLimits(lines=10, total=100)
 
 def prepared(
     *texts: str, store: BuildStore | None = None, interposable: bool = False
-) -> tuple[Program, tuple[Unit, ...], Meanings]:
+) -> tuple[Program, tuple[Unit, ...], Fingerprints]:
     modules = [index_module(llvm.read_module(text.encode()), f"{n}.ll") for n, text in enumerate(texts)]
     program = resolve_symbols(modules)
     program.interposable = interposable
     units = partition(program, final=True)
     entries = EntryStore(store or MemoryStore())
-    memos = [Memo(module.label, ENGINE.identity, OPTIONS, entries) for module in modules]
-    meanings = Meanings(program, b"", memos, longest=LIMITS.lines)
+    memos = [UnitMemo(module.label, ENGINE.identity, OPTIONS, entries) for module in modules]
+    fingerprints = Fingerprints(program, b"", memos, longest=LIMITS.lines)
     find_bodies(
         program,
         units,
-        meanings,
+        fingerprints,
         memos,
         engine=ENGINE,
         options=OPTIONS,
@@ -52,13 +52,13 @@ def prepared(
     )
     for memo in memos:
         memo.save()
-    return program, units, meanings
+    return program, units, fingerprints
 
 
 def once(*texts: str, roots: str = "main") -> set[str]:
-    program, units, meanings = prepared("".join(texts))
+    program, units, fingerprints = prepared("".join(texts))
     fixed = [unit.index for unit in units if unit.name in roots.split()]
-    return set(find_called_once(program, units, meanings, fixed, LIMITS))
+    return set(find_called_once(program, units, fingerprints, fixed, LIMITS))
 
 
 def long(name: str, *callees: str, head: str = "", attributes: str = "") -> str:
@@ -103,7 +103,7 @@ def test_mentions_are_counted_by_final_names() -> None:
         "define void @f(ptr %p) {\n  call void @in(ptr %p)\n  call void @in(ptr @in)\n"
         "  call void @out(ptr %p)\n  ret void\n}\n"
     )
-    assert Counter(unpack(program.bodies["f"].mentions)) == {"in.0": 3, "out": 1}
+    assert Counter(decode_names(program.bodies["f"].mentions)) == {"in.0": 3, "out": 1}
 
 
 def test_exported_functions_of_a_shared_library_stay_in_their_file() -> None:

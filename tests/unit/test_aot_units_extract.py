@@ -13,10 +13,10 @@ from harness import TOOLS
 from nativecache.aot.codegen import llvm
 from nativecache.aot.ir.module import index_module
 from nativecache.aot.key import Compiler, Options, compute_key
-from nativecache.aot.records.memo import Memo
+from nativecache.aot.records.memo import UnitMemo
 from nativecache.aot.simplify import find_bodies
 from nativecache.aot.units.extract import NO_IMPORTS, ImportLimits, UnitText, extract
-from nativecache.aot.units.fingerprint import Meanings
+from nativecache.aot.units.fingerprint import Fingerprints
 from nativecache.aot.units.partition import partition
 from nativecache.aot.units.program import Program, resolve_symbols
 from nativecache.cache.lookup import EntryStore
@@ -37,11 +37,11 @@ def resolved(*texts: str) -> Program:
 
 def with_bodies(*texts: str) -> Program:
     program = resolved(*texts)
-    memos = [Memo(m.label, COMPILER, OPTIONS, EntryStore(NullStore())) for m in program.modules]
+    memos = [UnitMemo(m.label, COMPILER, OPTIONS, EntryStore(NullStore())) for m in program.modules]
     find_bodies(
         program,
         partition(program, final=True),
-        Meanings(program, b"", memos),
+        Fingerprints(program, b"", memos),
         memos,
         engine=llvm.Llvmlite(),
         options=OPTIONS,

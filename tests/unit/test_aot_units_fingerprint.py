@@ -1,4 +1,4 @@
-"""Equal meanings must give equal units: whatever a unit's text shows, its meaning must show as well."""
+"""Equal fingerprints must give equal units: whatever a unit's text shows, its fingerprint shows."""
 
 import random
 import re
@@ -15,10 +15,10 @@ from nativecache.aot.codegen import llvm
 from nativecache.aot.errors import BuildError
 from nativecache.aot.ir.module import index_module
 from nativecache.aot.key import Options, digest
-from nativecache.aot.records.memo import Memo
+from nativecache.aot.records.memo import UnitMemo
 from nativecache.aot.simplify import find_bodies, find_called_once
 from nativecache.aot.units.extract import ImportLimits, extract
-from nativecache.aot.units.fingerprint import Meanings, skeleton
+from nativecache.aot.units.fingerprint import Fingerprints, make_shape
 from nativecache.aot.units.partition import Unit, partition
 from nativecache.aot.units.program import Program, resolve_symbols
 from nativecache.cache.lookup import EntryStore
@@ -287,19 +287,19 @@ def mutations(texts: list[str], rng: random.Random, share: float) -> Iterator[li
 
 def prepared(
     texts: list[str], limits: ImportLimits, *, final: bool, packs: EntryStore | None = None
-) -> tuple[Program, tuple[Unit, ...], Meanings]:
-    """Clean-ups come from `packs`, if given, by their text; meanings are made anew."""
+) -> tuple[Program, tuple[Unit, ...], Fingerprints]:
+    """Clean-ups come from `packs`, if given, by their text; fingerprints are made anew."""
     modules = [index_module(text, f"{n}.ll") for n, text in enumerate(texts)]
     program = resolve_symbols(modules)
     units = partition(program, final=final)
     store = EntryStore(NullStore())
-    memos = [Memo(m.label, ENGINE.identity, OPTIONS, store) for m in modules]
-    meanings = Meanings(program, b"", memos, longest=limits.lines)
+    memos = [UnitMemo(m.label, ENGINE.identity, OPTIONS, store) for m in modules]
+    fingerprints = Fingerprints(program, b"", memos, longest=limits.lines)
     if limits.lines:
         find_bodies(
             program,
             units,
-            meanings,
+            fingerprints,
             memos,
             engine=ENGINE,
             options=OPTIONS,
@@ -308,8 +308,8 @@ def prepared(
             threads=1,
         )
         roots = [unit.index for unit in units if unit.name == "main"]
-        program.once = find_called_once(program, units, meanings, roots, limits)
-    return program, units, meanings
+        program.once = find_called_once(program, units, fingerprints, roots, limits)
+    return program, units, fingerprints
 
 
 class Records:
@@ -325,7 +325,7 @@ class Records:
 
     def check(self, texts: list[str]) -> None:
         """Each record that holds gives what this program gives; then it is recorded."""
-        program, units, meanings = prepared(texts, self.limits, final=self.final, packs=self.packs)
+        program, units, fingerprints = prepared(texts, self.limits, final=self.final, packs=self.packs)
         for unit in units:
             if unit.kind not in ("function", "data"):
                 continue
@@ -333,17 +333,17 @@ class Records:
             if unit.kind == "function" and self.limits.lines and body is None:
                 continue
             if body and body.printed:
-                name = meanings.unit(unit.module, unit.tokens, imports=False)
+                name = fingerprints.unit(unit.module, unit.tokens, imports=False)
                 cleaned, bindings, where = self.clean_ups.setdefault(
                     name, (body.printed(), body.bindings, texts)
                 )
                 assert (body.printed(), body.bindings) == (cleaned, bindings), shown(where, texts)
             text = extract(program, unit, triple=TRIPLE, datalayout="", final=self.final, limits=self.limits)
-            known = self.units[meanings.unit(unit.module, unit.tokens, imports=True)]
-            now = digest(*map(meanings.body, text.imported))
+            known = self.units[fingerprints.unit(unit.module, unit.tokens, imports=True)]
+            now = digest(*map(fingerprints.body, text.imported))
             for imported, then, known_text, known_program in known:
                 # What a build does: trust a record while what was imported means what it did.
-                if then == digest(*map(meanings.body, imported)):
+                if then == digest(*map(fingerprints.body, imported)):
                     self.hits += 1
                     assert text.text == known_text, shown(known_program, texts)
             if (text.imported, now) not in {record[:2] for record in known}:
@@ -490,19 +490,19 @@ def test_numbers_mean_nothing() -> None:
     assert llvm.read_module(more.encode()) != llvm.read_module(FIRST.encode())
     found = []
     for text in (FIRST, more):
-        _, units, meanings = prepared([text, SECOND], LIMITS, final=True)
-        found.append({u.name: meanings.unit(u.module, u.tokens, imports=True) for u in units})
-    # Alias scopes point at other nodes with an identity: their numbers stay part of the meaning.
+        _, units, fingerprints = prepared([text, SECOND], LIMITS, final=True)
+        found.append({u.name: fingerprints.unit(u.module, u.tokens, imports=True) for u in units})
+    # Alias scopes point at other nodes with an identity: their numbers stay part of the fingerprint.
     assert {name for name in found[0] if found[0][name] != found[1].get(name)} == {"loops"}
 
 
 def test_a_skeleton_has_each_token_once() -> None:
     types = ("%S", "%T")
-    bones = skeleton('call @f(@g, "a @h \\22", !3) @f #1 %x %S %1', types)
-    assert bones.symbols == ("@f", "@g") and bones.repeated == ("@f",)
-    assert bones.others == ("!3", "#1", "%S")
-    assert bones.shape == skeleton('call @i(@g, "a @h \\22", !9) @i #0 %x %T %1', types).shape
-    assert bones.shape != skeleton('call @f(@g, "a @h \\22", !3) @g #1 %x %S %1', types).shape
+    found = make_shape('call @f(@g, "a @h \\22", !3) @f #1 %x %S %1', types)
+    assert found.symbols == ("@f", "@g") and found.repeated == ("@f",)
+    assert found.others == ("!3", "#1", "%S")
+    assert found.shape == make_shape('call @i(@g, "a @h \\22", !9) @i #0 %x %T %1', types).shape
+    assert found.shape != make_shape('call @f(@g, "a @h \\22", !3) @g #1 %x %S %1', types).shape
     for other in ('call @f(@g, "z", !3) @f #1 %x %S %1', 'call @f(@g, "a @h \\22", !3) @f #1 %y %S %1'):
-        assert bones.shape != skeleton(other, types).shape, "what strings and values are called is kept"
-    assert skeleton("@f !1", ()).shape != skeleton("!1 @f", ()).shape
+        assert found.shape != make_shape(other, types).shape, "what strings and values are called is kept"
+    assert make_shape("@f !1", ()).shape != make_shape("!1 @f", ()).shape

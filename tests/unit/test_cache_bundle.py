@@ -21,7 +21,7 @@ from nativecache.cache.bundle import (
     note_used,
     read_used,
 )
-from nativecache.cache.entry import Entry, pack
+from nativecache.cache.entry import Entry, encode_entry
 from nativecache.cache.folder import find_entries, readers
 from nativecache.cache.format import entry_path
 from nativecache.cache.lookup import EntryStore
@@ -52,7 +52,10 @@ def take(root: Path, file: Path) -> Imported:
 
 def test_there_and_back(root: Path, tmp_path: Path) -> None:
     done = export_entries(readers(root, pytest.fail), KEYS[:2], tmp_path / "b.tar")
-    sizes = [len(pack(Entry(key, b"payload %d" % n, {"milliseconds": n}))) for n, key in enumerate(KEYS[:2])]
+    sizes = [
+        len(encode_entry(Entry(key, b"payload %d" % n, {"milliseconds": n})))
+        for n, key in enumerate(KEYS[:2])
+    ]
     assert done == Exported(2, sum(sizes), 0)
     assert take(tmp_path / "new", tmp_path / "b.tar") == Imported(2, sum(sizes), ())
     assert keys_in(tmp_path / "new") == set(KEYS[:2])
@@ -121,7 +124,7 @@ def name_of(key: str) -> str:
     return f"v1/{key[:2]}/{key[2:]}.o"
 
 
-WHOLE = pack(Entry(KEYS[0], b"payload", {}))
+WHOLE = encode_entry(Entry(KEYS[0], b"payload", {}))
 GOOD = regular(name_of(KEYS[0]), WHOLE)
 
 EVIL: dict[str, Callable[[], tuple[tarfile.TarInfo, bytes]]] = {

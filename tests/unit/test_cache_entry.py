@@ -10,12 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nativecache.cache.entry import JSON, BadEntry, Entry, Reason, pack, read_milliseconds, unpack
+from nativecache.cache.entry import (
+    JSON,
+    CorruptEntry,
+    Entry,
+    Reason,
+    decode_entry,
+    encode_entry,
+    read_milliseconds,
+)
 
 KEY = "0123456789abcdef" * 4
 OTHER_KEY = "fedcba9876543210" * 4
 ENTRY = Entry(KEY, b"payload", {"milliseconds": 1.5, "defined": ["f"]})
-PACKED = pack(ENTRY)
+PACKED = encode_entry(ENTRY)
 
 json_values: st.SearchStrategy[JSON] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -31,8 +39,8 @@ entries = st.builds(
 
 
 def reason_of(data: bytes, key: str = KEY) -> Reason:
-    with pytest.raises(BadEntry) as caught:
-        unpack(key, data)
+    with pytest.raises(CorruptEntry) as caught:
+        decode_entry(key, data)
     return caught.value.reason
 
 
@@ -44,15 +52,15 @@ def sealed(meta: bytes = b"{}", version: int = 1) -> bytes:
 
 @given(entries)
 def test_unpack_gives_back_what_was_packed(entry: Entry) -> None:
-    assert unpack(entry.key, pack(entry)) == entry
+    assert decode_entry(entry.key, encode_entry(entry)) == entry
 
 
 def test_bytes_are_those_of_the_grammar() -> None:
-    assert pack(Entry(KEY, b"", {})) == sealed()
+    assert encode_entry(Entry(KEY, b"", {})) == sealed()
 
 
 def test_bytes_do_not_depend_on_the_order_of_the_metadata() -> None:
-    assert pack(Entry(KEY, b"", {"a": 1, "b": 2})) == pack(Entry(KEY, b"", {"b": 2, "a": 1}))
+    assert encode_entry(Entry(KEY, b"", {"a": 1, "b": 2})) == encode_entry(Entry(KEY, b"", {"b": 2, "a": 1}))
 
 
 def test_payload_comes_first_and_verbatim() -> None:
@@ -61,12 +69,12 @@ def test_payload_comes_first_and_verbatim() -> None:
 
 def test_names_that_are_not_utf8_survive() -> None:
     entry = Entry(KEY, b"", {"defined": [b"\xff".decode(errors="surrogateescape")]})
-    assert unpack(KEY, pack(entry)) == entry
+    assert decode_entry(KEY, encode_entry(entry)) == entry
 
 
 @given(entries, st.data())
 def test_any_changed_byte_is_found(entry: Entry, data: st.DataObject) -> None:
-    packed = bytearray(pack(entry))
+    packed = bytearray(encode_entry(entry))
     position = data.draw(st.integers(0, len(packed) - 1))
     packed[position] ^= data.draw(st.integers(1, 255))
     reason_of(bytes(packed), entry.key)
@@ -133,7 +141,7 @@ def test_metadata_that_is_not_a_json_object(meta: bytes) -> None:
 
 def test_metadata_that_is_not_json_cannot_be_packed() -> None:
     with pytest.raises(ValueError, match="JSON"):
-        pack(Entry(KEY, b"", {"milliseconds": float("nan")}))
+        encode_entry(Entry(KEY, b"", {"milliseconds": float("nan")}))
 
 
 @pytest.mark.parametrize("key", ["", KEY[1:], KEY + "0", KEY.upper(), "g" * 64, " " + KEY[1:]])
@@ -152,7 +160,7 @@ def test_objdump_reads_an_entry_as_the_object_in_it(tmp_path: Path) -> None:
     subprocess.run(["gcc", "-c", "f.c"], cwd=tmp_path, check=True)
     payload = (tmp_path / "f.o").read_bytes()
     assert b"<f>:" in disassembly(payload)
-    assert disassembly(pack(Entry(KEY, payload, {"defined": ["f"]}))) == disassembly(payload)
+    assert disassembly(encode_entry(Entry(KEY, payload, {"defined": ["f"]}))) == disassembly(payload)
 
 
 # What an entry saves, read from its end
@@ -170,21 +178,21 @@ def test_objdump_reads_an_entry_as_the_object_in_it(tmp_path: Path) -> None:
 )
 def test_milliseconds(tmp_path: Path, meta: dict[str, JSON], expected: float | None) -> None:
     file = tmp_path / "entry"
-    file.write_bytes(pack(Entry("ab" * 32, b"payload" * 1000, meta)))
+    file.write_bytes(encode_entry(Entry("ab" * 32, b"payload" * 1000, meta)))
     assert read_milliseconds(str(file)) == expected
 
 
 @pytest.mark.parametrize("cut", [0, 1, 8, 87, 88, 100])
 def test_milliseconds_of_what_is_no_entry(tmp_path: Path, cut: int) -> None:
     file = tmp_path / "entry"
-    file.write_bytes(pack(Entry("ab" * 32, b"", {"milliseconds": 1}))[:cut])
-    with pytest.raises(BadEntry):
+    file.write_bytes(encode_entry(Entry("ab" * 32, b"", {"milliseconds": 1}))[:cut])
+    with pytest.raises(CorruptEntry):
         read_milliseconds(str(file))
 
 
 def test_milliseconds_with_a_length_that_lies(tmp_path: Path) -> None:
-    data = bytearray(pack(Entry("ab" * 32, b"", {})))
+    data = bytearray(encode_entry(Entry("ab" * 32, b"", {})))
     data[-88 + 40 : -88 + 44] = b"\xff\xff\xff\x7f"
     (tmp_path / "entry").write_bytes(data)
-    with pytest.raises(BadEntry):
+    with pytest.raises(CorruptEntry):
         read_milliseconds(str(tmp_path / "entry"))

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from stores import Kind
 
-from nativecache.cache.entry import Entry, Reason, pack
-from nativecache.cache.evicted import add_ghosts
+from nativecache.cache.entry import Entry, Reason, encode_entry
+from nativecache.cache.evicted import add_evicted
 from nativecache.cache.lookup import EntryStore, Missed
 from nativecache.cache.store import FileStore, MemoryStore, NullStore
 
@@ -31,7 +31,7 @@ def test_absent_entry_is_a_miss() -> None:
 
 def test_damaged_entry_is_a_miss_with_its_reason() -> None:
     store = MemoryStore()
-    store.put(KEY, b"?" + pack(ENTRY)[1:])
+    store.put(KEY, b"?" + encode_entry(ENTRY)[1:])
     store.put(OTHER_KEY, b"?")
     entries = EntryStore(store)
     assert entries.load(KEY) is None
@@ -73,7 +73,7 @@ def test_why_an_entry_was_missed(tmp_path: Path, kind: Kind) -> None:
     store = kind.open(tmp_path, warn=pytest.fail)
     entries = EntryStore(store)
     store.put(KEY, b"?")
-    add_ghosts(tmp_path, [OTHER_KEY])
+    add_evicted(tmp_path, [OTHER_KEY])
     keys = (KEY, OTHER_KEY, "cd" * 32)
     assert [entries.load(key) for key in keys] == [None] * 3
     assert [entries.why_missed(key) for key in keys] == [Missed.CORRUPT, Missed.PRUNED, Missed.ABSENT]
@@ -98,7 +98,7 @@ def test_a_fallback_is_a_hit_and_copied(tmp_path: Path, kind: Kind) -> None:
     entries = EntryStore(near, [far])
     assert entries.load(KEY) == ENTRY
     assert (entries.hits, entries.misses, entries.fallback_hits) == (1, 0, 1)
-    assert near.get(KEY) == pack(ENTRY)
+    assert near.get(KEY) == encode_entry(ENTRY)
     assert entries.load(KEY) == ENTRY
     assert (entries.hits, entries.fallback_hits) == (2, 1)
 
@@ -110,13 +110,13 @@ def test_a_fallback_makes_up_for_damage(tmp_path: Path, kind: Kind) -> None:
     entries = EntryStore(near, [kind.open(tmp_path / "far", read_only=True)])
     assert entries.load(KEY) == ENTRY
     assert (entries.hits, entries.corrupt) == (1, {Reason.SHORT: 1})
-    assert near.get(KEY) == pack(ENTRY)
+    assert near.get(KEY) == encode_entry(ENTRY)
 
 
 def test_fallbacks_are_asked_in_order() -> None:
     stores = [MemoryStore(), MemoryStore(), MemoryStore()]
     stores[1].put(KEY, b"damaged")
-    stores[2].put(KEY, pack(ENTRY))
+    stores[2].put(KEY, encode_entry(ENTRY))
     entries = EntryStore(stores[0], stores[1:])
     assert entries.load(KEY) == ENTRY
     assert entries.load(OTHER_KEY) is None

@@ -8,7 +8,7 @@ from filelock import FileLock
 from stores import Kind
 
 from nativecache.cache.entry import Entry
-from nativecache.cache.evicted import ghost, read_ghosts
+from nativecache.cache.evicted import read_evicted, short_key
 from nativecache.cache.folder import Found, find_entries, set_aside
 from nativecache.cache.limits import Limits
 from nativecache.cache.lookup import EntryStore
@@ -155,7 +155,7 @@ def test_pruned_keys_leave_ghosts_and_are_counted(space: Space) -> None:
     space.add("c", milliseconds=3)
     size = space.sizes("ab")
     space.prune(Limits(None, None, 2))
-    assert read_ghosts(space.root) == {ghost(space.key(name)) for name in "ab"}
+    assert read_evicted(space.root) == {short_key(space.key(name)) for name in "ab"}
     assert read_statistics(space.root).total == {"pruned": 2, "pruned_bytes": size}
 
 

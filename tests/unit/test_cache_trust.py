@@ -13,7 +13,7 @@ from harness import ROOT
 
 from nativecache.cache.counters import add_counts
 from nativecache.cache.entry import Entry
-from nativecache.cache.entry import pack as pack_entry
+from nativecache.cache.entry import encode_entry as pack_entry
 from nativecache.cache.folder import claim_pruning
 from nativecache.cache.limits import Limits
 from nativecache.cache.location import distrust, distrust_file
@@ -22,7 +22,7 @@ from nativecache.cache.prune import prune
 from nativecache.cache.statistics import fold_statistics
 from nativecache.cache.store import FileStore
 from nativecache.cli.folders import find_root
-from nativecache.cli.up_to_date import Receipt, check, pack, read_command
+from nativecache.cli.up_to_date import Record, check, encode_record, read_command
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make another user's folders")
 OTHER = 12345
@@ -119,7 +119,9 @@ def test_there_is_no_receipt_in_a_folder_that_is_not_there(tmp_path: Path) -> No
     command = read_command(words, {})
     assert command and not command.readable
     (tmp_path / "cache" / "v1").mkdir(parents=True)
-    data = pack_entry(Entry(command.key, pack(Receipt("line", "{}", [], [("file", "", ("missing",))])), {}))
+    data = pack_entry(
+        Entry(command.key, encode_record(Record("line", "{}", [], [("file", "", ("missing",))])), {})
+    )
     FileStore(tmp_path / "cache").put(command.key, data)
     assert check(command) is None
     command = read_command(words, {})
@@ -164,7 +166,7 @@ READ_THEIR_OWN = {
     "aot/output.py",
     "aot/front/clang_cache.py",
     "aot/records/dependencies.py",
-    "cache/facts.py",
+    "cache/dependencies.py",
     "cache/location.py",
     "cache/own_code.py",
     "linker/driver.py",

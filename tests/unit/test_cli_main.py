@@ -17,7 +17,7 @@ from harness import build, clean_environment, needs_clang, run
 from rules import write
 
 import nativecache.aot.build
-from nativecache.aot.build import Compiled, Phase, Report
+from nativecache.aot.build import CompiledUnit, Phase, Report
 from nativecache.aot.errors import BuildError
 from nativecache.aot.front.sources import Front
 from nativecache.aot.request import EMIT_KINDS, Request
@@ -230,7 +230,7 @@ REPORT = Report(
     shared=0,
     grouped=0,
     unreached=0,
-    compiled=(Compiled("f", "function", 14.2, False),),
+    compiled=(CompiledUnit("f", "function", 14.2, False),),
     corrupt=0,
     saved_seconds=18.94,
     whole=(),
@@ -255,7 +255,7 @@ def test_summary_when_all_were_there() -> None:
 
 
 def test_summary_when_nothing_was_there() -> None:
-    compiled = tuple(Compiled(f"f{n}", "function", 600.0, False) for n in range(4))
+    compiled = tuple(CompiledUnit(f"f{n}", "function", 600.0, False) for n in range(4))
     report = replace(REPORT, functions=4, function_hits=0, compiled=compiled, saved_seconds=0.0)
     assert summary(report) == (
         "app: 0 of 4 functions from cache (0 %), 4 compiled in 2.4 s, saved 0 ms, linked in 61 ms"
@@ -272,13 +272,13 @@ def test_shares(hits: int, total: int, share: str) -> None:
 
 
 def test_data_is_a_unit_but_no_function() -> None:
-    compiled = (Compiled("f", "function", 1.0, False), Compiled("data:a.c", "data", 1.0, False))
+    compiled = (CompiledUnit("f", "function", 1.0, False), CompiledUnit("data:a.c", "data", 1.0, False))
     line = summary(replace(REPORT, functions=5, function_hits=4, compiled=compiled))
     assert "4 of 5 functions from cache (80 %), 2 units compiled in 2 ms" in line
 
 
 def test_units_compiled_for_what_they_inline_are_told_apart() -> None:
-    compiled = (Compiled("f", "function", 1.0, False), Compiled("g", "function", 1.0, True))
+    compiled = (CompiledUnit("f", "function", 1.0, False), CompiledUnit("g", "function", 1.0, True))
     line = summary(replace(REPORT, functions=5, function_hits=3, compiled=compiled))
     assert "2 compiled in 2 ms (1 changed, 1 that inline them), " in line
 

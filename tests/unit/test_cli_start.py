@@ -72,7 +72,7 @@ def test_an_answer_loads_little(space: Path) -> None:
         "nativecache.cli.up_to_date",
         "nativecache.cli.words",
         "nativecache.cache.counters",
-        "nativecache.cache.facts",
+        "nativecache.cache.dependencies",
         "nativecache.linker.environment",
         "nativecache.cache.location",
         "nativecache.cache.own_code",
@@ -89,7 +89,7 @@ def test_what_it_says(space: Path) -> None:
     assert build(space, *WORDS, "-q").stdout == ""
     assert build(space, *WORDS, env={"NATIVECACHE_QUIET": "1"}).stdout == ""
     *lines, last = build(space, *WORDS, "--timings").stdout.splitlines()
-    assert len(lines) == 1 and "facts about files" in lines[0] and "up to date" in last
+    assert len(lines) == 1 and "files, folders and tools were checked" in lines[0] and "up to date" in last
     assert "up to date" in build(space, *WORDS, env={"NATIVECACHE_TIMINGS": "1"}).stdout
 
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from rules import write
 
 from nativecache.aot.codegen.libllvm import find_library
+from nativecache.cache.dependencies import Dependency
 from nativecache.cache.entry import Entry
-from nativecache.cache.facts import Fact
 from nativecache.cache.format import entry_path
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.own_code import own_stamps
@@ -25,7 +25,7 @@ from nativecache.cache.store import FileStore
 from nativecache.cli import main as command_line
 from nativecache.cli import up_to_date
 from nativecache.cli import words as reader
-from nativecache.cli.up_to_date import LIFETIME_SECONDS, Command, Receipt, check, pack, read_command
+from nativecache.cli.up_to_date import LIFETIME_SECONDS, Command, Record, check, encode_record, read_command
 
 MAIN = '#include "value.h"\nint f(void);\nint main(void) { return f() + VALUE; }\n'
 
@@ -295,7 +295,7 @@ def test_the_folder_the_mask_and_ourselves(space: Space, monkeypatch: pytest.Mon
 
 def test_own_code_is_all_of_it() -> None:
     listed = own_stamps()
-    for name in ("aot/build.py", "cache/facts.py", "cli/start.py", "linker/driver.py"):
+    for name in ("aot/build.py", "cache/dependencies.py", "cli/start.py", "linker/driver.py"):
         assert f"{name} " in listed
 
 
@@ -409,10 +409,10 @@ def test_a_receipt_of_yesterday(space: Space) -> None:
 @pytest.fixture
 def kept(space: Space) -> Space:
     """With a receipt that rests on one file."""
-    facts: list[Fact] = [("file", "", ("missing",))]
+    dependencies: list[Dependency] = [("file", "", ("missing",))]
     command = space.command()
     assert command
-    entry = Entry(command.key, pack(Receipt("app", "{}", ["one", "two"], facts)), {})
+    entry = Entry(command.key, encode_record(Record("app", "{}", ["one", "two"], dependencies)), {})
     EntryStore(FileStore(Path(command.root))).save(entry)
     return space
 
@@ -421,7 +421,7 @@ def test_a_receipt_comes_back_as_it_was(kept: Space) -> None:
     command = kept.command()
     found = check(command) if command else None
     assert found and (found.line, found.figures, found.warnings) == ("app", "{}", ["one", "two"])
-    assert found.facts == [("file", "", ("missing",))]
+    assert found.dependencies == [("file", "", ("missing",))]
 
 
 def test_damaged_receipts(kept: Space) -> None:
@@ -456,7 +456,7 @@ def test_strange_receipts(kept: Space, payload: bytes | str) -> None:
 
 def test_a_text_with_a_nul_is_refused() -> None:
     with pytest.raises(ValueError, match="NUL"):
-        pack(Receipt("app", "{}", ["a\0b"], []))
+        encode_record(Record("app", "{}", ["a\0b"], []))
 
 
 # Commands

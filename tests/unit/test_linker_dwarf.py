@@ -21,11 +21,11 @@ from nativecache.linker.dwarf import (
     MAX_RANGES,
     MIDDLE,
     REACH,
-    Sites,
+    Fixups,
+    apply_fixups,
     encode,
-    find_sites,
+    find_fixups,
     ordinal,
-    restore,
 )
 from nativecache.linker.errors import BadObject
 
@@ -108,9 +108,9 @@ def compile_source(folder: Path, source: str, *flags: str) -> bytes:
 def restored(
     obj: bytes, bases: Sequence[int], lines: Sequence[int] = LINES, directory: bytes = b"/home/me/src"
 ) -> bytes:
-    """The object with its real lines, which have come through the packed form of its sites."""
+    """The object with its real lines, which have come through the packed form of its fixups."""
     out = bytearray(obj)
-    restore(out, Sites.unpack(find_sites(obj).pack()), bases, lines, {}, directory)
+    apply_fixups(out, Fixups.decode(find_fixups(obj).encode()), bases, lines, {}, directory)
     return bytes(out)
 
 
@@ -136,8 +136,8 @@ def test_restored_object_is_the_one_compiled_with_real_lines(
     flags = (f"--target={target}-linux-gnu", f"-gdwarf-{version}", level)
     obj = compile_source(tmp_path, place(source), *flags)
     real = compile_source(tmp_path, place(source, FAR, LINES), *flags)
-    sites = find_sites(obj)
-    assert len(sites.rows) >= 8 and len(sites.declarations) > 8 and obj != real
+    fixups = find_fixups(obj)
+    assert len(fixups.rows) >= 8 and len(fixups.declarations) > 8 and obj != real
     assert restored(obj, FAR) == real
 
 
@@ -189,7 +189,7 @@ def test_restored_lines_are_those_that_llvm_reads_from_the_real_object(
     """Lines near the top, which have shorter forms, and ranges so high that a step takes five bytes."""
     obj = compile_source(tmp_path, place(CXX, shift=900), *flags)
     real = compile_source(tmp_path, place(CXX, NEAR, LINES), *flags)
-    assert {width for _, width, _, _ in find_sites(obj).rows} == {4, 5}
+    assert {width for _, width, _, _ in find_fixups(obj).rows} == {4, 5}
     assert decoded(tmp_path, restored(obj, [0] * 900 + NEAR)) == decoded(tmp_path, real)
 
 
@@ -261,11 +261,11 @@ def test_unit_of_ir_is_restored_with_its_checksums_and_directory(version: int) -
     bases = [5_000_000, 9_000_000, *[0] * 60, 20_000_000]
     real = [5_000_000, 5_000_001, 5_000_005, 9_000_008, 8_999_997, 20_000_000]
     obj = unit(version, DIRECTORY_PLACEHOLDER, list(SUMS), encoded, [ordinal(0), ordinal(1)])
-    sites = find_sites(obj)
-    assert len(sites.checksums) == (2 if version == 5 else 0) and sites.directories
+    fixups = find_fixups(obj)
+    assert len(fixups.checksums) == (2 if version == 5 else 0) and fixups.directories
     out = bytearray(obj)
     directory = "/home" + "/long" * 24 + "/.."
-    restore(out, sites, bases, [77_000, 88_000], SUMS, directory.encode())
+    apply_fixups(out, fixups, bases, [77_000, 88_000], SUMS, directory.encode())
     assert out == unit(version, directory, list(SUMS.values()), real, [77_000, 88_000])
 
 
@@ -273,20 +273,20 @@ def test_short_directory_is_padded_and_an_unknown_checksum_stays() -> None:
     obj = unit(5, DIRECTORY_PLACEHOLDER, list(SUMS), [encode(0, 0)] * 6, [1, 1])
     out = bytearray(obj)
     known, unknown = SUMS
-    restore(out, find_sites(obj), [7], [], {known: SUMS[known]}, b"/home/me")
+    apply_fixups(out, find_fixups(obj), [7], [], {known: SUMS[known]}, b"/home/me")
     assert DIRECTORY_PLACEHOLDER.encode() not in out and b"\0/home/me\0\0" in out
     assert unknown in out and known not in out and SUMS[known] in out
 
 
 def test_object_without_debug_information_has_no_sites() -> None:
-    sites = find_sites(llvm_object("define void @f() { ret void }"))
-    assert not sites and sites.pack() == "" and Sites.unpack("") == sites
+    fixups = find_fixups(llvm_object("define void @f() { ret void }"))
+    assert not fixups and fixups.encode() == "" and Fixups.decode("") == fixups
 
 
 def test_lines_that_were_not_encoded_stay() -> None:
     obj = unit(5, "/src", list(SUMS), [1, 2, 3, 4, 5, MIDDLE - 1], [8, 9])
-    sites = find_sites(obj)
-    assert not sites.declarations and not sites.rows and len(sites.checksums) == 2
+    fixups = find_fixups(obj)
+    assert not fixups.declarations and not fixups.rows and len(fixups.checksums) == 2
     assert restored(obj, []) == obj
 
 
@@ -351,7 +351,7 @@ def line_object(program: bytes, **options: Any) -> bytes:
 def rows_of(program: bytes, **options: Any) -> list[tuple[bytes, int, int]]:
     """Of each step between ranges its bytes, and the ranges."""
     obj = line_object(program, **options)
-    return [(obj[at : at + width], *ranges) for at, width, *ranges in find_sites(obj).rows]  # type: ignore[misc]
+    return [(obj[at : at + width], *ranges) for at, width, *ranges in find_fixups(obj).rows]  # type: ignore[misc]
 
 
 def steps(*lines: int) -> list[bytes]:
@@ -370,9 +370,9 @@ def test_line_register_starts_again_after_a_sequence() -> None:
 def test_steps_inside_a_range_are_followed_but_not_sites() -> None:
     enter, leave = steps(1, A)[0], steps(A + 8 + 3000 - 5, B)[0]
     program = enter + COPY + bytes([13 + 13]) + advance(3000, 2) + bytes([13 + 14]) + leave + COPY + END
-    sites = find_sites(line_object(program))
+    fixups = find_fixups(line_object(program))
     out = bytearray(line_object(program))
-    restore(out, sites, [1000, 50], [], {}, b"")
+    apply_fixups(out, fixups, [1000, 50], [], {}, b"")
     expected = advance(1009) + COPY + bytes([13 + 13]) + advance(3000, 2) + bytes([13 + 14])
     assert expected + advance(43 - 4013) + COPY + END in out
 
@@ -422,7 +422,7 @@ NO_PLACE = {
 @pytest.mark.parametrize("program", NO_PLACE.values(), ids=NO_PLACE)
 def test_line_programs_that_cannot_be_restored_are_refused(program: bytes) -> None:
     with pytest.raises(BadObject):
-        find_sites(line_object(program))
+        find_fixups(line_object(program))
 
 
 # Of each form a value that would give away a reader who takes another size for it.
@@ -495,13 +495,13 @@ def entry_object(
 def test_line_behind_a_value_of_each_form_is_found(form: int, version: int) -> None:
     attributes = NAME + uleb(form) + DECL_LINE + b"\6" + NAME + uleb(form)
     obj = entry_object(attributes, FORMS[form] + LINE + FORMS[form], version)
-    assert find_sites(obj).declarations == (obj.index(LINE),)
+    assert find_fixups(obj).declarations == (obj.index(LINE),)
 
 
 def test_sizes_that_depend_on_the_unit() -> None:
     for version, form, size, value in (2, 0x10, 8, 8), (3, 0x10, 8, 4), (4, 0x01, 4, 4), (4, 0x01, 2, 2):
         obj = entry_object(NAME + bytes([form]) + DECL_LINE + b"\6", b"\3" * value + LINE, version, size)
-        assert find_sites(obj).declarations == (obj.index(LINE),)
+        assert find_fixups(obj).declarations == (obj.index(LINE),)
 
 
 ASSEMBLY = f"""
@@ -525,13 +525,13 @@ def test_table_is_found_by_a_symbol_and_an_addend(tmp_path: Path) -> None:
     (tmp_path / "unit.s").write_text(ASSEMBLY)
     subprocess.run([CLANG, "--target=x86_64-linux-gnu", "-c", "unit.s"], cwd=tmp_path, check=True)
     obj = (tmp_path / "unit.o").read_bytes()
-    assert find_sites(obj).declarations == (obj.index(LINE),)
+    assert find_fixups(obj).declarations == (obj.index(LINE),)
 
 
 def test_codes_and_attributes_of_several_bytes() -> None:
     attributes = b"\xb7\x42\x19" + b"\x8c\1\x19" + NAME + b"\x21\xff\x7f" + DECL_LINE + b"\6"
     obj = entry_object(attributes, LINE, code=b"\x85\2")
-    assert find_sites(obj).declarations == (obj.index(LINE),)
+    assert find_fixups(obj).declarations == (obj.index(LINE),)
 
 
 ODD_LINES = {
@@ -547,19 +547,19 @@ def test_encoded_line_in_a_form_that_holds_no_other_is_refused(
 ) -> None:
     for line in ordinal(0), ordinal(9), A, encode(2045, 7):
         with pytest.raises(BadObject, match="no other fits"):
-            find_sites(entry_object(DECL_LINE + form, write(line)))
+            find_fixups(entry_object(DECL_LINE + form, write(line)))
     obj = entry_object(DECL_LINE + form + DECL_LINE + b"\6", write(MIDDLE - 1) + LINE)
-    assert find_sites(obj).declarations == (obj.index(LINE),)
+    assert find_fixups(obj).declarations == (obj.index(LINE),)
 
 
 def test_encoded_line_in_an_abbreviation_is_refused() -> None:
-    assert not find_sites(entry_object(DECL_LINE + b"\x21\x07", b""))
+    assert not find_fixups(entry_object(DECL_LINE + b"\x21\x07", b""))
     with pytest.raises(BadObject, match="no other fits"):
-        find_sites(entry_object(DECL_LINE + b"\x21" + advance(A, 5)[1:], b""))
+        find_fixups(entry_object(DECL_LINE + b"\x21" + advance(A, 5)[1:], b""))
 
 
 def test_short_lines_were_never_encoded() -> None:
-    assert not find_sites(entry_object(DECL_LINE + b"\x0b" + DECL_LINE + b"\5", b"\x77\x77\x77"))
+    assert not find_fixups(entry_object(DECL_LINE + b"\x0b" + DECL_LINE + b"\5", b"\x77\x77\x77"))
 
 
 NO_ENTRIES = {
@@ -580,12 +580,12 @@ NO_ENTRIES = {
 def test_entries_that_cannot_be_restored_are_refused(attributes: bytes, values: bytes) -> None:
     size = 3 if attributes == b"\x03\1" else 8
     with pytest.raises(BadObject):
-        find_sites(entry_object(attributes, values, size=size))
+        find_fixups(entry_object(attributes, values, size=size))
 
 
 def test_sections_that_cannot_be_restored_are_refused() -> None:
     placeholder = b"\0" + DIRECTORY_PLACEHOLDER.encode() + b"\0"
-    assert find_sites(elf({".debug_str": placeholder})).directories
+    assert find_fixups(elf({".debug_str": placeholder})).directories
     refused = [
         {".zdebug_info": b""},
         {".debug_macro": b""},
@@ -598,16 +598,16 @@ def test_sections_that_cannot_be_restored_are_refused() -> None:
     ]
     for sections in refused:
         with pytest.raises(BadObject):
-            find_sites(elf(sections))
+            find_fixups(elf(sections))
     with pytest.raises(BadObject, match="compressed"):
-        find_sites(elf({".debug_line": b""}, flags=0x800))
+        find_fixups(elf({".debug_line": b""}, flags=0x800))
 
 
 def test_file_table_with_more_names_than_bytes_is_refused_at_once() -> None:
     endless = uleb((1 << 60) - 1)
     for names in b"\0" + endless, b"\1\1\x19" + endless, b"\1\1\x0b" + endless + b"\0", b"\1\5\x0f\1\1":
         with pytest.raises(BadObject):
-            find_sites(line_object(b"", names=names, version=5))
+            find_fixups(line_object(b"", names=names, version=5))
 
 
 @pytest.mark.parametrize("version", [4, 5])
@@ -623,7 +623,7 @@ def test_damage_is_refused_or_without_effect(version: int) -> None:
         if rng.random() < 0.1:
             del damaged[rng.randrange(len(obj)) :]
         try:
-            restore(damaged, find_sites(bytes(damaged)), [1000] * 63, [1, 1], SUMS, b"/")
+            apply_fixups(damaged, find_fixups(bytes(damaged)), [1000] * 63, [1, 1], SUMS, b"/")
         except BadObject:
             refused += 1
     assert 200 < refused < 1400
@@ -632,9 +632,9 @@ def test_damage_is_refused_or_without_effect(version: int) -> None:
 def test_lines_that_do_not_go_with_the_object_are_refused() -> None:
     own = [*map(encode, [0, 0, 0, 1, 1, 2], [0, 1, 5, 8, -3, 0])]
     obj = unit(5, DIRECTORY_PLACEHOLDER, list(SUMS), own, [ordinal(0), ordinal(1)])
-    sites = find_sites(obj)
+    fixups = find_fixups(obj)
     good: dict[str, Any] = {"bases": [9, 9, 9], "lines": [1, 1], "checksums": SUMS, "directory": b"/"}
-    restore(bytearray(obj), sites, **good)
+    apply_fixups(bytearray(obj), fixups, **good)
     bad: list[dict[str, Any]] = [
         {"bases": [9, 9]},
         {"bases": []},
@@ -648,13 +648,13 @@ def test_lines_that_do_not_go_with_the_object_are_refused() -> None:
     ]
     for change in bad:
         with pytest.raises(BadObject):
-            restore(bytearray(obj), sites, **(good | change))
+            apply_fixups(bytearray(obj), fixups, **(good | change))
     with pytest.raises(BadObject):
-        restore(bytearray(obj[:300]), sites, **good)
+        apply_fixups(bytearray(obj[:300]), fixups, **good)
     twice = bytearray(obj)
-    restore(twice, sites, **good)
+    apply_fixups(twice, fixups, **good)
     with pytest.raises(BadObject, match="already"):
-        restore(twice, sites, **good)
+        apply_fixups(twice, fixups, **good)
 
 
 def test_sites_come_back_from_their_text() -> None:
@@ -665,14 +665,14 @@ def test_sites_come_back_from_their_text() -> None:
 
     for _ in range(300):
         rows = [(at, rng.choice([4, 5]), rng.randrange(2047), rng.randrange(2047)) for at in some()]
-        sites = Sites(some(), tuple(rows), some(), some())
-        text = sites.pack()
-        assert Sites.unpack(text) == sites and bool(text) == bool(sites)
+        fixups = Fixups(some(), tuple(rows), some(), some())
+        text = fixups.encode()
+        assert Fixups.decode(text) == fixups and bool(text) == bool(fixups)
         assert text.isascii() and text.isprintable() and not set(text) & set('"\\')
 
 
 def test_text_that_names_no_sites_is_refused() -> None:
-    text = Sites((1, 2), ((7, 4, 0, 1),), (3,), (4,)).pack()
+    text = Fixups((1, 2), ((7, 4, 0, 1),), (3,), (4,)).encode()
     rng = random.Random(2)
     bad = [
         text[:-4],
@@ -684,10 +684,10 @@ def test_text_that_names_no_sites_is_refused() -> None:
         text[:-1] + "\n",
         text[:9] + " " + text[9:],
     ]
-    for wrong in [*bad, Sites((1,), ((7, 3, 0, 1),)).pack()]:
+    for wrong in [*bad, Fixups((1,), ((7, 3, 0, 1),)).encode()]:
         with pytest.raises(BadObject):
-            Sites.unpack(wrong)
+            Fixups.decode(wrong)
     for _ in range(500):
         at = rng.randrange(len(text))
         with suppress(BadObject):
-            assert Sites.unpack(text[:at] + chr(rng.randrange(33, 127)) + text[at + 1 :]).pack()
+            assert Fixups.decode(text[:at] + chr(rng.randrange(33, 127)) + text[at + 1 :]).encode()

@@ -1,7 +1,7 @@
-"""Facts about files: what a result was made from, noted so that it can be checked whether it still holds.
+"""What a result was made from, observed so that it can be told whether it is still valid.
 
-A fact is a kind, a value and the subjects it is about. Whoever keeps a result notes the facts it rests on;
-as long as all of them hold, making the result again would give the same.
+A dependency is a kind, a value and the subjects it is about. Whoever keeps a result keeps what it depends on;
+as long as all of that is still valid, making the result again would give the same.
 
     file      PATH                  the SHA-256 of the content: touching the file changes nothing
     image     PATH                  content and mode of a file that was written
@@ -32,14 +32,14 @@ TYPE_CHECKING = False  # typing's, whose import would take longer than all that 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Fact = tuple[str, str, tuple[str, ...]]  # kind, value, subjects
-Memo = dict[tuple[str, tuple[str, ...]], str]
+Dependency = tuple[str, str, tuple[str, ...]]  # kind, value, subjects
+StatCache = dict[tuple[str, tuple[str, ...]], str]
 
 _COARSE_NS = 2_000_000_000  # what file systems without fractions of a second may be off
 
 
-def measure(kind: str, subjects: tuple[str, ...], memo: Memo | None = None) -> str:
-    """The value of a fact as things are now, or as `memo` has it. ValueError for an unknown kind."""
+def measure(kind: str, subjects: tuple[str, ...], memo: StatCache | None = None) -> str:
+    """The value of a dependency as things are now, or as `memo` has it. ValueError for an unknown kind."""
     if memo is None:
         memo = {}
     value = memo.get((kind, subjects))
@@ -53,14 +53,14 @@ def measure(kind: str, subjects: tuple[str, ...], memo: Memo | None = None) -> s
         elif kind in _KINDS and len(subjects) == 1:
             value = _KINDS[kind](subjects[0])
         else:
-            raise ValueError(f"no such fact: {kind!r} with {len(subjects)} subjects")
+            raise ValueError(f"no such dependency: {kind!r} with {len(subjects)} subjects")
         memo[kind, subjects] = value
     return value
 
 
-def check_fact(fact: Fact) -> None:
-    """Raises ValueError for what cannot be a fact: it says of what, and of a kind that can be measured."""
-    kind, _, subjects = fact
+def check_dependency(dependency: Dependency) -> None:
+    """Raises ValueError for what cannot be a dependency: of no kind that can be measured, or of nothing."""
+    kind, _, subjects = dependency
     if kind == "found":
         known = "" in subjects
     elif kind in ("same", "said"):
@@ -68,19 +68,21 @@ def check_fact(fact: Fact) -> None:
     else:
         known = kind in _KINDS and len(subjects) == 1
     if not known or any("\0" in subject for subject in subjects):
-        raise ValueError(f"no such fact: {kind!r} with {len(subjects)} subjects")
+        raise ValueError(f"no such dependency: {kind!r} with {len(subjects)} subjects")
 
 
-def note(kind: str, subjects: tuple[str, ...], memo: Memo | None = None) -> Fact:
-    """The fact as it is now."""
+def observe(kind: str, subjects: tuple[str, ...], memo: StatCache | None = None) -> Dependency:
+    """The dependency as it is now."""
     return kind, measure(kind, subjects, memo), subjects
 
 
-def hold(facts: "list[Fact] | tuple[Fact, ...]", memo: Memo | None = None) -> bool:
-    """Whether all facts are still so; the first that is not ends the search."""
+def still_valid(
+    dependencies: "list[Dependency] | tuple[Dependency, ...]", memo: StatCache | None = None
+) -> bool:
+    """Whether all dependencies are still so; the first that is not ends the search."""
     if memo is None:
         memo = {}
-    return all(measure(kind, subjects, memo) == value for kind, value, subjects in facts)
+    return all(measure(kind, subjects, memo) == value for kind, value, subjects in dependencies)
 
 
 class Since:
@@ -166,13 +168,13 @@ class Since:
         return time_ns + (0 if time_ns % 1_000_000_000 else _COARSE_NS) >= self.time_ns
 
 
-def unsettled(fact: Fact, since: Since) -> str:
-    """What of a fact's subjects may have changed since a time, or "" if all was the same ever after.
+def changed_since(dependency: Dependency, since: Since) -> str:
+    """What of a dependency's subjects may have changed since a time, or "" if all was the same ever after.
 
-    A fact noted after its subject was read says nothing about what was read unless it is settled. Nor does
-    one about a file that is not there any more.
+    One observed after its subject was read says nothing about what was read unless it is unchanged since. Nor
+    does one about a file that is not there any more.
     """
-    kind, value, subjects = fact
+    kind, value, subjects = dependency
     if kind == "said":
         return ""  # it was asked when it was to be heard
     if kind == "found":
@@ -188,9 +190,9 @@ def unsettled(fact: Fact, since: Since) -> str:
     return next((path for path in paths if not since.stands(path)), "")
 
 
-def settled(fact: Fact, since: "Since | int") -> bool:
-    """Whether what the fact is about was the same ever since a time, given in nanoseconds or in full."""
-    return not unsettled(fact, since if isinstance(since, Since) else Since(since))
+def unchanged_since(dependency: Dependency, since: "Since | int") -> bool:
+    """Whether what it is about was the same ever since a time, given in nanoseconds or in full."""
+    return not changed_since(dependency, since if isinstance(since, Since) else Since(since))
 
 
 #: Files are read in pieces, for IR may be half of what memory holds.
@@ -269,7 +271,7 @@ def say(words: tuple[str, ...]) -> bytes:
     return b"%d\n%s" % (status, said)
 
 
-def _same(subjects: tuple[str, ...], memo: Memo) -> str:
+def _same(subjects: tuple[str, ...], memo: StatCache) -> str:
     """Which paths lead where an earlier one does, and which one that is, by number; few do."""
     identities: list[str] = []
     for path in subjects:
@@ -304,7 +306,7 @@ _KINDS = {"file": digest_file, "image": _image, "stat": _stat, "program": _progr
 _FEW = 128
 
 
-def _found_paths(subjects: tuple[str, ...], memo: Memo) -> list[str]:
+def _found_paths(subjects: tuple[str, ...], memo: StatCache) -> list[str]:
     """What is there of the names, folder by folder.
 
     Where there are many names, listing a folder and intersecting costs a fraction of asking for each: a
@@ -324,7 +326,7 @@ def _found_paths(subjects: tuple[str, ...], memo: Memo) -> list[str]:
     return found
 
 
-def _search(folder: str, tree: dict[str, object], found: list[str], memo: Memo) -> None:
+def _search(folder: str, tree: dict[str, object], found: list[str], memo: StatCache) -> None:
     waiting = [_look_in(folder, tree, memo)]
     while waiting:  # not recursive: a name may have more parts than Python calls
         for path, below in waiting[-1]:
@@ -338,7 +340,7 @@ def _search(folder: str, tree: dict[str, object], found: list[str], memo: Memo) 
 
 
 def _look_in(
-    folder: str, tree: dict[str, object], memo: Memo
+    folder: str, tree: dict[str, object], memo: StatCache
 ) -> "Iterator[tuple[str, dict[str, object] | None]]":
     """What is there of a folder's names, with those below; names of folders end in a slash."""
     names = None
@@ -361,25 +363,25 @@ def _look_in(
             yield f"{folder}/{name}", below  # type: ignore[misc]
 
 
-def encode(facts: "list[Fact] | tuple[Fact, ...]") -> list[str]:
+def encode(dependencies: "list[Dependency] | tuple[Dependency, ...]") -> list[str]:
     """Facts as a flat list of texts without NUL: kind, value, number of subjects, subjects."""
     fields: list[str] = []
-    for kind, value, subjects in facts:
+    for kind, value, subjects in dependencies:
         fields += (kind, value, str(len(subjects)), *subjects)
     return fields
 
 
-def decode(fields: list[str]) -> list[Fact]:
-    """The facts of such a list, which `check_fact` can be asked about. ValueError if it is not one."""
-    facts: list[Fact] = []
+def decode(fields: list[str]) -> list[Dependency]:
+    """The dependencies of such a list, to be given to `check_dependency`. ValueError if it is not one."""
+    dependencies: list[Dependency] = []
     at = 0
     while at < len(fields):
         if at + 3 > len(fields):
-            raise ValueError("facts end early")
+            raise ValueError("dependencies end early")
         count = int(fields[at + 2])
         start = at + 3
         at = start + count
         if count < 1 or at > len(fields):
-            raise ValueError("facts end early")
-        facts.append((fields[start - 3], fields[start - 2], tuple(fields[start:at])))
-    return facts
+            raise ValueError("dependencies end early")
+        dependencies.append((fields[start - 3], fields[start - 2], tuple(fields[start:at])))
+    return dependencies

@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nativecache.cache.facts import Since, decode, encode, hold, measure, note, say, settled
+from nativecache.cache.dependencies import (
+    Since,
+    decode,
+    encode,
+    measure,
+    observe,
+    say,
+    still_valid,
+    unchanged_since,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -21,27 +30,27 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_files_content(tmp_path: Path) -> None:
     Path("a").write_text("one")
-    facts = [note("file", ("a",)), note("file", ("missing",)), note("file", (str(tmp_path),))]
-    assert [value for _, value, _ in facts[1:]] == ["", ""]
+    dependencies = [observe("file", ("a",)), observe("file", ("missing",)), observe("file", (str(tmp_path),))]
+    assert [value for _, value, _ in dependencies[1:]] == ["", ""]
     os.utime("a", (1, 1))
-    assert hold(facts)
+    assert still_valid(dependencies)
     Path("a").write_text("two")
-    assert not hold(facts)
+    assert not still_valid(dependencies)
     Path("a").write_text("one")
-    assert hold(facts)
+    assert still_valid(dependencies)
     Path("missing").touch()
-    assert not hold(facts)
+    assert not still_valid(dependencies)
 
 
 def test_a_files_status_cannot_be_put_back() -> None:
     Path("a").write_text("one")
-    fact = note("stat", ("a",))
-    assert hold([fact])
+    dependency = observe("stat", ("a",))
+    assert still_valid([dependency])
     before = os.stat("a")
     time.sleep(0.02)
     Path("a").write_text("two")
     os.utime("a", ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert not hold([fact])
+    assert not still_valid([dependency])
     assert measure("stat", ("missing",)) == ""
 
 
@@ -50,103 +59,113 @@ def test_a_program_is_where_its_links_end() -> None:
         Path(name).write_text("same")
         os.utime(name, (1, 1))
     Path("cc").symlink_to("gcc-12")
-    fact = note("program", ("cc",))
+    dependency = observe("program", ("cc",))
     Path("cc").unlink()
     Path("cc").symlink_to("gcc-13")
-    assert not hold([fact])
+    assert not still_valid([dependency])
     assert measure("program", ("missing",)) == ""
 
 
 def test_the_names_in_a_folder() -> None:
-    facts = [note("names", ("sub",))]
+    dependencies = [observe("names", ("sub",))]
     Path("sub").mkdir()
-    assert not hold(facts)
-    facts = [note("names", ("sub",))]
+    assert not still_valid(dependencies)
+    dependencies = [observe("names", ("sub",))]
     Path("sub/a").touch()
-    assert not hold(facts)
+    assert not still_valid(dependencies)
     Path("sub/a").unlink()
-    assert hold(facts)
+    assert still_valid(dependencies)
 
 
 @pytest.mark.parametrize("name", ["x.h", "sub/x.h", "sub/deep/x.h", "../here/x.h"])
 @pytest.mark.parametrize("folder", ["here", "here/"])
 def test_which_names_are_found_where(name: str, folder: str) -> None:
-    fact = note("found", ("there", folder, "", "y.h", name, "sub/y.h"))
+    dependency = observe("found", ("there", folder, "", "y.h", name, "sub/y.h"))
     for path in ("here/z.h", "here/sub/z.h", "here/sub/deep/z.h", "elsewhere/x.h", "here/xh"):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).touch()
-        assert hold([fact])
+        assert still_valid([dependency])
     Path(folder, name).touch()
-    assert not hold([fact])
-    both = note("found", ("there", folder, "", "y.h", name, "sub/y.h"))
+    assert not still_valid([dependency])
+    both = observe("found", ("there", folder, "", "y.h", name, "sub/y.h"))
     Path("there", name).parent.mkdir(parents=True, exist_ok=True)
     Path("there", name).touch()
-    assert not hold([both]) or name.startswith("..")
+    assert not still_valid([both]) or name.startswith("..")
     shutil.rmtree("there")
-    assert hold([both])
+    assert still_valid([both])
 
 
 def test_a_link_to_nowhere_is_not_found() -> None:
     Path("link").symlink_to("target")
-    fact = note("found", (".", "", "link"))
+    dependency = observe("found", (".", "", "link"))
     Path("target").touch()
-    assert not hold([fact])
+    assert not still_valid([dependency])
 
 
 def test_a_memo_is_measured_once() -> None:
     memo: dict[tuple[str, tuple[str, ...]], str] = {}
     Path("a").write_text("one")
-    fact = note("file", ("a",), memo)
+    dependency = observe("file", ("a",), memo)
     Path("a").write_text("two")
-    assert hold([fact], memo) and not hold([fact])
+    assert still_valid([dependency], memo) and not still_valid([dependency])
 
 
 def test_what_changed_since_is_not_settled() -> None:
     Path("sub").mkdir()
     Path("sub/a").write_text("one")
     Path("link").symlink_to("sub/a")
-    facts = [
-        note("file", ("sub/a",)),
-        note("stat", ("sub/a",)),
-        note("file", ("link",)),
-        note("found", ("sub", "", "a")),
-        note("names", ("sub",)),
+    dependencies = [
+        observe("file", ("sub/a",)),
+        observe("stat", ("sub/a",)),
+        observe("file", ("link",)),
+        observe("found", ("sub", "", "a")),
+        observe("names", ("sub",)),
     ]
     time.sleep(0.02)
     now = time.time_ns()
     if not os.stat("sub/a").st_ctime_ns % 1_000_000_000:
         pytest.skip("this file system tells no fractions of a second")
-    assert all(settled(fact, now) for fact in facts)
-    assert not any(settled(fact, now - 3_600_000_000_000) for fact in facts)
+    assert all(unchanged_since(dependency, now) for dependency in dependencies)
+    assert not any(unchanged_since(dependency, now - 3_600_000_000_000) for dependency in dependencies)
     time.sleep(0.02)
     os.utime("sub/a", (1, 1))
-    assert [settled(fact, now) for fact in facts] == [False, False, False, False, True]
+    assert [unchanged_since(dependency, now) for dependency in dependencies] == [
+        False,
+        False,
+        False,
+        False,
+        True,
+    ]
     Path("sub/a").unlink()
-    assert [settled(note(kind, names), now) for kind, _, names in facts[:3]] == [False, False, False]
+    assert [unchanged_since(observe(kind, names), now) for kind, _, names in dependencies[:3]] == [
+        False,
+        False,
+        False,
+    ]
 
 
 def test_files_that_are_the_same() -> None:
     for name in ("a", "b", "c"):
         Path(name).touch()
-    fact = note("same", ("a", "missing", "b", "c", "gone"))
-    assert fact[1] == ""
+    dependency = observe("same", ("a", "missing", "b", "c", "gone"))
+    assert dependency[1] == ""
     Path("missing").touch()
-    assert hold([fact])
+    assert still_valid([dependency])
     for make in (Path("c").hardlink_to, Path("c").symlink_to):
         Path("c").unlink()
         make("b")
-        assert measure("same", fact[2]) == "3=2"
+        assert measure("same", dependency[2]) == "3=2"
     Path("c").unlink()
-    assert hold([fact])
+    assert still_valid([dependency])
 
 
 def test_what_a_command_says() -> None:
-    fact = note("said", ("sh", "-c", "cat text; cat err >&2; exit 3"))
+    dependency = observe("said", ("sh", "-c", "cat text; cat err >&2; exit 3"))
     assert say(("sh", "-c", "echo a; echo b >&2")) == b"0\na\nb\n"
     assert say(("./nosuch",)) == b""
     Path("text").write_text("one")
-    assert not hold([fact])
-    assert settled(fact, 0)
+    assert not still_valid([dependency])
+    assert unchanged_since(dependency, 0)
 
 
 def settle() -> Since:
@@ -168,38 +187,38 @@ def test_a_folder_on_the_way_that_was_moved(tmp_path: Path, path: str) -> None:
     Path("loop").symlink_to(tmp_path)
     path = path.format(here=tmp_path)
     since = settle()
-    assert settled(note("file", (path,)), since)
-    assert settled(note("found", (os.path.dirname(path), "", "f")), since)
+    assert unchanged_since(observe("file", (path,)), since)
+    assert unchanged_since(observe("found", (os.path.dirname(path), "", "f")), since)
     for folder in ("a", "a/b/c", "a/b"):
         since = settle()
         Path(folder).rename("x")
         Path("x").rename(folder)
         Path(folder, "new").touch()
         Path(folder, "new").unlink()
-        for fact in (
-            note("file", (path,)),
-            note("found", (os.path.dirname(path), "", "f")),
-            note("stat", (path,)),
+        for dependency in (
+            observe("file", (path,)),
+            observe("found", (os.path.dirname(path), "", "f")),
+            observe("stat", (path,)),
         ):
-            assert not settled(fact, Since(since.time_ns)), folder
+            assert not unchanged_since(dependency, Since(since.time_ns)), folder
 
 
 def test_a_folder_in_which_files_come_and_go() -> None:
     Path("a/b").mkdir(parents=True)
     Path("a/b/f").touch()
-    fact = note("file", ("a/b/f",))
+    dependency = observe("file", ("a/b/f",))
     since = settle()
     Path("a/b/new").touch()
-    assert settled(fact, Since(since.time_ns))
-    assert not settled(note("names", ("a/b",)), Since(since.time_ns))
+    assert unchanged_since(dependency, Since(since.time_ns))
+    assert not unchanged_since(observe("names", ("a/b",)), Since(since.time_ns))
     Path("a/new").touch()
-    assert not settled(fact, Since(since.time_ns))  # it may have been moved before
+    assert not unchanged_since(dependency, Since(since.time_ns))  # it may have been moved before
     status = os.stat("a/b")
     busy = frozenset([(status.st_dev, status.st_ino)])
-    assert settled(fact, Since(since.time_ns, (), busy))
+    assert unchanged_since(dependency, Since(since.time_ns, (), busy))
     Path("a/b").rename("a/c")
     Path("a/c").rename("a/b")
-    assert not settled(fact, Since(since.time_ns, (), busy))
+    assert not unchanged_since(dependency, Since(since.time_ns, (), busy))
 
 
 def test_where_something_was_mounted(tmp_path: Path) -> None:
@@ -208,14 +227,14 @@ def test_where_something_was_mounted(tmp_path: Path) -> None:
     Path("link").symlink_to("a")
     since = settle().time_ns
     for path in ("a/f", "link/f"):
-        fact = note("file", (path,))
-        assert not settled(fact, Since(since, (f"{tmp_path}/a",)))
-        assert settled(fact, Since(since, (f"{tmp_path}/ab", f"{tmp_path}/a/f/g")))
+        dependency = observe("file", (path,))
+        assert not unchanged_since(dependency, Since(since, (f"{tmp_path}/a",)))
+        assert unchanged_since(dependency, Since(since, (f"{tmp_path}/ab", f"{tmp_path}/a/f/g")))
 
 
 @pytest.mark.parametrize(("kind", "subjects"), [("nosuch", ("a",)), ("file", ("a", "b")), ("file", ())])
 def test_other_kinds_are_refused(kind: str, subjects: tuple[str, ...]) -> None:
-    with pytest.raises(ValueError, match="no such fact"):
+    with pytest.raises(ValueError, match="no such dependency"):
         measure(kind, subjects)
 
 
@@ -223,8 +242,8 @@ TEXT = st.text(st.characters(exclude_characters="\0"))
 
 
 @given(st.lists(st.tuples(TEXT, TEXT, st.lists(TEXT, min_size=1).map(tuple))))
-def test_facts_as_fields_and_back(facts: list[tuple[str, str, tuple[str, ...]]]) -> None:
-    assert decode(encode(facts)) == facts
+def test_facts_as_fields_and_back(dependencies: list[tuple[str, str, tuple[str, ...]]]) -> None:
+    assert decode(encode(dependencies)) == dependencies
 
 
 @given(st.lists(st.one_of(TEXT, st.integers(-2, 4).map(str))))
