@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nativecache.aot.build import Report
+    from nativecache.aot.report import Report
     from nativecache.aot.request import Request
     from nativecache.cache.lookup import EntryStore
 

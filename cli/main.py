@@ -35,7 +35,7 @@ from nativecache.linker.shown import shown, shown_lines
 from nativecache.linker.waiting import Watch, say_on_stderr
 
 if TYPE_CHECKING:
-    from nativecache.aot.build import Report
+    from nativecache.aot.report import Report
     from nativecache.aot.request import Dependencies, Input, Request
 
 

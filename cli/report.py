@@ -18,7 +18,7 @@ from nativecache.linker.output import overwrite
 from nativecache.linker.shown import shown, shown_lines
 
 if TYPE_CHECKING:
-    from nativecache.aot.build import Report
+    from nativecache.aot.report import Report
 
 _SLOWEST = 10
 _ORDER = (

@@ -12,7 +12,7 @@ from typing import Final
 
 from nativecache.aot.front import clang
 from nativecache.aot.front.clang_cache import FrontCache, named_files
-from nativecache.aot.output import Written
+from nativecache.aot.output.image import Written
 from nativecache.cache.dependencies import Dependency, Since, StatCache, observe, unchanged_since
 from nativecache.cache.format import open_plain
 from nativecache.linker.archive import THIN_MAGIC

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nativecache.aot.key import form_of
-from nativecache.aot.output import Image, Written
+from nativecache.aot.output.image import Image, Written
 from nativecache.cache.dependencies import (
     Dependency,
     check_dependency,
@@ -101,9 +101,7 @@ def read_link(entry: Entry) -> Link:
     return Link(found["made from"], dependencies, written)
 
 
-def digest_link(
-    image: Image, keys: Mapping[int, str], environ: Mapping[str, str], scratch: Path, *details: Any
-) -> str:
+def digest_link(image: Image, environ: Mapping[str, str], scratch: Path, *details: Any) -> str:
     """A digest of the objects, by key, with their real names, of native inputs, and of `details`.
 
     Where the folder `scratch` is makes no difference.
@@ -113,8 +111,8 @@ def digest_link(
     """
     program = image.program
     units = [
-        (image.units[index].name, image.units[index].module, keys[index], bindings, image.line_map.get(index))
-        for index, bindings in image.bindings.items()
+        (image.units[index].name, image.units[index].module, result.key, result.bindings, result.line_map)
+        for index, result in image.results.items()
     ]
     debug = [
         (label, d.ranges, d.lines, d.named, d.checksums, d.types and (d.types.lines, d.types.named))

@@ -18,7 +18,8 @@ from nativecache.aot.codegen.engine import Engine
 from nativecache.aot.debug.normaliser import Normaliser, Unsupported
 from nativecache.aot.front.load import index
 from nativecache.aot.key import Options
-from nativecache.aot.output import Image, _with_lines
+from nativecache.aot.output.image import Image, _with_lines
+from nativecache.aot.output.results import UnitResult
 from nativecache.aot.records.memo import UnitMemo
 from nativecache.aot.simplify import find_bodies
 from nativecache.aot.units.extract import (
@@ -81,10 +82,9 @@ class Whole:
         restored = made
         if fixups:
             n = unit.index
-            objects, lines, packed = {n: made}, {n: encoded.line_map.encode()}, {n: fixups.encode()}
-            restored = _with_lines(
-                Image(self.program, self.units, objects, {}, lines, packed, (), False, None), n
-            )
+            result = UnitResult("", "", "", encoded.line_map.encode(), fixups.encode())
+            image = Image(self.program, self.units, {n: made}, {n: result}, (), False, None)
+            restored = _with_lines(image, n)
         return restored, self.compiled(unit, self.text(unit, real_lines=True)), not encoded.absolute
 
 

@@ -163,7 +163,7 @@ def test_nobody_waits_for_who_prunes(tmp_path: Path) -> None:
 READ_THEIR_OWN = {
     "aot/build.py",
     "aot/front/clang.py",
-    "aot/output.py",
+    "aot/output/image.py",
     "aot/front/clang_cache.py",
     "aot/records/dependencies.py",
     "cache/dependencies.py",

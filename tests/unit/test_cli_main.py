@@ -17,9 +17,9 @@ from harness import build, clean_environment, needs_clang, run
 from rules import write
 
 import nativecache.aot.build
-from nativecache.aot.build import CompiledUnit, Phase, Report
 from nativecache.aot.errors import BuildError
 from nativecache.aot.front.sources import Front
+from nativecache.aot.report import CompiledUnit, Phase, Report
 from nativecache.aot.request import EMIT_KINDS, Request
 from nativecache.cli.main import default_output, main
 from nativecache.cli.report import summary

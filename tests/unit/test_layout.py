@@ -23,15 +23,19 @@ LAYERS = {
     "debug": {"ir"},
     "codegen": {"ir"},
     "units": {"ir", "debug"},
-    "link_line": set[str](),
-    "front": {"ir", "debug", "codegen", "link_line"},
-    "output": {"ir", "codegen", "units", "link_line"},
-    "records": {"ir", "codegen", "units", "front", "output", "link_line"},
+    "front": {"ir", "debug", "codegen"},
+    "output": {"ir", "codegen", "units", "front"},
+    "records": {"ir", "codegen", "units", "front", "output"},
     "embed": {"codegen"},
     "simplify": {"ir", "debug", "codegen", "units", "records"},
     "formats": {"codegen", "front", "records", "simplify"},
-    "build": {"ir", "debug", "codegen", "units", "link_line", "front", "output", "records", "simplify"},
+    "report": {"front"},
+    "schedule": {"ir", "codegen", "units", "output", "records", "report"},
+    "whole": {"codegen", "front", "schedule"},
+    "image_link": {"codegen", "front", "output", "records", "report"},
+    "build": set[str](),  # everything
 }
+LAYERS["build"] = LAYERS.keys() - {"build", "embed", "formats"}
 # Third-party packages, and the only places that may import them.
 HOMES = {
     "llvmlite": ("aot/", "linker/jit.py"),

@@ -11,8 +11,9 @@ from nativecache.aot.codegen import llvm
 from nativecache.aot.errors import BuildError
 from nativecache.aot.ir.module import index_module
 from nativecache.aot.key import Options
-from nativecache.aot.link_line import Ours
-from nativecache.aot.output import Image, write_output
+from nativecache.aot.output.image import Image, write_output
+from nativecache.aot.output.link_line import Ours
+from nativecache.aot.output.results import UnitResult
 from nativecache.aot.packed import encode_pairs
 from nativecache.aot.units.extract import extract
 from nativecache.aot.units.partition import partition
@@ -43,13 +44,13 @@ def image(output: str, *texts: str) -> Image:
         code_model="default",
         output=output,
     )
-    objects, bindings = {}, {}
+    objects, results = {}, {}
     for unit in units:
         text = extract(program, unit, triple=TRIPLE, datalayout="", final=True)
         objects[unit.index] = llvm.Llvmlite().emit(llvm.Llvmlite().unit_bitcode(text.text), options)
-        bindings[unit.index] = encode_pairs(text.bindings)
+        results[unit.index] = UnitResult(f"{unit.index:064}", text.own, encode_pairs(text.bindings))
     line = (Ours(tuple(range(len(program.modules)))),)
-    return Image(program, units, objects, bindings, {}, {}, line, cplusplus=False, target=None)
+    return Image(program, units, objects, results, line, cplusplus=False, target=None)
 
 
 @contextmanager

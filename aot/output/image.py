@@ -16,7 +16,8 @@ from nativecache.aot.codegen.triples import architecture
 from nativecache.aot.errors import BuildError, temporary_files
 from nativecache.aot.ir.debug_info import LineMap
 from nativecache.aot.ir.module import Module, symbol_name, unescape
-from nativecache.aot.link_line import Ours
+from nativecache.aot.output.link_line import Ours
+from nativecache.aot.output.results import UnitResult
 from nativecache.aot.packed import decode_pairs
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.aot.units.extract import FILE_PLACEHOLDER
@@ -73,15 +74,12 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """All that goes into the output: by unit index what was made and, in the order of the image, bindings."""
+    """All that goes into the output: objects by unit index and, in the image's order, how they come in."""
 
     program: Program
     units: tuple[Unit, ...]
     objects: Mapping[int, bytes]
-    bindings: Mapping[int, str]
-    #: What lines in objects with debug information stand for, and where they are; both packed.
-    line_map: Mapping[int, str]
-    fixups: Mapping[int, str]
+    results: Mapping[int, UnitResult]
     #: What goes to the linker, in order.
     line: tuple[Path | str | Ours, ...]
     cplusplus: bool
@@ -121,7 +119,7 @@ def write_output(
             if emit in ("exe", "shared"):
                 items = tuple(_archived(image, folder, named_by_source=told.loose))
             else:
-                members = {n: (_member_name(image, n), _renamed(image, n)) for n in image.bindings}
+                members = {n: (_member_name(image, n), _renamed(image, n)) for n in image.results}
         with phase("link"):
             link_driver = find_driver(driver, cplusplus=image.cplusplus, environ=environ)
             chosen = _find_linker(image, linker, link_driver, environ, emit, scripted=told.scripted)
@@ -190,12 +188,12 @@ _EMPTY: Final = "empty.o"
 
 def _is_bare(image: Image) -> bool:
     """Whether nothing at all would go to the linker."""
-    return not image.bindings and not any(isinstance(item, Path) for item in image.line)
+    return not image.results and not any(isinstance(item, Path) for item in image.line)
 
 
 def _units_of(image: Image, ours: Ours) -> list[int]:
     modules = frozenset(ours.modules)
-    return [index for index in image.bindings if image.units[index].module in modules]
+    return [index for index in image.results if image.units[index].module in modules]
 
 
 def _find_linker(
@@ -281,7 +279,10 @@ def _temporary_folder() -> Iterator[Path]:
 
 def _names(image: Image, index: int) -> dict[str, str]:
     module = image.program.modules[image.units[index].module]
-    return {**decode_pairs(image.bindings[index]), FILE_PLACEHOLDER: os.path.basename(module.source_file)}
+    return {
+        **decode_pairs(image.results[index].bindings),
+        FILE_PLACEHOLDER: os.path.basename(module.source_file),
+    }
 
 
 def _member_name(image: Image, index: int) -> str:
@@ -312,16 +313,16 @@ def _section_name(image: Image, unit: Unit) -> str:
 
 def _with_lines(image: Image, index: int) -> bytes:
     """A unit's object, with the lines, checksums and folder of its sources if it has debug information."""
-    fixups = image.fixups.get(index)
-    if not fixups:
+    result = image.results[index]
+    if not result.fixups:
         return image.objects[index]
     program = image.program
-    unit, debug, places = image.units[index], program.debug, LineMap.decode(image.line_map[index])
+    unit, debug, places = image.units[index], program.debug, LineMap.decode(result.line_map)
     types = debug[program.modules[unit.module].label].types if unit.kind == "types" else None
     placed = bytearray(image.objects[index])
     apply_fixups(
         placed,
-        Fixups.decode(fixups),
+        Fixups.decode(result.fixups),
         [debug[label].ranges[key] for label, key in places.ranges],
         types.lines if types else [debug[label].lines[token] for label, token in places.lines],
         program.checksums[unit.module],
@@ -384,10 +385,10 @@ def _assembly(image: Image) -> str:
     parts: list[str] = []
     references: set[str] = set()
     locals_seen: set[str] = set()
-    if sum(_LINE_FILE.search(image.objects[index]) is not None for index in image.bindings) > 1:
+    if sum(_LINE_FILE.search(image.objects[index]) is not None for index in image.results) > 1:
         # Each unit numbers its source files anew, and debug information holds the bare numbers.
         raise BuildError("assembly of several units holds no debug information: leave out -g")
-    for index in image.bindings:
+    for index in image.results:
         unit, program = image.units[index], image.program
         names = _names(image, index)
         for name in (program.names[unit.module][t] for t in unit.tokens if t in program.pinned[unit.module]):
@@ -421,7 +422,7 @@ def _quoted(name: str) -> str:
 
 def _bitcode(image: Image) -> bytes:
     """One optimised module of all units, linked by LLVM in a worker."""
-    jobs = [(image.objects[index], _names(image, index)) for index in image.bindings]
+    jobs = [(image.objects[index], _names(image, index)) for index in image.results]
     with Pool(1, {"merge": llvm.merge}) as pool:
         pool.submit(Job("merge", None, (jobs,)))
         for done in pool.results():

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nativecache.aot.link_line import Ours, arrange
+from nativecache.aot.output.link_line import Ours, arrange
 
 A, B, C, N, L = map(Path, ("a.c", "b.c", "c.c", "n.o", "l.a"))
 

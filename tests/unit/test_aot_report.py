@@ -7,13 +7,13 @@ import pytest
 from harness import needs_clang
 from rules import Build, write
 
-from nativecache.aot.build import Clock, Phase
+from nativecache.aot.report import Clock, Phase
 
 
 def test_what_is_within_is_not_counted_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("nativecache.aot.build.time.perf_counter", lambda: now[0])
-    monkeypatch.setattr("nativecache.aot.build.cpu_seconds", lambda: now[0] / 2)
+    monkeypatch.setattr("nativecache.aot.report.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("nativecache.aot.report.cpu_seconds", lambda: now[0] / 2)
     clock = Clock(0.0, 0.0)
     now[0] = 2.0
     with clock.phase("outer"):

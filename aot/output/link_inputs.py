@@ -1,0 +1,132 @@
+"""What goes to the link besides our own objects, and what it says about symbols.
+
+Native inputs and system libraries define and need symbols, link options give symbols another meaning, and
+some flags of the compiler are the link driver's as well.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from nativecache.aot.codegen.target import is_foreign
+from nativecache.aot.errors import BuildError
+from nativecache.aot.front import clang
+from nativecache.aot.front.load import Loaded
+from nativecache.aot.ir.module import Module, symbol_name
+from nativecache.aot.key import Options
+from nativecache.aot.request import Request
+from nativecache.linker.errors import BadObject
+from nativecache.linker.libraries import Libraries, scan_libraries
+from nativecache.linker.native import NativeSymbols, linker_files, scan_native
+from nativecache.linker.symbol_options import SymbolOptions, read_symbol_options
+
+
+def name_sources(lines: Sequence[str], request: Request, loaded: Loaded) -> tuple[str, ...]:
+    """What a linker said, with sources named in place of the objects that clang made of them whole."""
+    for n, path in loaded.native.items():
+        if path != request.inputs[n]:
+            lines = [line.replace(str(path), str(request.inputs[n])) for line in lines]
+    return tuple(lines)
+
+
+def link_driver(request: Request, options: Options, loaded: Loaded) -> str | None:
+    """The link driver asked for; else clang, for another machine's image (it has all targets) and for
+    what clang instrumented (it knows the libraries that go with it)."""
+    instrumented = bool(loaded.whole) and clang.instruments(request.clang_flags)
+    told = any(map(_CLANGS_LINK.match, (*request.clang_flags, *request.link_options)))
+    if request.driver or not (is_foreign(options) or instrumented or told):
+        return request.driver
+    return " ".join(clang.find_clang(request.clang, request.environ).command)
+
+
+#: What clang as a driver links other libraries for than gcc does, or gcc does not know.
+_CLANGS_LINK: Final = re.compile(
+    r"-fopenmp(?!-simd|-version)|-fsanitize|--?stdlib=|--?rtlib=|--?unwindlib=|-nostdlib\+\+|-fxray|-fprofile-"
+    r"|-fcs-profile|-fcoverage|--?coverage|-fmemory-profile|-static-openmp|-(?:static|shared)-lib[at]?san"
+    r"|--gcc-(?:toolchain|install-dir|triple)|-resource-dir|-framework|--?static-pie|-nopie|-noprebind"
+)
+
+
+def mentioned_symbols(modules: tuple[Module, ...]) -> set[str]:
+    return {symbol_name(token) for module in modules for token in module.entities}
+
+
+#: With these, compilers link start-up code that turns denormals off.
+_FAST_MATH: Final = ("-ffast-math", "-Ofast", "-funsafe-math-optimizations")
+_LINKED_TOO: Final = (
+    *_FAST_MATH,
+    *("-fsanitize", "-fprofile", "-fcoverage", "--coverage", "-pthread", "-fopenmp", "-pg", "-m32"),
+    *("-stdlib=", "-rtlib=", "--rtlib=", "-unwindlib=", "--unwindlib=", "--sysroot=", "-fmemory-profile"),
+    "-fxray",
+)
+
+
+def link_flags(request: Request) -> tuple[str, ...]:
+    """The flags that a link driver needs as well, and were given for the compiler alone."""
+    given = frozenset(request.link_options)
+    return tuple(f for f in request.clang_flags if f.startswith(_LINKED_TOO) and f not in given)
+
+
+def system_libraries(request: Request) -> Libraries:
+    if request.emit != "exe":
+        return Libraries()
+    return scan_libraries(request.link_options, request.driver, request.environ)
+
+
+def links_anything(request: Request) -> bool:
+    """Whether link options reach a linker."""
+    return request.emit in ("exe", "shared") or (request.emit == "object" and "-r" in request.line)
+
+
+def read_told(request: Request, loaded: Loaded, libraries: Libraries) -> SymbolOptions:
+    """What the linker is told about symbols, if there is a link that is told anything."""
+    if links_anything(request):
+        words = (*request.link_options, *_natives(loaded))
+        return read_symbol_options(words, libraries.scripts, libraries.folders)
+    return SymbolOptions()
+
+
+#: What compilers take for both of their steps.
+_NOT_OF_LINKS_ALONE: Final = (
+    "-pthread",
+    "-static",
+    "-shared",
+    "-pie",
+    "-no-pie",
+    "-Wl,--compress-debug-sections",
+)
+
+
+def unused_options(request: Request) -> list[str]:
+    """Says which link options do nothing."""
+    if links_anything(request):
+        return []
+    options = [word for word in request.link_options if not word.startswith(_NOT_OF_LINKS_ALONE)]
+    return [f"--emit {request.emit} links nothing: not used: {' '.join(options)}"] if options else []
+
+
+def _natives(loaded: Loaded) -> list[str]:
+    """The native inputs, but for those that the linker is told to be of another format."""
+    return [os.fspath(path) for path in loaded.native.values() if clang.language(path) != "link"]
+
+
+def native_symbols(
+    request: Request, loaded: Loaded, libraries: Libraries, told: SymbolOptions
+) -> NativeSymbols:
+    """What native inputs, those that scripts name as well, and system libraries define and need."""
+    defined = set(libraries.symbols)
+    undefined: set[str] = set()
+    common = False
+    given = (*_natives(loaded), *linker_files(request.link_options), *told.inputs)
+    for path in dict.fromkeys(given):
+        try:
+            symbols = scan_native(path)
+        except (BadObject, OSError) as error:
+            raise BuildError(f"{path}: cannot be linked: {error}") from None
+        defined |= symbols.defined
+        undefined |= symbols.undefined
+        common = common or symbols.common
+    return NativeSymbols(frozenset(defined), frozenset(undefined), common)

@@ -1,0 +1,91 @@
+"""What workers do with a unit: write it and find its key, or compile its bitcode.
+
+Workers are forked, so these see the plan as it was then. The one that compiles sees only what is in the key.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+from nativecache.aot.codegen.diagnostics import Diagnostic
+from nativecache.aot.codegen.engine import Engine
+from nativecache.aot.key import Options, assembler_reads, compute_key
+from nativecache.aot.packed import encode_pairs
+from nativecache.aot.records.memo import KeyedUnit
+from nativecache.aot.schedule.plan import Plan
+from nativecache.aot.units.extract import extract
+from nativecache.linker.dwarf import find_fixups
+from nativecache.linker.elf import linkage
+from nativecache.linker.errors import BadObject
+
+
+@dataclass(frozen=True, slots=True)
+class KeyResult:
+    """A unit's key and bitcode, and the seconds of processor time that its text and the rest took."""
+
+    keyed: KeyedUnit
+    bitcode: bytes
+    #: Whether the unit's fingerprint tells all that the key depends on: not where lines are real.
+    lasting: bool
+    extract_seconds: float
+    key_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CompileResult:
+    """What a unit's bitcode was compiled to: an object, assembly or bitcode, as the options have it."""
+
+    output: bytes
+    #: Names of the symbols that an object defines and leaves undefined.
+    defined: list[str]
+    undefined: list[str]
+    #: Where lines go in the object, encoded; None where they fit nowhere and real ones are needed.
+    fixups: str | None
+    milliseconds: float
+    diagnostics: list[Diagnostic]
+
+
+def key_unit(plan: Plan, engine: Engine, index: int, real_lines: bool) -> KeyResult:
+    """Extracts a unit and computes its key. Raises BuildError, and RuntimeError for what LLVM refuses."""
+    start = time.process_time()
+    unit = plan.units[index]
+    options = plan.options_of(unit)
+    text = extract(
+        plan.program,
+        unit,
+        triple=options.triple,
+        datalayout=plan.program.modules[unit.module].datalayout,
+        final=plan.final,
+        limits=plan.limits,
+        keep_types=options.output == "bitcode",
+        real_lines=real_lines,
+    )
+    middle = time.process_time()
+    bitcode = engine.unit_bitcode(text.text)
+    options = replace(options, relative=text.relative)
+    keyed = KeyedUnit(
+        compute_key(engine.identity, options, bitcode, assembler_reads(text.text)),
+        text.own,
+        encode_pairs(text.bindings),
+        text.imported,
+        line_map=text.line_map.encode(),
+        relative=text.relative,
+    )
+    return KeyResult(keyed, bitcode, not text.absolute, middle - start, time.process_time() - middle)
+
+
+def compile_unit(engine: Engine, bitcode: bytes, options: Options) -> CompileResult:
+    """Compiles a unit. Raises RuntimeError and Refused for what LLVM does not compile."""
+    start = time.process_time()
+    diagnostics: list[Diagnostic] = []
+    output = engine.emit(bitcode, options, diagnostics)
+    defined, undefined = linkage(output) if options.output == "object" else ([], [])
+    fixups: str | None = ""
+    if options.relative:
+        try:
+            fixups = find_fixups(output).encode()
+        except BadObject:
+            fixups = None
+    milliseconds = (time.process_time() - start) * 1000
+    return CompileResult(output, defined, undefined, fixups, milliseconds, diagnostics)

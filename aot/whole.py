@@ -1,0 +1,53 @@
+"""Which sources clang compiles whole for what LLVM says of their units, and why it compiled some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from nativecache.aot.codegen.diagnostics import Wanted, line
+from nativecache.aot.codegen.flags import beyond_ir
+from nativecache.aot.errors import BuildError
+from nativecache.aot.front import clang
+from nativecache.aot.front.sources import is_split
+from nativecache.aot.packed import decode_pairs
+from nativecache.aot.request import Request
+from nativecache.aot.schedule.plan import Plan
+from nativecache.aot.schedule.scheduler import Heard
+
+
+def why_whole(request: Request, whole: Sequence[str]) -> str:
+    """What kept sources from being split."""
+    named = [path for path in request.inputs if str(path) in whole]
+    if whole and len(named) == len(whole) and not any(map(is_split, named)):
+        return "assembly is not split"
+    if clang.instruments(request.clang_flags):
+        return "its passes cannot be split"
+    if flags := beyond_ir(request.clang_flags, request.level):
+        return f"IR does not tell {' '.join(dict.fromkeys(flags))}"
+    return "LLVM refuses its IR, or a part of it alone" if request.whole else "its passes cannot be split"
+
+
+def judge(request: Request, plan: Plan, heard: Iterable[Heard]) -> tuple[list[str], frozenset[Path]]:
+    """LLVM's warnings, and the sources that are to be compiled whole for what it said of them.
+
+    A file that clang accepts may hold what LLVM refuses in a unit: a call that must not be made, and that is
+    removed only by those who see all of the file. Raises BuildError for errors in other inputs.
+    """
+    wanted = Wanted(request.clang_flags)
+    sources = {str(path): path for path in request.inputs if is_split(path)}
+    whole: set[Path] = set()
+    warnings: dict[str, None] = {}
+    errors: dict[str, None] = {}
+    for one in sorted(heard, key=lambda one: one.unit):
+        said = one.diagnostic
+        label, function = plan.place(one.unit)
+        fatal = wanted.is_error(said)
+        if fatal and label in sources and request.emit not in ("asm", "bitcode"):
+            whole.add(sources[label])
+        elif fatal or not wanted.is_ignored(said):
+            words = line(said, label, function, decode_pairs(one.bindings), error=fatal)
+            (errors if fatal else warnings)[words] = None
+    if errors:
+        raise BuildError(*errors)
+    return list(warnings), frozenset(whole)
