@@ -30,6 +30,7 @@ class Libraries:
     symbols: frozenset[str] = frozenset()
     folders: tuple[str, ...] = ()
     scripts: tuple[str, ...] = ()
+    padded: bool = False  # as NativeSymbols has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ def scan_libraries(options: tuple[str, ...], driver: str | None, environ: Mappin
     files: dict[str, None] = {}
     scripts: dict[str, None] = {}
     found: set[str] = set()
+    padded = False
     for name in names:  # it grows
         path = _find(name, folders)
         if path is None or path in files:
@@ -89,7 +91,8 @@ def scan_libraries(options: tuple[str, ...], driver: str | None, environ: Mappin
             with suppress(BadObject, OSError):
                 symbols = scan_native(file)
                 found |= symbols.defined | symbols.undefined
-    return Libraries(tuple(files), frozenset(found), tuple(folders), tuple(scripts))
+                padded |= symbols.padded
+    return Libraries(tuple(files), frozenset(found), tuple(folders), tuple(scripts), padded)
 
 
 def _is_script(path: str) -> bool:

@@ -24,10 +24,14 @@ class NativeSymbols:
     defined: frozenset[str]
     undefined: frozenset[str]
     common: bool = False  # whether some symbol is common
+    #: Whether constructors are listed as clang does not: with a padded priority, as gcc does, or in `.ctors`.
+    padded: bool = False
 
 
 #: Beginnings of what a linker reads as objects.
 _OBJECTS = (b"\x7fELF", MAGIC, THIN_MAGIC)
+#: Sections of constructors that GNU ld sorts by their whole names, and lld and mold by the number alone.
+_PADDED = re.compile(rb"\.(?:init|fini)_array\.0\d{4}\0|\.[cd]tors(?:\.\d+)?\0")
 #: What only a linker script has: a command, or an assignment to a symbol.
 _SCRIPT = re.compile(
     rb"(?:^|[\s;}])(?:(?:INPUT|GROUP|ENTRY|EXTERN|PROVIDE|PROVIDE_HIDDEN|OUTPUT_FORMAT|OUTPUT_ARCH|OUTPUT|ASSERT"
@@ -94,7 +98,7 @@ def scan_native(
     """
     defined: set[str] = set()
     undefined: set[str] = set()
-    common = False
+    common = padded = False
     where = os.fspath(path)
     try:
         with PlainFile(path) as file:
@@ -107,16 +111,20 @@ def scan_native(
                         defined |= named.defined
                         undefined |= named.undefined
                         common |= named.common
+                        padded |= named.padded
             elif start in (MAGIC, THIN_MAGIC):
                 for name, content in read_members(file, os.path.dirname(path)):
                     where = f"{os.fspath(path)}({name})"
                     if content[:4] in (b"\x7fELF", b"BC\xc0\xde"):
                         common |= _add(content, defined, undefined)
+                        padded |= _PADDED.search(content) is not None
             else:
-                common = _add(file.read(0, file.size), defined, undefined)
+                content = file.read(0, file.size)
+                common = _add(content, defined, undefined)
+                padded = _PADDED.search(content) is not None
     except BadObject as error:
         raise BadObject(f"{where}: {error}") from None
-    return NativeSymbols(frozenset(defined), frozenset(undefined), common)
+    return NativeSymbols(frozenset(defined), frozenset(undefined), common, padded)
 
 
 def _add(obj: bytes, defined: set[str], undefined: set[str]) -> bool:

@@ -203,6 +203,9 @@ def _find_linker(
     machine = architecture(image.triple)
     relocatable, common = emit in ("object", "archive"), image.program.has_common
     words = (item for item in image.line if isinstance(item, str))
+    reading = how_read(words, gc_sections=_is_rusts(image))
+    if image.program.has_padded and reading in ("alike", "exports"):
+        reading = "unlike"  # in the order of GNU ld, which clang runs by default
     found = find_linker(
         name,
         environ,
@@ -210,7 +213,7 @@ def _find_linker(
         machine=machine,
         common=common,
         scripted=scripted,
-        reading=how_read(words, gc_sections=_is_rusts(image)),
+        reading=reading,
     )
     # clang would run the host's; a gcc or zig for that machine has one of its own.
     if found is None and machine != architecture(os.uname().machine) and driver.family == "clang":

@@ -179,6 +179,8 @@ class Program:
     separate: bool = False
     #: Whether common symbols are linked, ours or those of native inputs.
     has_common: bool = False
+    #: Whether native inputs list constructors in sections that linkers sort differently.
+    has_padded: bool = False
     #: The folder that was compiled in, as debug information has it.
     directory: str = ""
 

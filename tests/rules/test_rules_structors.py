@@ -1,9 +1,10 @@
 """Constructors and destructors run as in clang's build, under each linker."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
-from harness import build, needs, needs_clang, needs_lld, needs_mold
+from harness import CLANG, assert_same_behaviour, build, needs, needs_clang, needs_lld, needs_mold
 from rules import clang_object, compare, link_with_clang, write
 
 pytestmark = needs_clang
@@ -117,6 +118,27 @@ def test_native_object_keeps_its_place_in_the_order(tmp_path: Path) -> None:
     native = clang_object(tmp_path, "native.c", hook.replace("FILE", "native"))
     main = hook.replace("FILE", "ours") + "int main(void) { return 0; }\n"
     compare(tmp_path, {"main.c": main}, "native\nours\n", natives=[native], order=[native, "main.c"])
+
+
+@needs("gcc")
+@pytest.mark.parametrize(
+    ("two", "more"),
+    [
+        (["two.o"], []),
+        pytest.param(["two.o"], ["-fuse-ld=mold"], marks=needs_mold),
+        (["-Wl,--whole-archive", "-L.", "-ltwo", "-Wl,--no-whole-archive"], []),
+    ],
+)
+def test_priorities_of_objects_that_gcc_made(tmp_path: Path, two: list[str], more: list[str]) -> None:
+    """GNU ld, clang's own default, sorts gcc's `.init_array.00200` before clang's `.init_array.200`."""
+    write(tmp_path, {f"{name}.c": PRIORITIES.replace("FILE", name) for name in ("a", "b", "one", "two")})
+    write(tmp_path, {"main.c": "int main(void) { return 0; }\n"})
+    subprocess.run(["gcc", "-c", "one.c", "two.c"], cwd=tmp_path, check=True)
+    subprocess.run(["ar", "rcs", "libtwo.a", "two.o"], cwd=tmp_path, check=True)
+    words = ["a.c", "one.o", "b.c", *two, "main.c", *more]
+    build(tmp_path, *words, "-o", "ours")
+    subprocess.run([CLANG, *words, "-o", "clangs"], cwd=tmp_path, check=True)
+    assert_same_behaviour(tmp_path / "ours", tmp_path / "clangs")
 
 
 def test_assembly_files_keep_their_order(tmp_path: Path) -> None:
