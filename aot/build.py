@@ -100,6 +100,8 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         program.interposable = request.emit == "shared" or told.shared
         program.separate = request.emit == "archive"
         program.directory = directory
+        # GNU ld wraps what refers to a group's member in a file whose group is left out: groups stay groups.
+        final = final and not program.has_assigned_comdats
     # Cut it into units.
     with clock.phase("partition"):
         apart = _apart(request)

@@ -185,6 +185,12 @@ class Program:
     directory: str = ""
 
     @cached_property
+    def has_assigned_comdats(self) -> bool:
+        """Whether a member of a comdat may be resolved elsewhere by the linker."""
+        entities = (m.entities.get("@" + quote(name)) for name in self.assigned for m in self.modules)
+        return any(entity is not None and entity.comdat for entity in entities)
+
+    @cached_property
     def debug(self) -> dict[str, DebugInfo]:
         """Normalised debug information by module label."""
         return {module.label: module.debug for module in self.modules if module.debug is not None}

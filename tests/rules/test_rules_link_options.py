@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import CLANG, needs_clang, run
+from harness import CLANG, needs, needs_clang, needs_mold, run
 from rules import Build, clang_archive, clang_object, compare, write
 
 pytestmark = needs_clang
@@ -88,6 +88,32 @@ CALLS_A = {
     "main.c": SHOW + "__attribute__((weak)) int a(void); int impl(void);\n"
     'int main(void) { SHOW("%d %d", a ? a() : -1, impl()); return 0; }\n',
 }
+
+
+@pytest.mark.parametrize(
+    "linker", [pytest.param("bfd", marks=needs("ld.bfd")), pytest.param("mold", marks=needs_mold)]
+)
+@pytest.mark.parametrize("native", [False, True])
+def test_wrapped_inline_functions(tmp_path: Path, linker: str, native: bool) -> None:
+    """GNU ld wraps what refers to a group that another file's is linked for; mold does not."""
+    header = "inline int f(int x) { return x + 1; }\ntemplate <class T> T g(T x) { return x + 2; }\n"
+    files = {
+        "f.h": header,
+        "main.cpp": '#include "f.h"\nextern "C" int printf(const char *, ...);\n'
+        'extern "C" int __wrap__Z1fi(int x) { return x + 100; }\n'
+        'extern "C" int __wrap__Z1gIiET_S0_(int x) { return x + 200; }\n'
+        'int other(int);\nint main() { printf("%d %d %d", f(1), g(1), other(1)); }\n',
+    }
+    other = '#include "f.h"\nint other(int x) { return f(x) * 1000 + g(x); }\n'
+    natives = []
+    if native:
+        write(tmp_path, {"f.h": header})
+        natives = [clang_object(tmp_path, "other.cpp", other, "-O0")]
+    else:
+        files["other.cpp"] = other
+    link = ["-Wl,--wrap=_Z1fi,--wrap=_Z1gIiET_S0_", f"-fuse-ld={linker}"]
+    says = "2 3 101201" if linker == "bfd" else "2 3 2003"
+    compare(tmp_path, files, says, natives=natives, link=link, levels=["-O0"])
 
 
 @pytest.mark.parametrize("value", ["unused", "unused+0", "(unused)"])
