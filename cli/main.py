@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
@@ -185,6 +186,10 @@ def build(**options: Any) -> None:
     if alone:
         inputs = _compiled_alone(inputs)
         items = [*inputs]
+    if options["output"] == Path() and any(_names_nothing(word) for word in line):
+        if not alone:
+            raise click.UsageError("-o '': the output's name is empty; name a file")
+        options["output"] = None  # as clang -c takes it
     output = options["output"] or default_output(options["emit"], [str(path) for path in inputs])
     if os.fspath(output) == "-":
         output = Path("/dev/stdout")  # as compilers take it
@@ -192,7 +197,7 @@ def build(**options: Any) -> None:
         names = [*map(os.fspath, inputs), os.fspath(output)]
         if why := what_stats_overwrite(os.fspath(stats), names):
             raise click.UsageError(f"--stats-json {stats}: {why}; name another file")
-    level, flags = _level(line, options)
+    level, flags, unsupported = _level(line, options)
     flags = [*_from_environment(line, options), *flags]
     compressed = [flag.partition("=")[2] or "zlib" for flag in flags if flag.startswith("-gz")]
     if options["compress_debug"]:
@@ -226,7 +231,7 @@ def build(**options: Any) -> None:
         requests = [
             replace(request, line=(path,), output=default_output("object", [str(path)])) for path in inputs
         ]
-    results = [_build(one, options, whole_command=len(requests) == 1) for one in requests]
+    results = [_build(one, options, unsupported, whole_command=len(requests) == 1) for one in requests]
     if stats:
         report.write_stats(results, stats)
     wrong = [result for result in results if result.mismatches]
@@ -236,8 +241,12 @@ def build(**options: Any) -> None:
         raise click.exceptions.Exit(4)
 
 
-def _build(request: Request, options: dict[str, Any], *, whole_command: bool) -> Report:
-    """One build; it is noted if it is all that the command does."""
+def _names_nothing(word: Word) -> bool:
+    return word.place == OURS and word.name in ("-o", "--output") and not word.value
+
+
+def _build(request: Request, options: dict[str, Any], said: list[str], *, whole_command: bool) -> Report:
+    """One build; it is noted if it is all that the command does. `said` are warnings of the command line."""
     from nativecache.aot.front.sources import Front
 
     gc.disable()  # a build makes few cycles, and walking a program's text for them takes a tenth of it
@@ -249,6 +258,7 @@ def _build(request: Request, options: dict[str, Any], *, whole_command: bool) ->
 
         with nullcontext(None) if quiet else report.progress() as progress:
             result = build(request, front, progress=progress)
+    result = replace(result, warnings=(*said, *result.warnings))
     for warning in result.warnings:
         click.echo(shown_lines(warning), err=True)
     if whole_command and not result.mismatches:
@@ -314,13 +324,17 @@ def _dependencies(line: list[Word], output: Path | None) -> Dependencies | None:
 
     asked = [word for word in line if word.place == DEPENDENCIES]
     kinds = [w.name for w in asked if w.name.strip("-") in ("MD", "MMD", *_LONG_KINDS)]
+    if any(word.name == "-MG" for word in asked):
+        raise click.UsageError(
+            "-MG: clang takes it with -M or -MM only, which preprocess alone; leave it out"
+        )
     if not kinds:
         return None
     files = [word.value for word in asked if word.value and word.name not in ("-MT", "-MQ")]
     return Dependencies(
         # As clang has it, in whatever order.
         system={"-MMD", "--write-user-dependencies"}.isdisjoint(kinds),
-        flags=tuple(word.name for word in asked if word.name in ("-MP", "-MG", "-MV")),
+        flags=tuple(word.name for word in asked if word.name in ("-MP", "-MV")),
         targets=tuple(part for w in asked if w.name in ("-MT", "-MQ") for part in (w.name, w.value)),
         file=files[-1] if files else None,
         output=str(output) if output else None,
@@ -330,8 +344,8 @@ def _dependencies(line: list[Word], output: Path | None) -> Dependencies | None:
 _LONG_KINDS = ("write-dependencies", "write-user-dependencies")
 
 
-def _level(line: list[Word], options: dict[str, Any]) -> tuple[int, list[str]]:
-    """The level that was asked for last, and clang's flags in order, with what that says besides."""
+def _level(line: list[Word], options: dict[str, Any]) -> tuple[int, list[str], list[str]]:
+    """The level that was asked for last; clang's flags in order, with what that says besides; warnings."""
     levels = [word for word in line if word.place == OURS and word.name == "-O"]
     flags: list[str] = []
     for word in line:
@@ -339,11 +353,19 @@ def _level(line: list[Word], options: dict[str, Any]) -> tuple[int, list[str]]:
             flags += word.words
         elif word in levels[-1:]:
             flags += _BESIDES.get(word.value, [])
-    return options["level"], flags
+    said = [word.words[0] for word in levels[-1:] if _is_beyond(word.value)]
+    warnings = [f"warning: {flag} is taken as -O3" for flag in said if flag != "-O4" or "-w" not in flags]
+    return options["level"], flags, warnings
+
+
+def _is_beyond(level: str) -> bool:
+    """Whether it is a number that clang takes for the highest level."""
+    number = re.fullmatch(r"-?\d{1,9}", level, re.ASCII)
+    return number is not None and not 0 <= int(level) <= 3
 
 
 #: Levels that clang knows, as those that we know; and what else it does at them.
-_LEVELS = {"": "1", "g": "1", "s": "2", "z": "2", "fast": "3", "4": "3"}
+_LEVELS = {"": "1", "g": "1", "s": "2", "z": "2", "fast": "3"}
 _BESIDES = {"s": ["-Os"], "z": ["-Oz"], "fast": ["-ffast-math"]}
 
 
@@ -381,7 +403,8 @@ def main(arguments: list[str] | None = None) -> None:
 def _options(line: list[Word]) -> list[str]:
     """Our options, in the spelling that leaves click nothing to guess."""
     levels = [word for word in line if word.place == OURS and word.name == "-O"]
-    found = [f"-O{_LEVELS.get(word.value, word.value)}" for word in levels[-1:]]
+    values = ["3" if _is_beyond(word.value) else word.value for word in levels[-1:]]
+    found = [f"-O{_LEVELS.get(value, value)}" for value in values]
     for word in line:
         if word.place == OURS and word.name != "-O":
             name = {"-o": "--output", "-j": "--threads"}.get(word.name, word.name)

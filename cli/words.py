@@ -320,10 +320,11 @@ class _Reader:
             return ours
         if word.startswith(("-fuse-ld=", "--ld-path=")):
             return Word(OURS, (word,), "--linker", word.partition("=")[2])
-        if word.startswith(("-Wp,-MD,", "-Wp,-MMD,")) and word.count(",") == 2:
-            # As clang's driver has it.
-            _, kind, file = word.split(",")
-            return Word(DEPENDENCIES, (kind, "-MF", file), kind, file)
+        if word in ("-Wp,-MD", "-Wp,-MMD") or word.startswith(("-Wp,-MD,", "-Wp,-MMD,")):
+            # As clang's driver has it: of more than a file nothing is taken.
+            _, kind, *rest = word.split(",")
+            words = (kind, "-MF", *rest) if len(rest) == 1 else (kind,)
+            return Word(DEPENDENCIES, words, kind, *words[2:])
         if word == "-x" or word[:2] == "-x" or word[:10] == "--language":
             value = word[2:] if word[:2] == "-x" else word[11:]
             language = value or self._value(word)

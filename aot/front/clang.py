@@ -228,15 +228,18 @@ def compile_whole(
     depfile: Path | None = None,
     running: Running | None = None,
     image: Path | None = None,
+    alone: Path | None = None,
 ) -> tuple[bytes, str]:
     """A native object of a source file as clang alone makes it, and clang's warnings; else as `emit_ir`.
 
     `image`: what the object is for, beside which clang writes what flags have it write besides (coverage
-    notes, traces). Stack usage it writes beside `scratch`.
+    notes, traces); or `alone`, the object itself. Stack usage it writes beside `scratch`.
     """
     command = [*_compile(clang, source, level, flags), *_depfile_flags(depfile)]
     if image and beside(flags):
-        command += ["-dumpdir", f"{image}-", *_remarks_flags(flags, source)]
+        command += ["-dumpdir", f"{image}-", *_remarks_flags(flags, source.stem)]
+    if alone and "-dumpdir" not in flags:
+        command += _beside_object(flags, alone)
     if any(flag.startswith("-gsplit-dwarf") for flag in flags):
         command.append("-gno-split-dwarf")
     return _make([*command, "-c"], source, scratch, running)
@@ -272,14 +275,38 @@ def preprocess_for_rule(
     return os.fsdecode(scratch.read_bytes())
 
 
-def _remarks_flags(flags: Sequence[str], source: Path) -> list[str]:
-    """Has clang write optimisation records where it would write them for an image."""
+def _beside_object(flags: Sequence[str], output: Path) -> list[str]:
+    """Has clang write what flags have it write besides where it would for an object of that name.
+
+    Source: addPGOAndCoverageFlags in clang/lib/Driver/ToolChains/Clang.cpp.
+    """
+    stem = os.path.splitext(os.fspath(output))[0]
+    covered = any(flag in ("--coverage", "-coverage") for flag in flags)
+    arcs = [flag for flag in flags if re.fullmatch("-f(no-)?profile-arcs", flag)][-1:]
+    place = os.path.join(os.getcwd(), stem)
+    words = []
+    if covered or [flag for flag in flags if re.fullmatch("-f(no-)?test-coverage", flag)][-1:] == [
+        "-ftest-coverage"
+    ]:
+        words += ["-Xclang", f"-coverage-notes-file={place}.gcno"]
+    if covered or arcs == ["-fprofile-arcs"]:
+        folders = [flag.partition("=")[2] for flag in flags if flag.startswith("-fprofile-dir=")]
+        words += ["-Xclang", f"-coverage-data-file={''.join(folders[-1:])}{place}.gcda"]
+    traces = [flag for flag in flags if re.match("-ftime-trace(=|$)", flag)]
+    if traces and traces[-1][-1] in "e/":
+        folder = traces[-1].partition("=")[2]
+        words.append(f"-ftime-trace={folder + os.path.basename(stem) if folder else stem}.json")
+    return [*words, *_remarks_flags(flags, stem)]
+
+
+def _remarks_flags(flags: Sequence[str], stem: str) -> list[str]:
+    """Has clang write optimisation records where it would write them for an image, or an object."""
     named = any(flag.startswith("-foptimization-record-file") for flag in flags)
     asked = [flag for flag in flags if re.match(r"-f(?:save-)?optimization-record", flag)]
     if named or not asked:
         return []
     kind = next((flag.partition("=")[2] for flag in reversed(asked) if "-record=" in flag), "yaml")
-    return [f"-foptimization-record-file={source.stem}.opt.{kind}"]
+    return [f"-foptimization-record-file={stem}.opt.{kind}"]
 
 
 #: The target's name in a depfile, which is of no interest.

@@ -58,6 +58,8 @@ class FrontEnd:
     whole: frozenset[Path] = frozenset()
     #: What is built of the sources, if that is linked.
     image: Path | None = None
+    #: The object that the one source is compiled to, if that is all that is built.
+    alone: Path | None = None
 
     @property
     def prints(self) -> bool:
@@ -138,7 +140,9 @@ class Run:
 
         def run(flags: Sequence[str]) -> tuple[bytes, str]:
             if self.whole:
-                return compile_whole(self.clang, self.source, front.level, flags, *where, front.image)
+                return compile_whole(
+                    self.clang, self.source, front.level, flags, *where, front.image, front.alone
+                )
             return emit_ir(self.clang, self.source, front.level, flags, *where)
 
         if asks:
@@ -292,8 +296,14 @@ def _front_end(request: Request, cache: FrontCache | None) -> FrontEnd:
         # A flag for files of one language is none that another file leaves unused: clang minds only those
         # that no file uses. Of its levels assembly uses none, and -Werror would end the build for that.
         flags.append("-Qunused-arguments")
-    image = request.output if request.emit in ("exe", "shared") else None
-    return FrontEnd(found, request.level, tuple(flags), cache, request.whole, image)
+    image = request.output if request.emit in ("exe", "shared") or "-r" in request.line else None
+    alone = request.output if image is None and _is_object_alone(request) else None
+    return FrontEnd(found, request.level, tuple(flags), cache, request.whole, image, alone)
+
+
+def _is_object_alone(request: Request) -> bool:
+    """Whether an object of one source is made, as `clang -c` does."""
+    return request.emit == "object" and sum(map(is_source, request.inputs)) == 1
 
 
 def _check_flags(request: Request) -> None:
@@ -306,7 +316,8 @@ def _check_flags(request: Request) -> None:
             f"{found[0]}: is for clang's own back end, whose objects are no part of --emit {request.emit}; "
             "leave it out, or use clang -S or -emit-llvm"
         )
-    if request.emit not in ("exe", "shared") and (found := beside(flags)):
+    image = request.emit in ("exe", "shared") or "-r" in request.line or _is_object_alone(request)
+    if not image and (found := beside(flags)):
         raise UsageError(
             f"{found[0]}: has clang write files beside each object, and --emit {request.emit} has no such; "
             "compile those files with `clang -c` and name the objects"

@@ -1,5 +1,6 @@
 """Flags of clang's back end show in the image, or beside it, as they do when clang builds alone."""
 
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -89,6 +90,35 @@ def test_files_beside_the_image_are_where_clang_writes_them(tmp_path: Path) -> N
                 path.unlink()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-c --coverage -o sub/y.o",
+        "-c -ftest-coverage -fprofile-arcs -fprofile-dir=profiles -o y.x.o",
+        "-c -fstack-usage -ftime-trace=sub/ -fsave-optimization-record",
+        "-c -ftime-trace -Wp,-MD,F.d,-MT,T -O5 -o y.o",
+        "-r --coverage -fstack-usage -o sub/z.o",
+    ],
+)
+def test_files_beside_an_object_are_where_clang_writes_them(tmp_path: Path, words: str) -> None:
+    found = []
+    for folder in ("theirs", "ours"):
+        space = tmp_path / folder
+        (space / "sub").mkdir(parents=True)
+        write(space, {"a.c": SOURCE})
+        flags = ["a.c", "-O2", *words.split()]
+        if folder == "theirs":
+            subprocess.run([CLANG, *flags], cwd=space, check=True, timeout=60)
+        else:
+            Build.start(space, tmp_path, *flags).result()
+        files = {str(path.relative_to(space)): path for path in space.glob("**/*") if path.is_file()}
+        (obj,) = (path for name, path in files.items() if name.endswith(".o"))
+        data = re.findall(rb"[^\0]*\.gcda", obj.read_bytes().replace(folder.encode(), b"FOLDER"))
+        texts = {name: path.read_bytes() for name, path in files.items() if name.endswith((".su", ".d"))}
+        found.append((sorted(files), data, texts))
+    assert found[0] == found[1]
+
+
 def test_the_command_is_noted_without_what_differs_every_time(tmp_path: Path) -> None:
     write(tmp_path, {"a.c": SOURCE})
     words = ["a.c", "-g", "-grecord-gcc-switches", "-O2", "-o", "app"]
@@ -103,7 +133,7 @@ def test_the_command_is_noted_without_what_differs_every_time(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["-fstack-usage", "--emit=object"], "-fstack-usage: has clang write files beside each object"),
+        (["-fstack-usage", "--emit=archive"], "-fstack-usage: has clang write files beside each object"),
         (["-fsanitize=undefined", "--emit=asm"], "-fsanitize=undefined: is for clang's own back end"),
         (["-fstack-size-section", "--emit=bitcode"], "-fstack-size-section: is for clang's own back end"),
     ],

@@ -298,6 +298,31 @@ def test_output_folder_is_missing(tmp_path: Path) -> None:
     assert fails(tmp_path, 1, "main.c", "-o", "no/app") == ["nativecache: no/app: its folder does not exist"]
 
 
+def test_an_output_without_a_name(tmp_path: Path) -> None:
+    """An object is called after its source, as by clang; an image has no other name."""
+    write(tmp_path, {"main.c": MAIN})
+    *_, line = fails(tmp_path, 2, "main.c", "-o", "")
+    assert line.endswith("-o '': the output's name is empty; name a file")
+    assert attempt(tmp_path, "main.c", "-c", "-o", "")[0] == 0 and (tmp_path / "main.o").exists()
+
+
+def test_missing_headers_are_for_preprocessing_alone(tmp_path: Path) -> None:
+    write(tmp_path, {"main.c": MAIN})
+    *_, line = fails(tmp_path, 2, "main.c", "-MD", "-MG")
+    assert "-MG: clang takes it with -M or -MM only" in line
+
+
+@pytest.mark.parametrize("level", ["-O4", "-O33", "-O-1"])
+def test_levels_beyond_the_highest_are_that(tmp_path: Path, level: str) -> None:
+    write(tmp_path, {"main.c": "int main(void) { return 0; }\n"})
+    for _ in range(2):  # what needs not be built again says it, too
+        code, said = attempt(tmp_path, "main.c", level, "-q", "-o", "app")
+        assert code == 0 and said.endswith(f"warning: {level} is taken as -O3\n"), said
+    app = (tmp_path / "app").read_bytes()
+    assert attempt(tmp_path, "main.c", "-O3", "-o", "app")[0] == 0
+    assert (tmp_path / "app").read_bytes() == app
+
+
 @pytest.mark.parametrize("spelling", ["main.ll", "./main.ll", "link.ll"])
 def test_output_is_an_input(tmp_path: Path, spelling: str) -> None:
     write(tmp_path, {"main.ll": IR})
