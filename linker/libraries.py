@@ -61,22 +61,26 @@ def asked_libraries(options: Iterable[str]) -> Asked:
 _ASKED = re.compile(r"(?:-([lL])|--?library(-path)?(?==|$)=?)(.+)?")
 
 
-def scan_libraries(options: tuple[str, ...], driver: str | None, environ: Mapping[str, str]) -> Libraries:
-    """The default libraries and those that `options` ask for.
+def scan_libraries(
+    options: tuple[str, ...], driver: str | None, environ: Mapping[str, str], *, relocatable: bool = False
+) -> Libraries:
+    """The default libraries and those that `options` ask for; these alone, and archives, if `relocatable`.
 
     A program that defines `malloc` replaces libc's even if it never calls it. Libraries that cannot be
     found or read are passed over: the linker reports those.
     """
     asked = asked_libraries(options)
     told = read_symbol_options(options)
-    names = list(dict.fromkeys((*_DEFAULT, *asked.names, *told.libraries)))
+    names = list(dict.fromkeys((*(() if relocatable else _DEFAULT), *asked.names, *told.libraries)))
+    if not names:
+        return Libraries()
     folders = [*asked.folders, *_search_folders(driver, environ)]
     files: dict[str, None] = {}
     scripts: dict[str, None] = {}
     found: set[str] = set()
     padded = False
     for name in names:  # it grows
-        path = _find(name, folders)
+        path = _find(name, folders, relocatable=relocatable)
         if path is None or path in files:
             continue
         files[path] = None
@@ -114,13 +118,14 @@ def _search_folders(driver: str | None, environ: Mapping[str, str]) -> list[str]
     return match[1].split(":") if match else []
 
 
-def _find(name: str, folders: list[str]) -> str | None:
+def _find(name: str, folders: list[str], *, relocatable: bool) -> str | None:
     if name[:1] == ":":
         files = (os.path.join(folder, name[1:]) for folder in folders)
         return next(filter(os.path.isfile, files), None)
     for folder in folders:
         # A plain `.so` may be a linker script; the numbered file beside it is the library.
-        for pattern in (f"lib{name}.so.[0-9]*", f"lib{name}.so", f"lib{name}.a"):
+        shared = () if relocatable else (f"lib{name}.so.[0-9]*", f"lib{name}.so")
+        for pattern in (*shared, f"lib{name}.a"):
             for path in sorted(glob.glob(os.path.join(glob.escape(folder), pattern))):
                 return path
     return None

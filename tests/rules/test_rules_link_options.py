@@ -217,6 +217,42 @@ def test_scripts_know_objects_by_the_names_of_their_sources(tmp_path: Path) -> N
     assert run(tmp_path / "app").stdout == run(tmp_path / "clang").stdout == b"12 1 1 0 1\n"
 
 
+@needs("ld.bfd")
+def test_a_script_names_an_object_that_is_a_source(tmp_path: Path) -> None:
+    """GNU ld opens the file; so it does where clang compiles and links at once."""
+    write(tmp_path, {"a.c": "int main(void) { return 0; }\n"})
+    (tmp_path / "exact.ld").write_text("SECTIONS { .tab : { KEEP(a.o(.tab)) } } INSERT AFTER .data;\n")
+    started = Build.start(tmp_path, tmp_path, "a.c", "-T", "exact.ld", "-o", "app")
+    started.process.join()
+    assert started.process.exitcode == 3
+    (line,) = started.log.read_text().splitlines()
+    assert "a script names a.o, and no object of a.c has just that name: write *a.o" in line
+
+
+@needs("ld.bfd")
+@pytest.mark.parametrize("kind", ["-shared", "-r"])
+def test_scripts_found_as_libraries(tmp_path: Path, kind: str) -> None:
+    """They are read for whatever is linked: they assign to symbols and bring in what calls back."""
+    hidden = '__attribute__((visibility("hidden"))) int '
+    files = {
+        "impl.c": f"{hidden}impl(void) {{ return 6; }}\n{hidden}other(void) {{ return 51; }}\n"
+        f"{hidden}back(int x) {{ return x + 1; }}\n",
+        "api.c": f"int lib(int); {hidden}impl(void);\nint api(void) {{ return impl() * 10 + lib(1); }}\n",
+    }
+    inputs = write(tmp_path, files)
+    clang_archive(tmp_path, "lib.c", "int back(int); int lib(int x) { return back(x) * 2; }\n")
+    for name in ("libtold.so", "libtold.a"):
+        (tmp_path / name).write_text("INPUT(liblib.a) impl = other;\n")
+    words = [*inputs, "-O2", "-fPIC", kind, "-L.", "-ltold", "-fuse-ld=bfd"]
+    Build.start(tmp_path, tmp_path, *words, "-o", "ours.so").result()
+    subprocess.run([CLANG, *words, "-o", "clangs.so"], cwd=tmp_path, check=True, timeout=60)
+    write(tmp_path, {"main.c": SHOW + 'int api(void); int main(void) { SHOW("%d", api()); }\n'})
+    for name in ("ours.so", "clangs.so"):
+        command = [CLANG, "main.c", str(tmp_path / name), "-o", "app"]
+        subprocess.run(command, cwd=tmp_path, check=True, timeout=60)
+        assert run(tmp_path / "app").stdout == b"514\n"
+
+
 def test_our_objects_are_no_archive_to_be_hidden(tmp_path: Path) -> None:
     archive = clang_archive(tmp_path, "native.c", "int native(void) { return 5; }\n")
     write(
