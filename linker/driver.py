@@ -86,6 +86,9 @@ _AUTO_ORDER_READ: dict[Reading, tuple[LinkerName, ...]] = {
 #: A word that names a library that may be a shared one.
 _LIBRARY = re.compile(r"\.so(?:$|[.,])|(?:^|,)-l|--library")
 
+#: What linkers say of a disk on which the image has no room.
+_FULL = re.compile(r"No space left on device|Disk quota exceeded|Disk full\?")
+
 #: All names that are looked for on PATH.
 SEARCHED = tuple(
     dict.fromkeys((*_C_DRIVERS, *_CPLUSPLUS_DRIVERS, *(n for names in _LINKER_FILES.values() for n in names)))
@@ -249,6 +252,8 @@ def link_image(
             status, text = _run(command, environ)
         if status != 0 and "File size limit exceeded" in text:  # what drivers say of a linker that was killed
             raise LinkError(f"cannot write {job.output}: it is larger than files may be (ulimit -f)")
+        if status != 0 and (why := _FULL.search(text)):  # lld says it as a fault of its own, mold as a guess
+            raise LinkError(f"cannot write {job.output}: {why[0].replace('Disk full?', 'the disk is full')}")
         if status != 0 or not os.path.exists(image):
             lines = condense(_without_folder(text, archive), archive) or [
                 f"{command[0]} ended with status {status} and no message"

@@ -16,13 +16,18 @@ class PlainFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Raises OSError, also where the name stands for something else than a file."""
-        self._descriptor = os.open(path, _FLAGS)
+        try:
+            self._descriptor = os.open(path, _FLAGS)
+        except OSError as error:
+            if error.errno not in (errno.ENXIO, errno.ENODEV):
+                raise
+            raise _not_plain(path) from None  # a socket, a device that is not there
         status = os.fstat(self._descriptor)
         self.size = status.st_size
         self.identity = status.st_dev, status.st_ino
         if not stat.S_ISREG(status.st_mode):
             os.close(self._descriptor)
-            raise OSError(errno.EINVAL, "Not a plain file", os.fspath(path))
+            raise _not_plain(path)
 
     def __enter__(self) -> PlainFile:
         return self
@@ -41,6 +46,18 @@ class PlainFile:
             at += len(piece)
             size -= len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _not_plain(path: str | os.PathLike[str]) -> OSError:
+    return OSError(errno.EINVAL, "Not a plain file", os.fspath(path))
+
+
+def why_unread(path: str | os.PathLike[str], error: OSError) -> str:
+    """Why an input cannot be read, in words: for itself, or for a file that it names, as thin archives do."""
+    reason = error.strerror or str(error)
+    if not error.filename or os.fspath(error.filename) == os.fspath(path):
+        return reason
+    return f"it names {os.fsdecode(error.filename)}: {reason}"
 
 
 #: No system reads more than 2 GiB at once.

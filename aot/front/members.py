@@ -27,7 +27,7 @@ from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
 from nativecache.linker.archive import read_archive, write_archive
 from nativecache.linker.errors import BadObject
-from nativecache.linker.files import read_plain
+from nativecache.linker.files import read_plain, why_unread
 
 #: Raised whenever what a member becomes depends on more than before.
 SCHEMA: Final = 1
@@ -49,8 +49,10 @@ def compile_members(
     end = sources.end
     try:
         members = list(read_archive(read_plain(path), path.parent))
-    except (BadObject, OSError) as error:
+    except BadObject as error:
         raise BuildError(f"{path}: cannot be read: {error}") from None
+    except OSError as error:
+        raise BuildError(f"{path}: cannot be read: {why_unread(path, error)}") from None
     flags = tuple(flag for flag in end.flags if _CODE.match(flag))
     found = [n for n, (_, content) in enumerate(members) if content.startswith(BITCODE)]
     keys = {n: _key(end, flags, members[n][1]) for n in found}

@@ -3,6 +3,7 @@
 import faulthandler
 import os
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -495,3 +496,25 @@ def test_a_dash_is_standard_output(tmp_path: Path) -> None:
     (tmp_path / "one.ll").write_text(IR)
     done = _run(tmp_path, "build", "one.ll", "--emit", "asm", "-o", "-", "--no-cache")
     assert b"one:" in done.stdout and b"1 compiled" in done.stderr and not (tmp_path / "-").exists()
+
+
+def test_a_thin_archive_of_what_is_no_file(tmp_path: Path) -> None:
+    write(tmp_path, {"main.c": "int main(void) { return 0; }\n", "names": ""})
+    for name in ("/dev/zero", "nothing.o"):
+        table = f"{name}/\n".ljust(12, "\n").encode()
+        archive = b"!<thin>\n" + b"%-48s%-10d`\n" % (b"//", len(table)) + table
+        archive += b"%-48s%-10d`\n" % (b"/0", 100)
+        (tmp_path / "thin.a").write_bytes(archive)
+        why = "Not a plain file" if name[0] == "/" else "No such file or directory"
+        (line,) = fails(tmp_path, 1, "main.c", "thin.a")
+        assert line.endswith(f"thin.a: cannot be linked: it names {name}: {why}")
+
+
+@pytest.mark.skipif(
+    bool(shutil.which("riscv64-linux-gnu-gcc")), reason="needs a machine without libc of RISC-V"
+)
+@needs_lld
+def test_an_image_for_a_machine_without_libraries(tmp_path: Path) -> None:
+    write(tmp_path, {"a.ll": 'target triple = "riscv64-linux-gnu"\ndefine i32 @main() { ret i32 0 }\n'})
+    (line,) = fails(tmp_path, 3, "a.ll")
+    assert "no start-up files and C library to link with for riscv64" in line and "--cc" in line
