@@ -271,6 +271,9 @@ def test_options_of_no_link_are_said_to_be_unused(tmp_path: Path) -> None:
     words = ["a.c", "--emit", "object", "-o", "a.o", "--", "-Wl,--defsym=b=a"]
     result = Build.start(tmp_path, tmp_path, *words).result()
     assert "--emit object links nothing: not used: -Wl,--defsym=b=a" in result.stdout
+    # What a compiler reads, too, clang -c does not call unused.
+    words = ["a.c", "--emit", "object", "--sysroot=/", "-B/usr", "-q", "-o", "a.o"]
+    assert not Build.start(tmp_path, tmp_path, *words).result().stdout
 
 
 def test_symbols_that_scripts_of_the_linker_assign(tmp_path: Path) -> None:
