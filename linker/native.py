@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from nativecache.linker.archive import MAGIC, THIN_MAGIC, read_members
-from nativecache.linker.elf import all_linkage
-from nativecache.linker.errors import BadObject
-from nativecache.linker.files import PlainFile
+from .archive import MAGIC, THIN_MAGIC, read_members
+from .elf import all_linkage
+from .errors import BadObject
+from .files import PlainFile
+from .scripts import find_file, read_script
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,6 @@ _SCRIPT = re.compile(
     rb"|[\w.$]+\s*=[^=])"
 )
 _COMMENT = re.compile(rb"/\*.*?\*/", re.DOTALL)
-_FILES = re.compile(r"\b(?:INPUT|GROUP|STARTUP)\s*\(((?:[^()]|\([^()]*\))*)\)")
-
-
-#: No script that is larger is known; the libraries of a system have some hundred bytes.
-_SCRIPT_LIMIT = 16 << 20
 
 
 def is_script(path: str | os.PathLike[str]) -> bool:
@@ -70,23 +66,18 @@ def _starts(path: str) -> bool:
         return file.read(0, 8).startswith(_OBJECTS)
 
 
-def _script_files(path: str | os.PathLike[str], text: bytes, folders: Iterable[str]) -> Iterator[str]:
-    """The files that a script has the linker read, those that are found."""
-    names = os.fsdecode(_COMMENT.sub(b" ", text))
-    for listed in _FILES.findall(names):
-        for name in re.findall(r'"[^"]*"|[^\s,()"]+', listed):
-            name = name.strip('"').removeprefix("=")
-            places = ("", os.path.dirname(path), *folders)
-            files = (f"lib{name[2:]}.so", f"lib{name[2:]}.a") if name[:2] == "-l" else (name,)
-            for place in places:
-                paths = [os.path.join(place, file) for file in files]
-                if there := [one for one in paths if os.path.isfile(one)]:
-                    yield there[0]
-                    break
+def _script_files(path: str | os.PathLike[str], folders: Sequence[str]) -> Iterator[str]:
+    """The files that a script and what it includes have the linker read, those that are found."""
+    places = (os.path.dirname(path), *folders)
+    script = read_script(os.fspath(path), places)
+    yield from script.inputs
+    for name in script.libraries:
+        found = [find_file(f"lib{name}{ending}", places) for ending in (".so", ".a")]
+        yield from filter(None, found[: 1 + (found[0] is None)])
 
 
 def scan_native(
-    path: str | os.PathLike[str], folders: Iterable[str] = (), within: tuple[str, ...] = ()
+    path: str | os.PathLike[str], folders: Sequence[str] = (), within: tuple[str, ...] = ()
 ) -> NativeSymbols:
     """Symbols of an object, of all members of an archive (thin ones too), or of a shared library.
 
@@ -104,8 +95,7 @@ def scan_native(
         with PlainFile(path) as file:
             start = file.read(0, 8)
             if not start.startswith((*_OBJECTS, b"BC\xc0\xde")) and is_script(path):
-                text = file.read(0, min(file.size, _SCRIPT_LIMIT))
-                for name in dict.fromkeys(_script_files(path, text, folders)):
+                for name in dict.fromkeys(_script_files(path, folders)):
                     if os.path.realpath(name) not in within:
                         named = scan_native(name, folders, (*within, os.path.realpath(path)))
                         defined |= named.defined

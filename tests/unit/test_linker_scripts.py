@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from harness import needs_clang
+from rules import clang_archive, clang_object
 
+from nativecache.linker.native import scan_native
 from nativecache.linker.scripts import is_object, read_script, symbol_words
 
 
@@ -80,3 +83,16 @@ def test_objects_are_no_scripts(tmp_path: Path) -> None:
         (tmp_path / str(number)).write_bytes(magic + b"rest")
         assert is_object(str(tmp_path / str(number)))
     assert not is_object(script(tmp_path, "s.ld", "a = b;"))
+
+
+@needs_clang
+def test_native_inputs_are_read_through_the_same_reader(tmp_path: Path) -> None:
+    """What stands in an included script, or is found by SEARCH_DIR, is not told from what a script names."""
+    (tmp_path / "sub").mkdir()
+    clang_object(tmp_path, "one.c", "int one(void) { return 1; }\n")
+    clang_archive(tmp_path, "two.c", "int two(void) { return 2; }\n")
+    for name in ("one.o", "libtwo.a"):
+        (tmp_path / name).rename(tmp_path / "sub" / name)
+    (tmp_path / "outer.ld").write_text("INCLUDE inner.ld /* INPUT(none.o) */\nGROUP(AS_NEEDED(-ltwo))\n")
+    (tmp_path / "inner.ld").write_text(f"SEARCH_DIR({tmp_path}/sub) INPUT(one.o)\n")
+    assert scan_native(tmp_path / "outer.ld", [str(tmp_path / "sub")]).defined == {"one", "two"}
