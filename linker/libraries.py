@@ -72,6 +72,7 @@ def scan_libraries(
     asked = asked_libraries(options)
     told = read_symbol_options(options)
     names = list(dict.fromkeys((*(() if relocatable else _DEFAULT), *asked.names, *told.libraries)))
+    named = frozenset(asked.names + told.libraries)
     if not names:
         return Libraries()
     folders = [*asked.folders, *_search_folders(driver, environ)]
@@ -95,7 +96,8 @@ def scan_libraries(
             with suppress(BadObject, OSError):
                 symbols = scan_native(file)
                 found |= symbols.defined | symbols.undefined
-                padded |= symbols.padded
+                # What compilers bring in by themselves runs before all else, in whatever order.
+                padded |= symbols.padded and name in named
     return Libraries(tuple(files), frozenset(found), tuple(folders), tuple(scripts), padded)
 
 
