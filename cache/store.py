@@ -105,7 +105,7 @@ class MemoryStore(_Elsewhere):
 
 
 def _print_warning(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    print(f"nativecache: warning: {message}", file=sys.stderr)
 
 
 class FolderStore(ABC):

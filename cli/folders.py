@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nativecache.cache.limits import CONFIG_NAME, STORES, read_store, user_config
-from nativecache.linker.shown import shown
+from nativecache.linker.shown import warning_line
 
 if TYPE_CHECKING:
     from nativecache.cache.lookup import EntryStore
@@ -133,4 +133,4 @@ def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def warn(text: str) -> None:
     """A line that is no error."""
-    click.echo(f"warning: {shown(text)}", err=True)
+    click.echo(warning_line(text), err=True)

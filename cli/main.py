@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import re
 import sys
@@ -32,7 +33,7 @@ from nativecache.cli.words import (
     read_words,
 )
 from nativecache.linker.output import own_descriptor
-from nativecache.linker.shown import shown, shown_lines
+from nativecache.linker.shown import error_line, shown, shown_lines, warning_line
 from nativecache.linker.waiting import Watch, say_on_stderr
 
 if TYPE_CHECKING:
@@ -298,7 +299,7 @@ def _compiled_alone(inputs: list[Input]) -> list[Input]:
 
     unused = [path for path in inputs if is_native(path)]
     for path in unused:
-        click.echo(shown(f"warning: {path}: not used, for -c links nothing; --emit object would"), err=True)
+        click.echo(warning_line(f"{path}: not used, for -c links nothing; --emit object would"), err=True)
     found = [path for path in inputs if path not in unused]
     if not found:
         raise click.UsageError("-c: there is nothing to compile among the inputs")
@@ -354,7 +355,8 @@ def _level(line: list[Word], options: dict[str, Any]) -> tuple[int, list[str], l
         elif word in levels[-1:]:
             flags += _BESIDES.get(word.value, [])
     said = [word.words[0] for word in levels[-1:] if _is_beyond(word.value)]
-    warnings = [f"warning: {flag} is taken as -O3" for flag in said if flag != "-O4" or "-w" not in flags]
+    said = [flag for flag in said if flag != "-O4" or "-w" not in flags]
+    warnings = [warning_line(f"{flag} is taken as -O3") for flag in said]
     return options["level"], flags, warnings
 
 
@@ -422,7 +424,7 @@ def run(words: list[str]) -> int:
         command = Command(words, line)
         code = cli(arguments, standalone_mode=False, prog_name="nativecache", obj=command)
     except BadWords as error:
-        click.echo(f"Try 'nativecache build --help' for help.\n\nError: {shown(str(error))}", err=True)
+        click.echo(f"Try 'nativecache build --help' for help.\n\n{error_line(str(error))}", err=True)
         return 2
     except click.exceptions.Exit as end:
         return end.exit_code
@@ -454,7 +456,13 @@ def _show(error: click.ClickException) -> None:
         return
     if error.message:
         error.message = shown(error.message)  # type: ignore[misc]
-    error.show()
+    # click says how a command is used, and begins its own line with a prefix of its own.
+    text = io.StringIO()
+    error.show(text)
+    usage, _, problem = ("\n" + text.getvalue()).rpartition("\nError: ")
+    if usage:
+        click.echo(usage[1:], err=True)
+    click.echo(error_line(problem.removesuffix("\n")), err=True)
 
 
 def _complain(problem: str) -> None:
@@ -464,7 +472,7 @@ def _complain(problem: str) -> None:
     if isinstance(problem, Said):
         said, end, problem = problem.rpartition("\n")
         click.echo(shown_lines(said), err=True, nl=bool(end))
-    click.echo(f"nativecache: {shown(problem)}", err=True)
+    click.echo(error_line(problem), err=True)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import click
 
 from nativecache.cli.up_to_date import Record
 from nativecache.linker.output import overwrite
-from nativecache.linker.shown import shown, shown_lines
+from nativecache.linker.shown import error_line, shown, shown_lines, warning_line
 
 if TYPE_CHECKING:
     from nativecache.aot.report import Report
@@ -150,9 +150,9 @@ def show_mismatches(report: Report) -> None:
     """Names hits that were not what they should be, and where both are."""
     for mismatch in report.mismatches:
         files = f"; see {' '.join(mismatch.files)}" if mismatch.files else ""
-        click.echo(shown(f"nativecache: {mismatch.name}: {mismatch.reason}{files}"), err=True)
+        click.echo(error_line(f"{mismatch.name}: {mismatch.reason}{files}"), err=True)
     advice = "what else was built with this cache may be wrong; build it again with --cache-mode refresh"
-    click.echo(shown(f"nativecache: {report.output} is right now; {advice}"), err=True)
+    click.echo(warning_line(f"{report.output} is right now; {advice}"), err=True)
 
 
 def _show_timings(report: Report, *, err: bool) -> None:

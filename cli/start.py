@@ -84,11 +84,11 @@ def _complain(error: OSError) -> None:
     if not isinstance(error, BrokenPipeError):
         from contextlib import suppress
 
-        from nativecache.linker.shown import shown
+        from nativecache.linker.shown import error_line
 
         where = f"{os.fsdecode(name)}: " if name else ""
         with suppress(OSError):
-            print(f"nativecache: {shown(f'{where}{error.strerror or error}')}", file=sys.stderr)
+            print(error_line(f"{where}{error.strerror or error}"), file=sys.stderr)
     try:
         sys.stderr.flush()
     except OSError:

@@ -22,6 +22,16 @@ def shown_lines(text: str) -> str:
     return "\n".join(map(_shown_line, text.replace("\r\n", "\n").split("\n")))
 
 
+def error_line(text: str) -> str:
+    """One line of ours about what went wrong."""
+    return f"nativecache: error: {shown(text)}"
+
+
+def warning_line(text: str) -> str:
+    """One line of ours about what goes on and may not be meant."""
+    return f"nativecache: warning: {shown(text)}"
+
+
 def _shown_line(line: str) -> str:
     parts = line.split("\x1b[")
     made = [_with_tabs(parts[0])]

@@ -80,7 +80,7 @@ def test_errors_are_clangs_and_leave_nothing(tmp_path: Path) -> None:
     assert done.code == 1 and not (tmp_path / "app").exists()
     assert "a.c:3:5: error: stack frame size (10008) exceeds limit (1000) in 'big' [-Werror" in text
     assert "a.c:4:19: error: call to 'old' declared with 'warning' attribute: old [-Werror" in text
-    assert text.endswith("nativecache: a.c: clang ended with status 1\n")
+    assert text.endswith("nativecache: error: a.c: clang ended with status 1\n")
 
 
 @pytest.mark.parametrize(
@@ -111,6 +111,6 @@ def test_inline_asm_of_ir_is_refused_with_its_function(tmp_path: Path) -> None:
         done = end(start(tmp_path, "a.ll", "-o", "app", "--llvm", engine))
         assert done.code == 1
         (line,) = done.stdout.decode().splitlines()
-        assert line.startswith("nativecache: a.ll: function 'main': ")
+        assert line.startswith("nativecache: error: a.ll: function 'main': ")
         assert line.endswith("<inline asm>:1:2: invalid instruction mnemonic 'foo'") or engine == "llvmlite"
         assert "invalid instruction mnemonic 'foo'" in line

@@ -251,7 +251,7 @@ def test_an_output_that_is_too_large(space: Path, emit: str) -> None:
     result = limited(space, 1, "f.ll", "--emit", emit, "-o", "f", "--no-cache")
     assert result.exit_code in (1, 3)
     (line,) = result.stderr.splitlines()
-    assert line.startswith("nativecache: ") and "arge" in line
+    assert line.startswith("nativecache: error: ") and "arge" in line
     assert not (space / "f").exists() and not list(space.glob(".*"))
 
 
@@ -269,7 +269,7 @@ def test_no_room_for_temporary_files(space: Path, disk: Path) -> None:
     words = ("f.ll", "--emit", "shared", "-o", "f.so", "--no-cache")
     result = build(space, *words, env={"TMPDIR": str(disk)}, check=False)
     assert result.exit_code == 1
-    assert result.stderr == f"nativecache: {disk}: cannot be written: No space left on device\n"
+    assert result.stderr == f"nativecache: error: {disk}: cannot be written: No space left on device\n"
     assert not (space / "f.so").exists() and not list(disk.iterdir())
 
 
@@ -282,7 +282,7 @@ def test_an_output_folder_that_is_full(space: Path, disk: Path) -> None:
         result = build(space, "f.ll", "--emit", emit, "-o", output, check=False)
         assert result.exit_code in (1, 3), emit
         (line,) = result.stderr.splitlines()
-        assert line.startswith("nativecache: "), emit
+        assert line.startswith("nativecache: error: "), emit
         assert output.read_text() == "older" and len(list(disk.iterdir())) == 2, emit
 
 
@@ -333,7 +333,7 @@ def test_links_in_place_of_the_folder(space: Path) -> None:
         (space / name).symlink_to(target)
         folder = {"NATIVECACHE_DIR": str(space / name)}
         (line,) = build(space, *WORDS, env=folder).stderr.splitlines()
-        assert line.startswith(f"warning: cache folder {space / name} cannot be")
+        assert line.startswith(f"nativecache: warning: cache folder {space / name} cannot be")
         assert_right(space)
         for words in (("info",), ("stats",), ("prune",)):
             done = command(*words, folder=space / name)
@@ -364,7 +364,7 @@ def test_nobody_can_be_told(space: Path) -> None:
 
     for _ in ("built", "up to date"):
         done = shell(f"build {' '.join(WORDS)} >/dev/full")
-        assert done.stderr == "nativecache: standard output: No space left on device\n"
+        assert done.stderr == "nativecache: error: standard output: No space left on device\n"
         assert done.returncode == 1
         assert_right(space)
     for closed in (">&-", "2>&-", "<&-", ">&- 2>&- <&-"):

@@ -97,7 +97,7 @@ def test_a_command_that_tells_compilers_apart(tmp_path: Path) -> None:
     (tmp_path / "version").unlink()
     failed = build(tmp_path, *words, check=False)
     assert failed.exit_code == 2
-    assert failed.stderr == "nativecache: --compiler-check: this failed: cat version # 1\n"
+    assert failed.stderr == "nativecache: error: --compiler-check: this failed: cat version # 1\n"
 
 
 # What is changed while a build runs

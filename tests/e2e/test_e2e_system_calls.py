@@ -54,4 +54,6 @@ def test_failures_in_other_threads_and_processes(all_scenes: dict[Kind, dict[str
         problems = list(scene.problems(done, "error=ENOSPC"))
         assert not problems, some
         (line,) = done.stderr.splitlines()
-        assert line.startswith(f"warning: cache folder {scene.cache} cannot be written: No space left")
+        assert line.startswith(
+            f"nativecache: warning: cache folder {scene.cache} cannot be written: No space left"
+        )

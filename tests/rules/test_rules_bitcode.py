@@ -120,7 +120,7 @@ def test_a_damaged_member_is_named(tmp_path: Path) -> None:
     write(tmp_path, {"main.c": MAIN})
     library = archive(tmp_path, "rcs", "bad.o")
     (line,) = failed(tmp_path, "main.c", library).splitlines()
-    assert line.startswith("nativecache: lib.a(bad.o): ")
+    assert line.startswith("nativecache: error: lib.a(bad.o): ")
 
 
 def test_modules_of_two_parts_are_refused(tmp_path: Path) -> None:

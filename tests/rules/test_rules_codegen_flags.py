@@ -144,7 +144,7 @@ def test_what_cannot_be_honoured_is_refused(tmp_path: Path, words: list[str], re
     build.process.join()
     assert build.process.exitcode == 2
     (line,) = build.log.read_text().splitlines()
-    assert line.startswith(f"nativecache: {reason}") and not (tmp_path / "out").exists()
+    assert line.startswith(f"nativecache: error: {reason}") and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("engine", ["auto", "llvmlite"])

@@ -49,14 +49,16 @@ def refused(space: Path, *words: str) -> str:
 )
 def test_refused_before_clang_runs(tmp_path: Path, words: str, says: str) -> None:
     (tmp_path / "a.c").write_text("#error clang was started\n")
-    assert refused(tmp_path, "a.c", *words.split()).startswith(f"nativecache: {says}")
+    assert refused(tmp_path, "a.c", *words.split()).startswith(f"nativecache: error: {says}")
 
 
 def test_ir_of_other_targets_is_refused(tmp_path: Path) -> None:
     (tmp_path / "arm.ll").write_text(
         'target triple = "armv7-linux-gnueabihf"\ndefine void @f() {\n  ret void\n}\n'
     )
-    assert refused(tmp_path, "arm.ll").startswith("nativecache: arm.ll: there are no objects for armv7-")
+    assert refused(tmp_path, "arm.ll").startswith(
+        "nativecache: error: arm.ll: there are no objects for armv7-"
+    )
 
 
 @needs_lld

@@ -73,9 +73,12 @@ def test_a_wrong_object_is_set_aside_and_named(lying: Path) -> None:
     result = build(lying, *WORDS, "--verify=100", check=False)
     assert result.exit_code == 4
     line, advice = result.stderr.splitlines()
-    assert advice.startswith("nativecache: f.o is right now; what else") and "--cache-mode refresh" in advice
+    assert (
+        advice.startswith("nativecache: warning: f.o is right now; what else")
+        and "--cache-mode refresh" in advice
+    )
     assert line.startswith(
-        "nativecache: f.ll: function 'f': the cached object is not what it compiles to; see"
+        "nativecache: error: f.ll: function 'f': the cached object is not what it compiles to; see"
     )
     assert result.stats["verified"] == 2 and result.stats["mismatches"] == ["f.ll: function 'f'"]
     assert (result.hits, result.misses) == (3, 0)

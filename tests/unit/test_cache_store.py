@@ -297,7 +297,9 @@ def test_warning_goes_to_stderr_by_default(
 ) -> None:
     (tmp_path / "cache").touch()
     kind.open(tmp_path / "cache").put(KEY, b"value")
-    assert capsys.readouterr().err.startswith(f"warning: cache folder {tmp_path / 'cache'} cannot be written")
+    assert capsys.readouterr().err.startswith(
+        f"nativecache: warning: cache folder {tmp_path / 'cache'} cannot be written"
+    )
 
 
 @pytest.mark.parametrize(

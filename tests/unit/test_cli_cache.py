@@ -204,7 +204,7 @@ def test_a_damaged_record_is_a_note(space: Space) -> None:
     (log,) = (space.cache / "v1" / "statistics").glob("*.log")
     log.write_bytes(log.read_bytes() + b"\nhits=7 12345678\n")
     assert space.ask("stats")["damaged_records"] == 1
-    assert space.errors == "warning: 1 damaged records of statistics left out\n"
+    assert space.errors == "nativecache: warning: 1 damaged records of statistics left out\n"
 
 
 # prune
@@ -420,7 +420,10 @@ def test_fallback(both: Space) -> None:
     far, near = str(both.cache), str(both.folder / "near")
     result = both.build("--fallback-dir", "nowhere", "--fallback-dir", far, DIR=near)
     assert (result.hits, result.misses) == (2, 0)
-    assert result.stderr == "warning: fallback folder nowhere: there is no such folder; building without it\n"
+    assert (
+        result.stderr
+        == "nativecache: warning: fallback folder nowhere: there is no such folder; building without it\n"
+    )
     assert both.ask("stats", "--cache-dir", near)["total"]["fallback_hits"] > 2
     assert both.build("-v", DIR=near).misses == 0
     other = FILES if both.kind is SQLITE else SQLITE

@@ -149,7 +149,7 @@ def test_inputs_that_are_no_files(
     else:
         os.symlink(kind, name)
     said = ends(capsys, 1, "build", name, "-o", "out")
-    assert said == f"nativecache: {name}: is no plain file; write it to one first\n"
+    assert said == f"nativecache: error: {name}: is no plain file; write it to one first\n"
 
 
 def test_a_file_of_options_that_is_no_file(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,37 +56,39 @@ def rebuilt(space: Path, *words: str | Path) -> BuildResult:
 @pytest.mark.parametrize("name", ["missing.c", "missing.ll", "missing.bc", "missing.o", "nodir/x.ll"])
 def test_missing_file(tmp_path: Path, name: str) -> None:
     write(tmp_path, {"main.c": MAIN})
-    assert fails(tmp_path, 1, "main.c", name) == [f"nativecache: {name}: No such file or directory"]
+    assert fails(tmp_path, 1, "main.c", name) == [f"nativecache: error: {name}: No such file or directory"]
 
 
 @pytest.mark.parametrize("name", ["empty.ll", "empty.bc", "empty.o"])
 def test_empty_file(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
-    assert fails(tmp_path, 1, name) == [f"nativecache: {name}: the file is empty"]
+    assert fails(tmp_path, 1, name) == [f"nativecache: error: {name}: the file is empty"]
 
 
 def test_unknown_suffix(tmp_path: Path) -> None:
     write(tmp_path, {"notes.txt": "hello", "main.c": MAIN})
     (line,) = fails(tmp_path, 1, "main.c", "notes.txt")
-    assert line.startswith("nativecache: notes.txt: unknown kind of input; known are .ll .bc .c")
+    assert line.startswith("nativecache: error: notes.txt: unknown kind of input; known are .ll .bc .c")
 
 
 def test_a_folder_as_input(tmp_path: Path) -> None:
     (tmp_path / "folder.c").mkdir()
-    assert fails(tmp_path, 1, "folder.c") == ["nativecache: folder.c: is a directory; name the files in it"]
+    assert fails(tmp_path, 1, "folder.c") == [
+        "nativecache: error: folder.c: is a directory; name the files in it"
+    ]
 
 
 def test_several_bad_inputs_are_reported_at_once(tmp_path: Path) -> None:
     write(tmp_path, {"bad.ll": "define", "worse.ll": "hello"})
     lines = fails(tmp_path, 1, "missing.c", "bad.ll", "worse.ll")
-    assert sorted(line.split(":")[1].strip() for line in lines) == ["bad.ll", "missing.c", "worse.ll"]
+    assert sorted(line.split(":")[2].strip() for line in lines) == ["bad.ll", "missing.c", "worse.ll"]
 
 
 @pytest.mark.parametrize("size", [4, 20, 300, -8])
 def test_truncated_bitcode(tmp_path: Path, size: int) -> None:
     (tmp_path / "cut.bc").write_bytes(llvm.Llvmlite().unit_bitcode(IR)[:size])
     (line,) = fails(tmp_path, 1, "cut.bc")
-    assert line.startswith("nativecache: cut.bc: ")
+    assert line.startswith("nativecache: error: cut.bc: ")
 
 
 @pytest.mark.parametrize("part", range(4))
@@ -111,7 +113,7 @@ def test_bitcode_with_flipped_bits(tmp_path: Path, part: int) -> None:
         code, said = attempt(tmp_path, "flip.bc", "--emit", "asm", "-o", "app", "-j1")
         assert code in (0, 1) and "Traceback" not in said, (n, said)
         assert (tmp_path / "app").exists() == (code == 0)
-        assert said.startswith("app: " if code == 0 else "nativecache: "), (n, said)
+        assert said.startswith("app: " if code == 0 else "nativecache: error: "), (n, said)
 
 
 @pytest.mark.parametrize(
@@ -127,14 +129,14 @@ def test_bitcode_with_flipped_bits(tmp_path: Path, part: int) -> None:
 def test_ir_that_does_not_verify_or_is_of_another_llvm(tmp_path: Path, text: str, reason: str) -> None:
     write(tmp_path, {"bad.ll": text})
     (line,) = fails(tmp_path, 1, "bad.ll")
-    assert line.startswith("nativecache: bad.ll: ") and reason in line
+    assert line.startswith("nativecache: error: bad.ll: ") and reason in line
 
 
 def test_c_syntax_error_is_clangs_message(tmp_path: Path) -> None:
     write(tmp_path, {"main.c": "int main(void) { return 1 +; }\n"})
     lines = fails(tmp_path, 1, "main.c")
     assert lines[0] == "main.c:1:28: error: expected expression"
-    assert lines[-1] == "nativecache: main.c: clang ended with status 1"
+    assert lines[-1] == "nativecache: error: main.c: clang ended with status 1"
     assert sum(line.startswith("nativecache:") for line in lines) == 1
 
 
@@ -150,22 +152,24 @@ def test_errors_of_several_c_files_are_all_shown(tmp_path: Path) -> None:
 def test_unknown_target_of_the_input(tmp_path: Path) -> None:
     write(tmp_path, {"a.ll": f'target triple = "nosuch-linux-gnu"\n{IR}'})
     (line,) = fails(tmp_path, 1, "a.ll")
-    assert line.startswith("nativecache: unknown target 'nosuch-linux-gnu'")
+    assert line.startswith("nativecache: error: unknown target 'nosuch-linux-gnu'")
 
 
 def test_unknown_target_asked_for(tmp_path: Path) -> None:
     write(tmp_path, {"a.ll": IR, "main.c": MAIN})
     (line,) = fails(tmp_path, 1, "a.ll", "--target", "nosuch-linux-gnu")
-    assert line.startswith("nativecache: unknown target 'nosuch-linux-gnu'")
+    assert line.startswith("nativecache: error: unknown target 'nosuch-linux-gnu'")
     theirs, ours = fails(tmp_path, 1, "main.c", "--target", "nosuch-linux-gnu")
-    assert "unknown target triple 'nosuch" in theirs and ours.startswith("nativecache: main.c: clang ended")
+    assert "unknown target triple 'nosuch" in theirs and ours.startswith(
+        "nativecache: error: main.c: clang ended"
+    )
 
 
 @pytest.mark.parametrize("option", ["--cpu=nosuch", "--features=+nosuch"])
 def test_unknown_cpu_or_feature(tmp_path: Path, option: str) -> None:
     write(tmp_path, {"a.ll": IR})
     (line,) = fails(tmp_path, 1, "a.ll", option)
-    assert line.startswith("nativecache: target x86_64") and "nosuch" in line
+    assert line.startswith("nativecache: error: target x86_64") and "nosuch" in line
 
 
 def test_mixed_targets(tmp_path: Path) -> None:
@@ -177,7 +181,7 @@ def test_mixed_targets(tmp_path: Path) -> None:
         },
     )
     assert fails(tmp_path, 1, "arm.ll", "x86.ll") == [
-        "nativecache: x86.ll: is for x86_64-unknown-linux-gnu, "
+        "nativecache: error: x86.ll: is for x86_64-unknown-linux-gnu, "
         "but the build is for aarch64-unknown-linux-gnu; build one target at a time"
     ]
 
@@ -185,7 +189,7 @@ def test_mixed_targets(tmp_path: Path) -> None:
 def test_mixed_targets_with_layouts_are_one_line_a_file(tmp_path: Path) -> None:
     write(tmp_path, {"arm.ll": f'target triple = "aarch64-unknown-linux-gnu"\n{IR}', "main.c": MAIN})
     (line,) = fails(tmp_path, 1, "arm.ll", "main.c")
-    assert line.startswith("nativecache: main.c: is for x86_64")
+    assert line.startswith("nativecache: error: main.c: is for x86_64")
 
 
 # Tools
@@ -196,12 +200,14 @@ def test_no_clang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     (line,) = fails(tmp_path, 1, "main.c")
-    assert line.startswith("nativecache: C and C++ inputs need a clang") and "--clang" in line
+    assert line.startswith("nativecache: error: C and C++ inputs need a clang") and "--clang" in line
 
 
 def test_a_clang_that_does_not_exist(tmp_path: Path) -> None:
     write(tmp_path, {"main.c": MAIN})
-    assert fails(tmp_path, 2, "main.c", "--clang", "nosuch") == ["nativecache: clang not found: nosuch"]
+    assert fails(tmp_path, 2, "main.c", "--clang", "nosuch") == [
+        "nativecache: error: clang not found: nosuch"
+    ]
     (line,) = fails(tmp_path, 2, "main.c", "--clang", "true")
     assert line.endswith("true is not clang")
 
@@ -212,15 +218,15 @@ def test_no_linker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         patch.setenv("PATH", str(tmp_path / "nothing"))
         patch.setattr("importlib.util.find_spec", lambda name: None)
         (line,) = fails(tmp_path, 3, "a.ll")
-    assert line.startswith("nativecache: no C compiler to link with: install gcc or clang")
+    assert line.startswith("nativecache: error: no C compiler to link with: install gcc or clang")
     assert rebuilt(tmp_path, "a.ll").misses == 0
 
 
 @pytest.mark.parametrize(
     ("option", "line"),
     [
-        ("--linker=nosuch", "nativecache: linker not found: nosuch"),
-        ("--cc=nosuch", "nativecache: compiler driver not found: nosuch"),
+        ("--linker=nosuch", "nativecache: error: linker not found: nosuch"),
+        ("--cc=nosuch", "nativecache: error: compiler driver not found: nosuch"),
     ],
 )
 def test_unknown_linker_or_driver_loses_no_work(tmp_path: Path, option: str, line: str) -> None:
@@ -247,7 +253,10 @@ def test_undefined_symbols_are_named_once_each(tmp_path: Path, linker: str) -> N
     )
     lines = fails(tmp_path, 3, "good.c", "main.c", "-O0", "--linker", linker)
     named = sorted(line.partition(" (")[0] for line in lines)
-    assert named == ["nativecache: undefined symbol: gone", "nativecache: undefined symbol: lost"]
+    assert named == [
+        "nativecache: error: undefined symbol: gone",
+        "nativecache: error: undefined symbol: lost",
+    ]
     write(tmp_path, {"more.c": "int gone(int x) { return x; }\nint lost(int x) { return -x; }\n"})
     done = rebuilt(tmp_path, "good.c", "main.c", "more.c", "-O0", "--linker", linker)
     assert not {"good", "fine"} & set(done.compiled), "what calls the new symbols is another unit now"
@@ -263,9 +272,9 @@ def test_duplicate_definitions_are_reported_at_once_with_both_files(tmp_path: Pa
         },
     )
     assert sorted(fails(tmp_path, 1, "a.c", "b.c", "c.ll")) == [
-        "nativecache: 'f' is defined in a.c and in b.c; rename one or make it static",
-        "nativecache: 'g' is defined in a.c and in c.ll; rename one or make it static",
-        "nativecache: 'x' is defined in a.c and in b.c; rename one or make it static",
+        "nativecache: error: 'f' is defined in a.c and in b.c; rename one or make it static",
+        "nativecache: error: 'g' is defined in a.c and in c.ll; rename one or make it static",
+        "nativecache: error: 'x' is defined in a.c and in b.c; rename one or make it static",
     ]
 
 
@@ -273,14 +282,16 @@ def test_a_native_object_that_defines_the_same(tmp_path: Path) -> None:
     write(tmp_path, {"good.c": GOOD, "main.c": MAIN})
     subprocess.run([CLANG, "-c", "good.c", "-o", "good.o"], cwd=tmp_path, check=True)
     lines = fails(tmp_path, 3, "good.c", "main.c", "good.o", "-O0")
-    assert any("good" in line for line in lines) and all(line.startswith("nativecache: ") for line in lines)
+    assert any("good" in line for line in lines) and all(
+        line.startswith("nativecache: error: ") for line in lines
+    )
 
 
 def test_a_damaged_object(tmp_path: Path) -> None:
     write(tmp_path, {"main.c": "int main(void) { return 0; }\n"})
     (tmp_path / "bad.o").write_bytes(b"\x7fELF" + bytes(100))
     lines = fails(tmp_path, 1, "main.c", "bad.o")
-    assert len(lines) == 1 and lines[0].startswith("nativecache: bad.o: cannot be linked: ")
+    assert len(lines) == 1 and lines[0].startswith("nativecache: error: bad.o: cannot be linked: ")
 
 
 # Outputs
@@ -290,13 +301,15 @@ def test_output_is_a_folder(tmp_path: Path) -> None:
     write(tmp_path, {"main.c": MAIN})
     (tmp_path / "out").mkdir()
     lines = fails(tmp_path, 1, "main.c", "-o", "out")
-    assert lines == ["nativecache: out: is a directory; name a file with -o"]
+    assert lines == ["nativecache: error: out: is a directory; name a file with -o"]
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_output_folder_is_missing(tmp_path: Path) -> None:
     write(tmp_path, {"main.c": MAIN})
-    assert fails(tmp_path, 1, "main.c", "-o", "no/app") == ["nativecache: no/app: its folder does not exist"]
+    assert fails(tmp_path, 1, "main.c", "-o", "no/app") == [
+        "nativecache: error: no/app: its folder does not exist"
+    ]
 
 
 def test_an_output_without_a_name(tmp_path: Path) -> None:
@@ -329,7 +342,7 @@ def test_output_is_an_input(tmp_path: Path, spelling: str) -> None:
     write(tmp_path, {"main.ll": IR})
     (tmp_path / "link.ll").symlink_to("main.ll")
     (line,) = fails(tmp_path, 2, "main.ll", "-o", spelling)
-    assert line == "nativecache: main.ll: is an input and the output; name another file with -o"
+    assert line == "nativecache: error: main.ll: is an input and the output; name another file with -o"
     assert (tmp_path / "main.ll").read_text() == IR
 
 
@@ -339,7 +352,7 @@ def test_other_outputs_are_not_touched_either(tmp_path: Path, kind: str) -> None
     words = ["bad.c", "--emit", kind]
     if kind in ("asm", "bitcode"):  # nothing is assembled there
         write(tmp_path, {"bad.c": "int f(void) { return x; }\n"})
-    assert fails(tmp_path, 1, *words)[-1].startswith("nativecache: bad.c: ")
+    assert fails(tmp_path, 1, *words)[-1].startswith("nativecache: error: bad.c: ")
 
 
 # Usage
@@ -349,7 +362,7 @@ def test_other_outputs_are_not_touched_either(tmp_path: Path, kind: str) -> None
     ("words", "reason"),
     [
         ([], "no inputs"),
-        (["main.c", "-O7"], "7 is not in the range"),
+        (["main.c", "-Ox"], "'x' is not a valid integer"),
         (["main.c", "-j0"], "0 is not in the range"),
         (["main.c", "--nosuch"], "No such option '--nosuch'"),
         (["main.c", "--emit", "nosuch"], "'nosuch' is not one of"),
@@ -406,7 +419,7 @@ def test_a_worker_that_dies_costs_one_line_and_nothing_else(tmp_path: Path, asm:
     main = MAIN.replace("return", "return bad(-4) +").replace("int good", "int bad(int), good")
     write(tmp_path, {file: bad, "good.c": GOOD, "main.c": main})
     (line,) = fails(tmp_path, 1, "good.c", file, "main.c", "-O1", "--import-limit", "0")
-    assert line.startswith(f"nativecache: {file}: function 'bad': ") and reason in line
+    assert line.startswith(f"nativecache: error: {file}: function 'bad': ") and reason in line
     write(tmp_path, {"bad.c": "__attribute__((noinline)) int bad(int x) { return x; }\n"})
     again = rebuilt(tmp_path, "good.c", "bad.c", "main.c", "-O1", "--import-limit", "0")
     assert again.compiled == ["bad"]
@@ -418,7 +431,7 @@ def test_several_bad_functions_are_all_named(tmp_path: Path) -> None:
     write(tmp_path, {"bad.c": "\n".join([*functions, "int main(void) { f0(); f1(); f2(); }\n"])})
     lines = sorted(fails(tmp_path, 1, "bad.c", "-O0", "-j1"))
     assert [line.partition("': ")[0] for line in lines] == [
-        f"nativecache: bad.c: function 'f{n}" for n in range(3)
+        f"nativecache: error: bad.c: function 'f{n}" for n in range(3)
     ]
 
 

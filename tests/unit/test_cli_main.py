@@ -433,7 +433,7 @@ def test_figures_that_cannot_be_written_are_an_error(tmp_path: Path) -> None:
     done = build(tmp_path, *WORDS, "--stats-json", tmp_path / "nodir" / "stats.json", check=False)
     assert done.exit_code == 1
     assert done.stderr.splitlines() == [
-        f"Error: {tmp_path}/nodir/stats.json: cannot be written: No such file or directory"
+        f"nativecache: error: {tmp_path}/nodir/stats.json: cannot be written: No such file or directory"
     ]
 
 

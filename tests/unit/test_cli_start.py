@@ -116,7 +116,7 @@ def test_figures_that_cannot_be_written_are_the_same_error(space: Path) -> None:
     done = build(space, *WORDS, "--stats-json", space / "nodir" / "stats.json", check=False)
     assert done.exit_code == 1
     assert done.stderr.splitlines() == [
-        f"Error: {space}/nodir/stats.json: cannot be written: No such file or directory"
+        f"nativecache: error: {space}/nodir/stats.json: cannot be written: No such file or directory"
     ]
 
 

@@ -55,7 +55,10 @@ def failure(space: Path, *words: str) -> str:
 
 
 def test_a_file_that_is_missing_is_one_line(tmp_path: Path) -> None:
-    assert failure(tmp_path, "a\nb\x1b[2J.ll") == "nativecache: a\\nb\\x1b[2J.ll: No such file or directory\n"
+    assert (
+        failure(tmp_path, "a\nb\x1b[2J.ll")
+        == "nativecache: error: a\\nb\\x1b[2J.ll: No such file or directory\n"
+    )
 
 
 def test_control_characters_of_symbols_do_not_reach_the_terminal(tmp_path: Path) -> None:
