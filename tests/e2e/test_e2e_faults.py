@@ -291,7 +291,9 @@ def test_an_output_folder_that_is_full(space: Path, disk: Path) -> None:
 )
 def test_an_image_that_is_larger_than_the_disk(space: Path, disk: Path, linker: str) -> None:
     write(space, {"big.ll": '@big = global [300000 x i8] c"' + "a" * 300000 + '"\n'})
-    result = build(space, "big.ll", "--emit", "shared", "--linker", linker, "-o", disk / "f", check=False)
+    result = build(
+        space, "big.ll", "-q", "--emit", "shared", "--linker", linker, "-o", disk / "f", check=False
+    )
     (line,) = result.stderr.splitlines()
     assert result.exit_code == 3 and f"cannot write {disk}/f: " in line and not list(disk.iterdir())
 
