@@ -87,7 +87,9 @@ _AUTO_ORDER_READ: dict[Reading, tuple[LinkerName, ...]] = {
 _LIBRARY = re.compile(r"\.so(?:$|[.,])|(?:^|,)-l|--library")
 
 #: What linkers say of a disk on which the image has no room.
-_FULL = re.compile(r"No space left on device|Disk quota exceeded|Disk full\?")
+_FULL = re.compile(r"No space left on device|Disk quota exceeded|Disk full\?|Bus error")
+#: The latter is what writing to a mapped file ends with.
+_GUESSED = ("Disk full?", "Bus error")
 
 #: All names that are looked for on PATH.
 SEARCHED = tuple(
@@ -253,7 +255,8 @@ def link_image(
         if status != 0 and "File size limit exceeded" in text:  # what drivers say of a linker that was killed
             raise LinkError(f"cannot write {job.output}: it is larger than files may be (ulimit -f)")
         if status != 0 and (why := _FULL.search(text)):  # lld says it as a fault of its own, mold as a guess
-            raise LinkError(f"cannot write {job.output}: {why[0].replace('Disk full?', 'the disk is full')}")
+            said = "the linker had no room; is the disk full?" if why[0] in _GUESSED else why[0]
+            raise LinkError(f"cannot write {job.output}: {said}")
         if status != 0 or not os.path.exists(image):
             lines = condense(_without_folder(text, archive), archive) or [
                 f"{command[0]} ended with status {status} and no message"
