@@ -12,8 +12,9 @@ as long as all of that is still valid, making the result again would give the sa
     same      PATH...               which of the paths lead to the same file or folder: links of one another
                                     may be read once where copies are read twice
     said      WORD...               what a command says, and how it ends
-    found     FOLDER... "" NAME...  which of the names, relative paths, are in which folder: a file that
-                                    appears where it would be found first makes a difference
+    found     FOLDER... "" NAME...  which of the names are in which folder, and which absolute ones are there
+                                    at all: a file that appears where it would be found first makes a
+                                    difference
 
 What is missing or closed has the value "", and so has the content of what is no plain file: a FIFO is not
 waited for, nor a device read without end. Nothing here raises OSError.
@@ -314,13 +315,16 @@ def _found_paths(subjects: tuple[str, ...], memo: StatCache) -> list[str]:
     """
     cut = subjects.index("")
     tree: dict[str, object] = {}
+    absolute = [name for name in subjects[cut + 1 :] if name[:1] == "/"]
     for name in subjects[cut + 1 :]:
+        if name[:1] == "/":
+            continue
         *folders, last = name.split("/")
         node = tree
         for part in folders:
             node = node.setdefault(part + "/", {})  # type: ignore[assignment]
         node[last] = None
-    found: list[str] = []
+    found = [name for name in absolute if os.access(name, os.F_OK)]
     for folder in dict.fromkeys(subjects[:cut]):
         _search(folder, tree, found, memo)
     return found

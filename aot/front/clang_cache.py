@@ -74,7 +74,7 @@ _ELSEWHERE: Final = re.compile(
     r"|-ftest-cov|-fthin-?lto-index|-ftime-|-f(?:save-)?optimization-rec|-fstack-usage|-fdump|-fproc-stat"
     r"|--?serialize-diag|-?-?index-store|--?specs|-fbuild-session|--precompile|-emit-|--?extract|--analyze|-verify-pch"
     r"|--?gen-|--cuda|--hip|--rocm|--offload|-fopenmp-targets|-fsycl|--libomptarget|-fcas|-fdepscan|-foffload"
-    r"|-Xopenmp|-Xarch|-Xcuda|-Xoffload|-ccc-|-F|-iframework|-v$|-###|-[EHoS]|-fsyntax-only|-x|-dump"
+    r"|-f?no-integrated-as|-Xopenmp|-Xarch|-Xcuda|-Xoffload|-ccc-|-F|-iframework|-v$|-###|-[EHoS]|-fsyntax-only|-x|-dump"
 )
 #: The same for an assembler's options.
 _ASSEMBLER_ELSEWHERE: Final = re.compile(r"@|--?MD|-a.*=|-o")
@@ -337,13 +337,16 @@ class FrontCache:
         embedded = _embed_folders(question.flags)
         places = dict.fromkeys((".", *folders, *embedded, *(os.path.dirname(path) or "." for path in files)))
         stems = {_plain(place) for place in places}
-        names = dict.fromkeys(_precompiled(question.flags))
+        precompiled = _precompiled(question.flags)
+        names = dict.fromkeys(precompiled)
         for path in files:
             names.update(dict.fromkeys(_spellings(_plain(path), stems)))
         names.update(dict.fromkeys(self._asked_for(question, files, sure=sure)))
         dependencies = (
             *(observe("file", (path,), self._memo) for path in files),
             observe("found", (*places, "", *names), self._memo),
+            # clang refuses a precompiled header if a file that it was made from has another time.
+            *(observe("stat", (path,), self._memo) for path in files if any(map(os.path.exists, precompiled))),
             *([observe("same", tuple(files), self._memo)] if len(files) > 1 else []),
             *([observe("same", tuple(folders), self._memo)] if len(folders) > 1 else []),
             *rests_on,

@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -233,6 +234,33 @@ def test_what_is_asked_for_but_not_there(space: Space, asked: str, where: str) -
     space.settle(*flags)
     header(f"{where}/{asked[1:-1]}")
     assert "i32 1" in space.check(1, *flags)[0]
+
+
+@pytest.mark.parametrize("question", ["__has_include", "__has_embed"])
+def test_asked_for_by_an_absolute_name(space: Space, question: str) -> None:
+    path = Path("nosuch.h").absolute()
+    Path("main.c").write_text(f'int f(void) {{ return 0\n#if {question}("{path}")\n + 1\n#endif\n; }}\n')
+    space.settle("-std=c23")
+    header("nosuch.h")
+    assert "i32 1" in space.check(1, "-std=c23")[0]
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_precompiled_header_that_comes(space: Space, absolute: bool) -> None:
+    """As GCC, clang takes NAME.pch in place of a header that a flag includes."""
+    header("pre.h", 1)
+    header("other.h", 2)
+    Path("main.c").write_text("int f(void) { return VALUE; }\n")
+    flags = ("-include", str(Path("pre.h").absolute()) if absolute else "pre.h")
+    space.busy = (str(space.folder),)  # other tests' folders come and go above it
+    space.settle(*flags)
+    precompile = [CLANG, "-O0", "-x", "c-header", "other.h", "-o", "pre.h.pch"]
+    subprocess.run(precompile, check=True)
+    assert "i32 2" in space.check(1, *flags)[0]
+    space.check(0, *flags)
+    os.utime("other.h", (1, 1))  # clang refuses it now
+    with pytest.raises(BuildError, match="mtime changed"):
+        space.check(1, *flags)
 
 
 @pytest.mark.parametrize(
