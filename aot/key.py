@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from nativecache.cache.dependencies import digest_file
 from nativecache.cache.entry import JSON
 from nativecache.cache.own_code import own_code
+
+from nativecache.cache.format import read_plain
 
 #: Raised whenever the way from bitcode to entry changes.
 SCHEMA: Final = 3
@@ -73,10 +75,12 @@ def compute_key(compiler: Compiler, options: Options, bitcode: bytes, files: byt
 
 #: The directives, or the beginning of what may become one where a macro of the assembler puts it together.
 _ASSEMBLER_READS: Final = re.compile(
-    r"\.(?:incbin|include)\b(?:[ \t]*\\22(.*?)\\22)?"
-    r"|\.(?:in?|inc(?:bi?|lu?|lud)?)?(?:\\\\|\\5C|&)|\.altmacro\b",
+    r"\.(incbin|include)\b(?:[ \t]*\\22(.*?)\\22)?"
+    r"|\.(?:in?|inc(?:bi?|lu?|lud)?)?(?:\\\\|\\5C|&|\$\()|\.altmacro\b",
     re.IGNORECASE,
 )
+#: What in an included file may have the assembler read further ones.
+_READS_ON: Final = re.compile(rb"\.inc|\\|\.altmacro", re.IGNORECASE)
 
 
 def assembler_reads(text: str) -> bytes:
@@ -84,14 +88,36 @@ def assembler_reads(text: str) -> bytes:
 
     What has no plain name is a file like no other: that unit is compiled every time.
     """
-    found: list[str] = []
+    found = [f"{name} {digest or os.urandom(16).hex()}" for name, digest in _assembler_files(text)]
+    return "\n".join(found).encode("utf-8", "surrogateescape")
+
+
+def assembler_searches(text: str) -> bool:
+    """Whether the assembler reads files whose names do not tell where they are, or what they read in turn.
+
+    clang has it look in the folders for headers as well.
+    """
+    return not all(digest for _, digest in _assembler_files(text))
+
+
+def _assembler_files(text: str) -> Iterator[tuple[str, str]]:
+    """The files that the assembler reads for IR, by name and digest; what is not certain has none."""
     for match in _ASSEMBLER_READS.finditer(text):
         if " asm " not in text[text.rfind("\n", 0, match.start()) + 1 : match.start()]:
             continue  # in a string of the program
-        name = match[1] or ""
+        name = match[2] or ""
         digest = digest_file(name) if name and "\\" not in name else ""
-        found.append(f"{name} {digest or os.urandom(16).hex()}")
-    return "\n".join(found).encode("utf-8", "surrogateescape")
+        if digest and match[1].lower() == "include" and _reads_on(name):
+            digest = ""
+        yield name, digest
+
+
+def _reads_on(path: str) -> bool:
+    """Whether a file that the assembler includes may have it read others."""
+    try:
+        return _READS_ON.search(read_plain(path)[0]) is not None
+    except OSError:
+        return True
 
 
 def explain_key(compiler: Compiler, options: Options, bitcode: bytes) -> str:

@@ -60,6 +60,9 @@ _ASSEMBLER: Final = re.compile(
     rb"\.(?:incbin|include)\b|\.(?:i|in|inc|incb|incbi|incl|inclu|includ)(?:\"|\s*##)|\\x2e|\\0?56",
     re.IGNORECASE,
 )
+#: Pieces of them behind a dot that stands alone, and in clang's choice between dialects.
+_ASSEMBLER_PIECES: Final = re.compile(rb"\"include|\(\s*include\b|incbin", re.IGNORECASE)
+_ASSEMBLER_DIALECT: Final = re.compile(rb"\.(?:in?|inc(?:bi?|lu?|lud)?)?\{", re.IGNORECASE)
 _ASSEMBLER_MACRO: Final = re.compile(rb"\.(?:macro|irpc?|altmacro)\b", re.IGNORECASE)
 _ASSEMBLER_PARAMETER: Final = re.compile(rb"\.\w*\\")
 #: `#pragma GCC dependency` compares files' times; an alias is another name to look for.
@@ -137,7 +140,9 @@ def _lines_that_matter(text: bytes) -> Iterator[bytes]:
 def has_assembler_read(data: bytes) -> bool:
     """Whether a text may have an assembler read a file."""
     text = _spliced(data)
-    if _ASSEMBLER.search(text):
+    if _ASSEMBLER.search(text) or _ASSEMBLER_DIALECT.search(text):
+        return True
+    if b'."' in text and _ASSEMBLER_PIECES.search(text):
         return True
     return bool(_ASSEMBLER_MACRO.search(text) and _ASSEMBLER_PARAMETER.search(text))
 

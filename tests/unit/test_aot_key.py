@@ -97,7 +97,7 @@ def test_files_that_the_assembler_reads_are_in_the_key(tmp_path: Path) -> None:
 
 
 def test_a_file_whose_name_is_not_plain_is_never_the_same() -> None:
-    for line in ("\\09.incbin name", "d: .\\\\x\\\\()bin", ".INC\\5C()bin", ".altmacro"):
+    for line in ("\\09.incbin name", "d: .\\\\x\\\\()bin", ".INC\\5C()bin", ".altmacro", ".$(incbin$|x$)"):
         text = f'\nmodule asm "{line}"\n'
         assert assembler_reads(text) != assembler_reads(text), line
 
