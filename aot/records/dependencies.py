@@ -18,6 +18,7 @@ from nativecache.cache.format import open_plain
 from nativecache.linker.archive import THIN_MAGIC
 from nativecache.linker.driver import SEARCHED
 from nativecache.linker.libraries import Libraries, asked_libraries
+from nativecache.linker.scripts import find_file
 
 #: Options with which other programs link than those we know, files are read that no linker names, or
 #: other files than the image are written.
@@ -81,6 +82,9 @@ def gather_linked(build: Finished, since: Since) -> tuple[Dependency, ...] | Non
     inputs = {os.fspath(path) for path in build.inputs}
     known = dict.fromkeys((*named_files(build.link_options), *build.scripts))
     named = [path for path in known if path not in inputs]
+    # GNU ld names scripts as they were asked for, not where it found them.
+    folders = asked_libraries(build.link_options).folders
+    reads = tuple(dict.fromkeys(find_file(path, folders) or path for path in reads))
     linked = [path for path in reads if path not in inputs.union(named) and not _is_in(path, build.scratch)]
     if any(map(_is_thin, (*named, *linked))):
         return None
@@ -93,7 +97,7 @@ def gather_linked(build: Finished, since: Since) -> tuple[Dependency, ...] | Non
         *(observe("stat", (path,), memo) for path in big),
         *(observe("program", (path,), memo) for path in programs),
         observe("found", (*_path(build.environ), "", *_tools(build.chosen)), memo),
-        observe("found", (*_library_folders(build, linked), "", *_library_names(build, linked)), memo),
+        observe("found", _found_first(build, (*linked, *build.scripts)), memo),
     )
     return dependencies if all(unchanged_since(dependency, since) for dependency in dependencies) else None
 
@@ -148,20 +152,32 @@ def _words_found(build: Finished) -> list[str]:
     return [path for word in words if (path := which(word, path=build.environ.get("PATH")))]
 
 
-def _library_folders(build: Finished, linked: Sequence[str]) -> Iterable[str]:
-    asked = asked_libraries(build.link_options).folders
+def _found_first(build: Finished, files: Sequence[str]) -> tuple[str, ...]:
+    """Where linkers look for libraries, scripts and what these bring in, and what they would take first.
+
+    A script may name a file by a path from any of the folders: here, where an option says, beside itself.
+    """
+    asked = asked_libraries(build.link_options)
     environ = build.environ.get("LIBRARY_PATH", "").split(os.pathsep)
-    beside = [os.path.dirname(path) or "." for path in linked]
-    folders = (*asked, *environ, *build.libraries.folders, *beside, *_FOLDERS)
-    return dict.fromkeys(folder for folder in folders if folder)
+    beside = [os.path.dirname(path) or "." for path in (*files, *build.libraries.scripts)]
+    searched = (*asked.folders, *environ, *build.libraries.folders, *beside, *_FOLDERS, ".")
+    folders = dict.fromkeys(folder for folder in searched if folder)
+    starts = {os.path.normpath(folder) for folder in folders}
+    exact = [name[1:] for name in asked.names if name[0] == ":"]
+    ends = [f"lib{name}{end}" for name in asked.names for end in (".so", ".a")]
+    names = [name for path in files for name in _names_from(os.path.normpath(path), starts)]
+    return (*folders, "", *dict.fromkeys((*names, *exact, *ends)))
 
 
-def _library_names(build: Finished, linked: Sequence[str]) -> Iterable[str]:
-    """What would be taken if it were found first."""
-    libraries = asked_libraries(build.link_options).names
-    exact = [name[1:] for name in libraries if name[0] == ":"]
-    ends = [f"lib{name}{end}" for name in libraries for end in (".so", ".a")]
-    return dict.fromkeys((*map(os.path.basename, linked), *exact, *ends))
+def _names_from(path: str, folders: set[str]) -> Iterable[str]:
+    """A file's own name, and its paths from any of the folders."""
+    cut = path.rfind("/")
+    yield path[cut + 1 :]
+    if cut > 0 and path[0] != "/":
+        yield path
+    while (cut := path.rfind("/", 0, max(cut, 0))) > 0:
+        if path[:cut] in folders:
+            yield path[cut + 1 :]
 
 
 def _loaded_llvm() -> list[str]:

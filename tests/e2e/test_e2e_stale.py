@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from faults import needs_strace
-from harness import CLANG, build, clean_environment, needs_clang, run
+from harness import CLANG, build, clean_environment, needs_clang, needs_lld, run
 from rules import write
 
 pytestmark = needs_clang
@@ -255,3 +255,102 @@ def _noted(cache: Path, folder: Path) -> set[str]:
         for facts, _ in manifest.variants if manifest else ():
             found.update(subjects[0] for kind, _, subjects in facts if kind in ("file", "program"))
     return found
+
+
+# What linkers and assemblers read
+
+
+def stays_as_clangs(space: Path, changed: dict[str, str], *words: str, before: int, after: int) -> None:
+    """Builds, changes files, builds again: the program ends each time as clang's does."""
+    for code in (before, after):
+        time.sleep(0.03)
+        build(space, *words, "-o", "app")
+        subprocess.run([CLANG, *words, "-o", "clangs"], cwd=space, check=True, stderr=subprocess.DEVNULL)
+        assert (run(space / "app").code, run(space / "clangs").code) == (code, code)
+        write(space, changed)
+
+
+@pytest.mark.parametrize("linker", ["bfd", pytest.param("lld", marks=needs_lld)])
+@pytest.mark.parametrize(
+    ("script", "option", "comes"),
+    [
+        ("one/s.ld", "one/s.ld", "near/sub/v.ld"),
+        ("far/s.ld", "-Wl,-T,s.ld", "s.ld"),
+    ],
+)
+def test_scripts_that_come_where_linkers_look_first(
+    space: Path, linker: str, script: str, option: str, comes: str
+) -> None:
+    text = "PROVIDE(value = %d);\nSECTIONS {} INSERT AFTER .text;\n"
+    included = text if script.startswith("far") else "INCLUDE sub/v.ld\n"
+    files = {script: included.replace("%d", "3"), "far/sub/v.ld": text % 3, "near/sub/x": ""}
+    write(space, files | {"m.c": "extern char value; int main(void) { return (long)&value; }\n"})
+    words = ("m.c", "-no-pie", f"-fuse-ld={linker}", option, "-Lnear", "-Lfar")
+    stays_as_clangs(space, {comes: text % 4}, *words, before=3, after=4)
+
+
+@pytest.mark.parametrize(("name", "comes"), [("q.o", "q.o"), ("s/q.o", "near/s/q.o")])
+def test_objects_that_come_where_scripts_find_them_first(space: Path, name: str, comes: str) -> None:
+    write(space, {"one/i.ld": f"INPUT({name})\n", "m.c": "int f(void); int main(void) { return f(); }\n"})
+    objects = {}
+    for code in (3, 4):
+        text = f"int f(void) {{ return {code}; }}\n"
+        subprocess.run([CLANG, "-xc", "-", "-c", "-o", "new.o"], cwd=space, input=text.encode(), check=True)
+        objects[code] = (space / "new.o").read_bytes()
+    for path, code in ((f"far/{name}", 3), (comes, 3)):
+        (space / path).parent.mkdir(parents=True, exist_ok=True)
+        (space / path).write_bytes(objects[code])
+    (space / comes).unlink()
+    words = ("m.c", "one/i.ld", "-Lnear", "-Lfar")
+    time.sleep(0.03)
+    for code in (3, 4):
+        build(space, *words, "-o", "app")
+        subprocess.run([CLANG, *words, "-o", "clangs"], cwd=space, check=True)
+        assert (run(space / "app").code, run(space / "clangs").code) == (code, code)
+        (space / comes).write_bytes(objects[4])
+
+
+def test_a_script_that_is_found_is_no_reason_to_link_again(space: Path) -> None:
+    files = {"lib/v.ld": "PROVIDE(value = 3);\n", "s.ld": "INCLUDE v.ld\n", "m.c": "int main(void) {}\n"}
+    write(space, files)
+    time.sleep(0.03)
+    words = ("m.c", "s.ld", "-Llib", "-o", "app")
+    build(space, *words)
+    assert "up to date" in build(space, *words).stdout
+
+
+_INCLUDES = 'asm(".include \\"q.inc\\"");\nextern char k; int main(void) { return (long)&k; }\n'
+_BINARY = (
+    'asm(".data\\n.globl k\\nk: .incbin \\"q.bin\\"\\n.text"); extern char k; int main(void) { return k; }\n'
+)
+_DIALECTS = (
+    'int main(void) { int r; asm(".pushsection .data\\n9: .{incbin|x} \\"q.bin\\"\\n.popsection\\n'
+    'movl 9b(%%rip), %0" : "=r"(r)); return r & 127; }\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "files", "changed", "words"),
+    [
+        (_INCLUDES, {"q.inc": '.include "r.inc"\n'}, "r.inc", ()),
+        (_INCLUDES, {"near/x": "", "far/q.inc": ".globl k\nk = 65\n"}, "near/q.inc", ("-Inear", "-Ifar")),
+        (_BINARY, {"near/x": "", "far/q.bin": "A"}, "near/q.bin", ("-Inear", "-isystem", "far")),
+        (_BINARY.replace(".incbin", '." "incbin'), {"q.bin": "A"}, "q.bin", ("-fsanitize=undefined",)),
+        (_DIALECTS, {"q.bin": "A..."}, "q.bin", ()),
+        (_DIALECTS, {"q.bin": "A..."}, "q.bin", ("-fsanitize=undefined",)),
+    ],
+)
+def test_files_that_asm_reads_in_turn_or_finds(
+    space: Path, source: str, files: dict[str, str], changed: str, words: tuple[str, ...]
+) -> None:
+    one, two = (f"{x}..." if changed.endswith("bin") else f".globl k\nk = {ord(x)}\n" for x in "AB")
+    write(space, {"m.c": source, **files} | ({} if words[:1] == ("-Inear",) else {changed: one}))
+    stays_as_clangs(space, {changed: two}, "m.c", "-no-pie", *words, before=65, after=66)
+
+
+def test_an_assembler_that_changes(space: Path) -> None:
+    text = '#!/bin/sh\nexec /usr/bin/as "$@" --defsym CODE=%d\n'
+    write(space, {"m.s": ".globl main\nmain: movl $CODE, %eax\nret\n", "bin/as": text % 3})
+    (space / "bin/as").chmod(0o755)
+    words = ("m.s", "-Bbin", "-fno-integrated-as")
+    stays_as_clangs(space, {"bin/as": text % 4}, *words, before=3, after=4)

@@ -60,6 +60,7 @@ def _build(space: Path, log: Path, arguments: list[str]) -> None:
 def write(space: Path, files: Mapping[str, str]) -> list[str]:
     """Write the sources; their names, headers left out."""
     for name, text in files.items():
+        (space / name).parent.mkdir(parents=True, exist_ok=True)
         (space / name).write_text(text, encoding="utf-8")
     return [name for name in files if not name.endswith(".h")]
 
