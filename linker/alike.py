@@ -8,6 +8,7 @@ Sources: images by GNU ld 2.40, `ld.lld` of LLVM 22 and mold 1.10, compared opti
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
@@ -79,6 +80,8 @@ def how_read(options: Iterable[str], *, gc_sections: bool = False) -> Reading:
             continue
         if name not in _ALIKE and name[:1] in "uehoRm" and not word.startswith("--"):
             name = name[:1]  # its value follows at once
+        if name == "R" and os.path.isfile(word[2:] or next(words, "")):
+            found.add("unlike")  # to GNU ld `--just-symbols`; lld refuses it
         if name in _OF_LLVM:
             found.add("llvm")
         if name == "gc-sections":

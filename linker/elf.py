@@ -124,11 +124,11 @@ def linkage(obj: bytes) -> tuple[list[str], list[str]]:
 
 def all_linkage(obj: bytes) -> tuple[list[str], list[str], bool]:
     """As `linkage`, and whether some of what is defined is common: the linker takes the largest of a name."""
-    return _linkage(obj, read_headers(obj, ET_REL, _ET_DYN))
+    return _linkage(obj, read_headers(obj, ET_REL, _ET_EXEC, _ET_DYN))  # an image for --just-symbols
 
 
 def _linkage(obj: bytes, file: Headers) -> tuple[list[str], list[str], bool]:
-    table = _SHT_SYMTAB if file.type == ET_REL else _SHT_DYNSYM
+    table = _SHT_DYNSYM if file.type == _ET_DYN else _SHT_SYMTAB
     defined: list[str] = []
     undefined: list[str] = []
     common = False

@@ -65,6 +65,16 @@ def test_a_body_that_names_it_does_not_come_to_it(tmp_path: Path) -> None:
     assert built["-O2"].stdout == "80 151 1051 8\n"
 
 
+@pytest.mark.parametrize("option", ["-Wl,--just-symbols=%s", "-Wl,-R,%s"])
+def test_symbols_of_an_image_at_fixed_places(tmp_path: Path, option: str) -> None:
+    write(tmp_path, {"fixed": "int there = 1, twice = 2; int main(void) { return 0; }\n"})
+    image = tmp_path / "image"
+    subprocess.run([CLANG, "-no-pie", "-xc", tmp_path / "fixed", "-o", image], check=True)
+    text = "extern char there; int twice = 5; int two(void) { return twice; }\n"
+    text += SHOW + 'int main(void) { SHOW("%lx %d", (long)&there, two()); return 0; }\n'
+    compare(tmp_path, {"main.c": text}, link=["-no-pie", option % image], levels=["-O2"])
+
+
 def test_what_a_name_is_assigned_to_is_no_garbage(tmp_path: Path) -> None:
     """To mold it is, where nothing else refers to its section."""
     compare(tmp_path, IMPL, link=["-Wl,--defsym=impl=other", "-Wl,--gc-sections"], levels=["-O0"])
