@@ -30,12 +30,19 @@ _NARROW: Final = ("x32", "ilp32")
 _NARROWING: Final = ("-m32", "-m16", "-mx32")
 
 #: Systems that are written without a vendor (`x86_64-linux-gnu`).
-_SYSTEMS: Final = ("linux", "freebsd", "netbsd", "openbsd", "fuchsia", "haiku", "solaris", "hurd")
+_SYSTEMS: Final = (
+    *("linux", "freebsd", "netbsd", "openbsd", "fuchsia", "haiku", "solaris", "hurd", "uefi"),
+    *("windows", "win32", "mingw"),
+)
+#: How LLVM spells Windows with and without an environment.
+_WINDOWS: Final = {"mingw32": "windows-gnu", "windows": "windows-msvc", "win32": "windows-msvc"}
 
 
 def normalise(triple: str) -> str:
     """The triple with a vendor, as clang writes it: without one LLVM takes the system for it."""
     arch, *rest = triple.split("-")
+    if rest and (system := _WINDOWS.get(rest[-1])):
+        return normalise("-".join((arch, *rest[:-1], system)))
     if rest and rest[0].startswith(_SYSTEMS) and (len(rest) < 3 or not rest[1].startswith(_SYSTEMS)):
         return "-".join((arch, "unknown", *rest))
     return triple

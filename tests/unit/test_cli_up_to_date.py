@@ -256,6 +256,7 @@ def test_a_named_compiler(space: Space) -> None:
     ("name", "value"),
     [
         ("CPATH", "."),
+        ("INCLUDE", "."),
         ("NATIVECACHE_OPT", "2"),
         ("LIBRARY_PATH", "."),
         ("LD_LIBRARY_PATH", "."),
