@@ -97,7 +97,9 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         if request.emit in ("asm", "bitcode"):
             check_one_file(program)
         program.has_common |= native.common
-        program.interposable = request.emit == "shared" or told.shared
+        # What is to be linked again may become part of a library.
+        for_library = request.emit != "exe" and any(module.for_library for module in modules)
+        program.interposable = request.emit == "shared" or told.shared or for_library
         program.separate = request.emit == "archive"
         program.directory = directory
         # GNU ld wraps what refers to a group's member in a file whose group is left out: groups stay groups.

@@ -30,7 +30,7 @@ from nativecache.aot.records.memo import CleanUp, UnitMemo
 from nativecache.aot.units.extract import ImportLimits, extract, importable
 from nativecache.aot.units.fingerprint import Fingerprints
 from nativecache.aot.units.partition import Unit, is_always_inline, structors
-from nativecache.aot.units.program import Body, Program
+from nativecache.aot.units.program import Body, Program, may_be_replaced
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.own_code import own_code
@@ -323,12 +323,9 @@ def _lines(text: str) -> int:
 
 
 def _exported(program: Program, unit: Unit) -> bool:
-    """Whether the dynamic linker may prefer another image's definition."""
+    """Whether the dynamic linker may prefer another image's definition where another file names it."""
     entity = program.modules[unit.module].entities[unit.tokens[0]]
-    head = entity.text.partition("(")[0]
-    return not (
-        entity.local or entity.visibility or entity.linkage == "linkonce_odr" or " dso_local " in head
-    )
+    return may_be_replaced(entity) and entity.linkage != "linkonce_odr"
 
 
 def _may_leave(program: Program, unit: Unit) -> bool:

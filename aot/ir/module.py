@@ -208,6 +208,12 @@ class Module:
         return Profile.read(self.attributes, self.metadata, flags)
 
     @cached_property
+    def for_library(self) -> bool:
+        """Whether the code may stand in a shared library: it is position-independent, and not a PIE's."""
+        levels = [text for text in self.metadata.values() if '"PI' in text]
+        return any('"PIC Level"' in t for t in levels) and not any('"PIE Level"' in t for t in levels)
+
+    @cached_property
     def address_taken(self) -> frozenset[str]:
         """Functions some block of which has its address taken."""
         texts = (e.text for e in self.entities.values() if e.has_block_address)

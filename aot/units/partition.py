@@ -246,8 +246,9 @@ def _join_users(program: Program, i: int, module: Module, members: list[str], jo
     """
     bonds = program.bonds[i]
     stuck = set(program.pinned[i] - program.dropped[i])
-    # An alias that is no plain second name, and what the linker resolves elsewhere than in its file.
+    # An alias that is no plain second name, and what other files, or the linker, resolve elsewhere.
     stuck |= {t for t in members if program.is_opaque_alias(i, module.entities[t])}
+    stuck |= {t for t in members if program.keeps_to_itself(i, module.entities[t])}
     stuck |= {t for t in members if program.names[i][t] in program.assigned}
     # A version takes a symbol's own name away.
     stuck |= {t for t in members if symbol_name(t) in bonds.whole.versioned}

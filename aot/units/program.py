@@ -141,6 +141,18 @@ def is_decorated(entity: Entity) -> bool:
     return entity.kind == "function" and _DECORATED.search(entity.text.partition("(")[0]) is not None
 
 
+def may_be_replaced(entity: Entity) -> bool:
+    """Whether a definition is exported, so that the dynamic linker may prefer another image's to it."""
+    return not (entity.local or entity.visibility)
+
+
+def _is_dso_local(entity: Entity) -> bool:
+    """Whether a definition with external linkage is marked as one that its own image reaches directly."""
+    if entity.kind == "function":
+        return " dso_local " in entity.text.partition("(")[0]
+    return entity.text.removeprefix(entity.token).startswith(" = dso_local ")
+
+
 def called(text: str) -> frozenset[str]:
     """Tokens of what a function, given by its text, calls by name (and its own)."""
     return frozenset(_CALL.findall(text))
@@ -213,12 +225,12 @@ class Program:
 
     @cached_property
     def opaque_bases(self) -> frozenset[str]:
-        """Final names of what has a second name that cannot be resolved."""
+        """Final names of what has a second name that cannot be resolved, if only in its own object."""
         found = {
-            self.names[i][aliasee(entity)]
+            self.names[i][aliasee(entity) if entity.kind == "alias" else entity.token]
             for i, module in enumerate(self.modules)
             for entity in module.entities.values()
-            if self.is_opaque_alias(i, entity)
+            if self.is_opaque_alias(i, entity) or self.keeps_to_itself(i, entity)
         }
         return frozenset(found).union(
             names[token]
@@ -229,7 +241,8 @@ class Program:
     def is_opaque_alias(self, i: int, entity: Entity) -> bool:
         """Whether an alias of module i is another object to LLVM wherever its definition is not in sight.
 
-        A plain one is just a second name and can be written as its aliasee, unless that is pinned.
+        A plain one is just a second name and can be written as its aliasee, unless that is pinned, or only
+        one of the two may be replaced at run time.
         """
         entities, pinned = self.modules[i].entities, self.pinned[i]
         while entity.kind == "alias":
@@ -238,10 +251,27 @@ class Program:
                 return True
             if self.assigned and not self.assigned.isdisjoint(map(symbol_name, (entity.token, base))):
                 return True
-            if self.interposable and not entity.local and not entity.visibility:
+            if self.interposable and (may_be_replaced(entity) or may_be_replaced(entities[base])):
                 return True
             entity = entities[base]
         return False
+
+    def keeps_to_itself(self, i: int, entity: Entity) -> bool:
+        """Whether code of its own file reaches this exported definition even where another replaces it.
+
+        With `-fno-semantic-interposition` it is `dso_local`, and LLVM gives it a second name (`.Lf$local`)
+        in its own object (canBenefitFromLocalAlias in Globals.cpp, getSymbolPreferLocal in AsmPrinter.cpp).
+        """
+        return (
+            self.interposable
+            and entity.defined
+            and entity.linkage in ("", "external")
+            and entity.kind != "ifunc"
+            and not entity.comdat
+            and may_be_replaced(entity)
+            and _is_dso_local(entity)
+            and self.modules[i].for_library
+        )
 
     def is_home(self, i: int, token: str) -> bool:
         """Whether a definition of module i is the program's one of that symbol."""

@@ -98,6 +98,62 @@ int main(void) { printf("%d\\n", calls_hook()); }
     assert link_with_clang(tmp_path, "main.c", str(tmp_path / "lib.so")) == "20\n"
 
 
+#: What only a library itself calls, by names that the dynamic linker does not resolve, and what it exports.
+OWN_NAMES = {
+    "a.c": """\
+#define HIDDEN(name) __attribute__((alias(name), visibility("hidden")))
+__attribute__((noinline)) int hook(void) { return 1; }
+extern __typeof(hook) hook_hidden HIDDEN("hook");
+static __typeof(hook) hook_static __attribute__((alias("hook")));
+int size = 1;
+extern int size_hidden HIDDEN("size");
+int (*const table[])(void) = {hook_hidden};
+int by_alias(void) { return hook_hidden() * 10 + hook_static(); }
+int by_pointer(void) { return table[0]() * 10 + size_hidden; }
+int by_name(void) { return hook(); }
+""",
+    "b.c": """\
+int hook(void);
+extern int hook_hidden(void) __attribute__((visibility("hidden")));
+int elsewhere(void) { return hook_hidden() * 10 + hook(); }
+""",
+}
+INTERPOSES = """\
+#include <stdio.h>
+int hook(void) { return 2; }
+int size = 2;
+int by_alias(void), by_pointer(void), by_name(void), elsewhere(void);
+int main(void) { printf("%d %d %d %d\\n", by_alias(), by_pointer(), by_name(), elsewhere()); }
+"""
+
+
+@pytest.mark.parametrize(("kind", "level"), [("shared", "-O0"), ("shared", "-O2"), ("object", "-O2")])
+@pytest.mark.parametrize("flag", ["-fsemantic-interposition", "-fno-semantic-interposition"])
+def test_own_names_of_what_others_replace(tmp_path: Path, flag: str, kind: str, level: str) -> None:
+    names = write(tmp_path, {**OWN_NAMES, "main.c": INTERPOSES})[:2]
+    flags = (level, "-fPIC", flag)
+    subprocess.run([CLANG, *names, *flags, "-shared", "-o", "clang.so"], cwd=tmp_path, check=True)
+    output = "lib.so" if kind == "shared" else "lib.o"
+    build(tmp_path, *names, *flags, "--emit", kind, "-o", output)
+    if kind == "object":
+        subprocess.run([CLANG, "-shared", output, "-o", "lib.so"], cwd=tmp_path, check=True)
+    expected = link_with_clang(tmp_path, "main.c", str(tmp_path / "clang.so"))
+    assert expected == f"11 11 {1 if 'no-' in flag else 2} 12\n"
+    assert link_with_clang(tmp_path, "main.c", str(tmp_path / "lib.so")) == expected
+
+
+@pytest.mark.parametrize("kind", ["object", "archive"])
+def test_exported_functions_of_objects_for_libraries_stay_in_their_file(tmp_path: Path, kind: str) -> None:
+    files = {"a.c": "int hook() { return 1; }\n", "b.c": "int hook();\nint f() { return hook(); }\n"}
+    output = f"lib.{kind[0]}"
+    build(tmp_path, *write(tmp_path, files), "-O2", "-fPIC", "--emit", kind, "-o", output)
+    words = [CLANG, "-shared", "-Wl,--whole-archive", output, "-Wl,--no-whole-archive", "-o", "lib.so"]
+    subprocess.run(words, cwd=tmp_path, check=True)
+    main = '#include <stdio.h>\nint f(), hook() { return 2; }\nint main(void) { printf("%d", f()); }\n'
+    write(tmp_path, {"main.c": main})
+    assert link_with_clang(tmp_path, "main.c", str(tmp_path / "lib.so")) == "2"
+
+
 def test_static_names_of_two_archives_do_not_clash(tmp_path: Path) -> None:
     text = """\
 static int state = VALUE;
