@@ -19,6 +19,7 @@ from nativecache.aot.front.members import compile_members
 from nativecache.aot.front.sources import ClangJobs, is_native, is_source, unreadable
 from nativecache.aot.ir.module import Module, index_module
 from nativecache.aot.ir.numbering import local_names, type_names
+from nativecache.aot.ir.unwinding import admit_unwinding
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.cache.format import read_plain
 from nativecache.cache.lookup import EntryStore
@@ -133,6 +134,7 @@ def index(texts: Sequence[tuple[str, str]], *, relative: bool) -> tuple[tuple[Mo
             problems.append(f"{label}: IR of an unknown form: {error}")
     if problems:
         raise BuildError(*problems)
+    admit_unwinding(modules)
     first = next((module.debug_text for module in modules if module.debug_text), "")
     directory = compilation_directory(first) if first else ""
     normalise(modules, relative=relative, directory=directory)

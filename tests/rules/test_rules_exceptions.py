@@ -1,9 +1,10 @@
 """Exceptions cross units and files."""
 
+import subprocess
 from pathlib import Path
 
-from harness import needs_clang
-from rules import clang_object, compare
+from harness import CLANG, build, needs_clang, run
+from rules import clang_object, compare, write
 
 pytestmark = needs_clang
 
@@ -122,3 +123,67 @@ bad:
 }
 """
     compare(tmp_path, {"own.ll": ir}, "ok\n")
+
+
+#: C's functions throw nothing, and what they call may: see admit_unwinding in index.py.
+THROUGH_C = {
+    "cb.c": "void cb(void (*f)(int), int x) { f(x); }\n",
+    "again.c": """\
+void cb(void (*)(int), int);
+void again(void (*f)(int), int x) { cb(f, x); cb(f, x + 1); }
+""",
+    "main.cpp": """\
+#include <cstdio>
+extern "C" void cb(void (*)(int), int), again(void (*)(int), int);
+struct Guard { int x; ~Guard() { std::printf("~%d\\n", x); } };
+static void f(int x) { Guard guard{x}; if (x > 1) throw x; }
+static void attempt(void (*g)(void (*)(int), int), int x) {
+    try { g(f, x); } catch (int y) { std::printf("caught %d\\n", y); }
+}
+int main() {
+    try { cb(f, 3); } catch (int x) { std::printf("caught %d\\n", x); }
+    try { again(f, 1); } catch (int x) { std::printf("caught %d\\n", x); }
+    attempt(cb, 4);
+    attempt(again, 5);
+}
+""",
+}
+CAUGHT = "~3\ncaught 3\n~1\n~2\ncaught 2\n~4\ncaught 4\n~5\ncaught 5\n"
+
+
+def test_through_functions_of_c(tmp_path: Path) -> None:
+    space = tmp_path / "clang"
+    space.mkdir()
+    objects = [clang_object(space, name, THROUGH_C[name]) for name in ("cb.c", "again.c")]
+    write(space, {"main.cpp": THROUGH_C["main.cpp"]})
+    words = ["clang++-22", "-O2", "-w", "main.cpp", *objects, "-o", "image"]
+    subprocess.run(words, cwd=space, check=True)
+    assert run(space / "image").stdout.decode() == CAUGHT
+    for flags in (["-O2"], ["-O2", "-fno-asynchronous-unwind-tables", "-fexceptions"]):
+        build(tmp_path, *write(tmp_path, THROUGH_C), *flags, "-o", "image")
+        assert run(tmp_path / "image").stdout.decode() == CAUGHT
+
+
+def test_through_optimised_bitcode_of_c(tmp_path: Path) -> None:
+    write(tmp_path, THROUGH_C)
+    for name in ("cb", "again"):
+        words = [CLANG, "-O2", "-c", "-emit-llvm", f"{name}.c", "-o", f"{name}.bc"]
+        subprocess.run(words, cwd=tmp_path, check=True)
+    build(tmp_path, "main.cpp", "cb.bc", "again.bc", "-O2", "-o", "image")
+    assert run(tmp_path / "image").stdout.decode() == CAUGHT
+
+
+def test_threads_that_end_in_c(tmp_path: Path) -> None:
+    files = {
+        "quit.c": "#include <pthread.h>\nvoid quit(void) { pthread_exit(0); }\n",
+        "main.cpp": """\
+#include <cstdio>
+#include <pthread.h>
+extern "C" void quit();
+struct Guard { ~Guard() { std::puts("left"); } };
+static void *body(void *) { Guard guard; quit(); return nullptr; }
+int main() { pthread_t t; pthread_create(&t, nullptr, body, nullptr); pthread_join(t, nullptr); }
+""",
+    }
+    build(tmp_path, *write(tmp_path, files), "-O2", "-pthread", "-o", "image")
+    assert run(tmp_path / "image").stdout == b"left\n"

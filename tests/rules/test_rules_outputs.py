@@ -149,7 +149,7 @@ def test_exported_functions_of_objects_for_libraries_stay_in_their_file(tmp_path
     build(tmp_path, *write(tmp_path, files), "-O2", "-fPIC", "--emit", kind, "-o", output)
     words = [CLANG, "-shared", "-Wl,--whole-archive", output, "-Wl,--no-whole-archive", "-o", "lib.so"]
     subprocess.run(words, cwd=tmp_path, check=True)
-    main = '#include <stdio.h>\nint f(), hook() { return 2; }\nint main(void) { printf("%d", f()); }\n'
+    main = '#include <stdio.h>\nint f();\nint hook() { return 2; }\nint main() { printf("%d", f()); }\n'
     write(tmp_path, {"main.c": main})
     assert link_with_clang(tmp_path, "main.c", str(tmp_path / "lib.so")) == "2"
 
