@@ -55,6 +55,7 @@ _MARKED: Final = re.compile(
 _FRAME: Final = re.compile(
     r"(?P<what>stack frame size \(\d+\) exceeds limit \(\d+\)) in (?:function )?'?(?P<name>[^']*)'?", re.S
 )
+_MISSED: Final = re.compile(r"Could not find (?:incbin|include) file")
 _PLACEHOLDER: Final = re.compile(r"(?<![\w.$])nc\.\d+(?![\w.$])", re.ASCII)
 #: How LLVM begins a line of its own, where nobody handles diagnostics (llvm/lib/IR/LLVMContext.cpp).
 _SPOKEN: Final = re.compile(
@@ -72,6 +73,11 @@ def is_removable(said: Diagnostic) -> bool:
     """Whether it is an error only as long as no optimisation removes a call: who sees more of a file may."""
     marked = _MARKED.fullmatch(said.text.strip())
     return said.severity == "error" and marked is not None
+
+
+def misses_file(said: Diagnostic) -> bool:
+    """Whether it is an error of an assembler that searches no folders: clang's searches those of `-I`."""
+    return said.severity == "error" and _MISSED.search(said.text) is not None
 
 
 def line(

@@ -234,6 +234,24 @@ int main(void) { puts(blob); }
         assert run(tmp_path / "app").stdout == f"{data}\n".encode()
 
 
+def test_files_that_the_assembler_finds_as_headers_are_found(tmp_path: Path) -> None:
+    """clang's own assembler looks in the folders of `-I`, LLVM's interfaces in none."""
+    text = """\
+#include <stdio.h>
+#define BLOB(name) ".pushsection .rodata\\n" name ": .incbin \\"data.bin\\"\\n.byte 0\\n.popsection\\n"
+__asm__(BLOB("one"));
+extern const char one[], two[] __attribute__((visibility("hidden")));
+__attribute__((used)) void f(void) { __asm__(BLOB("two")); }
+int main(void) { printf("%s %s", one, two); }
+"""
+    write(tmp_path, {"main.c": text})
+    for folder, data in (("far", "first"), ("far", "second"), ("near", "third")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "data.bin").write_text(data)
+        build(tmp_path, "main.c", "-O1", "-Inear", "-I", "far", "-o", "app")
+        assert run(tmp_path / "app").stdout == f"{data} {data}".encode()
+
+
 def exports(path: Path) -> set[str]:
     """The dynamic symbols that a file defines, with their versions."""
     words = ["nm", "-D", "--defined-only", str(path)]
