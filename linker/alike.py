@@ -86,6 +86,10 @@ def how_read(options: Iterable[str], *, gc_sections: bool = False) -> Reading:
             found.add("llvm")
         if name == "gc-sections":
             found.add("gc")
+        if name in ("defsym", "wrap"):
+            if "defsym" in found or (name == "defsym" and "wrap" in found):
+                found.add("unlike")  # mold 1.10 does not follow one to another, and such images crash
+            found.add(name)
         if name in _EXPORTS:
             found.add("exports")
         elif name not in _ALIKE:

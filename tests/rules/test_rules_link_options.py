@@ -132,6 +132,12 @@ def test_what_an_expression_names_is_there(tmp_path: Path, value: str) -> None:
     compare(tmp_path, CALLS_A, "4 6\n", link=[f"-Wl,--defsym=a={value}"], levels=["-O2"])
 
 
+def test_one_name_is_assigned_another_that_is_assigned(tmp_path: Path) -> None:
+    """mold's image crashes: the linker that clang takes is chosen."""
+    link = ["-Wl,--defsym=a=impl", "-Wl,--defsym=impl=other"]
+    compare(tmp_path, CALLS_A, "51 51\n", link=link, levels=["-O2"])
+
+
 @pytest.mark.parametrize(
     ("script", "says"),
     [
