@@ -136,6 +136,10 @@ def write_output(
             return _link(image, job, emit, members, environ)
 
 
+def _has_ifunc(module: Module) -> bool:
+    return any(entity.kind == "ifunc" for entity in module.entities.values())
+
+
 def _is_rusts(image: Image) -> bool:
     """Whether code of rustc's is linked: it has linkers drop what nobody uses."""
     words = [os.fspath(item) for item in image.line if not isinstance(item, Ours)]
@@ -206,6 +210,8 @@ def _find_linker(
     reading = how_read(words, gc_sections=_is_rusts(image))
     if image.program.has_padded and reading in ("alike", "exports"):
         reading = "unlike"  # in the order of GNU ld, which clang runs by default
+    if reading in ("alike", "exports") and any(map(_has_ifunc, image.program.modules)):
+        reading = "unlike"  # mold 1.10 gives a function that is chosen at run time several addresses
     found = find_linker(
         name,
         environ,

@@ -190,6 +190,26 @@ int main(void) { printf("%d %d %d\\n", chosen(1), inside(1), pointer(2)); }
     compare(tmp_path, files, "101 202 102\n")
 
 
+def test_address_of_an_ifunc(tmp_path: Path) -> None:
+    """Linkers do not all give it one: clang's own is chosen."""
+    files = {
+        "lib.c": """\
+static int body(void) { return 2; }
+static void *choose(void) { return body; }
+int chosen(void) __attribute__((ifunc("choose")));
+int (*table)(void) = chosen;
+int (*address(void))(void) { return chosen; }
+""",
+        "main.c": """\
+#include <stdio.h>
+int chosen(void), (*address(void))(void);
+extern int (*table)(void);
+int main(void) { printf("%d %d %d\\n", chosen(), address() == chosen, table == chosen); }
+""",
+    }
+    compare(tmp_path, files, "2 1 1\n", link=["-static"])
+
+
 def test_alias_of_an_ifunc(tmp_path: Path) -> None:
     ir = """\
 @chosen = ifunc i32 (i32), ptr @resolver
