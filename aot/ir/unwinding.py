@@ -32,9 +32,9 @@ def admit_unwinding(modules: Sequence[Module]) -> None:
         believed = claims if any(" personality " in _head(f) for f in module.functions()) else set[str]()
         without: dict[str, str] = {}
         for function in module.functions():
-            head, *lines = function.text.splitlines(keepends=True)
-            if claims.isdisjoint(function.groups) or " personality " in head:
+            if claims.isdisjoint(function.groups) or " personality " in _head(function):
                 continue
+            head, *lines = function.text.splitlines(keepends=True)
             unsure = [
                 n for n, line in enumerate(lines) if " call " in line and _may_unwind(line, believed, nothrow)
             ]
@@ -42,7 +42,7 @@ def admit_unwinding(modules: Sequence[Module]) -> None:
                 continue
             lines = [head, *lines]
             for n in (0, *(n + 1 for n in unsure)):
-                for group in claims.intersection(_GROUP.findall(lines[n])) - without.keys():
+                for group in sorted(claims.intersection(_GROUP.findall(lines[n])) - without.keys()):
                     rest = module.attributes[group].replace(" nounwind ", " ", 1)
                     without[group] = (
                         f"#{max(int(g[1:]) for g in module.attributes) + 1}" if rest != "{ }" else ""
@@ -60,7 +60,7 @@ def _exchange(groups: Mapping[str, str], match: re.Match[str]) -> str:
 
 
 def _head(function: Entity) -> str:
-    return function.text.partition("\n")[0]
+    return function.text[: function.text.find("\n")]
 
 
 def _may_unwind(call: str, believed: Set[str], nothrow: Set[str]) -> bool:
