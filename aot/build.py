@@ -21,6 +21,7 @@ from nativecache.aot.ir.module import Module
 from nativecache.aot.key import Options, assembler_reads, value_digest
 from nativecache.aot.output.image import Image
 from nativecache.aot.output.link_inputs import (
+    explain_link,
     link_driver,
     link_flags,
     mentioned_symbols,
@@ -49,7 +50,7 @@ from nativecache.aot.units.partition import NOTHING_APART, Apart, partition
 from nativecache.aot.units.program import check_one_file, resolve_symbols
 from nativecache.aot.units.roots import find_roots, index_symbols
 from nativecache.aot.verify import Verifier
-from nativecache.aot.whole import judge, why_whole
+from nativecache.aot.whole import judge, searching_sources, why_whole
 from nativecache.aot.write import write_file
 from nativecache.cache.dependencies import Dependency, observe
 from nativecache.linker.errors import LinkError
@@ -78,6 +79,9 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
             unread = error.sources
             if request.emit in ("asm", "bitcode"):
                 raise
+    # clang's assembler finds files in the folders for headers, too, which IR does not name.
+    if not unread and request.emit not in ("asm", "bitcode"):
+        unread = searching_sources(request, loaded)
     if unread:
         return _build_whole(request, unread, front, progress)
     # Find the entities in the printed text.
@@ -97,6 +101,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         if request.emit in ("asm", "bitcode"):
             check_one_file(program)
         program.has_common |= native.common
+        program.has_padded = native.padded
         # What is to be linked again may become part of a library.
         for_library = request.emit != "exe" and any(module.for_library for module in modules)
         program.interposable = request.emit == "shared" or told.shared or for_library
@@ -168,7 +173,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     try:
         written = link.write(trusted=not verifier.mismatches, meanwhile=remember)
     except LinkError as error:
-        raise LinkError(*name_sources(error.lines, request, loaded)) from None
+        raise LinkError(*explain_link(name_sources(error.lines, request, loaded), request, options)) from None
     written = replace(written, warnings=name_sources(written.warnings, request, loaded))
     # Note what was read, so that the next build can tell whether it has anything to do.
     with clock.phase("note"):

@@ -11,9 +11,8 @@ from typing import Final
 
 from nativecache.cache.dependencies import digest_file
 from nativecache.cache.entry import JSON
-from nativecache.cache.own_code import own_code
-
 from nativecache.cache.format import read_plain
+from nativecache.cache.own_code import own_code
 
 #: Raised whenever the way from bitcode to entry changes.
 SCHEMA: Final = 3

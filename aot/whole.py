@@ -9,7 +9,9 @@ from nativecache.aot.codegen.diagnostics import Wanted, line
 from nativecache.aot.codegen.flags import beyond_ir
 from nativecache.aot.errors import BuildError
 from nativecache.aot.front import clang
+from nativecache.aot.front.load import Loaded
 from nativecache.aot.front.sources import is_split
+from nativecache.aot.key import assembler_searches
 from nativecache.aot.packed import decode_pairs
 from nativecache.aot.request import Request
 from nativecache.aot.schedule.plan import Plan
@@ -25,7 +27,17 @@ def why_whole(request: Request, whole: Sequence[str]) -> str:
         return "its passes cannot be split"
     if flags := beyond_ir(request.clang_flags, request.level):
         return f"IR does not tell {' '.join(dict.fromkeys(flags))}"
-    return "LLVM refuses its IR, or a part of it alone" if request.whole else "its passes cannot be split"
+    if request.whole:
+        return "LLVM refuses its IR or a part of it alone, or its asm reads files"
+    return "its passes cannot be split"
+
+
+def searching_sources(request: Request, loaded: Loaded) -> frozenset[Path]:
+    """Sources whose asm reads files that clang's assembler finds in the folders for headers."""
+    splits = {str(path): path for path in request.inputs if is_split(path)}
+    return frozenset(
+        splits[label] for label, text in loaded.texts if label in splits and assembler_searches(text)
+    )
 
 
 def judge(request: Request, plan: Plan, heard: Iterable[Heard]) -> tuple[list[str], frozenset[Path]]:

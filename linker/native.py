@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from .archive import MAGIC, THIN_MAGIC, read_members
-from .elf import all_linkage
-from .errors import BadObject
-from .files import PlainFile
-from .scripts import find_file, read_script
+from nativecache.linker.archive import MAGIC, THIN_MAGIC, read_members
+from nativecache.linker.elf import all_linkage
+from nativecache.linker.errors import BadObject
+from nativecache.linker.files import PlainFile
+from nativecache.linker.scripts import find_file, read_script
 
 
 @dataclass(frozen=True)

@@ -339,6 +339,7 @@ class FrontCache:
         places = dict.fromkeys((".", *folders, *embedded, *(os.path.dirname(path) or "." for path in files)))
         stems = {_plain(place) for place in places}
         precompiled = _precompiled(question.flags)
+        with_times = any(map(os.path.exists, precompiled))
         names = dict.fromkeys(precompiled)
         for path in files:
             names.update(dict.fromkeys(_spellings(_plain(path), stems)))
@@ -347,7 +348,7 @@ class FrontCache:
             *(observe("file", (path,), self._memo) for path in files),
             observe("found", (*places, "", *names), self._memo),
             # clang refuses a precompiled header if a file that it was made from has another time.
-            *(observe("stat", (path,), self._memo) for path in files if any(map(os.path.exists, precompiled))),
+            *(observe("stat", (path,), self._memo) for path in (files if with_times else ())),
             *([observe("same", tuple(files), self._memo)] if len(files) > 1 else []),
             *([observe("same", tuple(folders), self._memo)] if len(folders) > 1 else []),
             *rests_on,

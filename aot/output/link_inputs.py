@@ -15,12 +15,15 @@ from nativecache.aot.codegen.target import is_foreign
 from nativecache.aot.errors import BuildError
 from nativecache.aot.front import clang
 from nativecache.aot.front.load import Loaded
+from nativecache.aot.front.sources import is_source
 from nativecache.aot.ir.module import Module, symbol_name
 from nativecache.aot.key import Options
 from nativecache.aot.request import Request
 from nativecache.linker.errors import BadObject
+from nativecache.linker.files import why_unread
 from nativecache.linker.libraries import Libraries, scan_libraries
 from nativecache.linker.native import NativeSymbols, linker_files, scan_native
+from nativecache.linker.shown import warning_line
 from nativecache.linker.symbol_options import SymbolOptions, read_symbol_options
 
 
@@ -30,6 +33,42 @@ def name_sources(lines: Sequence[str], request: Request, loaded: Loaded) -> tupl
         if path != request.inputs[n]:
             lines = [line.replace(str(path), str(request.inputs[n])) for line in lines]
     return tuple(lines)
+
+
+#: What linkers say of a machine that has no C library, or none for the target.
+_START_UP: Final = re.compile(
+    r"cannot (?:open|find) (?:\S*/)?\w*crt\w+\.o\b|.*(?:library|cannot find) -l(?:gcc\w*|c)\b"
+)
+
+
+def explain_link(lines: Sequence[str], request: Request, options: Options) -> list[str]:
+    """What a linker said, with remedies where it has none."""
+    lines = _without_start_up(lines, options.triple)
+    return [_with_object_pattern(line, request) for line in lines]
+
+
+def _without_start_up(lines: Sequence[str], triple: str) -> list[str]:
+    """One line in place of those about missing start-up files and libraries of compilers, with a remedy."""
+    lost = [line for line in lines if _START_UP.match(line)]
+    if not any("crt" in line for line in lost):
+        return [*lines]
+    said = (
+        f"no start-up files and C library to link with for {triple}: name a compiler that has them "
+        "with --cc, or their folder with --sysroot=FOLDER; --emit object needs none"
+    )
+    return [said, *(line for line in lines if line not in lost)]
+
+
+def _with_object_pattern(line: str, request: Request) -> str:
+    """What GNU ld says of a script that names a source's object, with what to write instead."""
+    found = re.match(r"cannot find ([^\s/*?]+)\.o: No such file", line)
+    sources = [path for path in request.inputs if is_source(path) and found and path.stem == found[1]]
+    if not found or not sources:
+        return line
+    return (
+        f"a script names {found[1]}.o, and no object of {sources[0]} has just that name: "
+        f"write *{found[1]}.o, or name {found[1]}.o, made with -c, as an input"
+    )
 
 
 def link_driver(request: Request, options: Options, loaded: Loaded) -> str | None:
@@ -71,9 +110,10 @@ def link_flags(request: Request) -> tuple[str, ...]:
 
 
 def system_libraries(request: Request) -> Libraries:
-    if request.emit != "exe":
+    if not links_anything(request):
         return Libraries()
-    return scan_libraries(request.link_options, request.driver, request.environ)
+    relocatable = request.emit == "object"
+    return scan_libraries(request.link_options, request.driver, request.environ, relocatable=relocatable)
 
 
 def links_anything(request: Request) -> bool:
@@ -104,8 +144,14 @@ def unused_options(request: Request) -> list[str]:
     """Says which link options do nothing."""
     if links_anything(request):
         return []
-    options = [word for word in request.link_options if not word.startswith(_NOT_OF_LINKS_ALONE)]
-    return [f"--emit {request.emit} links nothing: not used: {' '.join(options)}"] if options else []
+    both, sources = frozenset(request.clang_flags), any(map(is_source, request.inputs))
+    options = [
+        word
+        for word in request.link_options
+        if not (word.startswith(_NOT_OF_LINKS_ALONE) or (sources and word in both))
+    ]
+    said = warning_line(f"--emit {request.emit} links nothing: not used: {' '.join(options)}")
+    return [said] if options else []
 
 
 def _natives(loaded: Loaded) -> list[str]:
@@ -119,14 +165,17 @@ def native_symbols(
     """What native inputs, those that scripts name as well, and system libraries define and need."""
     defined = set(libraries.symbols)
     undefined: set[str] = set()
-    common = False
+    common, padded = False, libraries.padded
     given = (*_natives(loaded), *linker_files(request.link_options), *told.inputs)
     for path in dict.fromkeys(given):
         try:
             symbols = scan_native(path)
-        except (BadObject, OSError) as error:
+        except BadObject as error:
             raise BuildError(f"{path}: cannot be linked: {error}") from None
+        except OSError as error:
+            raise BuildError(f"{path}: cannot be linked: {why_unread(path, error)}") from None
         defined |= symbols.defined
         undefined |= symbols.undefined
         common = common or symbols.common
-    return NativeSymbols(frozenset(defined), frozenset(undefined), common)
+        padded = padded or symbols.padded
+    return NativeSymbols(frozenset(defined), frozenset(undefined), common, padded)

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, Final
 
 from nativecache.aot.codegen import llvm
-from nativecache.aot.codegen.diagnostics import Diagnostic, Refused, is_removable, read_spoken
+from nativecache.aot.codegen.diagnostics import Diagnostic, Refused, is_removable, misses_file, read_spoken
 from nativecache.aot.codegen.engine import Engine
 from nativecache.aot.errors import BuildError
 from nativecache.aot.ir.debug_info import LineMap
@@ -335,7 +335,7 @@ class Scheduler:
         self._states.move(index, UnitState.FAILED)
         spoken = read_spoken(str(error)) if isinstance(error, WorkerDied) else []
         refused = [Diagnostic("error", str(error))] if isinstance(error, Refused) else spoken
-        if any(is_removable(said) for said in refused):
+        if any(is_removable(said) or misses_file(said) for said in refused):
             self._heard += [Heard(index, said, "") for said in refused]
             return
         if isinstance(error, WorkerDied):
