@@ -27,10 +27,11 @@ from nativecache.aot.key import Compiler, Options, compute_key, form_of
 from nativecache.aot.packed import decode_names, encode_names, encode_pairs
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.aot.records.memo import CleanUp, UnitMemo
-from nativecache.aot.units.extract import ImportLimits, extract, importable
+from nativecache.aot.units.extract import extract
 from nativecache.aot.units.fingerprint import Fingerprints
-from nativecache.aot.units.partition import Unit, is_always_inline, structors
-from nativecache.aot.units.program import Body, Program, may_be_replaced
+from nativecache.aot.units.imports import ImportLimits, importable, is_always_inline
+from nativecache.aot.units.partition import Unit, structors
+from nativecache.aot.units.program import Body, Program
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.own_code import own_code
@@ -323,9 +324,12 @@ def _lines(text: str) -> int:
 
 
 def _exported(program: Program, unit: Unit) -> bool:
-    """Whether the dynamic linker may prefer another image's definition where another file names it."""
+    """Whether the dynamic linker may prefer another image's definition."""
     entity = program.modules[unit.module].entities[unit.tokens[0]]
-    return may_be_replaced(entity) and entity.linkage != "linkonce_odr"
+    head = entity.text.partition("(")[0]
+    return not (
+        entity.local or entity.visibility or entity.linkage == "linkonce_odr" or " dso_local " in head
+    )
 
 
 def _may_leave(program: Program, unit: Unit) -> bool:

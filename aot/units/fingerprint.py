@@ -25,7 +25,7 @@ from typing import Final, Protocol, TypeVar
 from nativecache.aot.ir.module import TOKEN, Entity, aliasee, split_global
 from nativecache.aot.key import digest, text_digest, value_digest
 from nativecache.aot.packed import decode_names
-from nativecache.aot.units.extract import must_import, shows_constant
+from nativecache.aot.units.imports import must_import, shows_constant
 from nativecache.aot.units.partition import structors
 from nativecache.aot.units.program import Program, copyable
 

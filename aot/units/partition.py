@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from nativecache.aot.ir.module import (
-    Entity,
     Module,
     aliasee,
     block_owners,
@@ -27,6 +26,7 @@ from nativecache.aot.ir.module import (
     takes_block_address,
 )
 from nativecache.aot.units.bonds import MODULE_ASM
+from nativecache.aot.units.imports import is_always_inline
 from nativecache.aot.units.program import Program, copyable
 
 _STRUCTORS: Final = "\0"  # the list of constructors, as a member of the union-find
@@ -278,8 +278,3 @@ def _addresses(module: Module, tokens: list[str]) -> set[str]:
     """What the initialisers of some variables refer to outside themselves."""
     found = {t for token in tokens for t in references(module.entities[token].text)}
     return found - set(tokens)
-
-
-def is_always_inline(entity: Entity, module: Module) -> bool:
-    """Whether a function must be inlined."""
-    return not module.always_inline.isdisjoint(entity.groups)

@@ -22,15 +22,9 @@ from nativecache.aot.output.image import Image, _with_lines
 from nativecache.aot.output.results import UnitResult
 from nativecache.aot.records.memo import UnitMemo
 from nativecache.aot.simplify import find_bodies
-from nativecache.aot.units.extract import (
-    IMPORT_LINES,
-    IMPORT_TOTAL,
-    NO_IMPORTS,
-    ImportLimits,
-    UnitText,
-    extract,
-)
+from nativecache.aot.units.extract import UnitText, extract
 from nativecache.aot.units.fingerprint import Fingerprints
+from nativecache.aot.units.imports import IMPORT_LINES, IMPORT_TOTAL, NO_IMPORTS, ImportLimits
 from nativecache.aot.units.partition import Unit, partition
 from nativecache.aot.units.program import Program, resolve_symbols
 from nativecache.cache.lookup import EntryStore

@@ -13,8 +13,8 @@ from nativecache.aot.key import Options
 from nativecache.aot.packed import decode_names
 from nativecache.aot.records.memo import UnitMemo
 from nativecache.aot.simplify import CLEANED_LINES, find_bodies, find_called_once
-from nativecache.aot.units.extract import ImportLimits
 from nativecache.aot.units.fingerprint import Fingerprints
+from nativecache.aot.units.imports import ImportLimits
 from nativecache.aot.units.partition import Unit, partition
 from nativecache.aot.units.program import Program, resolve_symbols
 from nativecache.cache.entry import Entry

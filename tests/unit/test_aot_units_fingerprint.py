@@ -17,8 +17,9 @@ from nativecache.aot.ir.module import index_module
 from nativecache.aot.key import Options, digest
 from nativecache.aot.records.memo import UnitMemo
 from nativecache.aot.simplify import find_bodies, find_called_once
-from nativecache.aot.units.extract import ImportLimits, extract
+from nativecache.aot.units.extract import extract
 from nativecache.aot.units.fingerprint import Fingerprints, make_shape
+from nativecache.aot.units.imports import ImportLimits
 from nativecache.aot.units.partition import Unit, partition
 from nativecache.aot.units.program import Program, resolve_symbols
 from nativecache.cache.lookup import EntryStore

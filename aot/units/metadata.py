@@ -1,0 +1,265 @@
+"""Writes a unit's metadata and types: equal ones once, under numbers of the unit's own.
+
+Uniqued tuples and types are resolved from the inside out, without recursion, for they nest deeply; nodes
+with an identity (`distinct`, and LLVM's own kinds) get their number first and their text later, for they form
+cycles. Two kinds need more: types as alias analysis knows them are renamed, and of what a compile unit lists,
+the unit keeps what describes its own variables.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Final
+
+from nativecache.aot.ir.debug_info import ELSEWHERE, IN_NAME, LOCAL_TO, NAMED_LINE, DebugInfo
+from nativecache.aot.ir.module import Entity
+from nativecache.aot.ir.syntax import ATTACHED_NODE
+from nativecache.aot.units.lines import Lines
+from nativecache.aot.units.program import Definitions
+from nativecache.aot.units.rewrite import Pieces, Rewriter
+
+#: A type as alias analysis knows it (TBAA): its name, then each member's type and offset, or its parent's.
+_ALIAS_TYPE: Final = re.compile(r'!\{!("[^"]*")(?:, !\d+, i64 \d+)+\}', re.ASCII)
+#: The names of such types that mean something: LLVM knows the first, clang gives all others the second as
+#: an ancestor. What matters of any other name is which types share it (TypeBasedAliasAnalysis.cpp).
+_KNOWN_ALIAS_TYPES: Final = frozenset(('"vtable pointer"', '"omnipotent char"'))
+#: The lists of a compile unit, which name every type and global of the file.
+_UNIT_LISTS: Final = re.compile(r", (?:enums|retainedTypes|globals|imports|macros): !\d+")
+_LOCAL_SCOPE: Final = re.compile(rf"{LOCAL_TO}([^{LOCAL_TO}]*){LOCAL_TO}")
+#: What describes a function, in its header.
+_HEADER_NODE: Final = re.compile(r" !dbg (!\d+)", re.ASCII)
+
+
+@lru_cache(maxsize=1 << 17)
+def _alias_type_name(body: str) -> str | None:
+    """The name (as printed) in a node that describes a type to alias analysis, unless it has a meaning."""
+    found = _ALIAS_TYPE.fullmatch(body)
+    return found[1] if found and found[1] not in _KNOWN_ALIAS_TYPES else None
+
+
+class AliasTypes:
+    """Names for types as alias analysis (TBAA) knows them, which tell one from another and nothing else.
+
+    One name in the sources is one name in the unit, whichever file it comes from, and two are two: so
+    the unit's nodes are equal exactly where the sources' are, which is all that LLVM compares.
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}  # in the sources -> in the unit
+
+    def rename(self, body: str, text: str) -> str:
+        """A node's `text` under the unit's name if its `body` in the sources describes such a type."""
+        name = _alias_type_name(body)
+        if name is None:
+            return text
+        new = self._names.setdefault(name, f'"t.{len(self._names)}"')
+        return text.replace(name, new, 1)
+
+
+class MetadataWriter:
+    """The metadata and the types of one unit, written as `rewriter` comes upon them.
+
+    `keep_types`: alias analysis is to know its types by the sources' names. `keep_lists`: compile units that
+    are not normalised keep the lists of all that is in their file. `check_lines`: whether modules with
+    relative lines are in the program. `later` is given steps to be taken once the text at hand is written.
+    """
+
+    def __init__(
+        self,
+        rewriter: Rewriter,
+        lines: Lines,
+        *,
+        keep_types: bool,
+        keep_lists: bool,
+        check_lines: bool,
+        later: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self._rewriter = rewriter
+        self._lines = lines
+        self._alias_types = None if keep_types else AliasTypes()
+        self._keep_lists = keep_lists
+        self._check_lines = check_lines
+        self._later = later
+        self._types: dict[str, str] = {}  # body -> name
+        self._nodes: dict[str, str] = {}  # text of a uniqued node -> number
+        self._written: list[str] = []
+        self._count = 0
+        self._pending: set[str] = set()  # tokens that are being resolved
+        self._debug_nodes: dict[tuple[str, str], str] = {}  # by module and token
+        self._compile_units: list[str] = []
+        #: What is written into nodes once all is known: lists of compile units, sizes of types.
+        self._globals: dict[str, list[str]] = {}
+        self._imports: dict[str, list[str]] = {}
+        self._sizes: dict[str, str] = {}
+        #: Nodes of functions' static variables, by module and token: of what is in one common block, several.
+        self._statics: dict[tuple[int, str], list[str]] = defaultdict(list)
+        #: Scopes that types may be in as they are: the unit's own.
+        self._own_scopes: set[str] = set()
+
+    # Types and nodes
+
+    def resolve(self, source: Definitions, token: str) -> str:
+        """What a type or a node is called. What it is made of is resolved first, however deeply nested."""
+        body = self._content(source, token)
+        if body is None:
+            return self._node(source, token) if token[0] == "!" else token  # the latter is a local value
+        known = self._rewriter.known(source)
+        stack: list[tuple[str, str, Pieces, Iterator[str]]] = []
+        while True:
+            if body is not None:
+                self._pending.add(token)
+                pieces = self._rewriter.pieces(source, body)
+                stack.append((token, body, pieces, iter(pieces.different)))
+            outer, text, pieces, rest = stack[-1]
+            for token in rest:
+                if token in known:
+                    continue
+                if (body := self._content(source, token)) is not None:
+                    break
+                self._rewriter.token(source, token)
+            else:
+                stack.pop()
+                self._pending.discard(outer)
+                new = self._unique(outer, text, pieces.join(known))
+                if not stack:
+                    return new
+                known[outer], body = new, None
+
+    def _content(self, source: Definitions, token: str) -> str | None:
+        """The body of a type or uniqued tuple, unless it is within itself; None for what else there is."""
+        if token[0] == "%":
+            return source.module.types.get(token)
+        body = source.module.metadata.get(token) if token[0] == "!" else None
+        return body if body and body.startswith("!{") and token not in self._pending else None
+
+    def _unique(self, token: str, body: str, text: str) -> str:
+        """What a type or uniqued tuple is called. Equal ones are one.
+
+        So bodies from several files agree on types, and a type's name does not matter. Types hold no
+        reference to themselves since pointers are opaque.
+        """
+        if token[0] == "%":
+            return self._types.setdefault(text, f"%t.{len(self._types)}")
+        if self._alias_types is not None:
+            text = self._alias_types.rename(body, text)
+        new = self._nodes.get(text)
+        if new is None:
+            new = self._nodes[text] = self._number()
+            self._written.append(f"{new} = {text}\n")
+        return new
+
+    def _number(self) -> str:
+        self._count += 1
+        return f"!{self._count - 1}"
+
+    def _node(self, source: Definitions, token: str) -> str:
+        """A node that is no uniqued tuple, or is within itself."""
+        body = source.module.metadata.get(token)
+        if body is None:
+            return token
+        debug = source.module.debug
+        if debug is None and self._check_lines:
+            self._lines.check(body)
+        # Texts that were made from one module share its nodes.
+        if debug is not None and (known := self._debug_nodes.get((source.label, token))):
+            return known
+        new = self._number()
+        if debug is not None:
+            self._debug_nodes[source.label, token] = new
+            body = self._place(source, debug, token, body)
+        if "!DICompileUnit(" in body:
+            self._compile_units.append(new)
+            if debug is not None:
+                self._rewriter.known(source)[token] = new
+                imports = debug.imports.get(token, ())
+                self._imports[new] = [self._rewriter.token(source, node) for node in imports]
+            elif not self._keep_lists:
+                body = _UNIT_LISTS.sub("", body)
+        self._later(lambda: self._written.append(f"{new} = {self._rewriter.rewrite(source, body)}\n"))
+        return new
+
+    def _place(self, source: Definitions, debug: DebugInfo, token: str, body: str) -> str:
+        """A node's text with what depends on the unit it is in."""
+        if held := debug.sizes.get(token):
+            known = self._rewriter.known(source)
+            declared, size = held
+            if declared not in known:
+                known[declared] = self.resolve(source, declared)
+            self._sizes[known[declared]] = size
+        if ELSEWHERE in body:
+            place = debug.declared.get(token, (source.label, token))
+            body = body.replace(ELSEWHERE, str(self._lines.declared(*place)))
+        if IN_NAME in body:
+            body = NAMED_LINE.sub(lambda m: self._lines.named(source.label, m[1]), body)
+        if LOCAL_TO in body:
+
+            def scope(match: re.Match[str]) -> str:
+                own, outer = debug.owners[match[1]]
+                return own if own in self._own_scopes else outer
+
+            body = _LOCAL_SCOPE.sub(scope, body)
+        return body
+
+    # What describes variables
+
+    def open_scope(self, header: str) -> None:
+        """Lets types stay in the scope of a function that the unit defines, given by its first line."""
+        self._own_scopes.update(_HEADER_NODE.findall(header))
+
+    def describe(self, source: Definitions, entity: Entity) -> None:
+        """Has compile units list what describes a variable, or the static variables of a function."""
+        debug = source.module.debug
+        if debug is None:
+            return
+        known = self._rewriter.known(source)
+        if entity.kind == "variable":
+            for node in ATTACHED_NODE.findall(entity.text):
+                self._list(source, debug, node)
+        for variable, node in debug.statics.get(entity.token, ()):
+            self._list(source, debug, node)
+            if variable in known:  # else nothing in the unit uses it, and it may be gone
+                number = self._rewriter.token(source, node)
+                self._statics[id(source.module), variable].append(number)
+
+    def _list(self, source: Definitions, debug: DebugInfo, node: str) -> None:
+        if unit := debug.units.get(node):
+            listed = self._globals.setdefault(self._rewriter.token(source, unit), [])
+            number = self._rewriter.token(source, node)
+            if number not in listed:
+                listed.append(number)
+
+    def described(self, source: Definitions, token: str, text: str) -> str:
+        """A variable's text with the nodes that describe it as a function's static one."""
+        nodes = dict.fromkeys(self._statics.get((id(source.module), token), ()))
+        return f"{text[:-1]}{''.join(f', !dbg {node}' for node in nodes)}\n" if nodes else text
+
+    # The unit's text
+
+    @property
+    def types(self) -> list[str]:
+        """A line for each type."""
+        return [f"{name} = type {body}\n" for body, name in self._types.items()]
+
+    @property
+    def compile_units(self) -> list[str]:
+        """The numbers of all compile units (`!llvm.dbg.cu` is to list them)."""
+        return self._compile_units
+
+    def finish(self) -> list[str]:
+        """A line for each node, with the lists of compile units and the sizes of types that variables hold."""
+        lists = (("globals", self._globals), ("imports", self._imports))
+        added = {
+            unit: "".join(
+                f", {name}: !{{{', '.join(nodes)}}}" for name, found in lists if (nodes := found.get(unit))
+            )
+            for unit in self._compile_units
+        }
+        added.update((node, f", size: {size}") for node, size in self._sizes.items())
+        if added:
+            for at, line in enumerate(self._written):
+                if more := added.get(line[: line.index(" ")]):
+                    self._written[at] = f"{line[:-2]}{more})\n"
+        return self._written

@@ -1,0 +1,100 @@
+"""Rewrites printed IR with one unit's own tokens in place of the tokens of the modules that it comes from.
+
+A text is split at its tokens (one regex); each different token is resolved once for each module, and the
+parts are joined again. What a token becomes is for the unit's writer to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from nativecache.aot.ir.debug_info import RELATIVE
+from nativecache.aot.ir.module import TOKEN
+from nativecache.aot.units.lines import Lines, write_lines
+from nativecache.aot.units.program import Definitions
+
+#: Types, metadata and declarations are written into many units: their splits are kept (0.3 s of
+#: sqlite's 1.0 s extraction). Bodies are longer and written once. In characters of IR.
+SHARED_TEXT: Final = 400
+
+#: What a token becomes, given where it stands: its source, the token, the level (see Rewriter.rewrite), and
+#: how often the profile has it called, if it knows.
+Resolve = Callable[[Definitions, str, int, int | None], str]
+_NO_COUNTS: Final[Mapping[str, int]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """A text split at its tokens: odd parts are the tokens."""
+
+    parts: list[str]
+    tokens: list[str]
+    different: tuple[str, ...]
+
+    def join(self, known: Mapping[str, str]) -> str:
+        """The text with what `known` has for each of its tokens. Raises KeyError if it lacks one."""
+        parts = self.parts.copy()
+        parts[1::2] = map(known.__getitem__, self.tokens)
+        return "".join(parts)
+
+
+def _split(text: str) -> Pieces:
+    parts = TOKEN.split(text)
+    tokens = parts[1::2]
+    return Pieces(parts, tokens, tuple(dict.fromkeys(tokens)))
+
+
+_split_shared = lru_cache(maxsize=1 << 17)(_split)
+
+
+def split_tokens(text: str) -> Pieces:
+    """A piece of IR split at its tokens; the result may be shared, so it must not be changed."""
+    return _split_shared(text) if len(text) < SHARED_TEXT else _split(text)
+
+
+class Rewriter:
+    """What the tokens of each module are called in one unit, and the rewriting of texts with that."""
+
+    def __init__(self, resolve: Resolve, lines: Lines) -> None:
+        self._resolve = resolve
+        self._lines = lines
+        self._known: dict[int, dict[str, str]] = {}
+
+    def known(self, source: Definitions) -> dict[str, str]:
+        """The unit's tokens by those of a source's module, as far as they are resolved; may be added to."""
+        return self._known.setdefault(id(source.module), {})
+
+    def token(self, source: Definitions, token: str) -> str:
+        """What a token of the source is called in the unit, apart from any code that names it."""
+        known = self.known(source)
+        if token not in known:
+            known[token] = self._resolve(source, token, 0, None)
+        return known[token]
+
+    def pieces(self, source: Definitions, text: str) -> Pieces:
+        """A piece of the source's IR split at its tokens, its lines written."""
+        if RELATIVE in text:
+            debug = source.module.debug
+            assert debug is not None
+            text = write_lines(text, source.label, debug.scopes, self._lines)
+        return split_tokens(text)
+
+    def rewrite(
+        self, source: Definitions, text: str, calls: frozenset[str] = frozenset(), level: int = 0
+    ) -> str:
+        """A piece of the source's IR with the unit's tokens; new ones are resolved in order of first use.
+
+        `level`: how far from the unit's own code the text is, 0 if it is no code. What the code `calls` is
+        resolved with that, what it only mentions with its negative.
+        """
+        known = self.known(source)
+        pieces = self.pieces(source, text)
+        counts = source.module.profile.call_counts(text) if level and " !prof " in text else _NO_COUNTS
+        for token in pieces.different:
+            if token not in known:
+                near = level if token in calls else -level
+                known[token] = self._resolve(source, token, near, counts.get(token))
+        return pieces.join(known)
