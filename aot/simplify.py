@@ -20,9 +20,10 @@ from typing import Final
 
 from nativecache.aot.codegen.engine import Engine
 from nativecache.aot.errors import BuildError
-from nativecache.aot.ir.module import Entity, Module, references, symbol_name
+from nativecache.aot.ir.module import Entity, Module
 from nativecache.aot.ir.numbering import number_module
 from nativecache.aot.ir.profile import HOT, WARM
+from nativecache.aot.ir.syntax import references, symbol_name
 from nativecache.aot.key import Compiler, Options, compute_key, form_of
 from nativecache.aot.packed import decode_names, encode_names, encode_pairs
 from nativecache.aot.pool import Job, Pool, WorkerDied

@@ -17,7 +17,7 @@ from nativecache.aot.codegen.engine import Engine, pass_tuning
 from nativecache.aot.codegen.libllvm import find_library
 from nativecache.aot.codegen.triples import normalise
 from nativecache.aot.errors import BuildError, UsageError
-from nativecache.aot.ir.module import TOKEN, quote, symbol_name
+from nativecache.aot.ir.syntax import TOKEN, quote, symbol_name
 from nativecache.aot.key import Compiler, Options
 
 _BEYOND_ASCII: Final = re.compile(rb"[\x80-\xff]")

@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 from nativecache.aot.debug.normaliser import FarLines, Normaliser, Unsupported, described, find_ambiguous
 from nativecache.aot.ir.debug_info import LineMap
-from nativecache.aot.ir.module import METADATA, Module, symbol_name
+from nativecache.aot.ir.module import Module
+from nativecache.aot.ir.syntax import METADATA, symbol_name
 
 
 def normalise(

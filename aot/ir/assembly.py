@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from nativecache.aot.ir.syntax import unescape
+
 _WORD: Final = re.compile(r"(?<!\d)[A-Za-z_.$][\w.$]*")
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 #: What inline asm has beside the assembler's own: operands, `%=`, `$$`, and forms for dialects.
@@ -364,3 +366,8 @@ def _split_arguments(rest: str) -> list[str]:
 def _halves(rest: str) -> tuple[str, str]:
     first, *more = _split_arguments(rest) or [""]
     return first, ",".join(more)
+
+
+def asm_words(strings: Iterable[str]) -> frozenset[str]:
+    """The identifiers in asm text given as printed (escaped) strings."""
+    return frozenset().union(*(names_in(unescape(text)) for text in strings))

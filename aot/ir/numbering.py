@@ -6,7 +6,8 @@ import re
 from collections.abc import Container
 from typing import Final
 
-from nativecache.aot.ir.module import NAME, Entity, Module, index_function
+from nativecache.aot.ir.module import Entity, Module, index_function
+from nativecache.aot.ir.syntax import NAME
 
 _NAMED_LOCAL: Final = re.compile(r"\n  %(?!\d)|\n(?=[^\d \n};!])|\A[^\n]* %[^\d\s,)][^\s,)]*[,)]", re.ASCII)
 _TYPE_NAME: Final = re.compile(rf"^(%{NAME}) = type ", re.MULTILINE | re.ASCII)

@@ -13,6 +13,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from nativecache.aot.ir.syntax import NAME
+
 #: What the import limit is multiplied by: ThinLTO's -import-cold-multiplier, 1, -import-hot-multiplier.
 COLD: Final = 0
 WARM: Final = 1
@@ -22,10 +24,9 @@ HOT: Final = 10
 _HOT_CUTOFF: Final = 990_000
 _COLD_CUTOFF: Final = 999_999
 
-_NAME: Final = r'@(?:[-a-zA-Z$._][-\w$.]*|"[^"\n]*"|\d+)'
 _COUNTED_CALL: Final = re.compile(
     # An invoke takes two lines; a call's own attachments are on its last one.
-    rf"^  (?:%[^ ]+ = )?(?:\w+ )?(?:call|invoke) [^\n]*?({_NAME})\([^\n]*(?:\n +to label [^\n]*)?"
+    rf"^  (?:%[^ ]+ = )?(?:\w+ )?(?:call|invoke) [^\n]*?(@{NAME})\([^\n]*(?:\n +to label [^\n]*)?"
     r", !prof (!\d+)",
     re.MULTILINE | re.ASCII,
 )

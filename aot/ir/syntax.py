@@ -1,9 +1,141 @@
-"""The grammar of printed LLVM IR: the regular expressions for its tokens, and how names are spelled."""
+"""The grammar of LLVM IR as LLVM prints it: expressions for tokens and headers, and how names are spelled.
+
+Text holds one character per byte. LLVM escapes quotes and line ends inside of strings and names, so a string
+is always `"[^"]*"`. All expressions are for pieces that LLVM printed, not for what people write.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-#: What `!dbg` attaches to a global or a function: the node.
+_NAMED: Final = r'[-a-zA-Z$._][-\w$.]*|"[^"]*"'
+#: A name as it stands behind its sigil (`@`, `%`, `$`), or in front of the colon of a label.
+NAME: Final = rf"(?:{_NAMED}|\d+)"
+#: Everything in a piece of IR whose spelling depends on the module around it. Numbered local values
+#: (`%12`) are left out on purpose: they are most of the text and mean the same in every module.
+TOKEN: Final = re.compile(rf'([@%$](?:{_NAMED})|@\d+|[#!]\d+|"[^"]*")', re.ASCII)
+
+_LINKAGE: Final = (
+    r"((?:(private|internal|available_externally|linkonce_odr|linkonce|weak_odr|weak|common|appending"
+    r"|extern_weak|external) )?(?:(dso_local|dso_preemptable) )?(?:(default|hidden|protected) )?"
+    r"(?:(dllimport|dllexport) )?)"
+)
+#: A function's header up to its arguments. Groups: define or declare, attachments, all words up to the next
+#: group, of them linkage, dso, visibility and dll; calling convention, return attributes and type; token.
+FUNCTION: Final = re.compile(
+    rf'(define|declare) ((?:![\w.]+ !\d+ )*){_LINKAGE}((?:[^@"]|"[^"]*")*)(@{NAME})\(', re.ASCII
+)
+#: What follows the `=` of a variable, alias or ifunc, up to its type. Groups: all words up to the next group,
+#: of them linkage, dso, visibility and dll; thread_local, unnamed_addr, address space,
+#: externally_initialized; global, constant, alias or ifunc.
+GLOBAL: Final = re.compile(
+    rf"{_LINKAGE}(thread_local(?:\(\w+\))? )?((?:local_)?unnamed_addr )?(addrspace\([^)]*\) )?"
+    r"(externally_initialized )?(global|constant|alias|ifunc) ",
+    re.ASCII,
+)
+_GLOBAL_TAIL: Final = re.compile(
+    r'((?:, (?:section "[^"]*"|partition "[^"]*"|code_model "[^"]*"|no_sanitize_\w+|sanitize_\w+'
+    r'|comdat(?:\((?:\$"[^"]*"|[^()]*)\))?|align \d+|![\w.]+ !\d+))*)((?: #\d+)?)$',
+    re.ASCII,
+)
+#: The comdat of a definition, by its token unless it has the definition's own name.
+COMDAT: Final = re.compile(r'[ ,] ?comdat(?:\((\$(?:"[^"]*"|[^()]*))\))?')
+#: A line that defines a metadata node: its token and its body.
+METADATA: Final = re.compile(r"^(!\d+) = (.*)$", re.MULTILINE)
+#: What `!dbg` attaches to a variable: the node's token.
 ATTACHED_NODE: Final = re.compile(r", !dbg (!\d+)", re.ASCII)
+#: How each address of a block begins.
+BLOCK_ADDRESS: Final = "blockaddress("
+
+_BLOCK_OWNER: Final = re.compile(rf"blockaddress\((@{NAME})", re.ASCII)
+_REFERENCE: Final = re.compile(rf'"[^"]*"|(@{NAME})', re.ASCII)
+_ASM_STRING: Final = re.compile(r'\basm (?:[a-z]+ )*("[^"]*")')
+_PARENTHESES: Final = re.compile(r'"[^"]*"|[()]')
+_BRACKETS: Final = re.compile(r'"[^"]*"|[\[\]{}<>()]')
+_SIMPLE_TYPE: Final = re.compile(rf"ptr addrspace\([^)]*\)|%{NAME}|\w+", re.ASCII)
+_ESCAPE: Final = re.compile(r"\\(?:([0-9A-Fa-f]{2})|\\)")
+_PLAIN_NAME: Final = re.compile(r"[-a-zA-Z$._][-\w$.]*", re.ASCII)
+
+
+def unescape(text: str) -> str:
+    """Decodes LLVM's `\\XX` escapes, one character per byte, and its doubled backslashes."""
+    return _ESCAPE.sub(lambda m: chr(int(m[1], 16)) if m[1] else "\\", text) if "\\" in text else text
+
+
+def symbol_name(token: str) -> str:
+    """The symbol-table name of an `@name` token; `\\01` (print without mangling) is dropped as on ELF.
+
+    The text holds one character per byte; the result is decoded as UTF-8 with surrogate escapes,
+    as `os.fsdecode` and the linker package do.
+    """
+    name = token[1:]
+    if name[:1] == '"':
+        name = unescape(name[1:-1]).encode("latin-1").decode("utf-8", "surrogateescape")
+    return name.removeprefix("\x01")
+
+
+def quote(name: str) -> str:
+    """A symbol name as printed IR spells it behind the `@`."""
+    if _PLAIN_NAME.fullmatch(name):
+        return name
+    data = name.encode("utf-8", "surrogateescape")
+    return '"' + "".join(chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\{b:02X}" for b in data) + '"'
+
+
+def references(text: str) -> list[str]:
+    """All `@name` tokens of a piece of IR, in order, strings left out."""
+    return [token for token in _REFERENCE.findall(text) if token]
+
+
+def block_owners(text: str) -> list[str]:
+    """The tokens of the functions whose blocks' addresses are taken in a piece of IR."""
+    return _BLOCK_OWNER.findall(text)
+
+
+def asm_strings(text: str) -> list[str]:
+    """The inline asm strings of a function, given by its text, as printed, without quotes."""
+    return [string[1:-1] for string in _ASM_STRING.findall(text)]
+
+
+def split_global(text: str) -> tuple[str, str]:
+    """The token and the rest of a `@name = …` line; the name may hold anything if it is quoted."""
+    end = text.index('"', 2) + 1 if text[1] == '"' else text.index(" ")
+    return text[:end], text[end + 3 :].rstrip("\n")
+
+
+def global_tail(line: str) -> tuple[str, str]:
+    """What follows the initialiser in the line of a global: its attributes, then its attribute group."""
+    match = _GLOBAL_TAIL.search(line.rstrip("\n"))
+    return (match[1], match[2]) if match else ("", "")
+
+
+def type_end(text: str, start: int = 0) -> int:
+    """The index behind the type that begins at `start` of a piece of IR. Raises ValueError if none does."""
+    if text[start] in "[{<" or text.startswith("target(", start):
+        depth = 0
+        for match in _BRACKETS.finditer(text, start):
+            if match[0] in "[{<(":
+                depth += 1
+            elif match[0] in "]}>)":
+                depth -= 1
+                if depth == 0:
+                    return match.end()
+        raise ValueError(f"unbalanced type: {text[start : start + 80]}")
+    simple = _SIMPLE_TYPE.match(text, start)
+    if simple is None:
+        raise ValueError(f"not a type: {text[start : start + 80]}")
+    return simple.end()
+
+
+def closing_parenthesis(text: str, start: int) -> int:
+    """The index behind the `)` that closes the `(` at `start`. Raises ValueError if none does."""
+    depth = 0
+    for match in _PARENTHESES.finditer(text, start):
+        if match[0] == "(":
+            depth += 1
+        elif match[0] == ")":
+            depth -= 1
+            if depth == 0:
+                return match.end()
+    raise ValueError(f"unbalanced parentheses: {text[start : start + 80]}")

@@ -15,9 +15,10 @@ from nativecache.aot.codegen import llvm
 from nativecache.aot.codegen.triples import architecture
 from nativecache.aot.errors import BuildError, temporary_files
 from nativecache.aot.ir.debug_info import LineMap
-from nativecache.aot.ir.module import Module, symbol_name, unescape
 from nativecache.aot.output.link_line import Ours
 from nativecache.aot.output.results import UnitResult
+from nativecache.aot.ir.module import Module
+from nativecache.aot.ir.syntax import symbol_name, unescape
 from nativecache.aot.packed import decode_pairs
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.aot.units.extract import FILE_PLACEHOLDER

@@ -16,7 +16,8 @@ from typing import Final
 
 from nativecache.aot.ir.assembly import NOTHING, Assembly, read_assembly
 from nativecache.aot.ir.library_names import has_meaning
-from nativecache.aot.ir.module import Module, inline_asm, references, symbol_name, unescape
+from nativecache.aot.ir.module import Module, inline_asm
+from nativecache.aot.ir.syntax import references, symbol_name, unescape
 
 MODULE_ASM: Final = ""  # the module's own asm, as a piece
 #: What code generation calls or names by itself, besides library functions: a function may need such a symbol

@@ -22,10 +22,11 @@ from typing import Final
 from nativecache.aot.errors import BuildError
 from nativecache.aot.ir.debug_info import NO_LINES, LineMap
 from nativecache.aot.ir.library_names import has_meaning
-from nativecache.aot.ir.module import Entity, aliasee, declaration, definition, symbol_name
+from nativecache.aot.ir.linkage import aliasee, declaration, definition
+from nativecache.aot.ir.module import Entity
 from nativecache.aot.ir.numbering import normalized
 from nativecache.aot.ir.profile import HOT, WARM
-from nativecache.aot.ir.syntax import ATTACHED_NODE
+from nativecache.aot.ir.syntax import ATTACHED_NODE, symbol_name
 from nativecache.aot.units.bonds import MODULE_ASM
 from nativecache.aot.units.imports import (
     NO_IMPORTS,

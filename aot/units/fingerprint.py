@@ -22,7 +22,9 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Final, Protocol, TypeVar
 
-from nativecache.aot.ir.module import TOKEN, Entity, aliasee, split_global
+from nativecache.aot.ir.linkage import aliasee
+from nativecache.aot.ir.module import Entity
+from nativecache.aot.ir.syntax import TOKEN, split_global
 from nativecache.aot.key import digest, text_digest, value_digest
 from nativecache.aot.packed import decode_names
 from nativecache.aot.units.imports import must_import, shows_constant

@@ -11,17 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from nativecache.aot.ir.module import (
-    INTERPOSABLE,
-    TOKEN,
-    Entity,
-    Module,
-    asm_words,
-    inline_asm,
-    references,
-    takes_block_address,
-)
-from nativecache.aot.ir.syntax import ATTACHED_NODE
+from nativecache.aot.ir.assembly import asm_words
+from nativecache.aot.ir.linkage import is_interposable
+from nativecache.aot.ir.module import Entity, Module, inline_asm, takes_block_address
+from nativecache.aot.ir.syntax import ATTACHED_NODE, TOKEN, references
 from nativecache.aot.units.program import Body, Definition, Definitions, Program
 
 
@@ -88,7 +81,7 @@ def importable_constant(entity: Entity) -> bool:
         entity.kind == "variable"
         and entity.constant
         and entity.defined
-        and entity.linkage not in INTERPOSABLE
+        and not is_interposable(entity)
         and not entity.thread_local
         # C++'s type information says how long the type's name is.
         and not entity.token.startswith("@_ZTI")
@@ -123,7 +116,7 @@ def must_import(program: Program, source: Definitions, entity: Entity) -> bool:
 
     `alwaysinline` is a promise to the program; an `available_externally` body may have no other home.
     """
-    if entity.kind != "function" or not entity.defined or entity.linkage in INTERPOSABLE:
+    if entity.kind != "function" or not entity.defined or is_interposable(entity):
         return False
     if entity.linkage != "available_externally" and not is_always_inline(entity, source.module):
         return False
@@ -140,7 +133,7 @@ def importable(program: Program, source: Definitions, entity: Entity, symbols: C
 
     `symbols`: the tokens of all globals that it names.
     """
-    if entity.linkage in INTERPOSABLE or takes_block_address(entity, source.module):
+    if is_interposable(entity) or takes_block_address(entity, source.module):
         return False
     if program.leads_elsewhere(source, (entity.token, *symbols)):
         # Where the symbol's definition is in sight it would be taken for what the linker chooses.

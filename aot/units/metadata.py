@@ -249,7 +249,7 @@ class MetadataWriter:
         return self._compile_units
 
     def finish(self) -> list[str]:
-        """A line for each node, with the lists of compile units and the sizes of types that variables hold."""
+        """A line for each node, with the lists of compile units and the sizes of types of variables."""
         lists = (("globals", self._globals), ("imports", self._imports))
         added = {
             unit: "".join(

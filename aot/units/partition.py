@@ -17,14 +17,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from nativecache.aot.ir.module import (
-    Module,
-    aliasee,
-    block_owners,
-    references,
-    symbol_name,
-    takes_block_address,
-)
+from nativecache.aot.ir.linkage import aliasee
+from nativecache.aot.ir.module import Module, takes_block_address
+from nativecache.aot.ir.syntax import block_owners, references, symbol_name
 from nativecache.aot.units.bonds import MODULE_ASM
 from nativecache.aot.units.imports import is_always_inline
 from nativecache.aot.units.program import Program, copyable

@@ -13,22 +13,10 @@ from typing import Final
 from nativecache.aot.debug.normalise import keep_debug, normalise
 from nativecache.aot.errors import BuildError
 from nativecache.aot.ir.debug_info import DebugInfo, LineMap
-from nativecache.aot.ir.module import (
-    INTERPOSABLE,
-    NAME,
-    Entity,
-    Module,
-    aliasee,
-    definition,
-    index_function,
-    index_global,
-    index_module,
-    quote,
-    references,
-    split_global,
-    symbol_name,
-)
+from nativecache.aot.ir.linkage import aliasee, definition, is_interposable
+from nativecache.aot.ir.module import Entity, Module, index_function, index_global, index_module
 from nativecache.aot.ir.profile import WARM
+from nativecache.aot.ir.syntax import NAME, quote, references, split_global, symbol_name
 from nativecache.aot.packed import decode_pairs
 from nativecache.aot.units.bonds import NO_BONDS, Bonds, find_bonds
 from nativecache.linker.symbol_options import SymbolOptions
@@ -247,7 +235,7 @@ class Program:
         entities, pinned = self.modules[i].entities, self.pinned[i]
         while entity.kind == "alias":
             base = aliasee(entity)
-            if entity.linkage in INTERPOSABLE or not _PLAIN_ALIAS.search(entity.text) or base in pinned:
+            if is_interposable(entity) or not _PLAIN_ALIAS.search(entity.text) or base in pinned:
                 return True
             if self.assigned and not self.assigned.isdisjoint(map(symbol_name, (entity.token, base))):
                 return True

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final
 
 from nativecache.aot.ir.debug_info import RELATIVE
-from nativecache.aot.ir.module import TOKEN
+from nativecache.aot.ir.syntax import TOKEN
 from nativecache.aot.units.lines import Lines, write_lines
 from nativecache.aot.units.program import Definitions
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from nativecache.aot.ir.library_names import has_meaning
-from nativecache.aot.ir.module import Entity, Module, references, symbol_name
+from nativecache.aot.ir.module import Entity, Module
+from nativecache.aot.ir.syntax import references, symbol_name
 from nativecache.aot.units.imports import is_always_inline
 from nativecache.aot.units.partition import Unit, structors
 from nativecache.aot.units.program import Program, is_decorated

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nativecache.aot.ir.assembly import Assembly, names_in, read_assembly
+from nativecache.aot.ir.assembly import Assembly, asm_words, names_in, read_assembly
 
 X86, ARM = "x86_64-pc-linux-gnu", "aarch64-linux-gnu"
 
@@ -114,3 +114,7 @@ def test_a_hash_begins_a_comment_or_a_number() -> None:
 
 def test_names() -> None:
     assert names_in('lea f.1(%rip), $K; "a b" .L.str "\xc3\xa9"') >= {"f.1", "K", "a b", ".str", "é"}
+
+
+def test_words_of_asm() -> None:
+    assert asm_words(["movl cell(%rip), %eax\\0Acall f.1"]) >= {"movl", "cell", "rip", "call", "f.1"}
