@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PosixPath
-from typing import Final
+from typing import Final, Literal
 
 from nativecache.aot.errors import BuildError, UsageError
 from nativecache.cache.lookup import EntryStore
 
-EMIT_KINDS: Final = ("exe", "shared", "object", "archive", "asm", "bitcode")
+#: What a build writes.
+EmitKind = Literal["exe", "shared", "object", "archive", "asm", "bitcode"]
+EMIT_KINDS: Final[tuple[EmitKind, ...]] = ("exe", "shared", "object", "archive", "asm", "bitcode")
 
 
 class Input(PosixPath):
@@ -63,7 +65,7 @@ class Request:
     line: tuple[Path | str, ...]
     output: Path
     store: EntryStore
-    emit: str = "exe"
+    emit: EmitKind = "exe"
     level: int = 2
     optimize: bool = True
     target: str | None = None

@@ -14,12 +14,12 @@ import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import PurePath
 from typing import Final
 
 from nativecache.aot.codegen.engine import Engine
 from nativecache.aot.errors import BuildError
+from nativecache.aot.ir.linkage import is_always_inline
 from nativecache.aot.ir.module import Entity, Module
 from nativecache.aot.ir.numbering import number_module
 from nativecache.aot.ir.profile import HOT, WARM
@@ -28,11 +28,12 @@ from nativecache.aot.key import Compiler, Options, compute_key, form_of
 from nativecache.aot.packed import decode_names, encode_names, encode_pairs
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.aot.records.memo import CleanUp, UnitMemo
+from nativecache.aot.units.bodies import Body, RawBody, SimplifiedBody, unit_body
 from nativecache.aot.units.extract import extract
 from nativecache.aot.units.fingerprint import Fingerprints
-from nativecache.aot.units.imports import ImportLimits, importable, is_always_inline
+from nativecache.aot.units.imports import ImportLimits, importable
 from nativecache.aot.units.partition import Unit, structors
-from nativecache.aot.units.program import Body, Program
+from nativecache.aot.units.program import Program
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.own_code import own_code
@@ -62,11 +63,10 @@ def find_bodies(
     *,
     engine: Engine,
     options: Options,
-    final: bool,
     store: EntryStore,
     threads: int,
-) -> None:
-    """Fills `program.bodies` with every function that stands alone, short ones cleaned up.
+) -> dict[str, Body]:
+    """Every function that stands alone, by final name, short ones cleaned up.
 
     Where exported functions may be replaced at run time they are inlined in their own file only, which
     is what clang does. Raises BuildError with the functions whose clean-up was lost: others would inline
@@ -77,17 +77,16 @@ def find_bodies(
         for m in program.modules
     ]
     # A function is looked for in all of them: one more file may take over what others share with it.
+    bodies: dict[str, Body] = {}
     kept = {digest: text for pack in packs for digest, text in pack.stored.items()}
 
     def simplified(index: int) -> tuple[CleanUp, str | None]:
         unit = units[index]
-        source = program.source(unit.module)
         text = extract(
             program,
             unit,
             triple=options.triple,
-            datalayout=source.module.datalayout,
-            final=final,
+            datalayout=program.modules[unit.module].module.datalayout,
             keep_types=True,
         )
         digest = hashlib.sha256(text.text.encode("latin-1")).digest()
@@ -101,14 +100,14 @@ def find_bodies(
         return made, (result if known is None else None)
 
     def add(unit: Unit, made: CleanUp, text: memoryview | bytes) -> None:
-        source = program.source(unit.module)
+        source = program.modules[unit.module].source
         entity = source.module.entities[unit.tokens[0]]
         packs[unit.module].used[made.text] = text
-        program.bodies[unit.name] = Body(
+        bodies[unit.name] = SimplifiedBody(
             lines=_cost(source.module, entity, made.lines),
             importable=_importable(fingerprints, program, unit),
             mentions=made.mentions,
-            printed=partial(str, text, "latin-1"),
+            printed=text,
             bindings=made.bindings,
             line_map=made.line_map,
             label=source.module.label,
@@ -124,19 +123,20 @@ def find_bodies(
         for unit in units:
             if unit.kind != "function" or not _may_leave(program, unit):
                 continue
-            source = program.source(unit.module)
+            source = program.modules[unit.module].source
             entity = source.module.entities[unit.tokens[0]]
             lines = entity.text.count("\n") - entity.text.count(_DEBUG_RECORD)
             if lines > CLEANED_LINES:
-                program.bodies[unit.name] = Body(
+                bodies[unit.name] = RawBody(
                     lines=_cost(source.module, entity, lines * _LEFT_LINES),
                     importable=_importable(fingerprints, program, unit),
                     mentions=encode_names(_mentions(fingerprints, program, unit)),
-                    given=(source, entity),
+                    source=source,
+                    entity=entity,
                     heat=_heat(source.module, entity),
                 )
                 continue
-            fingerprint = fingerprints.unit(unit.module, unit.tokens, imports=False)
+            fingerprint = fingerprints.unit(unit.module, unit.tokens)
             known = memos[unit.module].clean_up(fingerprint)
             if known and known.text in kept:
                 add(unit, known, kept[known.text])
@@ -160,32 +160,34 @@ def find_bodies(
     if lost:
         raise BuildError(*sorted(lost))
     for unit in units:
-        body = program.body(unit.module, unit.tokens[0]) if unit.kind == "function" else None
+        body, part = unit_body(program, bodies, unit), program.modules[unit.module]
         if body and (
             # In its own file clang may inline it as well, and leaves as much behind.
-            unit.tokens[0] in program.bonds[unit.module].scattered
-            or (program.interposable and _exported(program, unit))
-            or (program.separate and program.mentions_local(unit.module, decode_names(body.mentions)))
+            unit.tokens[0] in part.bonds.scattered
+            or (program.output.interposable and _exported(program, unit))
+            or (program.output.separate and program.mentions_local(part, decode_names(body.mentions)))
         ):
-            body.home = unit.module
+            bodies[unit.name] = replace(body, home=unit.module)
     for used in packs:
         used.save()
+    return bodies
 
 
 def _importable(fingerprints: Fingerprints, program: Program, unit: Unit) -> bool:
-    source = program.source(unit.module)
+    source = program.modules[unit.module].source
     symbols = fingerprints.modules[unit.module].shape(unit.tokens[0]).symbols
     return importable(program, source, source.module.entities[unit.tokens[0]], symbols)
 
 
 def longest_import(program: Program, limits: ImportLimits) -> int:
     """The lines of the longest body that any unit may import."""
-    marked = any(module.profile.marks_hot for module in program.modules)
+    marked = any(part.module.profile.marks_hot for part in program.modules)
     return limits.lines * (HOT if marked else WARM)
 
 
 def find_called_once(
     program: Program,
+    bodies: Mapping[str, Body],
     units: tuple[Unit, ...],
     fingerprints: Fingerprints,
     roots: Iterable[int],
@@ -198,27 +200,23 @@ def find_called_once(
     mentions: Counter[str] = Counter()
     callers: dict[str, str] = {}
     for unit in units:
-        body = program.body(unit.module, unit.tokens[0]) if unit.kind == "function" else None
+        body = unit_body(program, bodies, unit)
         names = _mentions(fingerprints, program, unit) if body is None else decode_names(body.mentions)
         mentions.update(names)
         callers.update(dict.fromkeys(names, unit.name if body is not None else ""))
     fixed = {units[i].name for i in roots} | program.asm_words | program.assigned
-    for i, module in enumerate(program.modules):
+    for part in program.modules:
         # Bodies without a unit of their own are carried into any unit.
-        for function in module.functions():
+        for function in part.module.functions():
             if function.linkage == "available_externally":
-                fixed.update(
-                    program.names[i][token]
-                    for token in references(function.text)
-                    if token in program.names[i]
-                )
+                fixed.update(part.names[token] for token in references(function.text) if token in part.names)
     candidates = {
         name: callers[name]
         for name, count in mentions.items()
         if count == 1
         and name not in fixed
         and _is_private(program, name)
-        and _may_move(program, program.bodies.get(name), callers[name])
+        and _may_move(program, bodies.get(name), callers[name])
     }
     # What some call makes hot is imported up to a higher limit.
     longest = longest_import(program, limits)
@@ -227,7 +225,7 @@ def find_called_once(
         more = {
             name
             for name, caller in candidates.items()
-            if name not in once and (caller in once or _stays(program.bodies.get(caller), longest))
+            if name not in once and (caller in once or _stays(bodies.get(caller), longest))
         }
         if not more:
             return frozenset(once)
@@ -236,12 +234,12 @@ def find_called_once(
 
 def _mentions(fingerprints: Fingerprints, program: Program, unit: Unit) -> list[str]:
     """The symbols that a unit names, those named more often twice; what it defines is left out once."""
-    source = program.source(unit.module)
+    part = program.modules[unit.module]
     if unit.kind == "function":
         shape = fingerprints.modules[unit.module].shape(unit.tokens[0])
         tokens = [*shape.symbols, *shape.repeated]
         tokens.remove(unit.tokens[0])
-        return [source.names[token] for token in tokens if token in source.names]
+        return [part.names[token] for token in tokens if token in part.names]
     own: Counter[str] = Counter()
     for token in unit.tokens:
         shape = fingerprints.modules[unit.module].shape(token)
@@ -249,8 +247,8 @@ def _mentions(fingerprints: Fingerprints, program: Program, unit: Unit) -> list[
         own.update(shape.repeated)
     own.subtract(unit.tokens)
     if unit.has_structors:
-        own.update(slot.function for slot in structors(program, unit.module, final=True))
-    return [source.names[token] for token in own.elements() if token in source.names]
+        own.update(slot.function for slot in structors(part, program.output))
+    return [part.names[token] for token in own.elements() if token in part.names]
 
 
 def _mentions_printed(text: str, bindings: Mapping[str, str]) -> list[str]:
@@ -271,7 +269,7 @@ def _is_private(program: Program, name: str) -> bool:
     The same holds for C++'s inline functions, but without them the JSON program is 15 % larger.
     """
     found = program.definitions.get(name)
-    entity = program.modules[found.module].entities[found.token] if found else None
+    entity = program.entity(found) if found else None
     return entity is not None and (entity.local or entity.linkage == "linkonce_odr")
 
 
@@ -335,10 +333,11 @@ def _exported(program: Program, unit: Unit) -> bool:
 
 def _may_leave(program: Program, unit: Unit) -> bool:
     """Not what must not be optimised, whose name is fixed or another's, too, or whose types have no names."""
-    module, token = program.modules[unit.module], unit.tokens[0]
+    part, token = program.modules[unit.module], unit.tokens[0]
+    module = part.module
     if (
         unit.name in program.multiple
-        or not program.is_home(unit.module, token)
+        or not program.is_home(part, token)
         or module.numbered_types
         or token in module.address_taken
     ):

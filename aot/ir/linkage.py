@@ -174,3 +174,17 @@ def definition(entity: Entity, *, keep_comdat: bool, pinned: bool = False, linka
         )
         head = head[:end] + (spelled if keep_comdat else COMDAT.sub("", head[end:], count=1))
     return f"{head[:first]}{words}{head[second:]}{newline}{body}"
+
+
+#: Calling conventions under which LLVM decorates a symbol's name.
+_DECORATED: Final = re.compile(r"\bx86_(?:vector|fast|std|reg)callcc\b")
+
+
+def is_decorated(entity: Entity) -> bool:
+    """Whether the object's symbol is spelled unlike the function's name, and so cannot be renamed."""
+    return entity.kind == "function" and _DECORATED.search(entity.text.partition("(")[0]) is not None
+
+
+def is_always_inline(entity: Entity, module: Module) -> bool:
+    """Whether a function must be inlined."""
+    return not module.always_inline.isdisjoint(entity.groups)

@@ -145,7 +145,7 @@ def _is_rusts(image: Image) -> bool:
     """Whether code of rustc's is linked: it has linkers drop what nobody uses."""
     words = [os.fspath(item) for item in image.line if not isinstance(item, Ours)]
     libraries = any(name.endswith(".rlib") for word in words for name in word.split(","))
-    return libraries or any(map(_is_of_rustc, image.program.modules))
+    return libraries or any(_is_of_rustc(part.module) for part in image.program.modules)
 
 
 def _is_of_rustc(module: Module) -> bool:
@@ -288,7 +288,7 @@ def _temporary_folder() -> Iterator[Path]:
 
 
 def _names(image: Image, index: int) -> dict[str, str]:
-    module = image.program.modules[image.units[index].module]
+    module = image.program.modules[image.units[index].module].module
     return {
         **decode_pairs(image.results[index].bindings),
         FILE_PLACEHOLDER: os.path.basename(module.source_file),
@@ -318,7 +318,7 @@ def _section_name(image: Image, unit: Unit) -> str:
     entities = image.program.modules[unit.module].entities
     functions = [token for token in unit.tokens if entities[token].kind == "function"]
     token = (functions or unit.tokens)[0]
-    return symbol_name(token) if entities[token].local else image.program.names[unit.module][token]
+    return symbol_name(token) if entities[token].local else image.program.modules[unit.module].names[token]
 
 
 def _with_lines(image: Image, index: int) -> bytes:
@@ -336,7 +336,7 @@ def _with_lines(image: Image, index: int) -> bytes:
         [debug[label].ranges[key] for label, key in places.ranges],
         types.lines if types else [debug[label].lines[token] for label, token in places.lines],
         program.checksums[unit.module],
-        unescape(program.directory).encode("latin-1"),
+        unescape(program.output.directory).encode("latin-1"),
         types.named if types else [debug[label].named[key] for label, key in places.names],
     )
     return bytes(placed)
@@ -345,10 +345,10 @@ def _with_lines(image: Image, index: int) -> bytes:
 def _promoted(program: Program) -> dict[str, str]:
     """The names of all that is local in its source file, and what it is called there."""
     return {
-        program.names[i][token]: symbol_name(token)
-        for i, module in enumerate(program.modules)
-        for token, entity in module.entities.items()
-        if entity.local and token not in program.pinned[i]  # those are local already, or asm exports them
+        part.names[token]: symbol_name(token)
+        for part in program.modules
+        for token, entity in part.entities.items()
+        if entity.local and token not in part.pinned  # those are local already, or asm exports them
     }
 
 
@@ -401,7 +401,8 @@ def _assembly(image: Image) -> str:
     for index in image.results:
         unit, program = image.units[index], image.program
         names = _names(image, index)
-        for name in (program.names[unit.module][t] for t in unit.tokens if t in program.pinned[unit.module]):
+        part = program.modules[unit.module]
+        for name in (part.names[t] for t in unit.tokens if t in part.pinned):
             if (name in locals_seen or name in program.definitions) and name not in program.asm_words:
                 names[name] = f"{name}.{index}"
             locals_seen.add(name)

@@ -118,7 +118,7 @@ def digest_link(image: Image, environ: Mapping[str, str], scratch: Path, *detail
         (label, d.ranges, d.lines, d.named, d.checksums, d.types and (d.types.lines, d.types.named))
         for label, d in program.debug.items()
     ]
-    files = [module.source_file for module in program.modules]
+    files = [part.module.source_file for part in program.modules]
     line = [
         (os.fspath(item).removeprefix(os.fspath(scratch)), digest_file(os.fspath(item)))
         if isinstance(item, Path)
@@ -129,5 +129,5 @@ def digest_link(image: Image, environ: Mapping[str, str], scratch: Path, *detail
     os.umask(mask)
     variables = sorted(item for item in environ.items() if matters(item[0]))
     around = (variables, os.getcwd(), mask, image.cplusplus, image.target)
-    shown = repr((units, files, debug, program.directory, line, around, own_code(), details))
+    shown = repr((units, files, debug, program.output.directory, line, around, own_code(), details))
     return hashlib.sha256(shown.encode("utf-8", "surrogateescape")).hexdigest()

@@ -24,7 +24,7 @@ from typing import Final, TypeVar
 from nativecache.aot.ir.debug_info import LineMap
 from nativecache.aot.key import DIGEST, Compiler, Options, compute_key, form_of
 from nativecache.aot.packed import decode_names, encode_names
-from nativecache.aot.units.fingerprint import Shape
+from nativecache.aot.units.shapes import Shape
 from nativecache.cache.entry import Entry
 from nativecache.cache.format import check_key
 from nativecache.cache.lookup import EntryStore

@@ -22,23 +22,26 @@ from typing import Final
 from nativecache.aot.errors import BuildError
 from nativecache.aot.ir.debug_info import NO_LINES, LineMap
 from nativecache.aot.ir.library_names import has_meaning
-from nativecache.aot.ir.linkage import aliasee, declaration, definition
+from nativecache.aot.ir.linkage import aliasee, declaration, definition, is_decorated
 from nativecache.aot.ir.module import Entity
 from nativecache.aot.ir.numbering import normalized
 from nativecache.aot.ir.profile import HOT, WARM
 from nativecache.aot.ir.syntax import ATTACHED_NODE, symbol_name
+from nativecache.aot.units.bodies import called, unit_body
 from nativecache.aot.units.bonds import MODULE_ASM
+from nativecache.aot.units.copies import copyable
 from nativecache.aot.units.imports import (
+    NO_CANDIDATES,
     NO_IMPORTS,
     ImportBudget,
-    ImportLimits,
+    ImportCandidates,
     may_show_constant,
     must_import,
 )
 from nativecache.aot.units.lines import EncodedLines, Lines, LinesOutOfRange, RealLines
 from nativecache.aot.units.metadata import MetadataWriter
 from nativecache.aot.units.partition import Slot, Unit, structors
-from nativecache.aot.units.program import Definitions, Program, called, copyable, is_decorated
+from nativecache.aot.units.program import Definitions, Program
 from nativecache.aot.units.rewrite import Rewriter
 
 #: The one name a unit's file symbol has until it is renamed to the source file's.
@@ -75,17 +78,16 @@ class _Clash(Exception):
 def extract(
     program: Program,
     unit: Unit,
+    candidates: ImportCandidates = NO_CANDIDATES,
     *,
     triple: str,
     datalayout: str,
-    final: bool,
-    limits: ImportLimits = NO_IMPORTS,
     keep_types: bool = False,
     real_lines: bool = False,
 ) -> UnitText:
-    """The unit's IR. Pure: the same program, unit and limits give the same text in any process.
+    """The unit's IR. Pure: the same program, unit and candidates give the same text in any process.
 
-    `triple` and `datalayout`: of the target, as IR spells them. `limits`: how much may be imported.
+    `candidates`: what may be imported. `triple` and `datalayout`: of the target, as IR spells them.
     `keep_types`: the text will meet that of other units, so alias analysis must know its types by name.
     `real_lines`: as they are in the source, for what cannot be patched later.
     Raises BuildError for names that clash, and for `keep_types` and lines that cannot be encoded.
@@ -94,19 +96,19 @@ def extract(
     if unit.kind == "types":
         return _write_types(program, unit, head)
 
-    def write(limits: ImportLimits, lines: Lines) -> UnitText:
-        return _UnitWriter(
-            program, unit, final=final, limits=limits, keep_types=keep_types, lines=lines
-        ).write(head)
+    def write(candidates: ImportCandidates, lines: Lines) -> UnitText:
+        return _UnitWriter(program, unit, candidates, lines, keep_types=keep_types).write(head)
+
+    without = candidates.within(NO_IMPORTS)
 
     def without_clash(make_lines: Callable[[], Lines]) -> UnitText:
         try:
-            return write(NO_IMPORTS if program.bonds[unit.module].sealed else limits, make_lines())
+            return write(without if program.modules[unit.module].bonds.sealed else candidates, make_lines())
         except _Clash as first:
             # Bodies of other files bring a name that means something else here: do without them, for as
             # long as they do.
             try:
-                text = write(NO_IMPORTS, make_lines())
+                text = write(without, make_lines())
             except _Clash as clash:
                 raise BuildError(f"symbol '{clash.name}' is two different things here; rename one") from None
             return replace(text, imported=(*text.imported, *first.imported))
@@ -117,7 +119,7 @@ def extract(
         except LinesOutOfRange:
             if keep_types:  # other units could not tell real lines from encoded ones
                 raise
-    return without_clash(lambda: RealLines(program.debug, program.directory))
+    return without_clash(lambda: RealLines(program.debug, program.output.directory))
 
 
 def _write_types(program: Program, unit: Unit, head: str) -> UnitText:
@@ -143,26 +145,24 @@ class _UnitWriter:
         self,
         program: Program,
         unit: Unit,
-        *,
-        final: bool,
-        limits: ImportLimits,
-        keep_types: bool,
+        candidates: ImportCandidates,
         lines: Lines,
+        *,
+        keep_types: bool,
     ) -> None:
         self.program = program
+        self.part = program.modules[unit.module]
         self.unit = unit
-        self.final = final
-        self.imports = limits.lines > 0
-        self.budget = ImportBudget(limits, unit.module)
+        self.candidates = candidates
+        self.imports = candidates.limits.lines > 0
+        self.budget = ImportBudget(candidates.limits, unit.module)
         self.relative = any(m.debug is not None and m.debug.relative for m in program.modules)
-        bonds = program.bonds[unit.module]
+        bonds = self.part.bonds
         pieces = [t for t in (*unit.tokens, *([MODULE_ASM] if unit.has_asm else [])) if t in bonds.pieces]
         #: Symbols that asm in this unit names: they keep their names.
         self.kept = frozenset().union(*(bonds.pieces[t].names for t in pieces))
         self.sealed = bool(bonds.sealed)  # they all do
-        self.members = frozenset(
-            program.names[unit.module][t] for t in unit.tokens if t not in program.pinned[unit.module]
-        )
+        self.members = frozenset(self.part.names[t] for t in unit.tokens if t not in self.part.pinned)
         self.symbols: dict[str, str] = {}  # identity -> token in the unit
         self.claimed: dict[str, str] = {}  # token in the unit -> identity
         self.renamed = self.copies = 0  # how many symbols have a name of ours, how many constants are copied
@@ -188,11 +188,11 @@ class _UnitWriter:
         )
 
     def write(self, head: str) -> UnitText:
-        source = self.program.source(self.unit.module)
+        source = self.part.source
         self._define_members(source)
         own = _short_digest("".join(self.functions + self.variables))
         self._drain()
-        slots = structors(self.program, self.unit.module, final=self.final)
+        slots = structors(self.part, self.program.output)
         for line in _write_special_variables(self.rewriter, source, self.unit, slots):
             self.variables.append(line)
         self._drain()
@@ -247,12 +247,11 @@ class _UnitWriter:
     # Definitions
 
     def _define_members(self, source: Definitions) -> None:
-        unit = self.unit
-        body = self.program.body(unit.module, unit.tokens[0]) if unit.kind == "function" else None
+        body = unit_body(self.program, self.candidates.bodies, self.unit)
         if body is not None:
             self._define(body.source, body.entity, body.calls)
             return
-        for token in unit.tokens:
+        for token in self.unit.tokens:
             entity = source.module.entities[token]
             self._define(source, entity, self._calls(entity))
 
@@ -264,7 +263,8 @@ class _UnitWriter:
         pinned = entity.token in source.pinned
         if not self.numbered_types:
             self.numbered_types = self.rewriter.rewrite(source, source.module.numbered_types)
-        text = definition(normalized(entity, source.module), keep_comdat=not self.final, pinned=pinned)
+        keep_comdat = not self.program.output.is_image
+        text = definition(normalized(entity, source.module), keep_comdat=keep_comdat, pinned=pinned)
         if entity.kind == "function":
             self.metadata.open_scope(text.partition("\n")[0])
         self._emit(entity, self.rewriter.rewrite(source, text, calls, 1))
@@ -309,10 +309,10 @@ class _UnitWriter:
         found = self.program.definitions.get(final)
         if not found or final in self.members or self.sealed:
             return None
-        other = self.program.modules[found.module].entities[found.token]
-        if other.kind != "alias" or self.program.is_opaque_alias(found.module, other):
+        part, other = self.program.modules[found.module], self.program.entity(found)
+        if other.kind != "alias" or self.program.is_opaque_alias(part, other):
             return None
-        return self.program.source(found.module), aliasee(other)
+        return part.source, aliasee(other)
 
     def _name(self, source: Definitions, entity: Entity, final: str, identity: str) -> str:
         """Names a symbol in the unit: by a number unless its own name means something."""
@@ -365,15 +365,15 @@ class _UnitWriter:
         """What the import limit for a callee is multiplied by: the call's profile, else the callee's."""
         if count is not None:
             return source.module.profile.heat(count)
-        body = self.program.bodies.get(final)
+        body = self.candidates.bodies.get(final)
         return body.heat if body else WARM
 
     def _refer(self, source: Definitions, entity: Entity, final: str, level: int, heat: int) -> None:
         """Writes what this unit needs to know of a symbol that it does not define."""
-        body = self.program.bodies.get(final) if level > 0 and self.imports else None
+        body = self.candidates.bodies.get(final) if level > 0 and self.imports else None
         if not entity.defined and not source.module.must_not_call.isdisjoint(entity.groups):
             body = None  # a call to be warned of: inlining it from another file would hide it
-        if body is not None and final in self.program.once:
+        if body is not None and final in self.candidates.once:
             self._import(body.source, body.entity, final, body.calls, 1, linkage="internal")
         elif must_import(self.program, source, entity):
             self._import(source, entity, final, self._calls(entity), abs(level) + 1)
@@ -388,8 +388,7 @@ class _UnitWriter:
         found = self.program.definitions.get(final)
         if found is None or not may_show_constant(self.program, found, self.unit.module):
             return False
-        source = self.program.source(found.module)
-        entity = source.module.entities[found.token]
+        source, entity = self.program.modules[found.module].source, self.program.entity(found)
         self.rewriter.known(source)[entity.token] = self.symbols[final]
         text = definition(entity, keep_comdat=False, linkage="available_externally")
         text = self.rewriter.rewrite(source, ATTACHED_NODE.sub("", text))

@@ -6,16 +6,18 @@ the contents of a short constant where code can fold loads from it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 from nativecache.aot.ir.assembly import asm_words
-from nativecache.aot.ir.linkage import is_interposable
-from nativecache.aot.ir.module import Entity, Module, inline_asm, takes_block_address
+from nativecache.aot.ir.linkage import is_always_inline, is_interposable
+from nativecache.aot.ir.module import Entity, inline_asm, takes_block_address
 from nativecache.aot.ir.syntax import ATTACHED_NODE, TOKEN, references
-from nativecache.aot.units.program import Body, Definition, Definitions, Program
+from nativecache.aot.units.bodies import Body
+from nativecache.aot.units.program import Definition, Definitions, Program
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,21 @@ class ImportLimits:
     def at(self, level: int) -> float:
         """The longest body, in simplified lines, worth importing at this distance from the unit."""
         return self.lines * DECAY ** max(0, level - 2)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImportCandidates:
+    """All that units may import, decided for the whole program before any unit is written."""
+
+    #: Functions that may stand in other units, by final name.
+    bodies: Mapping[str, Body]
+    #: Those that one call in the whole program reaches: they are compiled with their caller.
+    once: frozenset[str]
+    limits: ImportLimits
+
+    def within(self, limits: ImportLimits) -> ImportCandidates:
+        """The same under other limits."""
+        return replace(self, limits=limits)
 
 
 class ImportBudget:
@@ -51,6 +68,7 @@ class ImportBudget:
 
 
 NO_IMPORTS: Final = ImportLimits()
+NO_CANDIDATES: Final = ImportCandidates(MappingProxyType({}), frozenset(), NO_IMPORTS)
 #: The default for `lines`, those that become instructions. sqlite3, instructions for a page of SQL against
 #: clang -O2: 25 lines of any kind +1.6 %, 30 of them +1.2 %, 20 that become instructions +0.1 %; a JSON
 #: program +9 %, +5 %, +5 %; processor time to compile sqlite3: 15.0 s, 16.9 s, 16.8 s (none: 14.0 s).
@@ -92,8 +110,8 @@ def importable_constant(entity: Entity) -> bool:
 
 def shows_constant(program: Program, found: Definition) -> bool:
     """Whether code in other units may fold loads from a variable: asm does nothing to it, either."""
-    changed = found.token in program.bonds[found.module].changed
-    return not changed and importable_constant(program.modules[found.module].entities[found.token])
+    changed = found.token in program.modules[found.module].bonds.changed
+    return not changed and importable_constant(program.entity(found))
 
 
 def may_show_constant(program: Program, found: Definition, module: int) -> bool:
@@ -101,14 +119,13 @@ def may_show_constant(program: Program, found: Definition, module: int) -> bool:
 
     What the constant names must mean the same there: no pinned local, nothing that the linker resolves.
     """
-    source = program.source(found.module)
-    entity = source.module.entities[found.token]
+    source, entity = program.modules[found.module].source, program.entity(found)
     if not shows_constant(program, found) or (entity.linkage == "" and found.module != module):
         return False
     named = references(entity.text)
     if not source.pinned.isdisjoint(named) or program.leads_elsewhere(source, named):
         return False
-    return not program.separate or found.module == module
+    return not program.output.separate or found.module == module
 
 
 def must_import(program: Program, source: Definitions, entity: Entity) -> bool:
@@ -160,8 +177,3 @@ def mentions_pinned(program: Program, source: Definitions, entity: Entity, symbo
         if not words.isdisjoint(program.definitions) or any(source.names[t] in words for t in source.pinned):
             return True
     return not source.pinned.isdisjoint(symbols)
-
-
-def is_always_inline(entity: Entity, module: Module) -> bool:
-    """Whether a function must be inlined."""
-    return not module.always_inline.isdisjoint(entity.groups)

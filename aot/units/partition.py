@@ -15,18 +15,24 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
-from nativecache.aot.ir.linkage import aliasee
+from nativecache.aot.ir.linkage import aliasee, is_always_inline
 from nativecache.aot.ir.module import Module, takes_block_address
 from nativecache.aot.ir.syntax import block_owners, references, symbol_name
-from nativecache.aot.units.bonds import MODULE_ASM
-from nativecache.aot.units.imports import is_always_inline
-from nativecache.aot.units.program import Program, copyable
+from nativecache.aot.units.bonds import MODULE_ASM, Bonds
+from nativecache.aot.units.copies import copyable
+from nativecache.aot.units.output_model import OutputModel
+from nativecache.aot.units.program import Program, ProgramModule
 
 _STRUCTORS: Final = "\0"  # the list of constructors, as a member of the union-find
 _SECTION: Final = re.compile(r', section ("[^"]*")')
 _ASSOCIATED: Final = re.compile(r", !associated (!\d+)")
+
+
+#: One function; variables; several entities kept together with a function among them; a module's own asm;
+#: its constructors and destructors; the types of its debug information.
+UnitKind = Literal["function", "data", "group", "asm", "structors", "types"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,7 @@ class Unit:
 
     index: int
     module: int
-    kind: str  # function, data, group (several kept together), asm, structors, types (debug information)
+    kind: UnitKind
     tokens: tuple[str, ...]
     name: str
     has_asm: bool = False
@@ -58,37 +64,37 @@ class Apart:
 NOTHING_APART: Final = Apart(code=False, data=False)
 
 
-def partition(program: Program, *, final: bool, apart: Apart = NOTHING_APART) -> tuple[Unit, ...]:
-    """All units of the program in input order. `final`: the output is an image, not linked again."""
+def partition(program: Program, apart: Apart = NOTHING_APART) -> tuple[Unit, ...]:
+    """All units of the program in input order. `apart`: what is to have sections of its own."""
     units: list[Unit] = []
-    for i, module in enumerate(program.modules):
-        for kind, tokens, name in _module_units(program, i, module, final=final, apart=apart):
+    for part in program.modules:
+        for kind, tokens, name in _module_units(program, part, apart):
             members = tuple(token for token in tokens if token not in (MODULE_ASM, _STRUCTORS))
-            has_structors = _STRUCTORS in tokens
-            units.append(Unit(len(units), i, kind, members, name, MODULE_ASM in tokens, has_structors))
+            asm, listed = MODULE_ASM in tokens, _STRUCTORS in tokens
+            units.append(Unit(len(units), part.index, kind, members, name, asm, listed))
     return tuple(units)
 
 
 def _module_units(
-    program: Program, i: int, module: Module, *, final: bool, apart: Apart
-) -> Iterable[tuple[str, tuple[str, ...], str]]:
-    dropped, copies = program.dropped[i], set()
+    program: Program, part: ProgramModule, apart: Apart
+) -> Iterable[tuple[UnitKind, tuple[str, ...], str]]:
+    module, final, copies = part.module, program.output.is_image, set()
     used = {token for tokens in module.used.values() for token in tokens}
     members = []
     for token, entity in module.entities.items():
-        if entity.defined and entity.linkage != "available_externally" and token not in dropped:
-            if copyable(entity) and token not in program.pinned[i]:
+        if entity.defined and entity.linkage != "available_externally" and token not in part.dropped:
+            if copyable(entity) and token not in part.pinned:
                 copies.add(token)
             else:
                 members.append(token)
-    listed = [slot.function for slot in structors(program, i, final=final) if slot.comdat is None]
-    joined = _join(program, i, module, members, listed, final=final)
+    listed = [slot.function for slot in structors(part, program.output) if slot.comdat is None]
+    joined = _join(program, part, members, listed)
     groups: dict[str, list[str]] = defaultdict(list)
     for token in members:
         groups[joined.find(token)].append(token)
     if module.asm:
         groups[joined.find(MODULE_ASM)].append(MODULE_ASM)
-    if program.bonds[i].sealed or not program.pinned[i].isdisjoint(listed):
+    if part.bonds.sealed or not part.pinned.isdisjoint(listed):
         groups[joined.find(_STRUCTORS)].append(_STRUCTORS)
         listed = []
 
@@ -99,15 +105,15 @@ def _module_units(
         if MODULE_ASM in group:
             yield "group" if functions else "asm", tuple(group), f"asm:{module.label}"
         elif functions:
-            kind = "function" if len(group) == 1 and not program.bonds[i].sealed else "group"
-            yield kind, tuple(group), program.names[i][functions[0]]
+            alone = len(group) == 1 and not part.bonds.sealed
+            yield "function" if alone else "group", tuple(group), part.names[functions[0]]
         elif (
             apart.data
             or any(t in used for t in real)
             or (not final and any(module.entities[t].comdat for t in real))
             or _addresses(module, real) - copies
         ):
-            yield "data", tuple(group), program.names[i][real[0]]
+            yield "data", tuple(group), part.names[real[0]]
         else:
             data += real
     if data:
@@ -128,25 +134,26 @@ class Slot:
     comdat: str | None  # the group that it comes and goes with, if the output is linked again
 
 
-def structors(program: Program, i: int, *, final: bool) -> list[Slot]:
+def structors(part: ProgramModule, output: OutputModel) -> list[Slot]:
     """The constructors and destructors of a module that survive, in order.
 
     An entry goes with its associated global when that does not prevail here.
     """
-    return list(_structors(program, i, final=final))
+    return list(_structors(part, output))
 
 
-def _structors(program: Program, i: int, *, final: bool) -> Iterable[Slot]:
-    module = program.modules[i]
+def _structors(part: ProgramModule, output: OutputModel) -> Iterable[Slot]:
+    module = part.module
     for kind, section in (("ctors", ".init_array"), ("dtors", ".fini_array")):
         for entry in module.structors[kind]:
-            if entry.associated in program.dropped[i]:
+            if entry.associated in part.dropped:
                 continue
-            if entry.function in program.dropped[i] and module.entities[entry.function].local:
+            if entry.function in part.dropped and module.entities[entry.function].local:
                 continue
             # 65535 is the default priority. Written as LLVM does: GNU ld orders equal ones by their text.
             suffix = "" if entry.priority == 65535 else f".{entry.priority}"
-            group = module.entities[entry.associated].comdat if entry.associated and not final else None
+            associated = None if output.is_image else entry.associated
+            group = module.entities[associated].comdat if associated else None
             if group != module.entities[entry.function].comdat:
                 group = None
             yield Slot(section + suffix, entry.function, group)
@@ -177,11 +184,9 @@ class _Join:
             self._parent[b] = a
 
 
-def _join(
-    program: Program, i: int, module: Module, members: list[str], listed: list[str], *, final: bool
-) -> _Join:
-    joined = _Join()
-    if program.bonds[i].sealed:
+def _join(program: Program, part: ProgramModule, members: list[str], listed: list[str]) -> _Join:
+    joined, module = _Join(), part.module
+    if part.bonds.sealed:
         for token in (MODULE_ASM, _STRUCTORS, *members):
             joined.union(members[0] if members else MODULE_ASM, token)
         return joined
@@ -197,8 +202,8 @@ def _join(
         if entity.kind in ("alias", "ifunc"):
             joined.union(aliasee(entity), token)
         if entity.comdat:
-            moot = final and not module.comdats.get(entity.comdat, "any").startswith("nodeduplicate")
-            if not moot:
+            once = not module.comdats.get(entity.comdat, "any").startswith("nodeduplicate")
+            if not (once and program.output.is_image):
                 joined.union(comdats.setdefault(entity.comdat, token), token)
         if entity.has_block_address:
             for function in block_owners(entity.text):
@@ -211,16 +216,15 @@ def _join(
     for token, host in module.debug.hosts.items() if module.debug else ():
         if token in present and host in present:
             joined.union(host, token)
-    _join_asm(program, i, module, members, joined)
-    for function in program.pinned[i].intersection(listed):
+    _join_asm(part.bonds, members, joined)
+    for function in part.pinned.intersection(listed):
         joined.union(_STRUCTORS, function)
-    _join_users(program, i, module, members, joined)
+    _join_users(program, part, members, joined)
     return joined
 
 
-def _join_asm(program: Program, i: int, module: Module, members: list[str], joined: _Join) -> None:
+def _join_asm(bonds: Bonds, members: list[str], joined: _Join) -> None:
     """Unites each piece of asm with the entities that it names, and with the makers of what it names."""
-    bonds = program.bonds[i]
     tokens = {symbol_name(token): token for token in members} if bonds.pieces else {}
     makers: dict[str, str] = {}
     for piece, found in bonds.pieces.items():
@@ -233,18 +237,17 @@ def _join_asm(program: Program, i: int, module: Module, members: list[str], join
             joined.union(tokens[name], piece)
 
 
-def _join_users(program: Program, i: int, module: Module, members: list[str], joined: _Join) -> None:
+def _join_users(program: Program, part: ProgramModule, members: list[str], joined: _Join) -> None:
     """Unites what cannot be referred to from another unit with everything that refers to it.
 
     That is pinned symbols, and `alwaysinline` bodies that mention those or take block addresses: such
     a body cannot be carried into another unit, so its callers come to it. Repeated until none is new.
     """
-    bonds = program.bonds[i]
-    stuck = set(program.pinned[i] - program.dropped[i])
-    # An alias that is no plain second name, and what other files, or the linker, resolve elsewhere.
-    stuck |= {t for t in members if program.is_opaque_alias(i, module.entities[t])}
-    stuck |= {t for t in members if program.keeps_to_itself(i, module.entities[t])}
-    stuck |= {t for t in members if program.names[i][t] in program.assigned}
+    module, bonds = part.module, part.bonds
+    stuck = set(part.pinned - part.dropped)
+    # An alias that is no plain second name, and what the linker resolves elsewhere than in its file.
+    stuck |= {t for t in members if program.is_opaque_alias(part, module.entities[t])}
+    stuck |= {t for t in members if part.names[t] in program.assigned}
     # A version takes a symbol's own name away.
     stuck |= {t for t in members if symbol_name(t) in bonds.whole.versioned}
     inlined = {t for t in members if is_always_inline(module.entities[t], module)}

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from nativecache.aot.ir.library_names import has_meaning
+from nativecache.aot.ir.linkage import is_always_inline, is_decorated
 from nativecache.aot.ir.module import Entity, Module
 from nativecache.aot.ir.syntax import references, symbol_name
-from nativecache.aot.units.imports import is_always_inline
 from nativecache.aot.units.partition import Unit, structors
-from nativecache.aot.units.program import Program, is_decorated
+from nativecache.aot.units.program import Program, ProgramModule
 from nativecache.linker.symbol_options import SymbolOptions
 
 _DISCARDABLE: Final = frozenset(("linkonce", "linkonce_odr", "private", "internal"))
@@ -24,9 +24,10 @@ def index_symbols(program: Program, units: Iterable[Unit]) -> dict[str, list[int
     found: dict[str, list[int]] = {}
     for unit in units:
         for token in unit.tokens:
-            found.setdefault(program.names[unit.module][token], []).append(unit.index)
+            part = program.modules[unit.module]
+            found.setdefault(part.names[token], []).append(unit.index)
             # Symbols that inline asm defines are the unit's as well.
-            for name in program.bonds[unit.module].exported_by(token):
+            for name in part.bonds.exported_by(token):
                 found.setdefault(name, []).append(unit.index)
     return found
 
@@ -47,25 +48,25 @@ def find_roots(
     """
     if everything:
         return [u.index for u in units]
+    sealed = [bool(part.bonds.sealed) for part in program.modules]
     roots = {
         u.index
         for u in units
-        if u.kind in ("structors", "types") or u.has_asm or u.has_structors or program.bonds[u.module].sealed
+        if u.kind in ("structors", "types") or u.has_asm or u.has_structors or sealed[u.module]
     }
     everything = not executable or options.exports
     entry = {"main", "_start"} | options.named - {"_init", "_fini"}
     if executable and not (entry | outside) & defined_in.keys():
         everything = True  # the entry point is something that we do not know
     kept = [
-        {slot.function for slot in structors(program, i, final=False)}.union(*module.used.values())
-        for i, module in enumerate(program.modules)
+        {slot.function for slot in structors(part, program.output)}.union(*part.module.used.values())
+        for part in program.modules
     ]
-    effects = [_leave_traces(program, i) for i in range(len(program.modules))]
+    effects = list(map(_leave_traces, program.modules))
     for unit in units:
-        module = program.modules[unit.module]
+        part = program.modules[unit.module]
         for token in unit.tokens:
-            entity = module.entities[token]
-            name = program.names[unit.module][token]
+            entity, name = part.entities[token], part.names[token]
             exported = not entity.local and entity.linkage not in _DISCARDABLE
             if (
                 token in kept[unit.module]
@@ -82,12 +83,12 @@ def find_roots(
     return sorted(roots)
 
 
-def _leave_traces(program: Program, i: int) -> set[str]:
+def _leave_traces(part: ProgramModule) -> set[str]:
     """Entities that stay for what inline asm does without being run: it makes symbols or fills sections.
 
     What may be gone once it is inlined does so in what it is inlined into, so that stays.
     """
-    module, bonds = program.modules[i], program.bonds[i]
+    module, bonds = part.module, part.bonds
     found = {*bonds.scattered, *(token for token, piece in bonds.pieces.items() if token and piece.made)}
     fresh, vanishing = found, set[str]()
     while fresh:

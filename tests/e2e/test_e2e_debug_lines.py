@@ -24,9 +24,17 @@ from nativecache.aot.records.memo import UnitMemo
 from nativecache.aot.simplify import find_bodies
 from nativecache.aot.units.extract import UnitText, extract
 from nativecache.aot.units.fingerprint import Fingerprints
-from nativecache.aot.units.imports import IMPORT_LINES, IMPORT_TOTAL, NO_IMPORTS, ImportLimits
+from nativecache.aot.units.imports import (
+    IMPORT_LINES,
+    IMPORT_TOTAL,
+    NO_IMPORTS,
+    ImportCandidates,
+    ImportLimits,
+)
+from nativecache.aot.units.output_model import OutputModel
 from nativecache.aot.units.partition import Unit, partition
-from nativecache.aot.units.program import Program, resolve_symbols
+from nativecache.aot.units.program import Program
+from nativecache.aot.units.resolve import resolve_symbols
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.store import MemoryStore
 from nativecache.linker.dwarf import find_fixups
@@ -50,17 +58,16 @@ class Whole:
     units: tuple[Unit, ...]
     engine: Engine
     options: Options
-    limits: ImportLimits
+    candidates: ImportCandidates
 
     def text(self, unit: Unit, *, real_lines: bool) -> UnitText:
-        layout = self.program.modules[unit.module].datalayout
+        layout = self.program.modules[unit.module].module.datalayout
         return extract(
             self.program,
             unit,
+            self.candidates,
             triple=self.options.triple,
             datalayout=layout,
-            final=True,
-            limits=self.limits,
             real_lines=real_lines,
         )
 
@@ -87,17 +94,18 @@ def whole(texts: Sequence[tuple[str, str]], level: int, *, optimize: bool = True
     options = Options(TRIPLE, "", "", level, optimize, "pic", "default")
     modules, directory = index(texts, relative=True)
     assert all(module.debug is not None for module in modules)
-    program = resolve_symbols(modules)
-    program.directory = directory
-    units = partition(program, final=True)
+    program = resolve_symbols(modules, OutputModel(directory=directory))
+    units = partition(program)
     store = EntryStore(MemoryStore())
     memos = [UnitMemo(module.label, engine.identity, options, store) for module in modules]
     limits = ImportLimits(IMPORT_LINES, IMPORT_TOTAL) if level and optimize else NO_IMPORTS
-    fingerprints = Fingerprints(program, b"", memos, longest=limits.lines)
+    fingerprints = Fingerprints(program, b"", memos)
+    candidates = ImportCandidates({}, frozenset(), limits)
     if limits.lines:
-        arguments = {"engine": engine, "options": options, "final": True, "store": store, "threads": 1}
-        find_bodies(program, units, fingerprints, memos, **arguments)  # type: ignore[arg-type]
-    return Whole(program, units, engine, options, limits)
+        arguments = {"engine": engine, "options": options, "store": store, "threads": 1}
+        bodies = find_bodies(program, units, fingerprints, memos, **arguments)  # type: ignore[arg-type]
+        candidates = replace(candidates, bodies=bodies)
+    return Whole(program, units, engine, options, candidates)
 
 
 def front(source: Path, *flags: str) -> tuple[str, str]:

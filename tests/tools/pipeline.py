@@ -1,5 +1,7 @@
 """Programs of a few lines of IR, taken through the steps of a build up to their units."""
 
+from dataclasses import dataclass
+
 from nativecache.aot.codegen import llvm
 from nativecache.aot.ir.module import index_module
 from nativecache.aot.key import Compiler, Options, compute_key
@@ -7,9 +9,10 @@ from nativecache.aot.records.memo import UnitMemo
 from nativecache.aot.simplify import find_bodies
 from nativecache.aot.units.extract import UnitText, extract
 from nativecache.aot.units.fingerprint import Fingerprints
-from nativecache.aot.units.imports import NO_IMPORTS, ImportLimits
+from nativecache.aot.units.imports import NO_CANDIDATES, NO_IMPORTS, ImportCandidates, ImportLimits
 from nativecache.aot.units.partition import partition
-from nativecache.aot.units.program import Program, resolve_symbols
+from nativecache.aot.units.program import Program
+from nativecache.aot.units.resolve import resolve_symbols
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.store import NullStore
 
@@ -26,26 +29,36 @@ def resolved(*texts: str) -> Program:
     return resolve_symbols(modules)
 
 
-def with_bodies(*texts: str) -> Program:
+@dataclass(frozen=True)
+class Prepared:
+    """A program, and what its units may import."""
+
+    program: Program
+    candidates: ImportCandidates
+
+
+def with_bodies(*texts: str) -> Prepared:
+    """Every function that stands alone may be imported."""
     program = resolved(*texts)
     memos = [UnitMemo(m.label, COMPILER, OPTIONS, EntryStore(NullStore())) for m in program.modules]
-    find_bodies(
+    bodies = find_bodies(
         program,
-        partition(program, final=True),
+        partition(program),
         Fingerprints(program, b"", memos),
         memos,
         engine=llvm.Llvmlite(),
         options=OPTIONS,
-        final=True,
         store=EntryStore(NullStore()),
         threads=1,
     )
-    return program
+    return Prepared(program, ImportCandidates(bodies, frozenset(), LIMITS))
 
 
-def unit(program: Program, name: str, limits: ImportLimits = NO_IMPORTS) -> UnitText:
-    found = next(u for u in partition(program, final=True) if u.name == name)
-    return extract(program, found, triple=TRIPLE, datalayout="", final=True, limits=limits)
+def unit(made: Program | Prepared, name: str, limits: ImportLimits = NO_IMPORTS) -> UnitText:
+    """The text of the unit of a name."""
+    made = Prepared(made, NO_CANDIDATES) if isinstance(made, Program) else made
+    found = next(u for u in partition(made.program) if u.name == name)
+    return extract(made.program, found, made.candidates.within(limits), triple=TRIPLE, datalayout="")
 
 
 def key(text: UnitText) -> str:

@@ -17,7 +17,7 @@ from nativecache.aot.output.results import UnitResult
 from nativecache.aot.packed import encode_pairs
 from nativecache.aot.units.extract import extract
 from nativecache.aot.units.partition import partition
-from nativecache.aot.units.program import resolve_symbols
+from nativecache.aot.units.resolve import resolve_symbols
 from nativecache.aot.write import write_file
 from nativecache.linker.symbol_options import SymbolOptions
 
@@ -33,7 +33,7 @@ def image(output: str, *texts: str) -> Image:
     """Every unit of the program, emitted without optimisation."""
     modules = [index_module(llvm.read_module(text.encode()), f"{n}.ll") for n, text in enumerate(texts)]
     program = resolve_symbols(modules)
-    units = partition(program, final=True)
+    units = partition(program)
     options = Options(
         triple=TRIPLE,
         cpu="",
@@ -46,7 +46,7 @@ def image(output: str, *texts: str) -> Image:
     )
     objects, results = {}, {}
     for unit in units:
-        text = extract(program, unit, triple=TRIPLE, datalayout="", final=True)
+        text = extract(program, unit, triple=TRIPLE, datalayout="")
         objects[unit.index] = llvm.Llvmlite().emit(llvm.Llvmlite().unit_bitcode(text.text), options)
         results[unit.index] = UnitResult(f"{unit.index:064}", text.own, encode_pairs(text.bindings))
     line = (Ours(tuple(range(len(program.modules)))),)

@@ -5,7 +5,7 @@ import pytest
 from nativecache.aot.key import Compiler, Options, digest
 from nativecache.aot.packed import encode_names
 from nativecache.aot.records.memo import CleanUp, KeyedUnit, UnitMemo
-from nativecache.aot.units.fingerprint import Shape
+from nativecache.aot.units.shapes import Shape
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.store import MemoryStore
 

@@ -20,7 +20,7 @@ from nativecache.aot.records.last_link import read_link
 from nativecache.aot.records.memo import CleanUp, KeyedUnit, UnitMemo, read_memo
 from nativecache.aot.records.objects import object_meta, read_object
 from nativecache.aot.simplify import read_bodies
-from nativecache.aot.units.fingerprint import Shape
+from nativecache.aot.units.shapes import Shape
 from nativecache.cache.bundle import read_note
 from nativecache.cache.entry import Entry, decode_entry, encode_entry, find_milliseconds
 from nativecache.cache.format import FOOTER_SIZE, measure_meta, seal

@@ -13,10 +13,13 @@ from nativecache.aot.key import Options
 from nativecache.aot.packed import decode_names
 from nativecache.aot.records.memo import UnitMemo
 from nativecache.aot.simplify import CLEANED_LINES, find_bodies, find_called_once
+from nativecache.aot.units.bodies import Body, RawBody, SimplifiedBody
 from nativecache.aot.units.fingerprint import Fingerprints
 from nativecache.aot.units.imports import ImportLimits
+from nativecache.aot.units.output_model import OutputModel
 from nativecache.aot.units.partition import Unit, partition
-from nativecache.aot.units.program import Program, resolve_symbols
+from nativecache.aot.units.program import Program
+from nativecache.aot.units.resolve import resolve_symbols
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.store import BuildStore, MemoryStore
@@ -31,34 +34,32 @@ LIMITS = ImportLimits(lines=10, total=100)
 
 def prepared(
     *texts: str, store: BuildStore | None = None, interposable: bool = False
-) -> tuple[Program, tuple[Unit, ...], Fingerprints]:
+) -> tuple[Program, tuple[Unit, ...], Fingerprints, dict[str, Body]]:
     modules = [index_module(llvm.read_module(text.encode()), f"{n}.ll") for n, text in enumerate(texts)]
-    program = resolve_symbols(modules)
-    program.interposable = interposable
-    units = partition(program, final=True)
+    program = resolve_symbols(modules, OutputModel(interposable=interposable))
+    units = partition(program)
     entries = EntryStore(store or MemoryStore())
     memos = [UnitMemo(module.label, ENGINE.identity, OPTIONS, entries) for module in modules]
-    fingerprints = Fingerprints(program, b"", memos, longest=LIMITS.lines)
-    find_bodies(
+    fingerprints = Fingerprints(program, b"", memos)
+    bodies = find_bodies(
         program,
         units,
         fingerprints,
         memos,
         engine=ENGINE,
         options=OPTIONS,
-        final=True,
         store=entries,
         threads=1,
     )
     for memo in memos:
         memo.save()
-    return program, units, fingerprints
+    return program, units, fingerprints, bodies
 
 
 def once(*texts: str, roots: str = "main") -> set[str]:
-    program, units, fingerprints = prepared("".join(texts))
+    program, units, fingerprints, bodies = prepared("".join(texts))
     fixed = [unit.index for unit in units if unit.name in roots.split()]
-    return set(find_called_once(program, units, fingerprints, fixed, LIMITS))
+    return set(find_called_once(program, bodies, units, fingerprints, fixed, LIMITS))
 
 
 def long(name: str, *callees: str, head: str = "", attributes: str = "") -> str:
@@ -69,64 +70,66 @@ def long(name: str, *callees: str, head: str = "", attributes: str = "") -> str:
 
 
 def test_bodies_are_cleaned_up_and_counted() -> None:
-    program, *_ = prepared(
+    *_, bodies = prepared(
         "define i32 @f(i32 %x) {\n  %p = alloca i32\n  store i32 %x, ptr %p\n"
         "  %v = load i32, ptr %p\n  ret i32 %v\n}\n"
     )
-    assert "alloca" not in program.bodies["f"].entity.text
-    assert program.bodies["f"].lines <= 3 and program.bodies["f"].importable
+    assert "alloca" not in bodies["f"].entity.text
+    assert bodies["f"].lines <= 3 and bodies["f"].importable
 
 
 def test_long_functions_are_left_as_they_are() -> None:
     steps = "".join(f"  store volatile i32 {n}, ptr %p\n" for n in range(CLEANED_LINES))
-    program, *_ = prepared(f"define void @f(ptr %p) {{\n{steps}  ret void\n}}\n")
-    assert (
-        program.bodies["f"].given is not None
-        and program.bodies["f"].entity.text.count("store") == CLEANED_LINES
-    )
+    *_, bodies = prepared(f"define void @f(ptr %p) {{\n{steps}  ret void\n}}\n")
+    assert isinstance(bodies["f"], RawBody)
+    assert bodies["f"].entity.text.count("store") == CLEANED_LINES
 
 
 def test_what_must_not_be_optimised_or_stays_together_has_no_body() -> None:
-    program, *_ = prepared(
+    *_, bodies = prepared(
         "define void @raw() noinline optnone {\n  ret void\n}\n"
         "define ptr @blocks() {\n  br label %b\nb:\n  ret ptr blockaddress(@blocks, %b)\n}\n"
         "define void @aliased() {\n  ret void\n}\n@a = alias void (), ptr @aliased\n"
         "define void @plain() {\n  ret void\n}\n"
     )
-    assert list(program.bodies) == ["plain"]
+    assert list(bodies) == ["plain"]
 
 
 def test_mentions_are_counted_by_final_names() -> None:
-    program, *_ = prepared(
+    *_, bodies = prepared(
         "declare void @out(ptr)\ndefine internal void @in(ptr %p) {\n"
         "  store volatile i32 1, ptr %p\n  ret void\n}\n"
         "define void @f(ptr %p) {\n  call void @in(ptr %p)\n  call void @in(ptr @in)\n"
         "  call void @out(ptr %p)\n  ret void\n}\n"
     )
-    assert Counter(decode_names(program.bodies["f"].mentions)) == {"in.0": 3, "out": 1}
+    assert Counter(decode_names(bodies["f"].mentions)) == {"in.0": 3, "out": 1}
 
 
 def test_exported_functions_of_a_shared_library_stay_in_their_file() -> None:
     text = "define void @open() {\n  ret void\n}\ndefine hidden void @closed() {\n  ret void\n}\n"
-    program, *_ = prepared("define void @x() {\n  ret void\n}\n", text, interposable=True)
-    assert (program.bodies["open"].home, program.bodies["closed"].home) == (1, None)
-    assert prepared(text)[0].bodies["open"].home is None
+    *_, bodies = prepared("define void @x() {\n  ret void\n}\n", text, interposable=True)
+    assert (bodies["open"].home, bodies["closed"].home) == (1, None)
+    assert prepared(text)[3]["open"].home is None
 
 
 def test_clean_ups_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "define i32 @f() {\n  ret i32 1\n}\ndefine i32 @g() {\n  ret i32 2\n}\n"
     store = MemoryStore()
-    first, *_ = prepared(text, store=store)
+    *_, first = prepared(text, store=store)
 
     def never(self: llvm.Llvmlite, text: str, options: Options) -> str:
         raise RuntimeError("cleaned up again")
 
     monkeypatch.setattr(llvm.Llvmlite, "simplify", never)
-    second, *_ = prepared(text, store=store)
-    texts = [{n: b.printed() for n, b in p.bodies.items() if b.printed} for p in (first, second)]
+    *_, second = prepared(text, store=store)
+    simplified = (
+        {n: bytes(b.printed) for n, b in bodies.items() if isinstance(b, SimplifiedBody)}
+        for bodies in (first, second)
+    )
+    texts = list(simplified)
     assert texts[0] == texts[1] != {}
-    other, *_ = prepared(text.replace("i32 2", "i32 3"), store=store)
-    assert list(other.bodies) == ["f"], "only g is new, and its clean-up fails here"
+    *_, other = prepared(text.replace("i32 2", "i32 3"), store=store)
+    assert list(other) == ["f"], "only g is new, and its clean-up fails here"
 
 
 def test_a_mistake_of_ours_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,9 +159,9 @@ def cleaned_up_anew(monkeypatch: pytest.MonkeyPatch, store: BuildStore, *texts: 
 
     with monkeypatch.context() as patch:
         patch.setattr(llvm.Llvmlite, "simplify", never)
-        program, units, _ = prepared(*texts, store=store)
+        _, units, _, bodies = prepared(*texts, store=store)
     prepared(*texts, store=store)
-    return len(units) - len(program.bodies)
+    return len(units) - len(bodies)
 
 
 F, G, H = (f"define linkonce_odr i32 @{name}() {{\n  ret i32 {n}\n}}\n" for n, name in enumerate("fgh"))
@@ -192,9 +195,9 @@ def test_damaged_clean_ups_cost_time_only() -> None:
 
     store = Damaged()
     text = "define i32 @f() {\n  ret i32 1\n}\n"
-    first, *_ = prepared(text, store=store)
-    second, *_ = prepared(text, store=store)
-    assert first.bodies["f"].entity.text == second.bodies["f"].entity.text
+    *_, first = prepared(text, store=store)
+    *_, second = prepared(text, store=store)
+    assert first["f"].entity.text == second["f"].entity.text
 
 
 def test_a_function_that_one_call_names_is_called_once() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from harness import TOOLS
-from pipeline import LIMITS, TRIPLE, caller, key, resolved, unit, with_bodies
+from pipeline import TRIPLE, caller, key, resolved, unit, with_bodies
 
 from nativecache.aot.codegen import llvm
 from nativecache.aot.units.extract import extract
@@ -202,8 +202,8 @@ def test_a_local_with_a_library_functions_name_does_not() -> None:
 
 def test_llvm_reads_and_verifies_every_unit() -> None:
     program = resolved(BASE)
-    for one in partition(program, final=True):
-        text = extract(program, one, triple=TRIPLE, datalayout="", final=True)
+    for one in partition(program):
+        text = extract(program, one, triple=TRIPLE, datalayout="")
         assert llvm.read_module(text.text.encode("latin-1"))
 
 
@@ -227,9 +227,9 @@ def test_extraction_is_the_same_in_another_process() -> None:
 
 def digest_of_all() -> str:
     """One digest over all units of a program of two files, with imports."""
-    program = with_bodies(BASE, "declare i32 @work(ptr, i32)\n" + caller("use", "work", "ptr null, i32 2"))
+    made = with_bodies(BASE, "declare i32 @work(ptr, i32)\n" + caller("use", "work", "ptr null, i32 2"))
     digest = hashlib.sha256()
-    for one in partition(program, final=True):
-        text = extract(program, one, triple=TRIPLE, datalayout="", final=True, limits=LIMITS)
+    for one in partition(made.program):
+        text = extract(made.program, one, made.candidates, triple=TRIPLE, datalayout="")
         digest.update(repr((one.name, text.text, dict(text.bindings), text.imported)).encode())
     return digest.hexdigest()

@@ -16,12 +16,16 @@ from nativecache.aot.errors import BuildError
 from nativecache.aot.ir.module import index_module
 from nativecache.aot.key import Options, digest
 from nativecache.aot.records.memo import UnitMemo
+from nativecache.aot.request import EmitKind
 from nativecache.aot.simplify import find_bodies, find_called_once
+from nativecache.aot.units.bodies import Body, SimplifiedBody, unit_body
 from nativecache.aot.units.extract import extract
-from nativecache.aot.units.fingerprint import Fingerprints, make_shape
-from nativecache.aot.units.imports import ImportLimits
+from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints
+from nativecache.aot.units.imports import ImportCandidates, ImportLimits
+from nativecache.aot.units.output_model import OutputModel
 from nativecache.aot.units.partition import Unit, partition
-from nativecache.aot.units.program import Program, resolve_symbols
+from nativecache.aot.units.program import Program
+from nativecache.aot.units.resolve import resolve_symbols
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.store import MemoryStore, NullStore
 
@@ -287,60 +291,60 @@ def mutations(texts: list[str], rng: random.Random, share: float) -> Iterator[li
 
 
 def prepared(
-    texts: list[str], limits: ImportLimits, *, final: bool, packs: EntryStore | None = None
-) -> tuple[Program, tuple[Unit, ...], Fingerprints]:
+    texts: list[str], limits: ImportLimits, *, kind: EmitKind = "exe", packs: EntryStore | None = None
+) -> tuple[Program, tuple[Unit, ...], Fingerprints, ImportCandidates]:
     """Clean-ups come from `packs`, if given, by their text; fingerprints are made anew."""
     modules = [index_module(text, f"{n}.ll") for n, text in enumerate(texts)]
-    program = resolve_symbols(modules)
-    units = partition(program, final=final)
+    program = resolve_symbols(modules, OutputModel(kind))
+    units = partition(program)
     store = EntryStore(NullStore())
     memos = [UnitMemo(m.label, ENGINE.identity, OPTIONS, store) for m in modules]
-    fingerprints = Fingerprints(program, b"", memos, longest=limits.lines)
+    fingerprints = Fingerprints(program, b"", memos)
+    bodies: dict[str, Body] = {}
+    once = frozenset[str]()
     if limits.lines:
-        find_bodies(
+        bodies = find_bodies(
             program,
             units,
             fingerprints,
             memos,
             engine=ENGINE,
             options=OPTIONS,
-            final=final,
             store=packs or store,
             threads=1,
         )
         roots = [unit.index for unit in units if unit.name == "main"]
-        program.once = find_called_once(program, units, fingerprints, roots, limits)
-    return program, units, fingerprints
+        once = find_called_once(program, bodies, units, fingerprints, roots, limits)
+    return program, units, fingerprints, ImportCandidates(bodies, once, limits)
 
 
 class Records:
     """What a build remembers of programs, and whether it would be right to trust it."""
 
     def __init__(
-        self, limits: ImportLimits = LIMITS, *, final: bool = True, packs: EntryStore | None = None
+        self, limits: ImportLimits = LIMITS, *, kind: EmitKind = "exe", packs: EntryStore | None = None
     ) -> None:
-        self.limits, self.final, self.packs = limits, final, packs
+        self.limits, self.kind, self.packs = limits, kind, packs
         self.units: dict[bytes, list[tuple[tuple[str, ...], bytes, str, list[str]]]] = defaultdict(list)
         self.clean_ups: dict[bytes, tuple[str, str, list[str]]] = {}
         self.hits = 0
 
     def check(self, texts: list[str]) -> None:
         """Each record that holds gives what this program gives; then it is recorded."""
-        program, units, fingerprints = prepared(texts, self.limits, final=self.final, packs=self.packs)
+        program, units, plain, candidates = prepared(texts, self.limits, kind=self.kind, packs=self.packs)
+        fingerprints = ImportFingerprints(plain, candidates, self.limits.lines)
         for unit in units:
             if unit.kind not in ("function", "data"):
                 continue
-            body = program.body(unit.module, unit.tokens[0]) if unit.kind == "function" else None
+            body = unit_body(program, candidates.bodies, unit)
             if unit.kind == "function" and self.limits.lines and body is None:
                 continue
-            if body and body.printed:
-                name = fingerprints.unit(unit.module, unit.tokens, imports=False)
-                cleaned, bindings, where = self.clean_ups.setdefault(
-                    name, (body.printed(), body.bindings, texts)
-                )
-                assert (body.printed(), body.bindings) == (cleaned, bindings), shown(where, texts)
-            text = extract(program, unit, triple=TRIPLE, datalayout="", final=self.final, limits=self.limits)
-            known = self.units[fingerprints.unit(unit.module, unit.tokens, imports=True)]
+            if isinstance(body, SimplifiedBody):
+                name, printed = plain.unit(unit.module, unit.tokens), str(body.printed, "latin-1")
+                cleaned, bindings, where = self.clean_ups.setdefault(name, (printed, body.bindings, texts))
+                assert (printed, body.bindings) == (cleaned, bindings), shown(where, texts)
+            text = extract(program, unit, candidates, triple=TRIPLE, datalayout="")
+            known = self.units[fingerprints.unit(unit.module, unit.tokens)]
             now = digest(*map(fingerprints.body, text.imported))
             for imported, then, known_text, known_program in known:
                 # What a build does: trust a record while what was imported means what it did.
@@ -356,11 +360,11 @@ def shown(one: list[str], other: list[str]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("limits", "final", "share"), [(LIMITS, True, 1.0), (ImportLimits(), True, 0.3), (LIMITS, False, 0.3)]
+    ("limits", "kind", "share"), [(LIMITS, "exe", 1.0), (ImportLimits(), "exe", 0.3), (LIMITS, "object", 0.3)]
 )
-def test_equal_meanings_give_equal_units(limits: ImportLimits, final: bool, share: float) -> None:
-    rng = random.Random(f"{limits} {final}")
-    records = Records(limits, final=final)
+def test_equal_meanings_give_equal_units(limits: ImportLimits, kind: EmitKind, share: float) -> None:
+    rng = random.Random(f"{limits} {kind == 'exe'}")
+    records = Records(limits, kind=kind)
     valid = 0
     for changed in mutations([FIRST, SECOND], rng, share):
         try:
@@ -491,19 +495,8 @@ def test_numbers_mean_nothing() -> None:
     assert llvm.read_module(more.encode()) != llvm.read_module(FIRST.encode())
     found = []
     for text in (FIRST, more):
-        _, units, fingerprints = prepared([text, SECOND], LIMITS, final=True)
-        found.append({u.name: fingerprints.unit(u.module, u.tokens, imports=True) for u in units})
+        _, units, plain, candidates = prepared([text, SECOND], LIMITS)
+        fingerprints = ImportFingerprints(plain, candidates, LIMITS.lines)
+        found.append({u.name: fingerprints.unit(u.module, u.tokens) for u in units})
     # Alias scopes point at other nodes with an identity: their numbers stay part of the fingerprint.
     assert {name for name in found[0] if found[0][name] != found[1].get(name)} == {"loops"}
-
-
-def test_a_skeleton_has_each_token_once() -> None:
-    types = ("%S", "%T")
-    found = make_shape('call @f(@g, "a @h \\22", !3) @f #1 %x %S %1', types)
-    assert found.symbols == ("@f", "@g") and found.repeated == ("@f",)
-    assert found.others == ("!3", "#1", "%S")
-    assert found.shape == make_shape('call @i(@g, "a @h \\22", !9) @i #0 %x %T %1', types).shape
-    assert found.shape != make_shape('call @f(@g, "a @h \\22", !3) @g #1 %x %S %1', types).shape
-    for other in ('call @f(@g, "z", !3) @f #1 %x %S %1', 'call @f(@g, "a @h \\22", !3) @f #1 %y %S %1'):
-        assert found.shape != make_shape(other, types).shape, "what strings and values are called is kept"
-    assert make_shape("@f !1", ()).shape != make_shape("!1 @f", ()).shape

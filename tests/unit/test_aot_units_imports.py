@@ -26,8 +26,8 @@ def test_the_limit_is_the_longest_callee() -> None:
     def found(lines: int) -> list[str]:
         return imported(caller("caller", "callee") + body("callee", lines))
 
-    program = with_bodies(body("callee", 10))
-    at_limit = LIMITS.lines - (program.bodies["callee"].lines - 10)  # how lines are counted
+    bodies = with_bodies(body("callee", 10)).candidates.bodies
+    at_limit = LIMITS.lines - (bodies["callee"].lines - 10)  # how lines are counted
     assert found(at_limit) == ["callee"] and found(at_limit + 1) == []
 
 
@@ -68,10 +68,10 @@ def test_the_budget_ends_the_imports() -> None:
     text = f"define void @caller(ptr %p) {{\n{calls}  ret void\n}}\n" + "".join(
         body(name, 10) for name in names
     )
-    program = with_bodies(text)
-    found = unit(program, "caller", LIMITS).imported
-    spent = sum(program.bodies[name].lines for name in found)
-    assert 0 < spent <= LIMITS.total < spent + program.bodies["g0"].lines
+    made = with_bodies(text)
+    found, bodies = unit(made, "caller", LIMITS).imported, made.candidates.bodies
+    spent = sum(bodies[name].lines for name in found)
+    assert 0 < spent <= LIMITS.total < spent + bodies["g0"].lines
 
 
 @pytest.mark.parametrize(

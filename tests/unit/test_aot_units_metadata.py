@@ -59,8 +59,8 @@ def test_alias_types_with_a_meaning_keep_their_names(name: str) -> None:
 
 def test_alias_types_keep_their_names_where_units_meet() -> None:
     program = resolved(stores("work", "!5", "!0") + ALIAS_TYPES)
-    (only,) = partition(program, final=True)
-    text = extract(program, only, triple=TRIPLE, datalayout="", final=True, keep_types=True)
+    (only,) = partition(program)
+    text = extract(program, only, triple=TRIPLE, datalayout="", keep_types=True)
     assert [node[3:6] for node in alias_types(text)] == ['"B"', '"A"']
 
 

@@ -4,25 +4,28 @@ import pytest
 
 from nativecache.aot.codegen.llvm import read_module
 from nativecache.aot.ir.module import index_module
+from nativecache.aot.request import EmitKind
+from nativecache.aot.units.output_model import EXECUTABLE, OutputModel
 from nativecache.aot.units.partition import Slot, Unit, partition, structors
-from nativecache.aot.units.program import Program, resolve_symbols
+from nativecache.aot.units.program import Program
+from nativecache.aot.units.resolve import resolve_symbols
 
 PAIR = "{ i32, ptr, ptr }"
 
 
-def resolved(*texts: str) -> Program:
-    return resolve_symbols(
-        [index_module(read_module(text.encode()), f"{n}.ll") for text, n in zip(texts, "abc", strict=False)]
-    )
+def resolved(*texts: str, kind: EmitKind = "exe") -> Program:
+    named = zip(texts, "abc", strict=False)
+    modules = [index_module(read_module(text.encode()), f"{name}.ll") for text, name in named]
+    return resolve_symbols(modules, OutputModel(kind))
 
 
-def units(*texts: str, final: bool = True) -> tuple[Unit, ...]:
-    return partition(resolved(*texts), final=final)
+def units(*texts: str, kind: EmitKind = "exe") -> tuple[Unit, ...]:
+    return partition(resolved(*texts, kind=kind))
 
 
-def shapes(*texts: str, final: bool = True) -> list[tuple[str, list[str]]]:
+def shapes(*texts: str, kind: EmitKind = "exe") -> list[tuple[str, list[str]]]:
     """(kind, sorted tokens) of all units."""
-    return [(unit.kind, sorted(unit.tokens)) for unit in units(*texts, final=final)]
+    return [(unit.kind, sorted(unit.tokens)) for unit in units(*texts, kind=kind)]
 
 
 def function(name: str, body: str = "ret ptr null", rest: str = "") -> str:
@@ -85,10 +88,12 @@ def test_block_addresses_stay_with_their_function() -> None:
     assert sorted(shapes(text)) == [("function", ["@g"]), ("group", ["@f", "@table"])]
 
 
-@pytest.mark.parametrize(("final", "together"), [(True, False), (False, True)])
-def test_members_of_a_comdat_stay_together_if_the_output_is_linked_again(final: bool, together: bool) -> None:
+@pytest.mark.parametrize(("kind", "together"), [("exe", False), ("object", True)])
+def test_members_of_a_comdat_stay_together_if_the_output_is_linked_again(
+    kind: EmitKind, together: bool
+) -> None:
     text = "$c = comdat any\n" + function("f", rest="comdat($c)") + function("g", rest="comdat($c)")
-    assert (("group", ["@f", "@g"]) in shapes(text, final=final)) == together
+    assert (("group", ["@f", "@g"]) in shapes(text, kind=kind)) == together
 
 
 def test_members_of_a_comdat_that_is_not_deduplicated_always_stay_together() -> None:
@@ -154,7 +159,7 @@ def test_priorities_of_constructors_become_section_names() -> None:
         f"@llvm.global_dtors = appending global [1 x {PAIR}] [{PAIR} {{ i32 5, ptr @f, ptr null }}]\n"
         "define void @f() {\n  ret void\n}\n"
     )
-    assert structors(resolved(text), 0, final=True) == [
+    assert structors(resolved(text).modules[0], EXECUTABLE) == [
         Slot(".init_array", "@f", None),
         Slot(".init_array.101", "@f", None),
         Slot(".fini_array.5", "@f", None),
@@ -168,8 +173,8 @@ def test_a_constructor_goes_with_a_global_that_does_not_prevail() -> None:
         "define internal void @init() comdat($v) {\n  ret void\n}\n"
     )
     program = resolved(text, text)
-    assert [len(structors(program, i, final=True)) for i in (0, 1)] == [1, 0]
-    assert [slot.comdat for slot in structors(program, 0, final=False)] == ["$v"]
+    assert [len(structors(program.modules[i], EXECUTABLE)) for i in (0, 1)] == [1, 0]
+    assert [slot.comdat for slot in structors(program.modules[0], OutputModel("object"))] == ["$v"]
 
 
 def test_libraries_named_by_a_pragma_have_a_unit() -> None:

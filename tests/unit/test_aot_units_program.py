@@ -1,172 +1,79 @@
-"""Symbols over all modules: which definition prevails, which are promoted, which clash."""
-
-import pytest
+"""What a program tells of its symbols once they are resolved."""
 
 from nativecache.aot.codegen.llvm import read_module
-from nativecache.aot.errors import BuildError
-from nativecache.aot.ir.module import Entity, index_module
-from nativecache.aot.units.program import Program, copyable, resolve_symbols
+from nativecache.aot.ir.debug_info import DebugInfo, LineMap
+from nativecache.aot.ir.module import index_module
+from nativecache.aot.units.output_model import OutputModel
+from nativecache.aot.units.program import Definition, Program
+from nativecache.aot.units.resolve import resolve_symbols
+from nativecache.linker.symbol_options import SymbolOptions
 
-
-def resolved(*texts: str, labels: str | list[str] = "abcdef") -> Program:
-    """A program of modules called a.ll, b.ll, …"""
-    return resolve_symbols(
-        [
-            index_module(read_module(text.encode("latin-1")), label if "." in label else f"{label}.ll")
-            for text, label in zip(texts, labels, strict=False)
-        ]
-    )
-
-
-def dropped(program: Program) -> list[set[str]]:
-    return [set(tokens) for tokens in program.dropped]
-
-
-def home(program: Program, name: str) -> int:
-    return program.definitions[name].module
-
-
-def function(name: str, linkage: str = "") -> str:
-    return f"define {linkage} i32 @{name}() {{\n  ret i32 1\n}}\n"
-
-
-def test_a_strong_definition_prevails_over_weak_ones() -> None:
-    program = resolved(function("f", "weak"), function("f", "linkonce_odr"), function("f"))
-    assert home(program, "f") == 2
-    assert dropped(program) == [{"@f"}, {"@f"}, set()]
-
-
-@pytest.mark.parametrize("linkage", ["weak", "weak_odr", "linkonce", "linkonce_odr"])
-def test_the_first_of_several_weak_ones_prevails(linkage: str) -> None:
-    program = resolved("declare i32 @f()\n", function("f", linkage), function("f", linkage))
-    assert home(program, "f") == 1
-    assert program.dropped[2] == {"@f"}
-
-
-def test_common_symbols_all_stay_until_a_strong_one_comes() -> None:
-    common = "@v = common global i32 0\n"
-    assert dropped(resolved(common, common)) == [set(), set()]
-    assert dropped(resolved(common, "@v = global i32 1\n")) == [{"@v"}, set()]
-
-
-def test_a_common_symbol_prevails_over_weak_ones() -> None:
-    assert home(resolved("@v = weak global i32 1\n", "@v = common global i32 0\n"), "v") == 1
-
-
-def test_a_body_that_is_available_externally_defines_nothing() -> None:
-    assert "f" not in resolved(function("f", "available_externally")).definitions
-
-
-def test_all_duplicates_are_reported_at_once_with_their_files() -> None:
-    with pytest.raises(BuildError) as caught:
-        resolved(function("f") + function("g"), function("f"), function("g") + function("f") + function("h"))
-    assert sorted(caught.value.problems) == [
-        "'f' is defined in a.ll and in b.ll and in c.ll; rename one or make it static",
-        "'g' is defined in a.ll and in c.ll; rename one or make it static",
-    ]
-
-
-def test_locals_are_promoted_under_their_modules_name() -> None:
-    program = resolved(function("f", "internal"), function("f", "internal"))
-    assert [names["@f"] for names in program.names] == ["f.a", "f.b"]
-    assert program.definitions["f.a"].module == 0 and program.definitions["f.b"].module == 1
-
-
-def test_modules_of_one_name_are_told_apart() -> None:
-    program = resolved(*[function("f", "internal")] * 3, labels=["x/m.c", "y/m.c", "m.cpp"])
-    assert [names["@f"] for names in program.names] == ["f.m", "f.m.2", "f.m.3"]
-
-
-def test_promoted_names_never_meet_the_programs_own() -> None:
-    program = resolved(
-        function("f", "internal") + function("f.a"), function("f.b") + function("f", "internal")
-    )
-    assert [names["@f"] for names in program.names] == ["f.a_", "f.b_"]
-
-
-def test_globals_without_a_name_get_one() -> None:
-    program = resolved("@0 = private global i32 1\ndefine ptr @f() {\n  ret ptr @0\n}\n")
-    assert program.names[0]["@0"] == "__unnamed_0.a"
-
-
-def test_locals_that_asm_or_used_lists_name_are_pinned() -> None:
-    program = resolved(
-        "@used = internal global i32 1\n@named = internal global i32 2\n@free = internal global i32 3\n"
-        '@llvm.used = appending global [1 x ptr] [ptr @used], section "llvm.metadata"\n'
-        'define ptr @f() {\n  call void asm "incl named(%rip)", ""()\n  ret ptr @free\n}\n'
-    )
-    assert set(program.pinned[0]) == {"@used", "@named"}
-    assert program.names[0] == {"@used": "used", "@named": "named", "@free": "free.a", "@f": "f"}
-    assert "named" in program.asm_words
-
-
-def test_what_only_module_asm_defines_is_pinned() -> None:
-    program = resolved(
-        'module asm "secret: ret"\nmodule asm ".globl open"\nmodule asm "open: ret"\n'
-        "declare void @secret()\ndeclare void @open()\ndefine void @f() {\n  call void @secret()\n"
-        "  call void @open()\n  ret void\n}\n"
-    )
-    assert set(program.pinned[0]) == {"@secret"}
-
-
-def test_the_members_of_a_comdat_come_from_one_module() -> None:
-    text = (
-        "$g = comdat any\n@v = linkonce_odr global i32 {}, comdat($g)\n"
-        "define linkonce_odr i32 @f{}() comdat($g) {{\n  ret i32 1\n}}\n"
-    )
-    program = resolved(text.format(1, 1), text.format(2, 2))
-    assert dropped(program) == [set(), {"@v", "@f2"}]
-    assert "f2" not in program.definitions
-
-
-def test_comdats_that_are_not_deduplicated_stay_in_each_module() -> None:
-    text = (
-        "$g = comdat nodeduplicate\n@v{} = internal global i32 1, comdat($g)\n"
-        "define ptr @f{}() {{\n  ret ptr @v{}\n}}\n"
-    )
-    assert dropped(resolved(text.format(1, 1, 1), text.format(2, 2, 2))) == [set(), set()]
-
-
-def test_an_alias_that_prevails_keeps_its_own_body() -> None:
-    """`f` comes from b.ll; a.ll's `g` still means a.ll's body."""
-    program = resolved(function("f", "weak") + "@g = alias i32 (), ptr @f\n", function("f"))
-    assert "@f.aliased" in program.modules[0].entities
-    assert "@f.aliased" in program.modules[0].entities["@g"].text
-    assert (home(program, "f"), home(program, "g")) == (1, 0)
-
-
-@pytest.mark.parametrize(
-    "constant",
-    [
-        '[6 x i8] c"hello\\00"',
-        "[3 x i32] [i32 104, i32 105, i32 0]",
-        "i32 7",
-        "[2 x i64] [i64 1, i64 2]",
-        "[4 x double] zeroinitializer",
-    ],
+ALIASES = "@v = global i32 1\n@a = alias i32, ptr @v\n@w = weak alias i32, ptr @v\n"
+LOCALS = (
+    "@s = private unnamed_addr constant i32 7\n@n = internal global i32 1\n"
+    "define ptr @f() {\n  ret ptr @n\n}\ndefine ptr @g() {\n  ret ptr @s\n}\n"
 )
-def test_constants_that_linkers_merge_may_be_copied(constant: str) -> None:
-    assert copyable(entity(f"@c = private unnamed_addr constant {constant}\n"))
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "@c = private constant i32 7",  # its address means something
-        "@c = private unnamed_addr global i32 7",
-        "@c = unnamed_addr constant i32 7",  # others may name it
-        "@c = private unnamed_addr constant [3 x i32] [i32 1, i32 2, i32 3]",  # 12 bytes: no such section
-        '@c = private unnamed_addr constant [5 x i8] c"hello"',  # no NUL at its end
-        '@c = private unnamed_addr constant [5 x i8] c"ab\\00c\\00"',
-        '@c = private unnamed_addr constant i32 7, section "mine"',
-        "@c = private unnamed_addr constant ptr @f",
-        "@c = internal thread_local unnamed_addr constant i32 7",
-    ],
-)
-def test_other_variables_exist_once(line: str) -> None:
-    assert not copyable(entity(f"{line}\ndeclare void @f()\n"))
+def resolved(*texts: str, output: OutputModel | None = None, told: SymbolOptions | None = None) -> Program:
+    modules = [index_module(read_module(text.encode()), f"{n}.ll") for n, text in enumerate(texts)]
+    return resolve_symbols(modules, output or OutputModel(), told or SymbolOptions())
 
 
-def entity(text: str) -> Entity:
-    module = index_module(read_module((text + "define ptr @user() {\n  ret ptr @c\n}\n").encode()), "a.ll")
-    return module.entities["@c"]
+def opaque(program: Program) -> set[str]:
+    (part,) = program.modules
+    return {token for token, entity in part.entities.items() if program.is_opaque_alias(part, entity)}
+
+
+def test_a_plain_alias_is_a_second_name_and_a_weak_one_is_not() -> None:
+    program = resolved(ALIASES)
+    assert opaque(program) == {"@w"}
+    assert program.opaque_bases == {"v"}
+
+
+def test_an_alias_that_may_be_replaced_is_opaque() -> None:
+    assert opaque(resolved(ALIASES, output=OutputModel("shared", interposable=True))) == {"@a", "@w"}
+    assert opaque(resolved(ALIASES, told=SymbolOptions(assigned=frozenset(("v",))))) == {"@a", "@w"}
+
+
+def test_a_definition_is_at_home_where_it_prevails() -> None:
+    text = "define weak void @f() {\n  ret void\n}\n"
+    program = resolved(text, text)
+    assert [program.is_home(part, "@f") for part in program.modules] == [True, False]
+    assert program.entity(Definition(1, "@f")).linkage == "weak"
+
+
+def test_locals_that_are_copied_do_not_tie_a_body_to_its_module() -> None:
+    program = resolved(LOCALS, "")
+    assert program.mentions_local(program.modules[0], ["n.0"])
+    assert not program.mentions_local(program.modules[0], ["f", "s.0", "nothing"])
+    assert not program.mentions_local(program.modules[1], ["n.0"])
+
+
+def test_common_symbols_are_ours_or_those_of_native_inputs() -> None:
+    assert resolved("@c = common global i32 0\n").has_common
+    assert not resolved("@c = global i32 0\n").has_common
+    assert resolved("", output=OutputModel(native_common=True)).has_common
+
+
+def test_lines_exist_while_their_ranges_do() -> None:
+    program = resolved("")
+    module = program.modules[0].module
+    module.debug = DebugInfo(ranges={"f": 1}, lines={"!a": 2}, checksums={b"p": b"r"})
+    assert program.has_lines(LineMap(ranges=(("0.ll", "f"),), lines=(("0.ll", "!a"),)))
+    assert not program.has_lines(LineMap(ranges=(("0.ll", "g"),)))
+    assert not program.has_lines(LineMap(ranges=(("1.ll", "f"),)))
+    assert program.checksums == [{b"p": b"r"}]
+
+
+def test_what_brings_an_assigned_symbol_along() -> None:
+    text = (
+        "define available_externally void @carry() {\n  call void @away()\n  ret void\n}\n"
+        "declare void @away()\ndefine void @f() {\n  call void @carry()\n  ret void\n}\n"
+    )
+    program = resolved(
+        text, "define void @away() {\n  ret void\n}\n", told=SymbolOptions(assigned=frozenset(("away",)))
+    )
+    source = program.modules[0].source
+    assert program.leads_elsewhere(source, ["@carry"]) and program.leads_elsewhere(source, ["@away"])
+    assert not program.leads_elsewhere(source, ["@f"])

@@ -9,7 +9,7 @@ from rules import Build, clang_archive, clang_object, write
 from nativecache.aot.codegen.llvm import read_module
 from nativecache.aot.ir.module import index_module
 from nativecache.aot.units.partition import partition
-from nativecache.aot.units.program import resolve_symbols
+from nativecache.aot.units.resolve import resolve_symbols
 from nativecache.aot.units.roots import find_roots, index_symbols
 from nativecache.linker.symbol_options import read_symbol_options
 
@@ -32,7 +32,7 @@ def roots(
     everything: bool = False,
 ) -> set[str]:
     program = resolve_symbols([index_module(read_module(text.encode()), "m.ll")])
-    units = partition(program, final=True)
+    units = partition(program)
     found = find_roots(
         program,
         units,
@@ -137,7 +137,7 @@ def test_library_functions_that_the_program_replaces() -> None:
 def test_symbols_are_found_by_their_final_name() -> None:
     text = "@x = common global i32 0\n"
     program = resolve_symbols([index_module(read_module(text.encode()), f"{n}.ll") for n in "ab"])
-    assert index_symbols(program, partition(program, final=True)) == {"x": [0, 1]}
+    assert index_symbols(program, partition(program)) == {"x": [0, 1]}
 
 
 # End to end; at -O0, so that nothing is inlined.

@@ -1,0 +1,122 @@
+"""Bodies of functions that may stand in other functions' units, to be inlined: as read, or simplified."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from nativecache.aot.debug.normalise import keep_debug, normalise
+from nativecache.aot.ir.debug_info import DebugInfo, LineMap
+from nativecache.aot.ir.module import Entity, Module, index_module
+from nativecache.aot.ir.profile import WARM
+from nativecache.aot.ir.syntax import NAME, symbol_name
+from nativecache.aot.packed import decode_pairs
+from nativecache.aot.units.partition import Unit
+from nativecache.aot.units.program import Definitions, Program
+
+_CALL: Final = re.compile(rf"(@{NAME})\(", re.ASCII)
+#: Records of variables, and what `!dbg` attaches: a number, as LLVM prints it.
+_DEBUG_INFO: Final = re.compile(r"\n *#dbg_.*|,? !dbg !\d+", re.ASCII)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Importable:
+    """What is judged of a body before it is brought anywhere."""
+
+    #: What inlining it would cost, in simplified lines.
+    lines: int
+    #: Whether a copy may stand in another unit at all.
+    importable: bool
+    #: The final names of the symbols that it names, packed (packed.py), itself left out; some of them more
+    #: than once if it names them more than once.
+    mentions: str
+    #: The function's own (see ir/profile.py).
+    heat: int = WARM
+    #: The one module that may import it, where another image could replace it at run time, or where it
+    #: names what no other module can.
+    home: int | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RawBody(_Importable):
+    """A function as its module has it: one that is too long to be simplified."""
+
+    source: Definitions
+    entity: Entity
+
+    @cached_property
+    def calls(self) -> frozenset[str]:
+        """Tokens of what the function calls by name."""
+        return called(self.entity.text)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SimplifiedBody(_Importable):
+    """A function as LLVM left it after a clean-up of its unit. It is indexed when it is first asked for."""
+
+    #: The simplified unit as LLVM printed it, one character per byte.
+    printed: bytes | memoryview
+    #: Of that unit: symbols that have another name in the program, packed pairs.
+    bindings: str
+    #: What the unit's encoded lines stand for, packed.
+    line_map: str
+    #: The label of the module that the function is from, and that module's debug information.
+    label: str
+    debug: DebugInfo | None
+
+    @cached_property
+    def source(self) -> Definitions:
+        """The unit's text, its symbols' final names, and its debug information normalised."""
+        module = index_module(str(self.printed, "latin-1"), "")
+        names, bindings = {}, decode_pairs(self.bindings)
+        if self.debug is not None:
+            relative = self.debug.relative
+            places = LineMap.decode(self.line_map) if relative else None
+            normalise([module], relative=relative, line_map=places, names=bindings)
+            if relative and module.debug is None:
+                _strip_debug_info(module)
+        elif module.debug_text:
+            keep_debug(module)
+        for token in module.entities:
+            name = symbol_name(token)
+            names[token] = bindings.get(name, name)
+        return Definitions(module, names, frozenset(), self.label, generated=True)
+
+    @cached_property
+    def entity(self) -> Entity:
+        """The function."""
+        return next(e for e in self.source.module.entities.values() if e.kind == "function" and e.defined)
+
+    @cached_property
+    def calls(self) -> frozenset[str]:
+        """Tokens of what the function calls by name."""
+        return called(self.entity.text)
+
+
+#: A function that may stand in other functions' units.
+Body = RawBody | SimplifiedBody
+
+
+def _strip_debug_info(module: Module) -> None:
+    """Without what could not be normalised: its lines are encoded, and nothing says what they stand for."""
+    for entity in module.entities.values():
+        entity.text = _DEBUG_INFO.sub("", entity.text)
+
+
+def called(text: str) -> frozenset[str]:
+    """Tokens of what a function, given by its text, calls by name (and its own)."""
+    return frozenset(_CALL.findall(text))
+
+
+def unit_body(program: Program, bodies: Mapping[str, Body], unit: Unit) -> Body | None:
+    """The body of a unit that is one function, if there is one by the function's final name.
+
+    A function that does not prevail or is pinned has none: its name may be another file's, too.
+    """
+    if unit.kind != "function":
+        return None
+    part, token = program.modules[unit.module], unit.tokens[0]
+    return bodies.get(part.names[token]) if program.is_home(part, token) else None

@@ -1,0 +1,35 @@
+"""What a build writes, as far as it decides what symbols mean and what must stay in units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from nativecache.aot.request import EmitKind
+
+
+@dataclass(frozen=True, slots=True)
+class OutputModel:
+    """The kind of output, and what is known of it before any symbol is resolved."""
+
+    kind: EmitKind = "exe"
+    #: Whether exported symbols may be replaced at run time, as in a shared library.
+    interposable: bool = False
+    #: Whether native inputs, of any build's, hold common symbols.
+    native_common: bool = False
+    #: The folder that was compiled in, as debug information has it.
+    directory: str = ""
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the output is whole: not an object or archive, which is linked again with others."""
+        return self.kind not in ("object", "archive")
+
+    @property
+    def separate(self) -> bool:
+        """Whether each module becomes an object of its own, whose locals no other can name."""
+        return self.kind == "archive"
+
+
+#: An executable whose symbols nothing replaces.
+EXECUTABLE: Final = OutputModel()
