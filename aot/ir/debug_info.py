@@ -36,10 +36,11 @@ class LineMap:
     names: tuple[tuple[str, str], ...] = ()
 
     def __bool__(self) -> bool:
+        """Whether there are any lines."""
         return bool(self.ranges or self.lines or self.names)
 
     def encode(self) -> str:
-        """As names.py packs names: how many ranges and lines there are, then all labels and keys."""
+        """As packed.py packs names: how many ranges and lines there are, then all labels and keys."""
         if not self:
             return ""
         flat = [part for place in (*self.ranges, *self.lines, *self.names) for part in place]
@@ -47,6 +48,7 @@ class LineMap:
 
     @classmethod
     def decode(cls, packed: str) -> LineMap:
+        """The map that `encode` packed."""
         if not packed:
             return cls()
         ranges, lines, *flat = decode_names(packed)
@@ -70,16 +72,23 @@ class Nodes(Mapping[str, str]):
     """Nodes by content token. A function's own are spelled when the first of them is asked for."""
 
     def __init__(self) -> None:
+        """Without any nodes."""
         self._bodies: dict[str, str] = {}
         self._groups: dict[str, str] = {}  # by the 21 characters that their tokens begin with
 
     def add(self, token: str, body: str) -> None:
+        """Adds one node."""
         self._bodies[token] = body
 
     def add_group(self, head: str, text: str) -> None:
+        """Adds a function's own nodes, a line each, whose tokens are `head` and four digits of their rank.
+
+        In the text a NUL stands for `head` without its `!`.
+        """
         self._groups[head] = text
 
     def __getitem__(self, token: str) -> str:
+        """The body of a node. Raises KeyError if there is none of that token."""
         found = self._bodies.get(token)
         if found is None:
             head = token[:21]
@@ -89,9 +98,11 @@ class Nodes(Mapping[str, str]):
         return found
 
     def __iter__(self) -> Iterator[str]:
+        """The tokens of all nodes that are spelled so far."""
         return iter(self._bodies)
 
     def __len__(self) -> int:
+        """How many nodes are spelled so far."""
         return len(self._bodies)
 
 
@@ -137,6 +148,7 @@ class Types:
     """The text of the unit of a module's types, made when it is first asked for."""
 
     def __init__(self, write: Callable[[], tuple[str, tuple[int, ...], tuple[int, ...]]]) -> None:
+        """`write` gives the text, its lines by ordinal, and the lines that are part of names, likewise."""
         self._write = write
 
     @cached_property

@@ -75,7 +75,7 @@ class Entity:
 
     @property
     def local(self) -> bool:
-        # A global without a name has no symbol that another module could mean.
+        """Whether no other module can name it, as with globals that have no name."""
         return self.linkage in LOCAL or self.token[1].isdigit()
 
 
@@ -170,6 +170,7 @@ class Module:
         return asm_words(self.asm)
 
     def functions(self) -> Iterable[Entity]:
+        """The functions that the module defines, in its order."""
         return (e for e in self.entities.values() if e.kind == "function" and e.defined)
 
 

@@ -14,21 +14,19 @@ import hashlib
 import heapq
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
 from nativecache.aot.errors import BuildError
 from nativecache.aot.ir.debug_info import NO_LINES, LineMap
-from nativecache.aot.ir.library_names import has_meaning
-from nativecache.aot.ir.linkage import aliasee, declaration, definition, is_decorated
+from nativecache.aot.ir.linkage import aliasee, declaration, definition
 from nativecache.aot.ir.module import Entity
 from nativecache.aot.ir.numbering import normalized
 from nativecache.aot.ir.profile import HOT, WARM
-from nativecache.aot.ir.syntax import ATTACHED_NODE, symbol_name
+from nativecache.aot.ir.syntax import ATTACHED_NODE
 from nativecache.aot.units.bodies import called, unit_body
-from nativecache.aot.units.bonds import MODULE_ASM
 from nativecache.aot.units.copies import copyable
 from nativecache.aot.units.imports import (
     NO_CANDIDATES,
@@ -43,6 +41,7 @@ from nativecache.aot.units.metadata import MetadataWriter
 from nativecache.aot.units.partition import Slot, Unit, structors
 from nativecache.aot.units.program import Definitions, Program
 from nativecache.aot.units.rewrite import Rewriter
+from nativecache.aot.units.symbol_names import NameClash, SymbolNames
 
 #: The one name a unit's file symbol has until it is renamed to the source file's.
 FILE_PLACEHOLDER: Final = "nc.file"
@@ -67,14 +66,6 @@ class UnitText:
     absolute: bool = False
 
 
-class _Clash(Exception):
-    """Two symbols of the program want the same name in one unit. `imported`: what was brought in by then."""
-
-    def __init__(self, name: str, imported: Sequence[str]) -> None:
-        super().__init__(name)
-        self.name, self.imported = name, tuple(imported)
-
-
 def extract(
     program: Program,
     unit: Unit,
@@ -95,31 +86,39 @@ def extract(
     head = _head(triple, datalayout)
     if unit.kind == "types":
         return _write_types(program, unit, head)
+    if program.modules[unit.module].bonds.sealed:
+        candidates = candidates.within(NO_IMPORTS)
 
-    def write(candidates: ImportCandidates, lines: Lines) -> UnitText:
-        return _UnitWriter(program, unit, candidates, lines, keep_types=keep_types).write(head)
-
-    without = candidates.within(NO_IMPORTS)
-
-    def without_clash(make_lines: Callable[[], Lines]) -> UnitText:
-        try:
-            return write(without if program.modules[unit.module].bonds.sealed else candidates, make_lines())
-        except _Clash as first:
-            # Bodies of other files bring a name that means something else here: do without them, for as
-            # long as they do.
-            try:
-                text = write(without, make_lines())
-            except _Clash as clash:
-                raise BuildError(f"symbol '{clash.name}' is two different things here; rename one") from None
-            return replace(text, imported=(*text.imported, *first.imported))
+    def write(lines: Callable[[], Lines]) -> UnitText:
+        return _write_without_clash(
+            lambda candidates: _UnitWriter(program, unit, candidates, lines(), keep_types=keep_types),
+            candidates,
+            head,
+        )
 
     if not real_lines:
         try:
-            return without_clash(EncodedLines)
+            return write(EncodedLines)
         except LinesOutOfRange:
             if keep_types:  # other units could not tell real lines from encoded ones
                 raise
-    return without_clash(lambda: RealLines(program.debug, program.output.directory))
+    return write(lambda: RealLines(program.debug, program.output.directory))
+
+
+def _write_without_clash(
+    make_writer: Callable[[ImportCandidates], _UnitWriter], candidates: ImportCandidates, head: str
+) -> UnitText:
+    writer = make_writer(candidates)
+    try:
+        return writer.write(head)
+    except NameClash:
+        # Bodies of other files bring a name that means something else here: do without them, for as long
+        # as they do.
+        try:
+            text = make_writer(candidates.within(NO_IMPORTS)).write(head)
+        except NameClash as clash:
+            raise BuildError(f"symbol '{clash.name}' is two different things here; rename one") from None
+        return replace(text, imported=(*text.imported, *writer.imported))
 
 
 def _write_types(program: Program, unit: Unit, head: str) -> UnitText:
@@ -157,16 +156,8 @@ class _UnitWriter:
         self.imports = candidates.limits.lines > 0
         self.budget = ImportBudget(candidates.limits, unit.module)
         self.relative = any(m.debug is not None and m.debug.relative for m in program.modules)
-        bonds = self.part.bonds
-        pieces = [t for t in (*unit.tokens, *([MODULE_ASM] if unit.has_asm else [])) if t in bonds.pieces]
-        #: Symbols that asm in this unit names: they keep their names.
-        self.kept = frozenset().union(*(bonds.pieces[t].names for t in pieces))
-        self.sealed = bool(bonds.sealed)  # they all do
-        self.members = frozenset(self.part.names[t] for t in unit.tokens if t not in self.part.pinned)
-        self.symbols: dict[str, str] = {}  # identity -> token in the unit
-        self.claimed: dict[str, str] = {}  # token in the unit -> identity
-        self.renamed = self.copies = 0  # how many symbols have a name of ours, how many constants are copied
-        self.bindings: dict[str, str] = {}
+        self.names = SymbolNames(program, unit)
+        self.copies = 0  # how many constants are copied
         self.imported: list[str] = []
         self.queue: deque[Callable[[], None]] = deque()
         #: Hot callees go before everything else while the budget lasts: -calls, serial number, step.
@@ -219,7 +210,7 @@ class _UnitWriter:
         relative = self.relative and bool(self.metadata.compile_units)
         return UnitText(
             self.lines.finish(text),
-            self.bindings,
+            self.names.bindings,
             tuple(self.imported),
             own,
             self.lines.line_map,
@@ -287,8 +278,8 @@ class _UnitWriter:
                 return self._copy(source, entity)
             # A pinned local is not what another file exports under its name.
             identity = f"{final}\0" if pinned else final
-            if identity in self.symbols:
-                return self.symbols[identity]
+            if known := self.names.tokens.get(identity):
+                return known
             behind = None if pinned else self._aliasee(final)
             if behind is None:
                 break
@@ -296,48 +287,23 @@ class _UnitWriter:
                 raise BuildError(f"symbol '{final}': an alias of itself")
             passed.add(final)
             source, token = behind
-        new = self._name(source, entity, final, identity)
+        new = self.names.add(source, entity, identity)
         if pinned:
             if not entity.defined:  # the unit's asm defines it
                 self._emit(entity, self.rewriter.rewrite(source, declaration(entity, source.module)))
-        elif final not in self.members:
+        elif final not in self.names.members:
             self._refer_later(source, entity, final, level, count)
         return new
 
     def _aliasee(self, final: str) -> tuple[Definitions, str] | None:
         """What a plain second name stands for: LLVM would take two declarations for two objects."""
         found = self.program.definitions.get(final)
-        if not found or final in self.members or self.sealed:
+        if not found or final in self.names.members or self.names.sealed:
             return None
         part, other = self.program.modules[found.module], self.program.entity(found)
         if other.kind != "alias" or self.program.is_opaque_alias(part, other):
             return None
         return part.source, aliasee(other)
-
-    def _name(self, source: Definitions, entity: Entity, final: str, identity: str) -> str:
-        """Names a symbol in the unit: by a number unless its own name means something."""
-        token = entity.token
-        ours = source.generated and token.startswith("@nc.")
-        pinned = token in source.pinned
-        name = symbol_name(token)
-        local = name != final and not ours
-        # A local is no library function whatever its name; only its own body must know it, for passes
-        # turn a loop into a call of memset everywhere but in memset.
-        meant = has_meaning(name) and (not local or final in self.members)
-        keep = pinned or final not in self.program.definitions or meant or final in self.kept
-        keep = keep or self.sealed or is_decorated(entity)
-        if keep and name.startswith("nc.") and not ours:
-            raise BuildError(f"symbol '{name}': names that begin with 'nc.' are ours; rename it")
-        new = token if keep else f"@nc.{self.renamed}"
-        self.renamed += not keep
-        if self.claimed.setdefault(new, identity) != identity:
-            raise _Clash(name, self.imported)
-        self.symbols[identity] = new
-        if keep and name != final:
-            self.bindings[name] = final
-        elif not keep:
-            self.bindings[new[1:]] = final
-        return new
 
     def _copy(self, source: Definitions, entity: Entity) -> str:
         new = f"@nc.c.{self.copies}"
@@ -357,7 +323,7 @@ class _UnitWriter:
         heat = self._heat(source, final, count)
         step: Callable[[], None] = partial(self._refer, source, entity, final, level, heat)
         if heat == HOT:
-            heapq.heappush(self.hot, (-(count or 0), len(self.symbols), step))
+            heapq.heappush(self.hot, (-(count or 0), len(self.names.tokens), step))
         else:
             self.queue.append(step)
 
@@ -389,7 +355,7 @@ class _UnitWriter:
         if found is None or not may_show_constant(self.program, found, self.unit.module):
             return False
         source, entity = self.program.modules[found.module].source, self.program.entity(found)
-        self.rewriter.known(source)[entity.token] = self.symbols[final]
+        self.rewriter.known(source)[entity.token] = self.names.tokens[final]
         text = definition(entity, keep_comdat=False, linkage="available_externally")
         text = self.rewriter.rewrite(source, ATTACHED_NODE.sub("", text))
         self._emit(entity, self.metadata.described(source, entity.token, text))
@@ -406,7 +372,7 @@ class _UnitWriter:
     ) -> None:
         """Brings a body in, to be inlined."""
         self.imported.append(final)
-        self.rewriter.known(source)[entity.token] = self.symbols[final]
+        self.rewriter.known(source)[entity.token] = self.names.tokens[final]
         text = definition(normalized(entity, source.module), keep_comdat=False, linkage=linkage)
         self._emit(entity, self.rewriter.rewrite(source, text, calls, level))
         self.metadata.describe(source, entity)

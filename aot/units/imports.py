@@ -51,6 +51,7 @@ class ImportBudget:
     """What a unit of a module may still import of its limits."""
 
     def __init__(self, limits: ImportLimits, module: int) -> None:
+        """For a unit of the module with this index, which has imported nothing yet."""
         self._limits = limits
         self._module = module
         self._left = limits.total

@@ -47,6 +47,7 @@ class EncodedLines:
     encodes: Final = True
 
     def __init__(self) -> None:
+        """For one unit: no line has a number yet."""
         self._ranges: dict[tuple[str, str], int] = {}
         self._lines: dict[tuple[str, str], int] = {}
         self._names: dict[tuple[str, str], int] = {}
@@ -88,15 +89,13 @@ class EncodedLines:
 
 
 class RealLines:
-    """Lines, checksums and the folder of the sources as they are.
-
-    `debug`: normalised debug information by module label. `directory`: the folder that was compiled in.
-    """
+    """Lines, checksums and the folder of the sources as they are."""
 
     encodes: Final = False
     line_map: Final = NO_LINES
 
     def __init__(self, debug: Mapping[str, DebugInfo], directory: str) -> None:
+        """`debug`: normalised debug information by module label. `directory`: the folder compiled in."""
         self._debug = debug
         self._directory = directory
 

@@ -48,6 +48,7 @@ class AliasTypes:
     """
 
     def __init__(self) -> None:
+        """For one unit: no type has a name yet."""
         self._names: dict[str, str] = {}  # in the sources -> in the unit
 
     def rename(self, body: str, text: str) -> str:
@@ -60,12 +61,7 @@ class AliasTypes:
 
 
 class MetadataWriter:
-    """The metadata and the types of one unit, written as `rewriter` comes upon them.
-
-    `keep_types`: alias analysis is to know its types by the sources' names. `keep_lists`: compile units that
-    are not normalised keep the lists of all that is in their file. `check_lines`: whether modules with
-    relative lines are in the program. `later` is given steps to be taken once the text at hand is written.
-    """
+    """The metadata and the types of one unit, written as a rewriter comes upon them."""
 
     def __init__(
         self,
@@ -77,6 +73,12 @@ class MetadataWriter:
         check_lines: bool,
         later: Callable[[Callable[[], None]], None],
     ) -> None:
+        """`later` is given steps to be taken once the text at hand is written.
+
+        `keep_types`: alias analysis is to know its types by the sources' names. `keep_lists`: compile units
+        that are not normalised keep the lists of all that is in their file. `check_lines`: whether modules
+        with relative lines are in the program.
+        """
         self._rewriter = rewriter
         self._lines = lines
         self._alias_types = None if keep_types else AliasTypes()

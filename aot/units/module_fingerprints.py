@@ -28,10 +28,12 @@ class OnDemand(dict[_K, bytes]):
     """Digests by token or other key, each made when it is asked for first."""
 
     def __init__(self, make: Callable[[_K], bytes]) -> None:
+        """`make` gives the digest of a key."""
         super().__init__()
         self._make = make
 
     def __missing__(self, key: _K) -> bytes:
+        """Makes and keeps the digest of a key."""
         found = self[key] = self._make(key)
         return found
 

@@ -50,6 +50,7 @@ class Unit:
 
     @property
     def is_function(self) -> bool:
+        """Whether there is a function in it, or may be."""
         return self.kind in ("function", "group")
 
 

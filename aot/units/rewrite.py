@@ -59,6 +59,7 @@ class Rewriter:
     """What the tokens of each module are called in one unit, and the rewriting of texts with that."""
 
     def __init__(self, resolve: Resolve, lines: Lines) -> None:
+        """`resolve` says what a token becomes that is new to the unit, `lines` how lines are written."""
         self._resolve = resolve
         self._lines = lines
         self._known: dict[int, dict[str, str]] = {}

@@ -52,6 +52,8 @@ def make_shape(text: str, types: Container[str]) -> Shape:
 class ShapeStore(Protocol):
     """Where shapes of functions are kept by the digest of their text."""
 
-    def shape(self, name: bytes) -> Shape | None: ...
+    def shape(self, name: bytes) -> Shape | None:
+        """The shape of the function whose text has this digest, if it is kept."""
 
-    def add_shape(self, name: bytes, made: Shape) -> None: ...
+    def add_shape(self, name: bytes, made: Shape) -> None:
+        """Keeps the shape of the function whose text has this digest."""
