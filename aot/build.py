@@ -39,15 +39,17 @@ from nativecache.aot.request import Request
 from nativecache.aot.schedule.plan import Plan
 from nativecache.aot.schedule.scheduler import Memory, Scheduled, Scheduler
 from nativecache.aot.simplify import find_bodies, find_called_once, longest_import
-from nativecache.aot.units.extract import (
+from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints
+from nativecache.aot.units.imports import (
     IMPORT_LINES,
     IMPORT_TOTAL,
     NO_IMPORTS,
+    ImportCandidates,
     ImportLimits,
 )
-from nativecache.aot.units.fingerprint import Fingerprints
+from nativecache.aot.units.output_model import OutputModel
 from nativecache.aot.units.partition import NOTHING_APART, Apart, partition
-from nativecache.aot.units.program import check_one_file, resolve_symbols
+from nativecache.aot.units.resolve import check_one_file, resolve_symbols
 from nativecache.aot.units.roots import find_roots, index_symbols
 from nativecache.aot.verify import Verifier
 from nativecache.aot.whole import judge, searching_sources, why_whole
@@ -63,7 +65,6 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     compiled. Raises BuildError (with what was compiled so far kept in the cache), UsageError, and LinkError.
     """
     clock = Clock(front.start, front.start_cpu)
-    final = request.emit in ("exe", "shared", "asm", "bitcode")
     # While clang is at work, find what depends on no input.
     with clock.phase("tools"):
         sources = front.sources
@@ -97,22 +98,22 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     with clock.phase("resolve"):
         told = read_told(request, loaded, libraries)
         native = native_symbols(request, loaded, libraries, told)
-        program = resolve_symbols(modules, told, native.defined)
-        if request.emit in ("asm", "bitcode"):
-            check_one_file(program)
-        program.has_common |= native.common
-        program.has_padded = native.padded
         # What is to be linked again may become part of a library.
         for_library = request.emit != "exe" and any(module.for_library for module in modules)
-        program.interposable = request.emit == "shared" or told.shared or for_library
-        program.separate = request.emit == "archive"
-        program.directory = directory
-        # GNU ld wraps what refers to a group's member in a file whose group is left out: groups stay groups.
-        final = final and not program.has_assigned_comdats
+        model = OutputModel(
+            kind=request.emit,
+            interposable=request.emit == "shared" or told.shared or for_library,
+            native_common=native.common,
+            native_padded=native.padded,
+            directory=directory,
+        )
+        program = resolve_symbols(modules, model, told, native.defined)
+        if request.emit in ("asm", "bitcode"):
+            check_one_file(program)
     # Cut it into units.
     with clock.phase("partition"):
         apart = _apart(request)
-        units = partition(program, final=final, apart=apart)
+        units = partition(program, apart)
         defined_in = index_symbols(program, units)
         roots = find_roots(
             program,
@@ -127,28 +128,35 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     # What each input's units were made from, and became, in earlier builds.
     with clock.phase("memo"):
         memos = _open_memos(request, engine, options, modules)
-        context = value_digest((options, limits, final, program.interposable, program.separate, files))
-        fingerprints = Fingerprints(program, context, memos, longest=longest_import(program, limits))
-        memory = Memory(
-            fingerprints, memos, BuildRecord(request.store, engine.identity, options, request.output)
+        output = program.output
+        context = value_digest(
+            (options, limits, output.drops_comdats, output.interposable, output.separate, files)
         )
+        fingerprints = Fingerprints(program, context, memos)
     # Clean each function up alone, so that callees worth inlining can be told and carried.
+    candidates = ImportCandidates({}, frozenset(), limits)
     if limits.lines:
         with clock.phase("simplify"):
-            find_bodies(
+            bodies = find_bodies(
                 program,
                 units,
                 fingerprints,
                 memos,
                 engine=engine,
                 options=options,
-                final=final,
                 store=request.store,
                 threads=request.threads,
             )
-            program.once = find_called_once(program, units, fingerprints, roots, limits)
+            once = find_called_once(program, bodies, units, fingerprints, roots, limits)
+            candidates = ImportCandidates(bodies, once, limits)
     # Key, look up and compile what the roots reach.
-    plan = Plan(program, units, defined_in, tuple(roots), options, final, limits)
+    plan = Plan(program, units, defined_in, tuple(roots), options, candidates)
+    with clock.phase("memo"):
+        memory = Memory(
+            ImportFingerprints(fingerprints, candidates, longest_import(program, limits)),
+            memos,
+            BuildRecord(request.store, engine.identity, options, request.output),
+        )
     verifier = _verifier(request, memory.history)
     scheduler = Scheduler(
         plan,
@@ -198,7 +206,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         saved_seconds=scheduled.saved_seconds,
         whole=loaded.whole,
         whole_for=why_whole(request, loaded.whole),
-        sealed={m.label: b.sealed for m, b in zip(modules, program.bonds, strict=True) if b.sealed},
+        sealed={part.label: part.bonds.sealed for part in program.modules if part.bonds.sealed},
         warnings=(*loaded.warnings, *unused_options(request), *said, *written.warnings),
         phases=clock.phases,
         wall_seconds=time.perf_counter() - front.start,
@@ -241,7 +249,8 @@ def _remember(plan: Plan, scheduled: Scheduled, memory: Memory) -> None:
 
 
 def _image(request: Request, loaded: Loaded, plan: Plan, scheduled: Scheduled, apart: Apart) -> Image:
-    options, modules = plan.options, plan.program.modules
+    options = plan.options
+    modules = [part.module for part in plan.program.modules]
     return Image(
         program=plan.program,
         units=plan.units,

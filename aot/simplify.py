@@ -19,7 +19,7 @@ from typing import Final
 
 from nativecache.aot.codegen.engine import Engine
 from nativecache.aot.errors import BuildError
-from nativecache.aot.ir.linkage import is_always_inline
+from nativecache.aot.ir.linkage import is_always_inline, may_be_replaced
 from nativecache.aot.ir.module import Entity, Module
 from nativecache.aot.ir.numbering import number_module
 from nativecache.aot.ir.profile import HOT, WARM
@@ -323,12 +323,9 @@ def _lines(text: str) -> int:
 
 
 def _exported(program: Program, unit: Unit) -> bool:
-    """Whether the dynamic linker may prefer another image's definition."""
+    """Whether the dynamic linker may prefer another image's definition where another file names it."""
     entity = program.modules[unit.module].entities[unit.tokens[0]]
-    head = entity.text.partition("(")[0]
-    return not (
-        entity.local or entity.visibility or entity.linkage == "linkonce_odr" or " dso_local " in head
-    )
+    return may_be_replaced(entity) and entity.linkage != "linkonce_odr"
 
 
 def _may_leave(program: Program, unit: Unit) -> bool:

@@ -38,6 +38,18 @@ def is_interposable(entity: Entity) -> bool:
     return entity.linkage in _INTERPOSABLE
 
 
+def may_be_replaced(entity: Entity) -> bool:
+    """Whether a definition is exported, so that the dynamic linker may prefer another image's to it."""
+    return not (entity.local or entity.visibility)
+
+
+def is_dso_local(entity: Entity) -> bool:
+    """Whether a definition with external linkage is marked as one that its own image reaches directly."""
+    if entity.kind == "function":
+        return " dso_local " in entity.text.partition("(")[0]
+    return entity.text.removeprefix(entity.token).startswith(" = dso_local ")
+
+
 def _promoted(
     linkage: str | None, dso: str | None, visibility: str | None, dll: str | None, local: bool
 ) -> str:

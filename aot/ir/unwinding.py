@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence, Set
 from functools import partial
 from typing import Final
 
-from nativecache.aot.ir.module import NAME, Entity, Module
+from nativecache.aot.ir.module import Entity, Module
+from nativecache.aot.ir.syntax import NAME
 
 _GROUP: Final = re.compile(r"#\d+", re.ASCII)
 _CALLEE: Final = re.compile(rf" (@{NAME})\(", re.ASCII)

@@ -15,10 +15,10 @@ from nativecache.aot.codegen import llvm
 from nativecache.aot.codegen.triples import architecture
 from nativecache.aot.errors import BuildError, temporary_files
 from nativecache.aot.ir.debug_info import LineMap
-from nativecache.aot.output.link_line import Ours
-from nativecache.aot.output.results import UnitResult
 from nativecache.aot.ir.module import Module
 from nativecache.aot.ir.syntax import symbol_name, unescape
+from nativecache.aot.output.link_line import Ours
+from nativecache.aot.output.results import UnitResult
 from nativecache.aot.packed import decode_pairs
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.aot.units.extract import FILE_PLACEHOLDER
@@ -209,9 +209,9 @@ def _find_linker(
     relocatable, common = emit in ("object", "archive"), image.program.has_common
     words = (item for item in image.line if isinstance(item, str))
     reading = how_read(words, gc_sections=_is_rusts(image))
-    if image.program.has_padded and reading in ("alike", "exports"):
+    if image.program.output.native_padded and reading in ("alike", "exports"):
         reading = "unlike"  # in the order of GNU ld, which clang runs by default
-    if reading in ("alike", "exports") and any(map(_has_ifunc, image.program.modules)):
+    if reading in ("alike", "exports") and any(_has_ifunc(part.module) for part in image.program.modules):
         reading = "unlike"  # mold 1.10 gives a function that is chosen at run time several addresses
     found = find_linker(
         name,

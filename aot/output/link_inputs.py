@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from nativecache.aot.codegen.target import is_foreign
@@ -16,7 +16,8 @@ from nativecache.aot.errors import BuildError
 from nativecache.aot.front import clang
 from nativecache.aot.front.load import Loaded
 from nativecache.aot.front.sources import is_source
-from nativecache.aot.ir.module import Module, symbol_name
+from nativecache.aot.ir.module import Module
+from nativecache.aot.ir.syntax import symbol_name
 from nativecache.aot.key import Options
 from nativecache.aot.request import Request
 from nativecache.linker.errors import BadObject
@@ -89,7 +90,7 @@ _CLANGS_LINK: Final = re.compile(
 )
 
 
-def mentioned_symbols(modules: tuple[Module, ...]) -> set[str]:
+def mentioned_symbols(modules: Iterable[Module]) -> set[str]:
     return {symbol_name(token) for module in modules for token in module.entities}
 
 

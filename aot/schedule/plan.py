@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from nativecache.aot.ir.module import symbol_name
+from nativecache.aot.ir.syntax import symbol_name
 from nativecache.aot.key import Options
-from nativecache.aot.units.extract import ImportLimits
+from nativecache.aot.units.imports import ImportCandidates
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Program
 
@@ -25,8 +25,7 @@ class Plan:
     defined_in: Mapping[str, list[int]]
     roots: tuple[int, ...]
     options: Options
-    final: bool
-    limits: ImportLimits
+    candidates: ImportCandidates
 
     def options_of(self, unit: Unit, *, relative: bool = False) -> Options:
         """The options of one unit. Data has nothing to optimise, and a pass might drop what others need."""

@@ -34,7 +34,8 @@ from nativecache.aot.schedule.plan import Plan
 from nativecache.aot.schedule.states import UnitState, UnitStates
 from nativecache.aot.schedule.tasks import CompileResult, KeyResult, compile_unit, key_unit
 from nativecache.aot.spool import Spool
-from nativecache.aot.units.fingerprint import Fingerprints
+from nativecache.aot.units.bodies import unit_body
+from nativecache.aot.units.fingerprint import ImportFingerprints
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.verify import Verifier
 from nativecache.cache.entry import Entry
@@ -51,7 +52,7 @@ _QUEUE: Final = 64 << 20
 class Memory:
     """What earlier builds left: records by fingerprint, one memo per input, and the output's last build."""
 
-    fingerprints: Fingerprints
+    fingerprints: ImportFingerprints
     memos: Sequence[UnitMemo]
     history: BuildRecord
 
@@ -182,14 +183,14 @@ class Scheduler:
         though others were is a rare one, too.
         """
         if unit.kind == "function":
-            plan = self._plan
-            return not plan.limits.lines or plan.program.body(unit.module, unit.tokens[0]) is not None
+            program, candidates = self._plan.program, self._plan.candidates
+            return not candidates.limits.lines or unit_body(program, candidates.bodies, unit) is not None
         return unit.kind in ("data", "types")
 
     def _fingerprint(self, unit: Unit) -> bytes:
         if unit.kind == "types":
             return self._memory.fingerprints.types(unit.module)
-        return self._memory.fingerprints.unit(unit.module, unit.tokens, imports=True)
+        return self._memory.fingerprints.unit(unit.module, unit.tokens)
 
     def _imported(self, unit: KeyedUnit) -> bytes:
         return digest(*map(self._memory.fingerprints.body, unit.imported))

@@ -54,10 +54,9 @@ def key_unit(plan: Plan, engine: Engine, index: int, real_lines: bool) -> KeyRes
     text = extract(
         plan.program,
         unit,
+        plan.candidates,
         triple=options.triple,
-        datalayout=plan.program.modules[unit.module].datalayout,
-        final=plan.final,
-        limits=plan.limits,
+        datalayout=plan.program.modules[unit.module].module.datalayout,
         keep_types=options.output == "bitcode",
         real_lines=real_lines,
     )

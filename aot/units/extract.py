@@ -254,7 +254,7 @@ class _UnitWriter:
         pinned = entity.token in source.pinned
         if not self.numbered_types:
             self.numbered_types = self.rewriter.rewrite(source, source.module.numbered_types)
-        keep_comdat = not self.program.output.is_image
+        keep_comdat = not self.program.output.drops_comdats
         text = definition(normalized(entity, source.module), keep_comdat=keep_comdat, pinned=pinned)
         if entity.kind == "function":
             self.metadata.open_scope(text.partition("\n")[0])

@@ -17,13 +17,23 @@ class OutputModel:
     interposable: bool = False
     #: Whether native inputs, of any build's, hold common symbols.
     native_common: bool = False
+    #: Whether they list constructors in sections that linkers sort differently.
+    native_padded: bool = False
     #: The folder that was compiled in, as debug information has it.
     directory: str = ""
+    #: Whether comdats stay comdats even in an image, for the linker may resolve a member of one elsewhere:
+    #: GNU ld wraps what refers to a group's member in a file whose group is left out.
+    keeps_comdats: bool = False
 
     @property
     def is_image(self) -> bool:
         """Whether the output is whole: not an object or archive, which is linked again with others."""
         return self.kind not in ("object", "archive")
+
+    @property
+    def drops_comdats(self) -> bool:
+        """Whether what prevails here prevails for good, so that nothing needs to be in a comdat."""
+        return self.is_image and not self.keeps_comdats
 
     @property
     def separate(self) -> bool:

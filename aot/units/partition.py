@@ -79,7 +79,7 @@ def partition(program: Program, apart: Apart = NOTHING_APART) -> tuple[Unit, ...
 def _module_units(
     program: Program, part: ProgramModule, apart: Apart
 ) -> Iterable[tuple[UnitKind, tuple[str, ...], str]]:
-    module, final, copies = part.module, program.output.is_image, set()
+    module, final, copies = part.module, program.output.drops_comdats, set()
     used = {token for tokens in module.used.values() for token in tokens}
     members = []
     for token, entity in module.entities.items():
@@ -153,7 +153,7 @@ def _structors(part: ProgramModule, output: OutputModel) -> Iterable[Slot]:
                 continue
             # 65535 is the default priority. Written as LLVM does: GNU ld orders equal ones by their text.
             suffix = "" if entry.priority == 65535 else f".{entry.priority}"
-            associated = None if output.is_image else entry.associated
+            associated = None if output.drops_comdats else entry.associated
             group = module.entities[associated].comdat if associated else None
             if group != module.entities[entry.function].comdat:
                 group = None
@@ -204,7 +204,7 @@ def _join(program: Program, part: ProgramModule, members: list[str], listed: lis
             joined.union(aliasee(entity), token)
         if entity.comdat:
             once = not module.comdats.get(entity.comdat, "any").startswith("nodeduplicate")
-            if not (once and program.output.is_image):
+            if not (once and program.output.drops_comdats):
                 joined.union(comdats.setdefault(entity.comdat, token), token)
         if entity.has_block_address:
             for function in block_owners(entity.text):
@@ -246,8 +246,9 @@ def _join_users(program: Program, part: ProgramModule, members: list[str], joine
     """
     module, bonds = part.module, part.bonds
     stuck = set(part.pinned - part.dropped)
-    # An alias that is no plain second name, and what the linker resolves elsewhere than in its file.
+    # An alias that is no plain second name, and what other files, or the linker, resolve elsewhere.
     stuck |= {t for t in members if program.is_opaque_alias(part, module.entities[t])}
+    stuck |= {t for t in members if program.keeps_to_itself(part, module.entities[t])}
     stuck |= {t for t in members if part.names[t] in program.assigned}
     # A version takes a symbol's own name away.
     stuck |= {t for t in members if symbol_name(t) in bonds.whole.versioned}

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Final
 
 from nativecache.aot.ir.debug_info import DebugInfo, LineMap
-from nativecache.aot.ir.linkage import aliasee, is_interposable
+from nativecache.aot.ir.linkage import aliasee, is_dso_local, is_interposable, may_be_replaced
 from nativecache.aot.ir.module import Entity, Module
 from nativecache.aot.ir.syntax import NAME, references, symbol_name
 from nativecache.aot.units.bonds import NO_BONDS, Bonds
@@ -134,19 +134,20 @@ class Program:
 
     @cached_property
     def opaque_bases(self) -> frozenset[str]:
-        """Final names of what has a second name that cannot be resolved."""
+        """Final names of what has a second name that cannot be resolved, if only in its own object."""
         found = {
-            part.names[aliasee(entity)]
+            part.names[aliasee(entity) if entity.kind == "alias" else entity.token]
             for part in self.modules
             for entity in part.entities.values()
-            if self.is_opaque_alias(part, entity)
+            if self.is_opaque_alias(part, entity) or self.keeps_to_itself(part, entity)
         }
         return frozenset(found).union(part.names[t] for part in self.modules for t in part.bonds.aliased)
 
     def is_opaque_alias(self, part: ProgramModule, entity: Entity) -> bool:
         """Whether an alias of a module is another object to LLVM wherever its definition is not in sight.
 
-        A plain one is just a second name and can be written as its aliasee, unless that is pinned.
+        A plain one is just a second name and can be written as its aliasee, unless that is pinned, or only
+        one of the two may be replaced at run time.
         """
         while entity.kind == "alias":
             base = aliasee(entity)
@@ -154,10 +155,28 @@ class Program:
                 return True
             if self.assigned and not self.assigned.isdisjoint(map(symbol_name, (entity.token, base))):
                 return True
-            if self.output.interposable and not entity.local and not entity.visibility:
+            either = (entity, part.entities[base])
+            if self.output.interposable and any(map(may_be_replaced, either)):
                 return True
             entity = part.entities[base]
         return False
+
+    def keeps_to_itself(self, part: ProgramModule, entity: Entity) -> bool:
+        """Whether code of its own file reaches this exported definition even where another replaces it.
+
+        With `-fno-semantic-interposition` it is `dso_local`, and LLVM gives it a second name (`.Lf$local`)
+        in its own object (canBenefitFromLocalAlias in Globals.cpp, getSymbolPreferLocal in AsmPrinter.cpp).
+        """
+        return (
+            self.output.interposable
+            and entity.defined
+            and entity.linkage in ("", "external")
+            and entity.kind != "ifunc"
+            and not entity.comdat
+            and may_be_replaced(entity)
+            and is_dso_local(entity)
+            and part.module.for_library
+        )
 
     @cached_property
     def _leading_elsewhere(self) -> dict[int, frozenset[str]]:

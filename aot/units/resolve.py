@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Container, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from nativecache.aot.errors import BuildError
@@ -55,16 +55,23 @@ def resolve_symbols(
     for module, lost in zip(modules, dropped, strict=True):
         _keep_aliased_bodies(module, lost)
     multiple = frozenset(name for name, choice in choices.items() if choice.multiple)
+    led_elsewhere = frozenset(candidates.keys() & (assigned | multiple))
     definitions = {name: choice.prevailing for name, choice in choices.items()}
     parts = _name_all(modules, bonds, dropped, definitions)
     return Program(
         modules=parts,
-        output=output,
+        output=replace(output, keeps_comdats=_has_comdats(modules, led_elsewhere)),
         definitions=definitions,
         asm_words=frozenset().union(*(b.names for b in bonds)),
-        assigned=frozenset(candidates.keys() & (assigned | multiple)),
+        assigned=led_elsewhere,
         multiple=multiple,
     )
+
+
+def _has_comdats(modules: Sequence[Module], names: frozenset[str]) -> bool:
+    """Whether one of some symbols is a member of a comdat."""
+    entities = (module.entities.get("@" + quote(name)) for name in names for module in modules)
+    return any(entity is not None and entity.comdat for entity in entities)
 
 
 def _find_assigned(

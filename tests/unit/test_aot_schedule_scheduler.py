@@ -22,10 +22,10 @@ from nativecache.aot.schedule import scheduler as module
 from nativecache.aot.schedule.plan import Plan
 from nativecache.aot.schedule.scheduler import Memory, Scheduled, Scheduler
 from nativecache.aot.schedule.tasks import CompileResult, KeyResult
-from nativecache.aot.units.extract import NO_IMPORTS
-from nativecache.aot.units.fingerprint import Fingerprints
+from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints
+from nativecache.aot.units.imports import NO_CANDIDATES
 from nativecache.aot.units.partition import partition
-from nativecache.aot.units.program import resolve_symbols
+from nativecache.aot.units.resolve import resolve_symbols
 from nativecache.aot.units.roots import index_symbols
 from nativecache.aot.verify import Verifier
 from nativecache.cache.lookup import EntryStore
@@ -98,15 +98,14 @@ class World:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         program = resolve_symbols([index_module(PROGRAM.replace("\n}\n", "\n}\n\n"), "a.ll")])
-        units = partition(program, final=True)
+        units = partition(program)
         self.plan = Plan(
             program=program,
             units=units,
             defined_in=index_symbols(program, units),
             roots=tuple(u.index for u in units if u.name == "main"),
             options=OPTIONS,
-            final=True,
-            limits=NO_IMPORTS,
+            candidates=NO_CANDIDATES,
         )
         self.store = MemoryStore()
         self.letters = {"main": "a", "f": "b", "g": "c", "h": "d", "lonely": "e"}
@@ -144,7 +143,8 @@ class World:
         store = EntryStore(self.store)
         memos = [UnitMemo("a.ll", COMPILER, OPTIONS, store)]
         history = BuildRecord(store, COMPILER, OPTIONS, Path("out"))
-        fingerprints = Fingerprints(self.plan.program, value_digest("context"), memos, longest=0)
+        plain = Fingerprints(self.plan.program, value_digest("context"), memos)
+        fingerprints = ImportFingerprints(plain, NO_CANDIDATES)
         scheduler = Scheduler(
             self.plan,
             object(),  # type: ignore[arg-type] # no engine is called
