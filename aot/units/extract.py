@@ -179,6 +179,12 @@ class _UnitWriter:
         )
 
     def write(self, head: str) -> UnitText:
+        try:
+            return self._write(head)
+        finally:
+            self.rewriter.close()
+
+    def _write(self, head: str) -> UnitText:
         source = self.part.source
         self._define_members(source)
         own = _short_digest("".join(self.functions + self.variables))

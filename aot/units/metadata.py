@@ -51,11 +51,8 @@ class AliasTypes:
         """For one unit: no type has a name yet."""
         self._names: dict[str, str] = {}  # in the sources -> in the unit
 
-    def rename(self, body: str, text: str) -> str:
-        """A node's `text` under the unit's name if its `body` in the sources describes such a type."""
-        name = _alias_type_name(body)
-        if name is None:
-            return text
+    def rename(self, name: str, text: str) -> str:
+        """The text of a node that describes the type of a name, as printed, under the unit's name for it."""
         new = self._names.setdefault(name, f'"t.{len(self._names)}"')
         return text.replace(name, new, 1)
 
@@ -108,12 +105,12 @@ class MetadataWriter:
         body = self._content(source, token)
         if body is None:
             return self._node(source, token) if token[0] == "!" else token  # the latter is a local value
-        known = self._rewriter.known(source)
+        known, pieces_of = self._rewriter.known(source), self._rewriter.pieces
         stack: list[tuple[str, str, Pieces, Iterator[str]]] = []
         while True:
             if body is not None:
                 self._pending.add(token)
-                pieces = self._rewriter.pieces(source, body)
+                pieces = pieces_of(source, body)
                 stack.append((token, body, pieces, iter(pieces.different)))
             outer, text, pieces, rest = stack[-1]
             for token in rest:
@@ -121,7 +118,7 @@ class MetadataWriter:
                     continue
                 if (body := self._content(source, token)) is not None:
                     break
-                self._rewriter.token(source, token)
+                known[token] = self._rewriter.resolve(source, token, 0, None)
             else:
                 stack.pop()
                 self._pending.discard(outer)
@@ -144,9 +141,9 @@ class MetadataWriter:
         reference to themselves since pointers are opaque.
         """
         if token[0] == "%":
-            return self._types.setdefault(text, f"%t.{len(self._types)}")
-        if self._alias_types is not None:
-            text = self._alias_types.rename(body, text)
+            return self._types.get(text) or self._types.setdefault(text, f"%t.{len(self._types)}")
+        if self._alias_types is not None and (name := _alias_type_name(body)):
+            text = self._alias_types.rename(name, text)
         new = self._nodes.get(text)
         if new is None:
             new = self._nodes[text] = self._number()

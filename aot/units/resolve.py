@@ -44,7 +44,9 @@ def resolve_symbols(
     dropped = [lost.difference(stays) for lost, stays in zip(losers, kept, strict=True)]
     candidates = _find_candidates(modules, dropped)
     choices = {
-        name: _choose(name, found, modules, bonds, told, assigned) for name, found in candidates.items()
+        name: _choose(name, found, modules, bonds, told, assigned)
+        for name, found in candidates.items()
+        if len(found) > 1
     }
     if problems := [choice.problem for choice in choices.values() if choice.problem]:
         raise BuildError(*problems)
@@ -56,7 +58,8 @@ def resolve_symbols(
         _keep_aliased_bodies(module, lost)
     multiple = frozenset(name for name, choice in choices.items() if choice.multiple)
     led_elsewhere = frozenset(candidates.keys() & (assigned | multiple))
-    definitions = {name: choice.prevailing for name, choice in choices.items()}
+    definitions = {name: found[0] for name, found in candidates.items()}
+    definitions.update((name, choice.prevailing) for name, choice in choices.items())
     parts = _name_all(modules, bonds, dropped, definitions)
     return Program(
         modules=parts,
@@ -99,7 +102,7 @@ def _find_candidates(
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """Which definition of a symbol prevails, and which go. `multiple`: all stay, and the linker chooses."""
+    """Which of several definitions prevails, and which go. `multiple`: all stay, and the linker chooses."""
 
     prevailing: Definition
     losers: tuple[Definition, ...] = ()
@@ -116,8 +119,6 @@ def _choose(
     told: SymbolOptions,
     assigned: Container[str],
 ) -> _Choice:
-    if len(found) == 1:
-        return _Choice(found[0])
     linkages = [modules[d.module].entities[d.token].linkage for d in found]
     for n, d in enumerate(found):
         if linkages[n] in ("", "external") and bonds[d.module].may_weaken(name):

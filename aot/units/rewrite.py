@@ -50,19 +50,18 @@ def _split(text: str) -> Pieces:
 _split_shared = lru_cache(maxsize=1 << 17)(_split)
 
 
-def split_tokens(text: str) -> Pieces:
-    """A piece of IR split at its tokens; the result may be shared, so it must not be changed."""
-    return _split_shared(text) if len(text) < SHARED_TEXT else _split(text)
-
-
 class Rewriter:
     """What the tokens of each module are called in one unit, and the rewriting of texts with that."""
 
     def __init__(self, resolve: Resolve, lines: Lines) -> None:
         """`resolve` says what a token becomes that is new to the unit, `lines` how lines are written."""
-        self._resolve = resolve
+        self.resolve = resolve
         self._lines = lines
         self._known: dict[int, dict[str, str]] = {}
+
+    def close(self) -> None:
+        """Lets go of what resolves tokens, which holds this rewriter: workers collect no cycles (pool.py)."""
+        del self.resolve
 
     def known(self, source: Definitions) -> dict[str, str]:
         """The unit's tokens by those of a source's module, as far as they are resolved; may be added to."""
@@ -72,16 +71,16 @@ class Rewriter:
         """What a token of the source is called in the unit, apart from any code that names it."""
         known = self.known(source)
         if token not in known:
-            known[token] = self._resolve(source, token, 0, None)
+            known[token] = self.resolve(source, token, 0, None)
         return known[token]
 
     def pieces(self, source: Definitions, text: str) -> Pieces:
-        """A piece of the source's IR split at its tokens, its lines written."""
+        """A piece of the source's IR split at its tokens, its lines written; it may be shared."""
         if RELATIVE in text:
             debug = source.module.debug
             assert debug is not None
             text = write_lines(text, source.label, debug.scopes, self._lines)
-        return split_tokens(text)
+        return _split_shared(text) if len(text) < SHARED_TEXT else _split(text)
 
     def rewrite(
         self, source: Definitions, text: str, calls: frozenset[str] = frozenset(), level: int = 0
@@ -97,5 +96,5 @@ class Rewriter:
         for token in pieces.different:
             if token not in known:
                 near = level if token in calls else -level
-                known[token] = self._resolve(source, token, near, counts.get(token))
+                known[token] = self.resolve(source, token, near, counts.get(token))
         return pieces.join(known)

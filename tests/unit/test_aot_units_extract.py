@@ -1,5 +1,6 @@
 """A unit is the same text wherever its code stands and whatever it is called, and differs where it must."""
 
+import gc
 import hashlib
 import os
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from harness import TOOLS
-from pipeline import TRIPLE, caller, key, resolved, unit, with_bodies
+from pipeline import LIMITS, TRIPLE, caller, key, resolved, unit, with_bodies
 
 from nativecache.aot.codegen import llvm
 from nativecache.aot.units.extract import extract
@@ -205,6 +206,19 @@ def test_llvm_reads_and_verifies_every_unit() -> None:
     for one in partition(program):
         text = extract(program, one, triple=TRIPLE, datalayout="")
         assert llvm.read_module(text.text.encode("latin-1"))
+
+
+def test_extraction_leaves_no_cycles() -> None:
+    """Workers collect none: what one unit leaves would stay until the build ends."""
+    made = with_bodies(BASE)
+    unit(made, "work", LIMITS)  # what is kept for all units
+    gc.collect()
+    gc.disable()
+    try:
+        unit(made, "work", LIMITS)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_extraction_is_the_same_in_another_process() -> None:

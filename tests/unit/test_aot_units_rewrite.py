@@ -3,23 +3,27 @@
 from nativecache.aot.ir.module import index_module
 from nativecache.aot.units.lines import EncodedLines
 from nativecache.aot.units.program import Definitions
-from nativecache.aot.units.rewrite import SHARED_TEXT, Rewriter, split_tokens
+from nativecache.aot.units.rewrite import SHARED_TEXT, Pieces, Rewriter
 
 
 def source() -> Definitions:
     return Definitions(index_module("", "m.c"), {}, frozenset(), "m.c")
 
 
+def split(text: str) -> Pieces:
+    return Rewriter(lambda _source, token, _level, _count: token, EncodedLines()).pieces(source(), text)
+
+
 def test_tokens_are_names_numbers_of_groups_and_nodes_and_strings() -> None:
-    pieces = split_tokens('call %t @f(ptr @"a b", i32 %3) #1, !x !7, c"s"')
+    pieces = split('call %t @f(ptr @"a b", i32 %3) #1, !x !7, c"s"')
     assert pieces.different == ("%t", "@f", '@"a b"', "#1", "!7", '"s"')
     assert pieces.join({token: token for token in pieces.different}).endswith('!x !7, c"s"')
 
 
 def test_short_texts_are_split_once() -> None:
     short, long = "@f " * 9, "@f " * SHARED_TEXT
-    assert split_tokens(short) is split_tokens(short)
-    assert split_tokens(long) is not split_tokens(long)
+    assert split(short) is split(short)
+    assert split(long) is not split(long)
 
 
 def test_each_token_is_resolved_once_and_told_how_near_it_is() -> None:
