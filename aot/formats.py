@@ -15,8 +15,8 @@ from nativecache.aot.records.objects import object_form, read_object
 from nativecache.aot.simplify import read_bodies
 from nativecache.cache.entry import Entry
 from nativecache.cache.shape import Malformed
-from nativecache.linker.dwarf import Fixups, find_fixups
 from nativecache.linker.errors import BadObject
+from nativecache.linker.fixups import Fixups, find_fixups
 
 _OURS: Final[Mapping[str, Callable[[Entry], object]]] = {
     "accepted": read_accepted,

@@ -38,7 +38,7 @@ from nativecache.aot.ir.debug_info import (
     Nodes,
     Types,
 )
-from nativecache.linker.dwarf import (
+from nativecache.linker.lines import (
     DIRECTORY_PLACEHOLDER,
     MAX_LINE,
     MAX_NAMED,

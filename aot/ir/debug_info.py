@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Final
 
 from nativecache.aot.packed import decode_names, encode_names
-from nativecache.linker.dwarf import MIDDLE, RANGE_SHIFT
+from nativecache.linker.lines import MIDDLE, RANGE_SHIFT
 
 #: Marks a line that counts from the first of its range, `3\1`, which the scope that follows tells, or else a
 #: key does, `3\1\1key\1`. LLVM prints no such character.
@@ -25,7 +25,7 @@ NAMED_LINE: Final = re.compile(rf"{IN_NAME}([^{IN_NAME}]*){IN_NAME}")
 
 @dataclass(frozen=True, slots=True)
 class LineMap:
-    """What the lines in a unit's text stand for, by their encoding (linker/dwarf.py).
+    """What the lines in a unit's text stand for, by their encoding (linker/lines.py).
 
     All are pairs of a module's label and: `ranges`, a key; `lines`, the token of a declaration; `names`, the
     key of a line that is part of a name.

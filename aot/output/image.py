@@ -36,10 +36,10 @@ from nativecache.linker.driver import (
     find_linker,
     link_image,
 )
-from nativecache.linker.dwarf import Fixups, apply_fixups
 from nativecache.linker.elf import cut_names, localize, rename_symbols
 from nativecache.linker.errors import BadObject, LinkError
 from nativecache.linker.files import read_plain
+from nativecache.linker.fixups import Fixups, apply_fixups
 from nativecache.linker.sections import name_sections
 from nativecache.linker.shown import shown
 from nativecache.linker.signals import temporary_folder

@@ -15,9 +15,10 @@ from typing import Final
 from nativecache.aot.codegen.diagnostics import Diagnostic, decode_diagnostics, encode_diagnostics
 from nativecache.cache.entry import JSON, Entry
 from nativecache.cache.shape import Malformed, check, list_of, number, record, row, text
-from nativecache.linker.dwarf import DIRECTORY_PLACEHOLDER, Fixups
 from nativecache.linker.elf import check_object
 from nativecache.linker.errors import BadObject
+from nativecache.linker.fixups import Fixups
+from nativecache.linker.lines import DIRECTORY_PLACEHOLDER
 
 #: Raised whenever the metadata of objects changes.
 _OBJECT_FORM: Final = 1

@@ -37,8 +37,8 @@ from nativecache.aot.units.program import Program
 from nativecache.aot.units.resolve import resolve_symbols
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.store import MemoryStore
-from nativecache.linker.dwarf import find_fixups
 from nativecache.linker.elf import ET_REL, contents, read_headers, string_at, string_table
+from nativecache.linker.fixups import find_fixups
 
 pytestmark = [needs_clang, needs("llvm-dwarfdump-22")]
 

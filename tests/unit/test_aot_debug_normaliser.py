@@ -8,7 +8,7 @@ from nativecache.aot.debug.normalise import normalise
 from nativecache.aot.debug.normaliser import FarLines, Normaliser, compilation_directory
 from nativecache.aot.ir.debug_info import LineMap, Nodes
 from nativecache.aot.ir.module import Module, index_module
-from nativecache.linker.dwarf import DIRECTORY_PLACEHOLDER, encode, ordinal
+from nativecache.linker.lines import DIRECTORY_PLACEHOLDER, encode, ordinal
 
 HEAD = """\
 !llvm.dbg.cu = !{!0}

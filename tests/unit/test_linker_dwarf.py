@@ -1,693 +1,73 @@
-"""Lines found in objects and restored: what comes out is what compiling with the real lines gives."""
+"""What tables of DWARF consist of, read from bytes written by hand."""
 
-from __future__ import annotations
-
-import random
-import re
 import struct
-import subprocess
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import pytest
-from harness import CLANG, llvm_object, needs, needs_clang, needs_lld
+from dwarf_bytes import FORMS, advance, uleb
 
 from nativecache.linker.dwarf import (
-    DIRECTORY_PLACEHOLDER,
-    MAX_LINE,
-    MAX_RANGES,
-    MIDDLE,
-    REACH,
-    Fixups,
-    apply_fixups,
-    encode,
-    find_fixups,
-    ordinal,
+    check_version,
+    extent,
+    kind_of,
+    pass_over,
+    read_offset,
+    read_sleb,
+    read_uleb,
+    sizes_of_forms,
 )
 from nativecache.linker.errors import BadObject
 
-needs_dwarfdump = needs("llvm-dwarfdump-22")
 
-# Real lines so far down that LLVM encodes them as long as encoded ones: then objects are equal byte for byte.
-FAR = [3_000_000, 70_000_000, 40_000_000, 9_000_000]
-NEAR = [12, 44, 70_000, 300]
-LINES = [100_000 + 7 * k for k in range(20)]
-
-# A marker's @I+N is line N of range I, @kN the line of the Nth declaration.
-PROGRAM = """\
-# @k3 "types.h"
-struct node {
-# @k9 "types.h"
-    int value; struct node *next;
-};
-# @0+0 "unit.c"
-static inline int square(int x) { return x * x; }
-static inline __attribute__((always_inline)) int sum(struct node *node) {
-    int total = 0;
-    for (; node; node = node->next)
-        total += square(node->value);
-    return total;
-}
-# 200000 "plain.h"
-static inline int plain(int x) { return x % 7 ? x / 3 : square(x + 1); }
-# @1-40 "part.h"
-static inline int part(int x) {
-    for (int i = 0; i < x; i++) x += square(i) ^ i;
-
-    return x;
-}
-# @2+100 "unit.c"
-int entry(struct node *node, int n) {
-    int many = sum(node);
-# @3+200000 "body.inc"
-    many += part(n) + plain(many);
-# @2+400 "unit.c"
-    if (many > n) many -= part(many) * square(n);
-    return many + plain(n);
-}
-"""
-CXX = PROGRAM.replace(
-    "    if (many > n)",
-    "    auto add = [&](int x) { many += x + sum(node);\n        return many; };\n    if (add(n) > n)",
-)
+@pytest.mark.parametrize("number", [0, 1, 127, 128, 300, (1 << 64) - 1])
+def test_unsigned_numbers(number: int) -> None:
+    data = b"\xff" + uleb(number)
+    assert read_uleb(data + b"\xff", 1) == (number, len(data))
 
 
-def place(source: str, bases: Sequence[int] = (), lines: Sequence[int] = (), shift: int = 0) -> str:
-    """The source with its markers at real lines, or encoded if there are none, from range `shift` on."""
-
-    def line(match: re.Match[str]) -> str:
-        index, offset, declaration = match.groups()
-        if declaration:
-            return str(lines[int(declaration)] if bases else ordinal(int(declaration)))
-        return str(bases[int(index)] + int(offset) if bases else encode(shift + int(index), int(offset)))
-
-    return re.sub(r"@(?:(\d+)([+-]\d+)|k(\d+))", line, source)
-
-
-def compile_source(folder: Path, source: str, *flags: str) -> bytes:
-    unit = folder / ("unit.cpp" if source.count("auto") else "unit.c")
-    unit.write_text(source)
-    command = [
-        CLANG,
-        "-c",
-        "-g",
-        "-ffreestanding",
-        "-fdebug-compilation-dir=/src",
-        *flags,
-        unit.name,
-        "-o",
-        "o",
-    ]
-    subprocess.run(command, cwd=folder, check=True, timeout=120)
-    return (folder / "o").read_bytes()
-
-
-def restored(
-    obj: bytes, bases: Sequence[int], lines: Sequence[int] = LINES, directory: bytes = b"/home/me/src"
-) -> bytes:
-    """The object with its real lines, which have come through the packed form of its fixups."""
-    out = bytearray(obj)
-    apply_fixups(out, Fixups.decode(find_fixups(obj).encode()), bases, lines, {}, directory)
-    return bytes(out)
-
-
-def decoded(folder: Path, obj: bytes) -> str:
-    """What llvm-dwarfdump reads, without offsets and lengths, which depend on the forms of numbers."""
-    (folder / "dumped").write_bytes(obj)
-    command = ["llvm-dwarfdump-22", "--debug-info", "--debug-line", str(folder / "dumped")]
-    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return re.sub(r"(?m)\b0x[0-9a-f]{8}\b|^ *(total_length|prologue_length):.*", "", text)
-
-
-@needs_clang
 @pytest.mark.parametrize(
-    ("source", "target"),
-    [(PROGRAM, "x86_64"), (CXX, "x86_64"), (CXX, "aarch64"), (CXX, "riscv64")],
-    ids=["c", "cxx", "cxx-aarch64", "cxx-riscv64"],
+    ("number", "width"), [(0, 1), (-1, 1), (63, 1), (-64, 1), (64, 2), (-(1 << 27), 4), (5, 5)]
 )
-@pytest.mark.parametrize("version", [4, 5])
-@pytest.mark.parametrize("level", ["-O0", "-O2"])
-def test_restored_object_is_the_one_compiled_with_real_lines(
-    tmp_path: Path, source: str, level: str, version: int, target: str
-) -> None:
-    flags = (f"--target={target}-linux-gnu", f"-gdwarf-{version}", level)
-    obj = compile_source(tmp_path, place(source), *flags)
-    real = compile_source(tmp_path, place(source, FAR, LINES), *flags)
-    fixups = find_fixups(obj)
-    assert len(fixups.rows) >= 8 and len(fixups.declarations) > 8 and obj != real
-    assert restored(obj, FAR) == real
+def test_signed_numbers(number: int, width: int) -> None:
+    assert read_sleb(advance(number, width), 1) == (number, 1 + width)
 
 
-FLAGS = {
-    "dwarf2": ("-gdwarf-2",),
-    "dwarf3": ("-gdwarf-3",),
-    "64 bits": ("-gdwarf64",),
-    "64 bits, dwarf4": ("-gdwarf64", "-gdwarf-4"),
-    "sections": ("-ffunction-sections",),
-    "type units": ("-fdebug-types-section",),
-    "type units, dwarf4": ("-fdebug-types-section", "-gdwarf-4"),
-    "split": ("-gsplit-dwarf=single",),
-    "split, type units": ("-gsplit-dwarf=single", "-fdebug-types-section"),
-    "split, dwarf4": ("-gsplit-dwarf=single", "-gdwarf-4", "-fdebug-types-section"),
-    "line tables": ("-gline-tables-only",),
-}
+def test_numbers_of_more_than_64_bits_are_refused() -> None:
+    with pytest.raises(BadObject, match="64 bits"):
+        read_uleb(b"\x80" * 11 + b"\1", 0)
 
 
-@needs_clang
-@pytest.mark.parametrize("flags", FLAGS.values(), ids=FLAGS)
-def test_every_layout_of_debug_information_is_restored(tmp_path: Path, flags: tuple[str, ...]) -> None:
-    obj = compile_source(tmp_path, place(CXX), "-O2", *flags)
-    real = compile_source(tmp_path, place(CXX, FAR, LINES), "-O2", *flags)
-    assert obj != real and restored(obj, FAR) == real
+def test_units_of_32_and_64_bits() -> None:
+    assert extent(b"\xff" + struct.pack("<I", 3) + b"abc", 1) == (5, 8, 4)
+    assert extent(struct.pack("<IQ", 0xFFFFFFFF, 2) + b"ab", 0) == (12, 14, 8)
+    assert read_offset(b"\1\2\0\0\0\0\0\0", 0, 4) == read_offset(b"\1\2\0\0\0\0\0\0", 0, 8) == 0x201
+    with pytest.raises(BadObject, match="past its section"):
+        extent(struct.pack("<I", 4) + b"abc", 0)
 
 
-@needs_clang
-@needs_lld
-def test_tables_of_several_units_are_told_apart_by_their_relocations(tmp_path: Path) -> None:
-    def linked(bases: Sequence[int] = (), lines: Sequence[int] = ()) -> bytes:
-        one = compile_source(tmp_path, place(PROGRAM, bases, lines), "-O2")
-        other = CXX.replace("entry", "other")
-        two = compile_source(tmp_path, place(other, bases, lines), "-O1", "-gdwarf-4")
-        (tmp_path / "one").write_bytes(one)
-        (tmp_path / "two").write_bytes(two)
-        subprocess.run(["ld.lld-22", "-r", "one", "two", "-o", "both"], cwd=tmp_path, check=True)
-        return (tmp_path / "both").read_bytes()
-
-    obj, real = linked(), linked(FAR, LINES)
-    assert obj != real and restored(obj, FAR) == real
-
-
-@needs_clang
-@needs_dwarfdump
-@pytest.mark.parametrize("flags", [("-O0",), ("-O2", "-gdwarf-4"), ("-O2", "--target=riscv64-linux-gnu")])
-def test_restored_lines_are_those_that_llvm_reads_from_the_real_object(
-    tmp_path: Path, flags: tuple[str, ...]
-) -> None:
-    """Lines near the top, which have shorter forms, and ranges so high that a step takes five bytes."""
-    obj = compile_source(tmp_path, place(CXX, shift=900), *flags)
-    real = compile_source(tmp_path, place(CXX, NEAR, LINES), *flags)
-    assert {width for _, width, _, _ in find_fixups(obj).rows} == {4, 5}
-    assert decoded(tmp_path, restored(obj, [0] * 900 + NEAR)) == decoded(tmp_path, real)
-
-
-@needs_clang
-@needs_dwarfdump
-def test_lines_at_the_ends_of_what_can_be_written(tmp_path: Path) -> None:
-    bases = [MAX_LINE - REACH, 41, 0, REACH + 1]
-    source = PROGRAM.replace("@0+0", f"@0+{REACH - 20}").replace("@3+200000", f"@3-{REACH}")
-    obj = compile_source(tmp_path, place(source, shift=MAX_RANGES // 2 - 4), "-O2")  # clang reads 31 bits
-    real = compile_source(tmp_path, place(source, bases, LINES), "-O2")
-    assert decoded(tmp_path, restored(obj, [0] * (MAX_RANGES // 2 - 4) + bases)) == decoded(tmp_path, real)
-
-
-UNIT = """
-target triple = "x86_64-unknown-linux-gnu"
-%struct.s = type { i32 }
-define i32 @nc.0(ptr %p) !dbg !10 {
-  #dbg_value(ptr %p, !16, !DIExpression(), !20)
-  %x = load i32, ptr %p, !dbg !21
-  %y = call i32 @nc.1(i32 %x), !dbg !22
-  %z = xor i32 %y, 5, !dbg !24
-  ret i32 %z, !dbg !20
-}
-declare i32 @nc.1(i32)
-!llvm.dbg.cu = !{!0}
-!llvm.module.flags = !{!2, !3}
-!0 = distinct !DICompileUnit(language: DW_LANG_C11, file: !1, isOptimized: true, emissionKind: FullDebug)
-!1 = !DIFile(filename: "a.c", directory: "DIRECTORY", checksumkind: CSK_MD5, checksum: "MD5-A")
-!2 = !{i32 2, !"Debug Info Version", i32 3}
-!3 = !{i32 7, !"Dwarf Version", i32 VERSION}
-!4 = !DIFile(filename: "b.h", directory: "DIRECTORY", checksumkind: CSK_MD5, checksum: "MD5-B")
-!10 = distinct !DISubprogram(name: "f", scope: !1, file: !1, line: L0, type: !11, scopeLine: L1,
-  spFlags: DISPFlagDefinition | DISPFlagOptimized, unit: !0, retainedNodes: !15)
-!11 = !DISubroutineType(types: !12)
-!12 = !{!13, !14}
-!13 = !DIBasicType(name: "int", size: 32, encoding: DW_ATE_signed)
-!14 = !DIDerivedType(tag: DW_TAG_pointer_type, baseType: !17, size: 64)
-!15 = !{!16}
-!16 = !DILocalVariable(name: "p", arg: 1, scope: !10, file: !1, line: L1, type: !14)
-!17 = !DICompositeType(tag: DW_TAG_structure_type, name: "s", file: !4, line: K0, size: 32, elements: !18)
-!18 = !{!19}
-!19 = !DIDerivedType(tag: DW_TAG_member, name: "m", scope: !17, file: !4, line: K1, baseType: !13, size: 32)
-!20 = !DILocation(line: L2, column: 3, scope: !10)
-!21 = !DILocation(line: 0, scope: !10)
-!22 = !DILocation(line: L3, column: 9, scope: !23, inlinedAt: !20)
-!23 = distinct !DISubprogram(name: "g", scope: !4, file: !4, line: L4, type: !11, scopeLine: L4,
-  spFlags: DISPFlagDefinition | DISPFlagOptimized, unit: !0)
-!24 = !DILocation(line: L5, scope: !25)
-!25 = !DILexicalBlockFile(scope: !10, file: !4, discriminator: 0)
-"""
-SUMS = {bytes([1] * 16): bytes(range(16)), bytes([2] * 16): bytes(range(16, 32))}
-
-
-def unit(
-    version: int, directory: str, sums: Sequence[bytes], own: Sequence[int], types: Sequence[int]
-) -> bytes:
-    """The object of UNIT; `own` are its lines L0 to L5, `types` the lines K0 and K1."""
-    ir = UNIT.replace("DIRECTORY", directory).replace("VERSION", str(version))
-    for name, value in zip(["MD5-A", "MD5-B"], sums, strict=True):
-        ir = ir.replace(name, value.hex())
-    for letter, lines in ("L", own), ("K", types):
-        ir = re.sub(rf"\b{letter}(\d)\b", lambda match, at=lines: str(at[int(match[1])]), ir)  # type: ignore[misc]
-    return llvm_object(ir)
-
-
-@pytest.mark.parametrize("version", [2, 3, 4, 5])
-def test_unit_of_ir_is_restored_with_its_checksums_and_directory(version: int) -> None:
-    encoded = [*map(encode, [0, 0, 0, 1, 1, 62], [0, 1, 5, 8, -3, 0])]
-    bases = [5_000_000, 9_000_000, *[0] * 60, 20_000_000]
-    real = [5_000_000, 5_000_001, 5_000_005, 9_000_008, 8_999_997, 20_000_000]
-    obj = unit(version, DIRECTORY_PLACEHOLDER, list(SUMS), encoded, [ordinal(0), ordinal(1)])
-    fixups = find_fixups(obj)
-    assert len(fixups.checksums) == (2 if version == 5 else 0) and fixups.directories
-    out = bytearray(obj)
-    directory = "/home" + "/long" * 24 + "/.."
-    apply_fixups(out, fixups, bases, [77_000, 88_000], SUMS, directory.encode())
-    assert out == unit(version, directory, list(SUMS.values()), real, [77_000, 88_000])
-
-
-def test_short_directory_is_padded_and_an_unknown_checksum_stays() -> None:
-    obj = unit(5, DIRECTORY_PLACEHOLDER, list(SUMS), [encode(0, 0)] * 6, [1, 1])
-    out = bytearray(obj)
-    known, unknown = SUMS
-    apply_fixups(out, find_fixups(obj), [7], [], {known: SUMS[known]}, b"/home/me")
-    assert DIRECTORY_PLACEHOLDER.encode() not in out and b"\0/home/me\0\0" in out
-    assert unknown in out and known not in out and SUMS[known] in out
-
-
-def test_object_without_debug_information_has_no_sites() -> None:
-    fixups = find_fixups(llvm_object("define void @f() { ret void }"))
-    assert not fixups and fixups.encode() == "" and Fixups.decode("") == fixups
-
-
-def test_lines_that_were_not_encoded_stay() -> None:
-    obj = unit(5, "/src", list(SUMS), [1, 2, 3, 4, 5, MIDDLE - 1], [8, 9])
-    fixups = find_fixups(obj)
-    assert not fixups.declarations and not fixups.rows and len(fixups.checksums) == 2
-    assert restored(obj, []) == obj
-
-
-def test_encode_and_ordinal_refuse_what_they_cannot_hold() -> None:
-    assert encode(0, 0) == 3 << 20 and encode(MAX_RANGES - 1, REACH) < 1 << 32
-    for index, offset in (MAX_RANGES, 0), (-1, 0), (0, REACH + 1), (0, -REACH - 1):
-        with pytest.raises(ValueError, match="line"):
-            encode(index, offset)
-    assert ordinal(MIDDLE - 1) < encode(0, -REACH)
-    for k in -1, MIDDLE:
-        with pytest.raises(ValueError, match="line"):
-            ordinal(k)
-
-
-# From here on debug information is written by hand: what LLVM does not write today, and what is damaged.
-
-
-def elf(sections: dict[str, bytes], flags: int = 0) -> bytes:
-    """A relocatable object of these sections, without symbols."""
-    names = b"\0" + b"".join(name.encode() + b"\0" for name in sections) + b".shstrtab\0"
-    contents = {**sections, ".shstrtab": names}
-    body, headers = bytearray(64), bytearray(64)
-    for name, content in contents.items():
-        kind = 3 if name == ".shstrtab" else 1
-        start = names.index(b"\0" + name.encode() + b"\0") + 1
-        headers += struct.pack("<IIQQQQIIQQ", start, kind, flags, 0, len(body), len(content), 0, 0, 1, 0)
-        body += content
-    fields = (b"\x7fELF\2\1\1", 1, 62, 1, 0, 0, len(body), 0, 64, 0, 0, 64, len(contents) + 1, len(contents))
-    body[:64] = struct.pack("<16sHHIQQQIHHHHHH", *fields)
-    return bytes(body + headers)
-
-
-def uleb(number: int) -> bytes:
-    digits = [number >> shift & 0x7F | 0x80 for shift in range(0, max(number.bit_length(), 1), 7)]
-    return bytes([*digits[:-1], digits[-1] & 0x7F])
-
-
-def advance(delta: int, width: int = 4) -> bytes:
-    """DW_LNS_advance_line with a number of `width` bytes."""
-    digits = [delta >> 7 * i & 0x7F | 0x80 for i in range(width)]
-    return bytes([3, *digits[:-1], digits[-1] & 0x7F])
-
-
-COPY = b"\1"
-END = b"\0\1\1"
-STANDARD = bytes([0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1])
-
-
-def line_table(program: bytes, operands: bytes = STANDARD, names: bytes = b"\0\0", version: int = 4) -> bytes:
-    shape = struct.pack("<BBBbBB", 1, 1, 1, -5, 14, len(operands) + 1) + operands + names
-    if version < 4:
-        shape = shape[:1] + shape[2:]
-    sizes = b"\x08\0" if version == 5 else b""
-    rest = struct.pack("<H", version) + sizes + struct.pack("<I", len(shape)) + shape + program
-    return struct.pack("<I", len(rest)) + rest
-
-
-def line_object(program: bytes, **options: Any) -> bytes:
-    return elf({".debug_line": line_table(program, **options)})
-
-
-def rows_of(program: bytes, **options: Any) -> list[tuple[bytes, int, int]]:
-    """Of each step between ranges its bytes, and the ranges."""
-    obj = line_object(program, **options)
-    return [(obj[at : at + width], *ranges) for at, width, *ranges in find_fixups(obj).rows]  # type: ignore[misc]
-
-
-def steps(*lines: int) -> list[bytes]:
-    return [advance(after - before) for before, after in pairwise(lines)]
-
-
-A, B = encode(0, 10), encode(1, -7)
-
-
-def test_line_register_starts_again_after_a_sequence() -> None:
-    first, second = steps(1, A, B)
-    program = first + COPY + second + COPY + END + first + COPY + END
-    assert rows_of(program) == [(first[1:], 0, 1), (second[1:], 1, 2), (first[1:], 0, 1)]
-
-
-def test_steps_inside_a_range_are_followed_but_not_sites() -> None:
-    enter, leave = steps(1, A)[0], steps(A + 8 + 3000 - 5, B)[0]
-    program = enter + COPY + bytes([13 + 13]) + advance(3000, 2) + bytes([13 + 14]) + leave + COPY + END
-    fixups = find_fixups(line_object(program))
-    out = bytearray(line_object(program))
-    apply_fixups(out, fixups, [1000, 50], [], {}, b"")
-    expected = advance(1009) + COPY + bytes([13 + 13]) + advance(3000, 2) + bytes([13 + 14])
-    assert expected + advance(43 - 4013) + COPY + END in out
-
-
-@pytest.mark.parametrize("version", [2, 3, 4])
-def test_versions_of_line_tables(version: int) -> None:
-    assert rows_of(steps(1, A)[0] + COPY + END, version=version) == [(steps(1, A)[0][1:], 0, 1)]
-
-
-def test_operands_that_look_like_steps_are_passed_over() -> None:
-    step = steps(1, A)[0]
-    decoys = [
-        b"\x09\x03\x80",  # fixed_advance_pc
-        b"\x02\x83\x03",  # advance_pc
-        b"\x0a\x0b\x07\x06\x08\x0c\x03\x04\x03\x05\x03",  # set_isa, set_file, set_column between others
-        b"\0\x09\x02" + step + COPY * 3,  # set_address
-        b"\0\x06\x80" + step,  # a vendor's
-        b"\0\x02\x04\x03",  # set_discriminator
-    ]
-    for decoy in decoys:
-        assert rows_of(decoy + step + COPY + END) == [(step[1:], 0, 1)]
-
-
-def test_tables_with_more_or_fewer_standard_opcodes() -> None:
-    step = steps(1, A)[0]
-    assert rows_of(b"\x0d\x03\x83\x03" + step + COPY, operands=STANDARD + b"\2") == [(step[1:], 0, 1)]
-    with pytest.raises(BadObject, match="unknown kind"):
-        rows_of(step, operands=b"\0\2" + STANDARD[2:])
-    # With nine standard opcodes 10 is a special one: it goes back five lines.
-    leave = steps(A - 5, B)[0]
-    assert rows_of(step + b"\x0a" + leave, operands=STANDARD[:9])[1] == (leave[1:], 1, 2)
-
-
-NO_PLACE = {
-    "an ordinal": advance(ordinal(4) - 1) + COPY,
-    "a range that no object has": advance((MAX_RANGES + 1 << 21) + MIDDLE - 1, 5),
-    "out of a range's reach": advance(encode(0, REACH)),
-    "a special opcode that leaves a range": steps(1, encode(0, REACH))[0] + bytes([13 + 13]),
-    "a step of more bytes than a step can need": advance(A - 1, 6),
-    "a line below 0": advance(-2, 1),
-    "no length": b"\0\0" + COPY,
-    "an operand past the end": b"\x02\x80",
-    "an extended opcode past the end": b"\0\x20\x80",
-}
-
-
-@pytest.mark.parametrize("program", NO_PLACE.values(), ids=NO_PLACE)
-def test_line_programs_that_cannot_be_restored_are_refused(program: bytes) -> None:
-    with pytest.raises(BadObject):
-        find_fixups(line_object(program))
-
-
-# Of each form a value that would give away a reader who takes another size for it.
-FORMS = {
-    0x01: b"\3" * 8,
-    0x03: b"\2\0\3\3",
-    0x04: b"\2\0\0\0\3\3",
-    0x05: b"\3" * 2,
-    0x06: b"\3" * 4,
-    0x07: b"\3" * 8,
-    0x08: b"string\0",
-    0x09: b"\x81\1" + b"\3" * 129,
-    0x0A: b"\2\3\3",
-    0x0B: b"\3",
-    0x0C: b"\3",
-    0x0D: b"\xff\xff\x7f",
-    0x0E: b"\3" * 4,
-    0x0F: b"\x83\3",
-    0x10: b"\3" * 4,
-    0x11: b"\3",
-    0x12: b"\3" * 2,
-    0x13: b"\3" * 4,
-    0x14: b"\3" * 8,
-    0x15: b"\x83\3",
-    0x16: b"\x0f\x83\3",
-    0x17: b"\3" * 4,
-    0x18: b"\2\3\3",
-    0x19: b"",
-    0x1A: b"\x83\3",
-    0x1B: b"\x83\3",
-    0x1C: b"\3" * 4,
-    0x1D: b"\3" * 4,
-    0x1E: b"\3" * 16,
-    0x1F: b"\3" * 4,
-    0x20: b"\3" * 8,
-    0x22: b"\x83\3",
-    0x23: b"\x83\3",
-    0x24: b"\3" * 8,
-    0x25: b"\3",
-    0x26: b"\3" * 2,
-    0x27: b"\3" * 3,
-    0x28: b"\3" * 4,
-    0x29: b"\3",
-    0x2A: b"\3" * 2,
-    0x2B: b"\3" * 3,
-    0x2C: b"\3" * 4,
-    0x1F01: b"\x83\3",
-    0x1F02: b"\x83\3",
-    0x1F20: b"\3" * 4,
-    0x1F21: b"\3" * 4,
-    0x2001: b"\x83\3" + b"\3" * 4,
-}
-NAME, DECL_LINE = b"\x03", b"\x3b"
-LINE = struct.pack("<I", A)
-
-
-def entry_object(
-    attributes: bytes, values: bytes, version: int = 4, size: int = 8, code: bytes = b"\1"
-) -> bytes:
-    """One unit with one entry and the end of its children."""
-    table = code + b"\x11\1" + attributes + b"\0\0\0"
-    entries = code + values + b"\0"
-    header = struct.pack("<HBBI", 5, 1, size, 0) if version == 5 else struct.pack("<HIB", version, 0, size)
-    info = struct.pack("<I", len(header + entries)) + header + entries
-    return elf({".debug_abbrev": table, ".debug_info": info})
+def test_versions_2_to_5_are_read() -> None:
+    for version in 2, 3, 4, 5:
+        check_version(version)
+    for version in 1, 6:
+        with pytest.raises(BadObject, match="version"):
+            check_version(version)
 
 
 @pytest.mark.parametrize("form", FORMS, ids=hex)
-@pytest.mark.parametrize("version", [4, 5])
-def test_line_behind_a_value_of_each_form_is_found(form: int, version: int) -> None:
-    attributes = NAME + uleb(form) + DECL_LINE + b"\6" + NAME + uleb(form)
-    obj = entry_object(attributes, FORMS[form] + LINE + FORMS[form], version)
-    assert find_fixups(obj).declarations == (obj.index(LINE),)
+def test_values_of_each_form_are_passed_over(form: int) -> None:
+    sizes, value = sizes_of_forms(4, 8, 4), FORMS[form]
+    if form in sizes:
+        assert sizes[form] == len(value)
+    else:
+        assert pass_over(b"\xff" + value + b"\xff", 1, kind_of(form), sizes) == 1 + len(value)
 
 
-def test_sizes_that_depend_on_the_unit() -> None:
-    for version, form, size, value in (2, 0x10, 8, 8), (3, 0x10, 8, 4), (4, 0x01, 4, 4), (4, 0x01, 2, 2):
-        obj = entry_object(NAME + bytes([form]) + DECL_LINE + b"\6", b"\3" * value + LINE, version, size)
-        assert find_fixups(obj).declarations == (obj.index(LINE),)
+def test_sizes_are_one_mapping_for_the_same_sizes() -> None:
+    assert sizes_of_forms(4, 8, 4) is sizes_of_forms(4, 8, 4)
+    assert sizes_of_forms(8, 2, 2)[0x10] == 2 and sizes_of_forms(8, 2, 2)[0x0E] == 8
+    with pytest.raises(BadObject, match="addresses"):
+        sizes_of_forms(4, 3, 4)
 
 
-ASSEMBLY = f"""
-    .section .debug_abbrev, "", @progbits
-    .byte 1, 0x11, 0, 0x3b, 5, 0, 0, 0  # a table with a line of two bytes
-    .globl tables
-tables:
-    .byte 0
-    .byte 1, 0x11, 0, 0x3b, 6, 0, 0, 0  # one with a line of four
-    .section .debug_info, "", @progbits
-    .long 12
-    .short 4
-    .long tables + 1
-    .byte 8, 1
-    .long {A}
-"""
-
-
-@needs_clang
-def test_table_is_found_by_a_symbol_and_an_addend(tmp_path: Path) -> None:
-    (tmp_path / "unit.s").write_text(ASSEMBLY)
-    subprocess.run([CLANG, "--target=x86_64-linux-gnu", "-c", "unit.s"], cwd=tmp_path, check=True)
-    obj = (tmp_path / "unit.o").read_bytes()
-    assert find_fixups(obj).declarations == (obj.index(LINE),)
-
-
-def test_codes_and_attributes_of_several_bytes() -> None:
-    attributes = b"\xb7\x42\x19" + b"\x8c\1\x19" + NAME + b"\x21\xff\x7f" + DECL_LINE + b"\6"
-    obj = entry_object(attributes, LINE, code=b"\x85\2")
-    assert find_fixups(obj).declarations == (obj.index(LINE),)
-
-
-ODD_LINES = {
-    "udata": (b"\x0f", uleb),
-    "sdata": (b"\x0d", lambda line: advance(line, 5)[1:]),
-    "data8": (b"\7", lambda line: struct.pack("<Q", line)),
-}
-
-
-@pytest.mark.parametrize(("form", "write"), ODD_LINES.values(), ids=ODD_LINES)
-def test_encoded_line_in_a_form_that_holds_no_other_is_refused(
-    form: bytes, write: Callable[[int], bytes]
-) -> None:
-    for line in ordinal(0), ordinal(9), A, encode(2045, 7):
-        with pytest.raises(BadObject, match="no other fits"):
-            find_fixups(entry_object(DECL_LINE + form, write(line)))
-    obj = entry_object(DECL_LINE + form + DECL_LINE + b"\6", write(MIDDLE - 1) + LINE)
-    assert find_fixups(obj).declarations == (obj.index(LINE),)
-
-
-def test_encoded_line_in_an_abbreviation_is_refused() -> None:
-    assert not find_fixups(entry_object(DECL_LINE + b"\x21\x07", b""))
-    with pytest.raises(BadObject, match="no other fits"):
-        find_fixups(entry_object(DECL_LINE + b"\x21" + advance(A, 5)[1:], b""))
-
-
-def test_short_lines_were_never_encoded() -> None:
-    assert not find_fixups(entry_object(DECL_LINE + b"\x0b" + DECL_LINE + b"\5", b"\x77\x77\x77"))
-
-
-NO_ENTRIES = {
-    "a form of the future": (b"\x03\x7e", b""),
-    "a line given by an expression": (b"\x3b\x18", b"\1\x30"),
-    "a line in an indirect form": (b"\x3b\x16", b"\6" + LINE),
-    "an indirect form of an indirect form": (b"\x03\x16", b"\x16" * 9 + b"\x0b\1"),
-    "an indirect constant of the abbreviation": (b"\x03\x16", b"\x21"),
-    "a range that no object has": (b"\x3b\6", b"\0\0\xf0\xff"),
-    "a line out of a range's reach": (b"\x3b\6", b"\0\0\x20\0"),
-    "a block past the end": (b"\x03\x09", b"\x40"),
-    "a number without end": (b"\x03\x09", b"\x80" * 20),
-    "addresses of odd size": (b"\x03\1", b"\1\2\3"),
-}
-
-
-@pytest.mark.parametrize(("attributes", "values"), NO_ENTRIES.values(), ids=NO_ENTRIES)
-def test_entries_that_cannot_be_restored_are_refused(attributes: bytes, values: bytes) -> None:
-    size = 3 if attributes == b"\x03\1" else 8
-    with pytest.raises(BadObject):
-        find_fixups(entry_object(attributes, values, size=size))
-
-
-def test_sections_that_cannot_be_restored_are_refused() -> None:
-    placeholder = b"\0" + DIRECTORY_PLACEHOLDER.encode() + b"\0"
-    assert find_fixups(elf({".debug_str": placeholder})).directories
-    refused = [
-        {".zdebug_info": b""},
-        {".debug_macro": b""},
-        {".debug_info": entry_object(b"", b"")[200:]},  # without abbreviations
-        {".rodata": placeholder},
-        {".debug_line": line_table(b"", names=b"\0" + placeholder)},
-        {".debug_str": placeholder[:-1] + b"/include\0"},
-        {".debug_str": b"/up" + placeholder[1:]},
-        {".debug_str": placeholder[:-1]},
-    ]
-    for sections in refused:
-        with pytest.raises(BadObject):
-            find_fixups(elf(sections))
-    with pytest.raises(BadObject, match="compressed"):
-        find_fixups(elf({".debug_line": b""}, flags=0x800))
-
-
-def test_file_table_with_more_names_than_bytes_is_refused_at_once() -> None:
-    endless = uleb((1 << 60) - 1)
-    for names in b"\0" + endless, b"\1\1\x19" + endless, b"\1\1\x0b" + endless + b"\0", b"\1\5\x0f\1\1":
-        with pytest.raises(BadObject):
-            find_fixups(line_object(b"", names=names, version=5))
-
-
-@pytest.mark.parametrize("version", [4, 5])
-def test_damage_is_refused_or_without_effect(version: int) -> None:
-    own = [*map(encode, [0, 0, 0, 1, 1, 62], [0, 1, 5, 8, -3, 0])]
-    obj = unit(version, DIRECTORY_PLACEHOLDER, list(SUMS), own, [ordinal(0), ordinal(1)])
-    rng = random.Random(version)
-    refused = 0
-    for _ in range(1500):
-        damaged = bytearray(obj)
-        for _ in range(rng.choice([1, 1, 2, 8])):
-            damaged[rng.randrange(len(obj))] = rng.choice([0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)])
-        if rng.random() < 0.1:
-            del damaged[rng.randrange(len(obj)) :]
-        try:
-            apply_fixups(damaged, find_fixups(bytes(damaged)), [1000] * 63, [1, 1], SUMS, b"/")
-        except BadObject:
-            refused += 1
-    assert 200 < refused < 1400
-
-
-def test_lines_that_do_not_go_with_the_object_are_refused() -> None:
-    own = [*map(encode, [0, 0, 0, 1, 1, 2], [0, 1, 5, 8, -3, 0])]
-    obj = unit(5, DIRECTORY_PLACEHOLDER, list(SUMS), own, [ordinal(0), ordinal(1)])
-    fixups = find_fixups(obj)
-    good: dict[str, Any] = {"bases": [9, 9, 9], "lines": [1, 1], "checksums": SUMS, "directory": b"/"}
-    apply_fixups(bytearray(obj), fixups, **good)
-    bad: list[dict[str, Any]] = [
-        {"bases": [9, 9]},
-        {"bases": []},
-        {"bases": [9, 9, -1]},
-        {"bases": [MAX_LINE, 9, 9]},
-        {"bases": [9, 1, 9]},
-        {"lines": [1]},
-        {"lines": [1, -1]},
-        {"checksums": dict.fromkeys(SUMS, b"short")},
-        {"directory": b"/" * 129},
-    ]
-    for change in bad:
-        with pytest.raises(BadObject):
-            apply_fixups(bytearray(obj), fixups, **(good | change))
-    with pytest.raises(BadObject):
-        apply_fixups(bytearray(obj[:300]), fixups, **good)
-    twice = bytearray(obj)
-    apply_fixups(twice, fixups, **good)
-    with pytest.raises(BadObject, match="already"):
-        apply_fixups(twice, fixups, **good)
-
-
-def test_sites_come_back_from_their_text() -> None:
-    rng = random.Random(1)
-
-    def some(limit: int = 1 << 32) -> tuple[int, ...]:
-        return tuple(rng.randrange(limit) for _ in range(rng.randrange(6)))
-
-    for _ in range(300):
-        rows = [(at, rng.choice([4, 5]), rng.randrange(2047), rng.randrange(2047)) for at in some()]
-        fixups = Fixups(some(), tuple(rows), some(), some())
-        text = fixups.encode()
-        assert Fixups.decode(text) == fixups and bool(text) == bool(fixups)
-        assert text.isascii() and text.isprintable() and not set(text) & set('"\\')
-
-
-def test_text_that_names_no_sites_is_refused() -> None:
-    text = Fixups((1, 2), ((7, 4, 0, 1),), (3,), (4,)).encode()
-    rng = random.Random(2)
-    bad = [
-        text[:-4],
-        text + "AAAA",
-        text[4:],
-        "A",
-        "====",
-        "ümlaut",
-        text[:-1] + "\n",
-        text[:9] + " " + text[9:],
-    ]
-    for wrong in [*bad, Fixups((1,), ((7, 3, 0, 1),)).encode()]:
-        with pytest.raises(BadObject):
-            Fixups.decode(wrong)
-    for _ in range(500):
-        at = rng.randrange(len(text))
-        with suppress(BadObject):
-            assert Fixups.decode(text[:at] + chr(rng.randrange(33, 127)) + text[at + 1 :]).encode()
+def test_unknown_forms_are_refused() -> None:
+    with pytest.raises(BadObject, match="form 0x7e"):
+        kind_of(0x7E)
