@@ -1,4 +1,19 @@
-"""Makes the debug information of all modules of a build slim and relative, or leaves it as it is."""
+"""Makes modules' debug information small, and independent of where things stand in their sources.
+
+Problem: as compilers write it, debug information ties every function to all types of its file and to its own
+line numbers, so units are twenty times as big and one line added on top changes all that follow it.
+Method, on the printed metadata, before anything is cut:
+
+- *Declared types* (type_tokens.py): a named struct, union or class becomes a forward declaration, which
+  debuggers find the definition of by its name. The definitions stay together in a unit of their own.
+- *Relative lines* (ranges.py, lines.py): a line counts from the first line of its function.
+- *Content tokens* (naming.py): a node's number is replaced by a digest of all that can be seen from the node.
+- *Placeholders* (files.py): for the compilation directory and for checksums of files.
+
+What was taken out is put back into the object when its symbols are renamed (linker/lines.py). The way of a
+module is text → Analysis → Rewritten → the module; between the first two all modules are compared
+(shapes.py).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +21,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 
-from nativecache.aot.debug.normaliser import FarLines, Normaliser, Unsupported, described, find_ambiguous
+from nativecache.aot.debug.analysis import Analysis, analyse
+from nativecache.aot.debug.errors import FarLines, Unsupported
+from nativecache.aot.debug.functions import described
+from nativecache.aot.debug.rewrite import rewrite
+from nativecache.aot.debug.shapes import find_ambiguous, find_shapes
 from nativecache.aot.ir.debug_info import LineMap
 from nativecache.aot.ir.module import Module
 from nativecache.aot.ir.syntax import METADATA, symbol_name
@@ -20,48 +39,49 @@ def normalise(
     line_map: LineMap | None = None,
     names: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Makes debug information slim and relative, or leaves it as it is. Parameters as in normaliser.py.
+    """Normalise the debug information of a program's modules, in place.
 
-    `names`: what symbols stand for, where they are not the program's.
+    What is of a form that is not understood stays as it is, in that module. `relative`: lines count from the
+    first of their function, unless some of the program are too large for that. `directory` is the compilation
+    directory. `line_map`: the modules were made from units, whose lines are encoded. `names`: what symbols
+    stand for, where they are not the program's.
     """
-    found: dict[int, Normaliser] = {}
+    found: dict[int, Analysis] = {}
     for i, module in enumerate(modules):
         with suppress(Unsupported, RecursionError):
             if module.debug_text:
                 symbols = {node: symbol_name(token) for node, token in described(module).items()}
                 symbols = {node: names.get(name, name) for node, name in symbols.items()}
                 try:
-                    found[i] = Normaliser(
+                    found[i] = analyse(
                         module.debug_text, symbols, relative=relative, directory=directory, line_map=line_map
                     )
                 except FarLines:
                     normalise(modules, relative=False, directory=directory, line_map=line_map, names=names)
                     return
     try:
-        full = find_ambiguous(list(found.values()))
+        shapes = [find_shapes(read) for read in found.values()] if len(found) > 1 else []
+        ambiguous = find_ambiguous(shapes)
     except (Unsupported, RecursionError):
-        found, full = {}, frozenset()
+        found, ambiguous = {}, frozenset()
     for i, module in enumerate(modules):
-        if module.debug_text and not (i in found and _apply(module, found[i], full)):
+        if module.debug_text and not (i in found and _apply(module, found[i], ambiguous)):
             keep_debug(module)
         module.debug_text = ""
 
 
 def keep_debug(module: Module) -> None:
-    """Leaves debug information as it is."""
+    """Leave a module's debug information as it is."""
     module.metadata = dict(METADATA.findall(module.debug_text))
 
 
-def _apply(module: Module, normaliser: Normaliser, full: frozenset[str]) -> bool:
+def _apply(module: Module, read: Analysis, ambiguous: frozenset[str]) -> bool:
     """Whether the module could be normalised; if not, it is as it was."""
-    texts = {token: entity.text for token, entity in module.entities.items()}
-    named = dict(module.named_metadata)
-    normaliser.full = full
     try:
-        normaliser.apply(module)
+        done = rewrite(module, read, ambiguous)
     except (Unsupported, RecursionError):
-        for token, text in texts.items():
-            module.entities[token].text = text
-        module.named_metadata, module.debug = named, None
         return False
+    for token, text in done.texts.items():
+        module.entities[token].text = text
+    module.named_metadata, module.metadata, module.debug = done.named_metadata, done.nodes, done.info
     return True

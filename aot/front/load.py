@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from nativecache.aot.codegen import llvm
+from nativecache.aot.debug.files import compilation_directory
 from nativecache.aot.debug.normalise import normalise
-from nativecache.aot.debug.normaliser import compilation_directory
 from nativecache.aot.errors import BuildError, Unread
 from nativecache.aot.front import clang
 from nativecache.aot.front.accepted import Accepted, is_as_printed

@@ -1,9 +1,9 @@
-"""What is known of a module's debug information once it is normalised (see debug/normaliser.py)."""
+"""What is known of a module's debug information once it is normalised (see debug/normalise.py)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -20,12 +20,13 @@ LOCAL_TO: Final = "\2"
 ELSEWHERE: Final = "\3"
 #: Stands around the key of a line that is part of a name.
 IN_NAME: Final = "\4"
+#: The key of a line that is part of a name, between two IN_NAME.
 NAMED_LINE: Final = re.compile(rf"{IN_NAME}([^{IN_NAME}]*){IN_NAME}")
 
 
 @dataclass(frozen=True, slots=True)
 class LineMap:
-    """What the lines in a unit's text stand for, by their encoding (linker/lines.py).
+    """What the lines in a unit's text stand for, by their encoding (linker/lines.py). False if none do.
 
     All are pairs of a module's label and: `ranges`, a key; `lines`, the token of a declaration; `names`, the
     key of a line that is part of a name.
@@ -40,7 +41,7 @@ class LineMap:
         return bool(self.ranges or self.lines or self.names)
 
     def encode(self) -> str:
-        """As packed.py packs names: how many ranges and lines there are, then all labels and keys."""
+        """The line map as one string: how many ranges and lines there are, then all labels and keys."""
         if not self:
             return ""
         flat = [part for place in (*self.ranges, *self.lines, *self.names) for part in place]
@@ -48,7 +49,7 @@ class LineMap:
 
     @classmethod
     def decode(cls, packed: str) -> LineMap:
-        """The map that `encode` packed."""
+        """The line map that `encode` made a string of. Raises ValueError for most other strings."""
         if not packed:
             return cls()
         ranges, lines, *flat = decode_names(packed)
@@ -57,19 +58,23 @@ class LineMap:
         return cls(pairs[:n], pairs[n:m], pairs[m:])
 
     def decode_line(self, line: int) -> tuple[int, str]:
-        """How far a line is from the first of its range, and the range's key."""
+        """How far an encoded line is from the first of its range, and the range's key."""
         return (line & ((1 << RANGE_SHIFT) - 1)) - MIDDLE, self.ranges[(line >> RANGE_SHIFT) - 1][1]
 
     def declared(self, line: int) -> tuple[str, str]:
-        """The declaration whose line this is."""
+        """The declaration that an encoded line is the line of: its module's label and its token."""
         return self.lines[line - MIDDLE]
 
 
+#: The line map of a unit without encoded lines.
 NO_LINES: Final = LineMap()
 
 
 class Nodes(Mapping[str, str]):
-    """Nodes by content token. A function's own are spelled when the first of them is asked for."""
+    """The bodies of metadata nodes by content token. Iteration and length leave out what was not spelled yet.
+
+    A function's own nodes are kept as one text, and spelled when the first of them is asked for.
+    """
 
     def __init__(self) -> None:
         """Without any nodes."""
@@ -77,13 +82,13 @@ class Nodes(Mapping[str, str]):
         self._groups: dict[str, str] = {}  # by the 21 characters that their tokens begin with
 
     def add(self, token: str, body: str) -> None:
-        """Adds one node."""
+        """Add one node."""
         self._bodies[token] = body
 
     def add_group(self, head: str, text: str) -> None:
-        """Adds a function's own nodes, a line each, whose tokens are `head` and four digits of their rank.
+        r"""Add a group of nodes whose bodies are the lines of `text`.
 
-        In the text a NUL stands for `head` without its `!`.
+        The token of the nth is `head` and n in 4 digits; in the text it is spelled `!\0` and the digits.
         """
         self._groups[head] = text
 
@@ -106,66 +111,79 @@ class Nodes(Mapping[str, str]):
         return len(self._bodies)
 
 
-@dataclass
+@dataclass(frozen=True)
 class DebugInfo:
     """What normalised debug information leaves to be known besides its nodes.
 
-    Tokens are content tokens, `function` and `variable` are those of globals.
+    Tokens are content tokens of nodes. Functions and variables are globals, by their printed names (`@main`).
     """
 
-    #: Whether lines are relative and what else depends on where sources are is left out.
+    #: Whether lines are relative, and what else depends on where sources are is left out.
     relative: bool = True
     #: First line by range key.
-    ranges: dict[str, int] = field(default_factory=dict)
+    ranges: Mapping[str, int] = field(default_factory=dict)
     #: Range key by token of a scope.
-    scopes: dict[str, str] = field(default_factory=dict)
-    #: Line by token of a declaration; in generated text, which module's declaration it was made from.
-    lines: dict[str, int] = field(default_factory=dict)
-    declared: dict[str, tuple[str, str]] = field(default_factory=dict)
+    scopes: Mapping[str, str] = field(default_factory=dict)
+    #: Line by token of a declaration.
+    lines: Mapping[str, int] = field(default_factory=dict)
+    #: In text made from a unit, by token of a declaration: the label of a module and the token of the
+    #: declaration there that it was made from.
+    declared: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     #: Lines that are part of names, by key.
-    named: dict[str, int] = field(default_factory=dict)
-    #: Real MD5 checksums by placeholder.
+    named: Mapping[str, int] = field(default_factory=dict)
+    #: Real MD5 sums by placeholder, 16 bytes each.
     checksums: dict[bytes, bytes] = field(default_factory=dict)
-    #: By function: its static variables, if they are still there, and their nodes.
-    statics: dict[str, list[tuple[str | None, str]]] = field(default_factory=dict)
+    #: By function: its static variables, None for one that is not there any more, and their nodes' tokens.
+    statics: Mapping[str, Sequence[tuple[str | None, str]]] = field(default_factory=dict)
     #: By function that is declared inside of another one, as Fortran's are: that one.
-    hosts: dict[str, str] = field(default_factory=dict)
-    #: By function: the node that tells its callers who is called.
-    callees: dict[str, str] = field(default_factory=dict)
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    #: By function: the token of the node that tells its callers who is called.
+    callees: Mapping[str, str] = field(default_factory=dict)
     #: By key of a function: its token, and that of the scope it is in.
-    owners: dict[str, tuple[str, str]] = field(default_factory=dict)
-    #: By token of a variable: the type that it holds by value, and that type's size in bits.
-    sizes: dict[str, tuple[str, str]] = field(default_factory=dict)
-    #: By token of a global variable's node: the compile unit that lists it.
-    units: dict[str, str] = field(default_factory=dict)
-    #: By compile unit: namespaces whose names it uses without saying so.
-    imports: dict[str, list[str]] = field(default_factory=dict)
+    owners: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    #: By token of a variable: the token of the type that it holds by value, and that type's size in bits.
+    sizes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    #: By token of a global variable's node: the token of the compile unit that lists it.
+    units: Mapping[str, str] = field(default_factory=dict)
+    #: By token of a compile unit: those of the namespaces whose names it uses without saying so.
+    imports: Mapping[str, Sequence[str]] = field(default_factory=dict)
     #: The definitions of the module's types, None where it has no such debug information.
     types: Types | None = None
 
 
-class Types:
-    """The text of the unit of a module's types, made when it is first asked for."""
+@dataclass(frozen=True, slots=True)
+class TypeUnit:
+    """The unit that defines a module's types: its metadata in LLVM's own form, with encoded lines.
 
-    def __init__(self, write: Callable[[], tuple[str, tuple[int, ...], tuple[int, ...]]]) -> None:
-        """`write` gives the text, its lines by ordinal, and the lines that are part of names, likewise."""
+    `lines` are the real ones by their ordinals, `named` likewise those that are part of names.
+    """
+
+    text: str
+    lines: tuple[int, ...]
+    named: tuple[int, ...]
+
+
+class Types:
+    """The unit of a module's types, written by `write` when it is first asked for. See TypeUnit."""
+
+    def __init__(self, write: Callable[[], TypeUnit]) -> None:
         self._write = write
 
     @cached_property
-    def _written(self) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
+    def _unit(self) -> TypeUnit:
         return self._write()
 
     @property
     def text(self) -> str:
-        """Metadata in LLVM's own form, with encoded lines."""
-        return self._written[0]
+        """The unit's metadata in LLVM's own form, with encoded lines."""
+        return self._unit.text
 
     @property
     def lines(self) -> tuple[int, ...]:
-        """What those lines are, by their ordinals."""
-        return self._written[1]
+        """The real lines of the unit, by their ordinals."""
+        return self._unit.lines
 
     @property
     def named(self) -> tuple[int, ...]:
-        """Lines that are part of names, likewise."""
-        return self._written[2]
+        """The real lines that are part of names in the unit, by their ordinals."""
+        return self._unit.named

@@ -15,7 +15,8 @@ from test_e2e_hits import C_FILES, CXX_FILES, MAIN, TABLE
 
 from nativecache.aot.codegen import llvm
 from nativecache.aot.codegen.engine import Engine
-from nativecache.aot.debug.normaliser import Normaliser, Unsupported
+from nativecache.aot.debug import normalise
+from nativecache.aot.debug.errors import Unsupported
 from nativecache.aot.front.load import index
 from nativecache.aot.key import Options
 from nativecache.aot.output.image import Image, _with_lines
@@ -504,10 +505,10 @@ def test_folder_with_any_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("emit", ["exe", "bitcode"])
 def test_what_is_not_understood_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, emit: str) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise Unsupported
 
-    monkeypatch.setattr(Normaliser, "_read_functions", refuse)
+    monkeypatch.setattr(normalise, "analyse", refuse)
     (tmp_path / "src").mkdir()
     for n, text in enumerate(("", "\n")):
         sources = write(tmp_path / "src", {**C_FILES, "table.c": text + TABLE})

@@ -1,0 +1,102 @@
+"""Finds types and variables that have one name but are not the same in all modules of a build.
+
+A debugger that looks for a declared type by name would find any of them, so such types stay whole in each
+unit. A type's *shape* is all that can be seen from it, with other types by their names alone. Two types
+differ if their shapes do, or those of types that they name.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from nativecache.aot.debug.analysis import Analysis
+from nativecache.aot.debug.errors import Unsupported
+from nativecache.aot.debug.syntax import EXPANDED, FILE, LINE, PLACE, REFERENCE, SIZE, VALUE, VARIABLE
+
+_MAX_DEPTH: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a type looks like, "" if two in one module differ, and the names of the types that it names."""
+
+    text: str
+    names: frozenset[str] = frozenset()
+
+
+def find_shapes(module: Analysis) -> dict[str, Shape]:
+    """The shapes of a module's defined types, by qualified name, and of its variables, by "=" and name.
+
+    A C++ type with linkage is told by where it is defined, for it is the same in all files by law. Raises
+    Unsupported.
+    """
+    found: dict[str, Shape] = {}
+    for n, body in module.nodes.bodies.items():
+        if not module.is_definition(n):
+            continue
+        name = module.nodes.qualified_name(n)
+        if " identifier: " in body:
+            found[name] = _linked_shape(module, body)
+            continue
+        names: set[str] = set()
+        text = _spell(module, n, [], names)
+        if found.setdefault(name, Shape(text, frozenset(names))).text != text:
+            found[name] = Shape("", frozenset(names))
+    for body in module.nodes.bodies.values():
+        if body.startswith("!DIGlobalVariableExpression(") and (variable := VARIABLE.search(body)):
+            is_local = "isLocal: true" in module.nodes.bodies[variable[1]]
+            local = (VALUE.findall(body) or id(module)) if is_local else ""
+            found[f"={module.nodes.qualified_name(variable[1])}"] = Shape(f"variable {local}")
+    return found
+
+
+def find_ambiguous(modules: Sequence[Mapping[str, Shape]]) -> frozenset[str]:
+    """The names, as `find_shapes` has them, of what differs between modules, or names a type that does."""
+    if len(modules) < 2:
+        return frozenset()
+    seen: dict[str, str] = {}
+    ambiguous = set()
+    several = set()
+    below: dict[str, set[str]] = defaultdict(set)
+    for shapes in modules:
+        for name, shape in shapes.items():
+            if name in seen:
+                several.add(name)
+            if not shape.text or seen.setdefault(name, shape.text) != shape.text:
+                ambiguous.add(name)
+            below[name] |= shape.names
+    while ambiguous:
+        more = {n for n in several - ambiguous if not ambiguous.isdisjoint(below[n])}
+        if not more:
+            break
+        ambiguous |= more
+    return frozenset(ambiguous)
+
+
+def _linked_shape(module: Analysis, body: str) -> Shape:
+    file, *rest = [m[1] if (m := pattern.search(body)) else "" for pattern in (FILE, LINE, SIZE)]
+    return Shape(f"{module.nodes.file_name(file)} {rest}")
+
+
+def _spell(module: Analysis, n: str, path: list[str], names: set[str]) -> str:
+    """A type's shape, nodes on the path to it by their distance. Adds the types that it names to `names`."""
+    if n in path:
+        return f"^{path.index(n)}"
+    body = module.nodes.bodies.get(n, "")
+    if n in module.functions.owners or not body.startswith(EXPANDED) or (path and module.is_findable(n)):
+        name = module.nodes.qualified_name(n)
+        names.add(name)
+        # Whether a file defines it or only declares it is no difference of what names it.
+        return f"{body.partition('(')[0].removeprefix('distinct ')} {name}"
+    if len(path) > _MAX_DEPTH:
+        raise Unsupported("types nested too deeply")
+    path.append(n)
+    parts = REFERENCE.split(PLACE.sub("", body))
+    for at in range(1, len(parts), 2):
+        if parts[at][0] == "!":
+            parts[at] = _spell(module, parts[at], path, names)
+    path.pop()
+    return f"({''.join(parts)})"
