@@ -16,9 +16,9 @@ from nativecache.aot.output.image import Written
 from nativecache.cache.dependencies import Dependency, Since, StatCache, observe, unchanged_since
 from nativecache.cache.format import open_plain
 from nativecache.linker.archive import THIN_MAGIC
-from nativecache.linker.driver import SEARCHED
 from nativecache.linker.libraries import Libraries, asked_libraries
 from nativecache.linker.scripts import find_file
+from nativecache.linker.link import SEARCHED
 
 #: Options with which other programs link than those we know, files are read that no linker names, or
 #: other files than the image are written.

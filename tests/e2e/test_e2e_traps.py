@@ -11,7 +11,7 @@ import pytest
 from harness import CLANG, clean_environment, needs_clang
 
 from nativecache.cli.working_folder import without_relative
-from nativecache.linker.driver import SEARCHED
+from nativecache.linker.link import SEARCHED
 
 COMMAND = Path(sys.executable).with_name("nativecache")
 #: Packages that we import or look for, and what Python imports at its start wherever it finds it.

@@ -1,11 +1,12 @@
-"""The linker chosen for a machine knows it, and the relocations that LLVM writes for it."""
+"""The linker that is chosen: for a machine, and for what is linked."""
 
 from pathlib import Path
 
 import pytest
 
 from nativecache.linker.alike import how_read
-from nativecache.linker.driver import find_linker
+from nativecache.linker.choice import Linker, find_linker
+from nativecache.linker.errors import LinkError
 
 MOLD_1 = "mold 1.10.1 (compatible with GNU ld)"
 MOLD_2 = "mold 2.37.0 (compatible with GNU ld)"
@@ -23,13 +24,17 @@ def tools(folder: Path, **said: str) -> dict[str, str]:
     return {"PATH": f"{folder}:/usr/bin:/bin"}
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """No other linkers than those of a test."""
     names = {name: (f"ld.{name}",) for name in ("mold", "lld", "bfd")}
-    monkeypatch.setattr("nativecache.linker.driver._LINKER_FILES", names)
+    monkeypatch.setattr("nativecache.linker.choice.LINKER_FILES", names)
 
 
+alone = pytest.mark.usefixtures("nothing_else")
+
+
+@alone
 @pytest.mark.parametrize(
     ("machine", "mold", "lld", "chosen"),
     [
@@ -49,6 +54,7 @@ def test_auto_goes_by_machine_and_version(
     assert found and found.name == chosen
 
 
+@alone
 def test_old_molds_and_the_hosts_ld_are_passed_over(tmp_path: Path) -> None:
     environ = tools(tmp_path, mold=MOLD_1, bfd=BFD)
     assert find_linker("auto", environ, machine="riscv64") is None
@@ -60,6 +66,7 @@ def test_old_molds_and_the_hosts_ld_are_passed_over(tmp_path: Path) -> None:
     assert found and found.name == "bfd"
 
 
+@alone
 def test_common_symbols_are_nothing_for_mold(tmp_path: Path) -> None:
     """It takes the first of a name, where the largest is wanted."""
     environ = tools(tmp_path, mold=MOLD_1, bfd=BFD)
@@ -69,6 +76,7 @@ def test_common_symbols_are_nothing_for_mold(tmp_path: Path) -> None:
     assert found and found.name == "mold"
 
 
+@alone
 @pytest.mark.parametrize(
     ("options", "chosen"),
     [
@@ -92,7 +100,38 @@ def test_options_that_linkers_read_unlike(tmp_path: Path, options: str, chosen: 
     assert found and found.name == chosen
 
 
+@alone
 def test_a_linker_asked_for_is_taken(tmp_path: Path) -> None:
     environ = tools(tmp_path, mold=MOLD_1)
     found = find_linker("mold", environ, machine="riscv64")
     assert found and found.name == "mold"
+
+
+def test_a_linker_that_is_not_there_is_named() -> None:
+    with pytest.raises(LinkError, match="linker not found: mold"):
+        find_linker("mold", {"PATH": ""})
+
+
+def test_auto_prefers_the_fastest_linker_that_does_the_job_right(tmp_path: Path) -> None:
+    for name in "ld.bfd", "mold", "ld.lld":
+        (tmp_path / name).touch(0o755)
+    environ = {"PATH": str(tmp_path)}
+    assert find_linker("auto", environ) == Linker(str(tmp_path / "mold"), "mold")
+    assert find_linker("auto", environ, relocatable=True) == Linker(str(tmp_path / "ld.lld"), "lld")
+
+
+def test_a_linker_at_a_path_is_asked_if_its_name_says_nothing(tmp_path: Path) -> None:
+    tools(tmp_path, odd=LLD_22)
+    assert find_linker(str(tmp_path / "ld.odd"), {"PATH": "/usr/bin:/bin"}) == Linker(
+        str(tmp_path / "ld.odd"), "lld"
+    )
+
+
+@alone
+def test_scripts_go_to_what_they_are_written_for(tmp_path: Path) -> None:
+    environ = tools(tmp_path, mold=MOLD_1, lld=LLD_22, bfd=BFD)
+    names = [
+        found.name if (found := find_linker("auto", environ, scripted=True, machine=machine)) else ""
+        for machine in ("x86_64", "aarch64")
+    ]
+    assert names == ["bfd", "lld"]
