@@ -12,14 +12,13 @@ from functools import cache
 from struct import Struct
 from typing import Final
 
-from nativecache.linker.elf import Headers, Section, string_at, string_table
+from nativecache.linker.elf import SHT_NOBITS, Headers, Section, string_at, string_table
 from nativecache.linker.errors import BadObject
 
 HALF: Final = Struct("<H")
 WORD: Final = Struct("<I")
 DOUBLE_WORD: Final = Struct("<Q")
 
-_SHT_NOBITS = 8
 _SHF_COMPRESSED = 0x800
 
 _DW_FORM_ADDR, _DW_FORM_REF_ADDR = 0x01, 0x10
@@ -60,7 +59,7 @@ def debug_sections(obj: bytes, file: Headers) -> Iterator[tuple[int, str, Sectio
     for number, section in enumerate(file.sections):
         name = string_at(names, section.name)
         if name.startswith((".debug_", ".BTF", ".zdebug_")):
-            if section.flags & _SHF_COMPRESSED or section.type == _SHT_NOBITS or name[1] == "z":
+            if section.flags & _SHF_COMPRESSED or section.type == SHT_NOBITS or name[1] == "z":
                 raise BadObject(f"section {name} is compressed or elsewhere")
             yield number, name, section
 

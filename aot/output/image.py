@@ -29,11 +29,12 @@ from nativecache.linker.alike import how_read
 from nativecache.linker.archive import stream_archive, write_archive
 from nativecache.linker.choice import Linker, find_linker
 from nativecache.linker.driver import Driver, find_driver
-from nativecache.linker.elf import cut_names, localize, rename_symbols
 from nativecache.linker.errors import BadObject, LinkError
 from nativecache.linker.files import read_plain
 from nativecache.linker.fixups import Fixups, apply_fixups
 from nativecache.linker.link import LinkJob, Whole, link_image
+from nativecache.linker.localizing import localize
+from nativecache.linker.renaming import cut_names, rename_symbols
 from nativecache.linker.sections import name_sections
 from nativecache.linker.shown import shown
 from nativecache.linker.signals import temporary_folder

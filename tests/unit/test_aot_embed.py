@@ -8,6 +8,7 @@ from typing import Any
 
 import llvmlite.binding as binding
 import pytest
+from elf_symbols import symbols
 from stores import Kind
 
 from nativecache.aot import embed, key
@@ -24,7 +25,6 @@ from nativecache.aot.embed import (
     serialize_entry,
 )
 from nativecache.cache.store import MemoryStore, NullStore
-from nativecache.linker.elf import symbols
 
 TARGET = Target(triple="x86_64-unknown-linux-gnu")
 SQUARE = "define double @square(double %x) {\n  %y = fmul double %x, %x\n  ret double %y\n}\n"
