@@ -43,7 +43,7 @@ def write_archive(members: Iterable[tuple[str, bytes]], *, symbol_index: bool) -
 
 
 def stream_archive(names: Sequence[str], contents: Iterable[bytes], file: BinaryIO) -> None:
-    """Writes an archive without an index, in which only one member at a time need be in memory.
+    """Write an archive without a symbol index, of which only one member at a time need be in memory.
 
     Raises ValueError for a name that the format cannot hold.
     """
@@ -73,7 +73,10 @@ def read_archive(data: bytes, directory: str | os.PathLike[str] | None = None) -
 
 
 def read_members(file: PlainFile, directory: str | os.PathLike[str] | None) -> Iterator[tuple[str, bytes]]:
-    """The same of a file, one member at a time. A file that a thin archive names again is left out."""
+    """The members of an archive file in order, one in memory at a time, as `read_archive` has them.
+
+    A file that a thin archive names again is left out.
+    """
     seen: set[tuple[int, int]] = set()
 
     def read_once(path: str) -> bytes | None:
@@ -106,7 +109,7 @@ def _members(
 def find_members(
     read: Callable[[int, int], bytes], length: int
 ) -> Iterator[tuple[str, tuple[int, int] | None]]:
-    """Name of each member, and where in the archive it begins and ends; None where it is a file of its own.
+    """The name of each member of an archive, and where it begins and ends, or None if it is another file.
 
     `read(at, size)` gives bytes of the archive, which is `length` long. Raises BadObject.
     """

@@ -21,9 +21,10 @@ _GOLD_PLACE = re.compile(r":function (?P<function>.+?)(?::|$)")
 
 
 def condense(output: str, archive: str, max_lines: int | None = MAX_LINES) -> list[str]:
-    """The problems of a failed link in order of appearance, its members named without their `archive`.
+    """The problems of a failed link, one line each, in the order in which the linker printed them.
 
-    That is how the path of each of our archives begins.
+    `archive` is how the paths of the build's own archives begin; it is left out of their members' names. With
+    `max_lines` a last line tells how many more there are.
     """
     undefined: dict[str, list[str]] = {}
     problems: list[str] = []
@@ -55,7 +56,7 @@ def condense(output: str, archive: str, max_lines: int | None = MAX_LINES) -> li
 
 
 def warnings(output: str, archive: str) -> tuple[str, ...]:
-    """What a linker printed although it succeeded, each line once."""
+    """What a linker printed although it succeeded, each line once; `archive` as for `condense`."""
     return tuple(dict.fromkeys(_lines(output, archive)))
 
 

@@ -12,5 +12,5 @@ PREFIXES = ("LD", "LC_", "CCC_", "CLANG_", "GCC_", "COLLECT_", "GNUTARGET", "MOL
 
 
 def matters(name: str) -> bool:
-    """Whether a variable may change what is linked."""
+    """Whether an environment variable of this name may change what is linked."""
     return name in NAMES or name.startswith(PREFIXES)

@@ -2,7 +2,7 @@
 
 
 class LinkError(Exception):
-    """No image was written; `lines` say why, in one line or in a few that the linker said."""
+    """A link failed, and no image was written; `lines` say why, in one line or in a few of the linker's."""
 
     def __init__(self, *lines: str) -> None:
         super().__init__("\n".join(lines))
@@ -10,4 +10,4 @@ class LinkError(Exception):
 
 
 class BadObject(Exception):
-    """The bytes are not an object or archive that this package can read."""
+    """Bytes are not an ELF object or an archive that this package can read."""

@@ -36,7 +36,7 @@ class PlainFile:
         os.close(self._descriptor)
 
     def read(self, at: int, size: int) -> bytes:
-        """Up to `size` bytes from an offset, fewer at the end of the file. Raises OSError."""
+        """Up to `size` bytes of the file from an offset, fewer at its end. Raises OSError."""
         pieces: list[bytes] = []
         while size > 0:
             piece = os.pread(self._descriptor, min(size, _PIECE), at)
@@ -65,6 +65,6 @@ _PIECE: Final = 1 << 30
 
 
 def read_plain(path: str | os.PathLike[str]) -> bytes:
-    """The content of a plain file. Raises OSError, also where the name stands for something else."""
+    """The content of a plain file. Raises OSError, also where the path is a device, a FIFO or a folder."""
     with PlainFile(path) as file:
         return file.read(0, file.size)

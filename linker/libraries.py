@@ -43,7 +43,7 @@ class Asked:
 
 
 def asked_libraries(options: Iterable[str]) -> Asked:
-    """Reads `-lNAME`, `-l NAME`, `--library=NAME` and likewise `-L`, also behind `-Wl,` and `-Xlinker`."""
+    """The libraries and folders of `-lNAME`, `-l NAME`, `--library=NAME` and `-L`, also behind `-Wl,`."""
     found: dict[str, list[str]] = {"l": [], "L": []}
     before = ""
     for word in linker_words(options):

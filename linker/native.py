@@ -16,8 +16,9 @@ from nativecache.linker.scripts import find_file, read_script
 
 @dataclass(frozen=True)
 class NativeSymbols:
-    """`undefined` are the names that some object of the input uses without defining them itself.
+    """The names of symbols that a native input defines, and those that it needs.
 
+    `undefined` are the names that some object of the input uses without defining them itself.
     A name can be in both sets: one member of an archive may define what another one needs, and still the
     program's own definition would be taken if it is linked first.
     """
@@ -79,7 +80,7 @@ def _script_files(path: str | os.PathLike[str], folders: Sequence[str]) -> Itera
 def scan_native(
     path: str | os.PathLike[str], folders: Sequence[str] = (), within: tuple[str, ...] = ()
 ) -> NativeSymbols:
-    """Symbols of an object, of all members of an archive (thin ones too), or of a shared library.
+    """The symbols of an object, of all members of an archive (thin ones too), or of a shared library.
 
     Of a linker script they are those of the files that it names, which are looked for beside it and in
     `folders`; `within` are the scripts that named this one. Members that are not ELF files are passed over,

@@ -50,7 +50,7 @@ def own_descriptor(path: str) -> "int | None":
 
 
 def is_special(path: str) -> bool:
-    """Whether something stands there that is written to rather than replaced."""
+    """Whether a path stands for what is written to rather than replaced: a device, a FIFO, a terminal."""
     try:
         mode = os.stat(path).st_mode
     except OSError:
@@ -59,7 +59,10 @@ def is_special(path: str) -> bool:
 
 
 def temporary_name(path: str) -> str:
-    """A new name in a file's folder that tells whose it is; as short as names must be."""
+    """A path beside a file, where nothing is yet, for what is to replace the file.
+
+    Its name begins as the file's, and is no longer than names may be.
+    """
     folder, name = os.path.split(path)
     ending = f".{os.urandom(8).hex()}"
     start = os.fsencode(name)[: NAME_BYTES - len(ending) - 1 - 40]
@@ -76,10 +79,10 @@ def _is_utf8(name: str) -> bool:
 
 
 def put(path: str, data: bytes, *, seen: "Callable[[str], None]" = lambda _: None) -> bool:
-    """Puts content in place of a file, or into what is no file. Raises OSError; an old file then stays.
+    """Put content in place of a file, or into what is no file. Raises OSError; an old file then stays.
 
     Returns whether a new file took the place, which has the mode that the process gives to files. `seen` is
-    shown that file before: later another one may be there.
+    called with the path of that file before it does: later another one may be there.
     """
     if is_special(path):
         overwrite(path, data)
@@ -104,7 +107,10 @@ def put(path: str, data: bytes, *, seen: "Callable[[str], None]" = lambda _: Non
 
 @contextmanager
 def new_file(path: str) -> "Iterator[str]":
-    """Where to write what is put into place at the end: beside it, or among temporary files."""
+    """A context that gives a path to write to, whose file is put in place of `path` at the end.
+
+    It is beside `path` if it can be, else among temporary files. Raises OSError; an old file then stays.
+    """
     import tempfile
 
     folder = os.path.dirname(os.path.abspath(path))
@@ -119,7 +125,7 @@ def new_file(path: str) -> "Iterator[str]":
 
 
 def move(made: str, path: str) -> bool:
-    """Puts a finished file in place of another, or its content into what is no file; `made` is gone then.
+    """Put a finished file in place of another, or its content into what is no file; `made` is gone then.
 
     Returns whether the file itself took the place. Raises OSError.
     """
@@ -139,7 +145,7 @@ def move(made: str, path: str) -> bool:
 
 
 def overwrite(path: str, data: bytes) -> None:
-    """Writes to whatever is there, or to a new file. Raises OSError."""
+    """Write content to a file, a device or a FIFO that is there, or to a new file. Raises OSError."""
     with Waiting(f"what reads {shown(path)}"):
         _overwrite(path, data)
 

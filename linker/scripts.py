@@ -56,7 +56,7 @@ class Script:
 
 
 def symbol_words(text: str) -> set[str]:
-    """Every part of an expression, a pattern or a list that can be a symbol's name."""
+    """All words of a script, or of an expression or list in one, that can be a symbol's name."""
     found = {word for cut in (_EXPRESSION, _CHUNK) for word in cut.split(text)}
     found.update(_QUOTED.findall(text))
     found.update([word.partition("@")[0] for word in found if "@" in word])  # a version behind the name
@@ -74,12 +74,12 @@ def is_object(path: str) -> bool:
 
 
 def read_script(path: str, folders: Sequence[str] = ()) -> Script:
-    """Reads a script and what it includes; `folders` are searched as linkers search those given by `-L`."""
+    """Read a linker script and what it includes; `folders` are searched as linkers search those of `-L`."""
     return _read([path], folders)
 
 
 def find_file(name: str, folders: Iterable[str]) -> str | None:
-    """A file as linkers look for those that options and scripts name: here, then in the folders."""
+    """The path of a file that options or scripts name, as linkers look for it: here, then in the folders."""
     for folder in ("", *folders):
         path = os.path.join(folder, name)
         if os.path.isfile(path):

@@ -16,7 +16,7 @@ def shown(text: str) -> str:
 
 
 def shown_lines(text: str) -> str:
-    """What another tool says, likewise, but for its line ends, tabs and colours."""
+    """What another tool says, escaped as by `shown`, but with its line ends, tabs and colours."""
     if text.isprintable():
         return text
     return "\n".join(map(_shown_line, text.replace("\r\n", "\n").split("\n")))

@@ -43,7 +43,7 @@ class _State:
 
 
 def catch_signals() -> None:
-    """From now on signals raise Interrupted in the main thread, but for those that are ignored already."""
+    """Have signals raise Interrupted in the main thread from now on, but for those that are ignored."""
     if threading.current_thread() is threading.main_thread():
         for number in _SIGNALS:
             if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
@@ -51,7 +51,7 @@ def catch_signals() -> None:
 
 
 def ignore_signals() -> None:
-    """In a process whose parent ends it, or that is about to end."""
+    """Ignore signals from now on: in a process whose parent ends it, or that is about to end."""
     if threading.current_thread() is threading.main_thread():
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
@@ -85,7 +85,10 @@ def _is_lost_in(frame: FrameType | None) -> bool:
 
 @contextmanager
 def hold_signals() -> Iterator[None]:
-    """Signals wait until the end: where a process or a temporary file comes or goes. Main thread only."""
+    """Hold signals back until the end, while a process or a temporary file comes or goes.
+
+    For the main thread only.
+    """
     _State.held += 1
     try:
         yield
@@ -112,7 +115,7 @@ _SET_PARENT_DEATH_SIGNAL: Final = 1  # linux/prctl.h
 
 
 def end_with_parent(parent: int) -> None:
-    """Has Linux kill this process when the thread that forked it, in process `parent`, is gone."""
+    """Have Linux kill this process when the thread that forked it, in process `parent`, is gone."""
     import ctypes
 
     with suppress(OSError, AttributeError):  # no such call elsewhere

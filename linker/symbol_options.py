@@ -95,7 +95,7 @@ _ALWAYS_NAMED = frozenset(("_init", "_fini"))
 
 @dataclass(frozen=True, kw_only=True)
 class SymbolOptions:
-    """What a link line says about symbols.
+    """What a link line, with the scripts that it names, says about symbols.
 
     `assigned`: names whose users may be led elsewhere than to the program's definition; `any_assigned`: any
     may be, for something could not be read. `named` and `patterns` (globs): what must be there if the program
@@ -120,7 +120,7 @@ class SymbolOptions:
     files: tuple[str, ...] = ()
 
     def names(self, symbol: str) -> bool:
-        """Whether the line asks for a symbol of this name."""
+        """Whether the link line asks for a symbol of this name, by itself or by a glob."""
         return symbol in self.named or any(fnmatchcase(symbol, pattern) for pattern in self.patterns)
 
 
@@ -148,7 +148,7 @@ def _driver_words(options: Iterable[str]) -> Iterator[str]:
 
 
 def expanded_words(words: Iterable[str], depth: int = 0) -> Iterator[str]:
-    """The words, with those of files that some of them name as `@FILE` in their places."""
+    """A command line's words, with those of response files (`@FILE`) in their places."""
     import shlex
 
     for word in words:
@@ -165,7 +165,7 @@ def expanded_words(words: Iterable[str], depth: int = 0) -> Iterator[str]:
 def read_symbol_options(
     options: Sequence[str], scripts: Sequence[str] = (), folders: Sequence[str] = ()
 ) -> SymbolOptions:
-    """Reads a link line and the scripts that it names.
+    """Read what a link line and the scripts that it names say about symbols.
 
     `options` as a compiler driver takes them. `scripts`: further files that the linker reads as such, as
     a `libNAME.so` may be, and `folders` where it looks besides those of `-L`. What cannot be found or read

@@ -20,36 +20,37 @@ _waits: "dict[int, Waiting]" = {}  # those that go on, of all threads
 class Waiting:
     """A wait, as a context: `with Waiting("the linker"):`. A callable is asked when a line is due."""
 
-    __slots__ = ("next", "since", "what")
+    __slots__ = ("_next", "_since", "_what")
 
     def __init__(self, what: "str | Callable[[], str]") -> None:
-        self.what = what
-        self.since = 0.0
-        self.next = FIRST
+        self._what = what
+        self._since = 0.0
+        self._next = FIRST
 
     def __enter__(self) -> None:
-        self.since = _clock()
+        self._since = _clock()
         _waits[id(self)] = self
 
     def __exit__(self, *_: object) -> None:
         _waits.pop(id(self), None)
 
+    def due(self, now: float) -> str:
+        """What has been waited for, and for how many seconds, if a line about it is due; else ""."""
+        waited = now - self._since
+        if waited < self._next:
+            return ""
+        self._next = waited - waited % AGAIN + AGAIN
+        what = self._what if isinstance(self._what, str) else self._what()
+        return f"waiting for {what} ({waited:.0f} s)" if what else ""
+
 
 def due(now: float) -> list[str]:
-    """The lines that are due: what has been waited for, and for how many seconds."""
-    lines = []
-    for wait in list(_waits.values()):
-        waited = now - wait.since
-        if waited >= wait.next:
-            what = wait.what if isinstance(wait.what, str) else wait.what()
-            if what:
-                lines.append(f"waiting for {what} ({waited:.0f} s)")
-            wait.next = waited - waited % AGAIN + AGAIN
-    return lines
+    """The lines about waits, of all threads, that are due at a time of the monotonic clock."""
+    return [line for wait in list(_waits.values()) if (line := wait.due(now))]
 
 
 class Watch:
-    """Has a thread look every `pause` seconds, and `say` each line that is due. Use as a context manager."""
+    """A context in which a thread looks every `pause` seconds for waits to tell of, and calls `say`."""
 
     def __init__(self, say: Callable[[str], None], pause: float = 1.0) -> None:
         self._say, self._pause = say, pause
@@ -70,7 +71,10 @@ class Watch:
 
 
 def say_on_stderr(line: str) -> None:
-    """Past Python's buffers: their locks would be taken for ever in a process forked at that moment."""
+    """Write a line to standard error, past Python's buffers.
+
+    Their locks would be taken for ever in a process forked at that moment.
+    """
     start = "\r\x1b[K" if os.isatty(2) else ""  # where a progress bar may stand
     try:
         os.write(2, f"{start}nativecache: {line}\n".encode("utf-8", "backslashreplace"))
