@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nativecache.aot.debug.errors import Unsupported
 from nativecache.aot.debug.syntax import LINE_FIELD
 from nativecache.aot.ir.debug_info import ELSEWHERE, RELATIVE
 
@@ -29,13 +30,16 @@ class FunctionLines:
         self._line_map = line_map
 
     def spell(self, function: str, file: str, line: str) -> str:
-        """A line of a function's in a file, with the key of its range; 0 (none) stays."""
+        """A line of a function's in a file, with the key of its range; 0 (none) stays. Raises Unsupported."""
         if line == "0" or not self._relative:
             return line
         if self._line_map:
             offset, key = self._line_map.decode_line(int(line))
         else:
-            key, first = self._places[function, file]
+            place = self._places.get((function, file))
+            if place is None:
+                raise Unsupported("a line in a file that the function has no other line in")
+            key, first = place
             offset = int(line) - first
         return f"{offset}{RELATIVE}{RELATIVE}{key}{RELATIVE}"
 

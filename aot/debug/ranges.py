@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nativecache.aot.debug.errors import FarLines
-from nativecache.aot.debug.syntax import FILE, LINE
+from nativecache.aot.debug.syntax import FILE, INLINED_AT, LINE, SCOPE
 from nativecache.linker.lines import MAX_LINE, REACH
 
 if TYPE_CHECKING:
@@ -92,6 +92,13 @@ def _least_lines(nodes: DebugNodes, functions: Functions, known: Iterable[Place]
     for _, line, _, scope, _ in nodes.locations if scopes else ():
         if scope in scopes:
             take(scopes[scope], line)
+    if rest := {*scopes.values()} - least.keys():
+        # Where all code was inlined, the places of the calls have the only lines.
+        calls = [body for body in nodes.bodies.values() if body.startswith(INLINED_AT)]
+        for body in calls:
+            scope_found, line_found = SCOPE.search(body), LINE.search(body)
+            if scope_found and line_found and scopes.get(scope_found[1]) in rest:
+                take(scopes[scope_found[1]], line_found[1])
     return least
 
 

@@ -67,6 +67,8 @@ MD5: Final = re.compile(r'\bchecksumkind: CSK_MD5, checksum: "([0-9a-f]{32})"')
 
 COMPILE_UNIT: Final = "distinct !DICompileUnit("
 SUBPROGRAM: Final = "distinct !DISubprogram("
+#: The place of a call that was inlined; other locations are not distinct.
+INLINED_AT: Final = "distinct !DILocation("
 BLOCKS: Final = ("!DILexicalBlock", "distinct !DILexicalBlock")
 #: Nodes that belong to the function whose scope they name.
 OWNED: Final = (

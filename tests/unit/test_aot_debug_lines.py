@@ -1,5 +1,8 @@
 """Lines in functions, and lines of declarations."""
 
+import pytest
+
+from nativecache.aot.debug.errors import Unsupported
 from nativecache.aot.debug.lines import DeclarationLines, FunctionLines
 from nativecache.aot.debug.ranges import Ranges
 from nativecache.aot.ir.debug_info import ELSEWHERE, RELATIVE, LineMap
@@ -17,6 +20,11 @@ def test_lines_count_from_the_first_of_their_range() -> None:
     lines = FunctionLines(RANGES, relative=True, line_map=None)
     assert lines.spell("!30", "!1", "13") == spelled(3, "f")
     assert lines.spell("!30", "!1", "0") == "0"
+
+
+def test_a_line_of_no_range_is_refused() -> None:
+    with pytest.raises(Unsupported, match="no other line"):
+        FunctionLines(RANGES, relative=True, line_map=None).spell("!30", "!2", "13")
 
 
 def test_real_lines_stay() -> None:

@@ -51,6 +51,20 @@ def test_files_of_one_name_are_told_apart() -> None:
     assert read.ranges.first == {"f": 10, "f/x.h": 5, "f/x.h'": 6}
 
 
+def test_calls_that_were_inlined_may_be_all_that_is_left_of_a_file() -> None:
+    types = STRUCT + '!90 = !DIFile(filename: "part.def", directory: "/home/me")\n'
+    more = """\
+!34 = !DILexicalBlockFile(scope: !33, file: !90, discriminator: 0)
+!35 = distinct !DILocation(line: 8, scope: !34)
+!36 = distinct !DILocation(line: 7, scope: !34)
+!37 = !DILocation(line: 3, scope: !33, inlinedAt: !35)
+!38 = !DILocation(line: 3, scope: !33, inlinedAt: !36)
+"""
+    assert analysed(function(30, "f", 10, more=more), types=types).ranges.first == {"f": 10, "f/part.def": 7}
+    made = normalised(function(30, "f", 10, more=more), types=types)
+    assert made.debug is not None
+
+
 def test_scopes_have_the_keys_of_their_ranges() -> None:
     read = analysed(function(30, "f", 10))
     assert read.functions.members["!30"] == ["!30", "!33", "!31"]
