@@ -169,7 +169,7 @@ READ_THEIR_OWN = {
     "cache/dependencies.py",
     "cache/location.py",
     "cache/own_code.py",
-    "linker/driver.py",
+    "linker/link.py",
     "linker/output.py",
 }
 
