@@ -17,8 +17,8 @@ from nativecache.cache.dependencies import Dependency, Since, StatCache, observe
 from nativecache.cache.format import open_plain
 from nativecache.linker.archive import THIN_MAGIC
 from nativecache.linker.libraries import Libraries, asked_libraries
-from nativecache.linker.scripts import find_file
 from nativecache.linker.link import SEARCHED
+from nativecache.linker.scripts import find_file
 
 #: Options with which other programs link than those we know, files are read that no linker names, or
 #: other files than the image are written.

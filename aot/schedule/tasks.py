@@ -15,9 +15,9 @@ from nativecache.aot.packed import encode_pairs
 from nativecache.aot.records.memo import KeyedUnit
 from nativecache.aot.schedule.plan import Plan
 from nativecache.aot.units.extract import extract
-from nativecache.linker.dwarf import find_fixups
 from nativecache.linker.elf import linkage
 from nativecache.linker.errors import BadObject
+from nativecache.linker.fixups import find_fixups
 
 
 @dataclass(frozen=True, slots=True)

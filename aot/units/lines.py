@@ -13,7 +13,7 @@ from typing import Final
 
 from nativecache.aot.errors import BuildError
 from nativecache.aot.ir.debug_info import NO_LINES, RELATIVE, DebugInfo, LineMap
-from nativecache.linker.dwarf import (
+from nativecache.linker.lines import (
     DIRECTORY_PLACEHOLDER,
     MAX_NAMES,
     MAX_RANGES,

@@ -4,7 +4,7 @@ import pytest
 
 from nativecache.aot.ir.debug_info import RELATIVE, DebugInfo
 from nativecache.aot.units.lines import EncodedLines, LinesOutOfRange, RealLines, write_lines
-from nativecache.linker.dwarf import DIRECTORY_PLACEHOLDER, REACH
+from nativecache.linker.lines import DIRECTORY_PLACEHOLDER, REACH
 
 DEBUG = DebugInfo(ranges={"f": 40}, lines={"!a": 7}, named={"k": 12}, checksums={b"\x01" * 16: b"\x02" * 16})
 
