@@ -1,18 +1,19 @@
-"""The recipe of a key: what an object depends on, written to a digest or, in the same words, to a text."""
+"""What keys are made from: the recipe of an object's key, and the fields that several recipes share."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from typing import Final
 
 from nativecache.cache.dependencies import digest_file
 from nativecache.cache.entry import JSON
 from nativecache.cache.format import read_plain
 from nativecache.cache.own_code import own_code
+from nativecache.cache.recipe import Recipe
 
 #: Raised whenever the way from bitcode to entry changes.
 SCHEMA: Final = 3
@@ -48,28 +49,49 @@ class Options:
     unroll: bool | None = None
 
 
-def fields(
-    compiler: Compiler, options: Options, bitcode: bytes, files: bytes = b""
-) -> Iterable[tuple[str, bytes]]:
-    """The recipe, compiler first, each field tagged. `files` is what `assembler_reads` found."""
-    yield "schema", str(SCHEMA).encode()
-    yield "llvm", compiler.llvm.encode()
-    yield "llvmlite", compiler.llvmlite.encode()
-    yield "library", compiler.library.encode()
-    for name in Options.__slots__:
-        yield name, str(getattr(options, name)).encode()
-    yield "bitcode", bitcode
-    if files:
-        yield "files", files
+def unit_recipe(compiler: Compiler, options: Options, bitcode: bytes, files: bytes = b"") -> Recipe:
+    """All that the object of a unit depends on. `files` is what `assembler_reads` found in the unit's IR."""
+    named = [("files", files.decode("utf-8", "surrogateescape"))] if files else []
+    return Recipe(
+        ("schema", str(SCHEMA)),
+        *compiler_fields(compiler),
+        *option_fields(options),
+        ("bitcode", bitcode),
+        *named,
+    )
 
 
 def compute_key(compiler: Compiler, options: Options, bitcode: bytes, files: bytes = b"") -> str:
-    """The SHA-256 of the recipe in hexadecimal; each field is delimited by its length."""
-    digest = hashlib.sha256()
-    for name, value in fields(compiler, options, bitcode, files):
-        digest.update(b"%s %d\0" % (name.encode(), len(value)))
-        digest.update(value)
-    return digest.hexdigest()
+    """The key of a unit's object: the SHA-256 of its recipe in hexadecimal."""
+    return unit_recipe(compiler, options, bitcode, files).key()
+
+
+def explain_key(compiler: Compiler, options: Options, bitcode: bytes, files: bytes = b"") -> str:
+    """The recipe of a unit's key for people: one line per field, the bitcode by its digest."""
+    return unit_recipe(compiler, options, bitcode, files).text()
+
+
+def record_recipe(kind: str, compiler: Compiler, options: Options, label: str) -> Recipe:
+    """The recipe of a record of this very code about one input or output, by `label`, under some options.
+
+    Records of different kinds never share a key.
+    """
+    return Recipe(*own_record(kind), *compiler_fields(compiler), *option_fields(options), ("label", label))
+
+
+def own_record(kind: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    """The first fields of every key whose entry only this very code reads and writes."""
+    return ("kind", kind), ("code", own_code())
+
+
+def compiler_fields(compiler: Compiler) -> Iterator[tuple[str, str]]:
+    """The fields of a recipe that tell one LLVM from another."""
+    return ((field.name, getattr(compiler, field.name)) for field in fields(compiler))
+
+
+def option_fields(options: Options) -> Iterator[tuple[str, str]]:
+    """The fields of a recipe that say how code is generated, one for each field of `Options`."""
+    return ((field.name, str(getattr(options, field.name))) for field in fields(options))
 
 
 #: The directives, or the beginning of what may become one where a macro of the assembler puts it together.
@@ -117,15 +139,6 @@ def _reads_on(path: str) -> bool:
         return _READS_ON.search(read_plain(path)[0]) is not None
     except OSError:
         return True
-
-
-def explain_key(compiler: Compiler, options: Options, bitcode: bytes) -> str:
-    """The same recipe for people: one line per field, the bitcode by its digest."""
-    lines = []
-    for name, value in fields(compiler, options, bitcode):
-        shown = f"sha256 {hashlib.sha256(value).hexdigest()}" if name == "bitcode" else value.decode()
-        lines.append(f"{name}: {shown}\n")
-    return "".join(lines)
 
 
 def form_of(kind: str) -> dict[str, JSON]:

@@ -8,9 +8,7 @@ A lost, old or damaged file costs time only.
 
 from __future__ import annotations
 
-import hashlib
 import re
-import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -24,10 +22,11 @@ from nativecache.aot.ir.module import Entity, Module
 from nativecache.aot.ir.numbering import number_module
 from nativecache.aot.ir.profile import HOT, WARM
 from nativecache.aot.ir.syntax import references, symbol_name
-from nativecache.aot.key import Compiler, Options, compute_key, form_of
+from nativecache.aot.key import Compiler, Options, form_of, record_recipe, text_digest
 from nativecache.aot.packed import decode_names, encode_names, encode_pairs
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.aot.records.memo import CleanUp, UnitMemo
+from nativecache.aot.records.table import Table
 from nativecache.aot.units.bodies import Body, RawBody, SimplifiedBody, unit_body
 from nativecache.aot.units.extract import extract
 from nativecache.aot.units.fingerprint import Fingerprints
@@ -36,11 +35,7 @@ from nativecache.aot.units.partition import Unit, structors
 from nativecache.aot.units.program import Program
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
-from nativecache.cache.own_code import own_code
 from nativecache.cache.shape import Malformed
-
-_RECORD: Final = struct.Struct("<32sI")
-
 
 #: Only functions up to this many raw lines are cleaned up: longer ones are never imported, and LLVM's
 #: own pipeline begins with the same passes. All of sqlite's cost 4.9 s of processor time, these 2.1 s.
@@ -78,7 +73,7 @@ def find_bodies(
     ]
     # A function is looked for in all of them: one more file may take over what others share with it.
     bodies: dict[str, Body] = {}
-    kept = {digest: text for pack in packs for digest, text in pack.stored.items()}
+    kept = {digest: text for pack in packs for digest, text in pack.stored()}
 
     def simplified(index: int) -> tuple[CleanUp, str | None]:
         unit = units[index]
@@ -89,7 +84,7 @@ def find_bodies(
             datalayout=program.modules[unit.module].module.datalayout,
             keep_types=True,
         )
-        digest = hashlib.sha256(text.text.encode("latin-1")).digest()
+        digest = text_digest(text.text)
         known = kept.get(digest)
         result = (
             number_module(engine.simplify(text.text, options)) if known is None else str(known, "latin-1")
@@ -102,7 +97,7 @@ def find_bodies(
     def add(unit: Unit, made: CleanUp, text: memoryview | bytes) -> None:
         source = program.modules[unit.module].source
         entity = source.module.entities[unit.tokens[0]]
-        packs[unit.module].used[made.text] = text
+        packs[unit.module].use(made.text, text)
         bodies[unit.name] = SimplifiedBody(
             lines=_cost(source.module, entity, made.lines),
             importable=_importable(fingerprints, program, unit),
@@ -346,40 +341,36 @@ class _Pack:
     """The cleaned-up functions of one input, by digest of what they were, as the last builds left them."""
 
     def __init__(self, label: str, compiler: Compiler, options: Options, store: EntryStore) -> None:
-        name = PurePath(label).name
         self._store = store
-        name = f"bodies\0{own_code()}\0{name}"
-        self._key = compute_key(compiler, options, name.encode("utf-8", "surrogateescape"))
-        self.stored = store.read(self._key, read_bodies) or {}
-        self.used: dict[bytes, memoryview | bytes] = {}
+        self._key = record_recipe("bodies", compiler, options, PurePath(label).name).key()
+        self._table = store.read(self._key, read_bodies) or Table()
+
+    def stored(self) -> Iterable[tuple[bytes, memoryview]]:
+        """Digest of what it was and text of every function that earlier builds left."""
+        return self._table.records()
+
+    def use(self, digest: bytes, text: memoryview | bytes) -> None:
+        """Notes that this build uses a cleaned-up function, a new one or one that was stored somewhere."""
+        if self._table.use(digest) is None:
+            self._table.add(digest, text)
 
     def save(self) -> None:
-        """Keeps what the build used, and as much of the rest: another project may have such a file."""
-        if not self.used.keys() <= self.stored.keys():
-            rest = {digest: text for digest, text in self.stored.items() if digest not in self.used}
-            both = self.used | rest if len(rest) <= len(self.used) else self.used
-            self._store.save(Entry(self._key, b"".join(_records(both)), form_of("bodies")))
+        """Keeps what the build used, and as much of the rest, if anything is new."""
+        if self._table.changed:
+            self._store.save(Entry(self._key, self._table.packed(), form_of("bodies")))
 
 
-def _records(texts: Mapping[bytes, memoryview | bytes]) -> Iterable[memoryview | bytes]:
-    for digest, text in sorted(texts.items()):
-        yield _RECORD.pack(digest, len(text))
-        yield text
-
-
-def read_bodies(entry: Entry) -> dict[bytes, memoryview | bytes]:
+def read_bodies(entry: Entry) -> Table:
     """Texts of cleaned-up functions by digest of what each was made from. Raises Malformed."""
-    found: dict[bytes, memoryview | bytes] = {}
-    at, data = 0, entry.payload
-    view = memoryview(data)
-    while at < len(data):
-        if at + _RECORD.size > len(data):
-            raise Malformed("a part of a record")
-        digest, size = _RECORD.unpack_from(data, at)
-        start = at + _RECORD.size
-        at = start + size
-        # As LLVM prints a module with one definition.
-        if at > len(data) or data.find(b"\n}\n", data.find(b"\ndefine ", start, at) + 1 or at, at) < 0:
-            raise Malformed("no function as LLVM prints it")
-        found[digest] = view[start:at]
-    return found
+    table, rest = Table.read(memoryview(entry.payload))
+    if rest:
+        raise Malformed("more than a table")
+    table.check(_check_function)
+    return table
+
+
+def _check_function(text: memoryview | bytes) -> None:
+    """Raises ValueError for what is not a module with one definition as LLVM prints it."""
+    data = bytes(text)
+    if data.find(b"\n}\n", data.find(b"\ndefine ") + 1 or len(data)) < 0:
+        raise ValueError("no function as LLVM prints it")

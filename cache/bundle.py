@@ -10,7 +10,6 @@ run its code all the same: take one only from where you would take programs.
 """
 
 import errno
-import hashlib
 import io
 import os
 import re
@@ -24,6 +23,7 @@ from typing import BinaryIO, cast
 from nativecache.cache.entry import CorruptEntry, Entry, decode_entry
 from nativecache.cache.format import LAYOUT, open_plain
 from nativecache.cache.lookup import EntryStore
+from nativecache.cache.recipe import Recipe
 from nativecache.cache.shape import Malformed
 from nativecache.cache.store import Store
 
@@ -79,7 +79,12 @@ def read_note(entry: Entry) -> list[str]:
 
 
 def _note_key(name: str) -> str:
-    return hashlib.sha256(b"used\0" + name.encode("utf-8", "surrogateescape")).hexdigest()
+    return note_recipe(name).key()
+
+
+def note_recipe(name: str) -> Recipe:
+    """What the note of the keys that the build of an output used is kept under."""
+    return Recipe(("kind", "used"), ("label", name))
 
 
 def export_entries(stores: Sequence[Store], keys: Iterable[str], bundle: Path) -> Exported:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nativecache.cache.dependencies import Dependency
 from nativecache.cli.up_to_date import Record
 from nativecache.linker.output import overwrite
 from nativecache.linker.shown import error_line, shown, shown_lines, warning_line
@@ -196,7 +197,7 @@ def up_to_date_record(report: Report, output: Path) -> Record | None:
         saved_seconds=saved,
         sources_unchanged=report.sources,
     )
-    image = ("image", report.image, (os.path.abspath(output),))
+    image = Dependency("image", report.image, (os.path.abspath(output),))
     line = shown(f"{report.output}: up to date, {report.functions} functions")
     warnings = list(map(shown_lines, report.warnings))
     return Record(line, json.dumps(_figures(again)), warnings, [image, *report.reads])

@@ -9,7 +9,6 @@ This module is loaded before anything else, to answer in no time when nothing ha
 what is as quick to load.
 """
 
-import hashlib
 import os
 import sys
 import time
@@ -18,11 +17,12 @@ from nativecache.cache.dependencies import Dependency, check_dependency, decode,
 from nativecache.cache.format import LAYOUT, CorruptBytes, entry_path, open_plain, read_plain, unseal
 from nativecache.cache.location import default_cache_folder, distrust
 from nativecache.cache.own_code import own_stamps
+from nativecache.cache.recipe import Recipe
 from nativecache.cli.words import INPUT, LINK, OURS, BadWords, Word, read_words
 from nativecache.linker.environment import matters
 
 #: Raised whenever a record's form changes, or what it rests on.
-SCHEMA = 2
+SCHEMA = 3
 
 #: After a day a build is done in full again: what the cache holds for it is then in use, as pruning sees it.
 LIFETIME_SECONDS = 24 * 3600
@@ -95,7 +95,7 @@ def read_command(words: "list[str]", environ: "dict[str, str] | os._Environ[str]
     command.readable = told or os.path.isdir(os.path.join(command.root, LAYOUT))
     if not told and distrust(command.root):
         return None  # who builds says so
-    command.key = _key(command.words, environ)
+    command.key = command_recipe(command.words, environ).key()
     return command
 
 
@@ -156,7 +156,8 @@ def _read_environment(command: Command, environ: "dict[str, str] | os._Environ[s
     return not any(map(_rests_on_more, " ".join(values).split()))
 
 
-def _key(words: "list[str]", environ: "dict[str, str] | os._Environ[str]") -> str:
+def command_recipe(words: "list[str]", environ: "dict[str, str] | os._Environ[str]") -> Recipe:
+    """What an up-to-date record is kept under: a command and all around it that its answer depends on."""
     mask = os.umask(0o77)
     os.umask(mask)
     seen = sorted(
@@ -165,9 +166,16 @@ def _key(words: "list[str]", environ: "dict[str, str] | os._Environ[str]") -> st
         if (name in _ENVIRONMENT or name.startswith(("NATIVECACHE_", *_PREFIXES)) or matters(name))
         and name not in _OUTPUT_ONLY
     )
-    fields = [str(SCHEMA), sys.version, sys.executable, own_stamps(), os.getcwd(), f"{mask:o}"]
-    text = "\0".join((*fields, str(len(seen)), *seen, *words))
-    return hashlib.sha256(b"receipt\0" + os.fsencode(text)).hexdigest()
+    return Recipe(
+        ("kind", "up to date"),
+        ("schema", str(SCHEMA)),
+        ("python", f"{sys.version} {sys.executable}"),
+        ("code", own_stamps()),
+        ("folder", os.getcwd()),
+        ("mask", f"{mask:o}"),
+        *[("variable", one) for one in seen],
+        *[("word", word) for word in words],
+    )
 
 
 class Record:

@@ -22,14 +22,12 @@ from itertools import islice
 from typing import Final
 
 from nativecache.aot.errors import BuildError
-from nativecache.aot.key import DIGEST, Compiler, form_of
+from nativecache.aot.key import DIGEST, Compiler, compiler_fields, form_of, own_record
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
-from nativecache.cache.own_code import own_code
+from nativecache.cache.recipe import Recipe
 from nativecache.cache.shape import Malformed
 
-#: Raised whenever what "as they stand" means changes.
-SCHEMA: Final = 1
 #: What LLVM calls text that names no source file.
 _NAMELESS: Final = b'source_filename = "<string>"'
 
@@ -119,6 +117,15 @@ def _lines(outside: bytes) -> list[bytes]:
     return sorted(lines, key=lambda line: line[:1])
 
 
+def frame_recipe(layout: Layout, reader: Compiler) -> Recipe:
+    """All that decides whether the LLVM `reader` accepts functions: itself, and the text around them."""
+    return Recipe(
+        *own_record("accepted"),
+        *compiler_fields(reader),
+        *(("frame", piece) for piece in layout.frame()),
+    )
+
+
 class Accepted:
     """What is known of one text. `reader` is the LLVM that reads it."""
 
@@ -128,11 +135,7 @@ class Accepted:
         self._digests: list[bytes] = []
         self._known: frozenset[bytes] | None = None  # of functions in this frame
         if self._layout:
-            frame = hashlib.sha256(repr(("accepted", SCHEMA, own_code(), reader)).encode())
-            for piece in self._layout.frame():
-                frame.update(b"%d\0" % len(piece))
-                frame.update(piece)
-            self._key = frame.hexdigest()
+            self._key = frame_recipe(self._layout, reader).key()
             view = memoryview(data)
             spans = self._layout.functions
             self._digests = [hashlib.sha256(view[start:end]).digest()[:DIGEST] for start, _, end in spans]

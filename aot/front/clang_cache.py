@@ -16,7 +16,6 @@ itself says whether it met the time of day, by a warning that is turned on for i
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -32,7 +31,7 @@ from typing import Any, Final
 
 from nativecache.aot.front import clang, questions
 from nativecache.aot.front.compiler_check import Compilers
-from nativecache.aot.key import form_of
+from nativecache.aot.key import form_of, own_record
 from nativecache.cache.dependencies import (
     Dependency,
     Since,
@@ -45,12 +44,9 @@ from nativecache.cache.dependencies import (
 from nativecache.cache.entry import Entry
 from nativecache.cache.format import check_key, read_plain
 from nativecache.cache.lookup import EntryStore
-from nativecache.cache.own_code import own_code
+from nativecache.cache.recipe import Recipe
 from nativecache.cache.shape import Malformed, check, list_of, nullable, read_json, record, row, text, whole
 from nativecache.linker.signals import hold_signals, ignore_signals
-
-#: Raised whenever a manifest or what a result rests on changes its form.
-SCHEMA: Final = 2
 
 #: Sets of dependencies per manifest. ccache keeps up to a hundred; a set is some
 #: kilobytes, a result megabytes.
@@ -186,22 +182,9 @@ class FrontCache:
         if reason := self._refusal(front, source, flags, whole):
             self._refuse(source, reason)
             return None
-        digest = hashlib.sha256()
         program = self.compilers.identity(front, source, level, flags)
-        for name, value in (
-            ("schema", f"{SCHEMA} {own_code()}"),
-            ("clang", f"{front.version} {front.command} {program}"),
-            ("host", _host(flags)),
-            ("environment", str(self._environ)),
-            ("folder", os.getcwd()),
-            ("encoding", sys.getfilesystemencoding()),  # other ones cannot say the names that are noted
-            ("flags", f"{level} {whole} {flags}"),
-            ("source", f"{clang.language(source)} {source}"),
-        ):
-            data = value.encode("utf-8", "surrogateescape")
-            digest.update(b"%s %d\0" % (name.encode(), len(data)))
-            digest.update(data)
-        return Question(front, source, level, flags, whole, digest.hexdigest())
+        recipe = question_recipe(front, program, source, level, flags, whole=whole, environ=self._environ)
+        return Question(front, source, level, flags, whole, recipe.key())
 
     def _refusal(self, front: clang.Clang, source: Path, flags: Sequence[str], whole: bool) -> str:
         """Why no answer may be kept, or ""."""
@@ -275,7 +258,7 @@ class FrontCache:
             return
         manifest.dated = False
         self._note_reads(dependencies)
-        result = _result_key(question, dependencies)
+        result = result_recipe(question.key, dependencies).key()
         others = [variant for variant in manifest.variants if variant[1] != result]
         manifest.variants = [(dependencies, result), *others][:_VARIANTS]
         self._store.save(Entry(question.key, _encode(manifest), form_of("manifest")))
@@ -545,14 +528,48 @@ def _host(flags: Sequence[str]) -> str:
     return str(llvm.host())
 
 
-def _result_key(question: Question, dependencies: Iterable[Dependency]) -> str:
-    digest = hashlib.sha256(b"front\0" + question.key.encode())
-    digest.update(json.dumps(list(dependencies)).encode())
-    return digest.hexdigest()
+def question_recipe(
+    front: clang.Clang,
+    program: Sequence[str],
+    source: Path,
+    level: int,
+    flags: Sequence[str],
+    *,
+    whole: bool,
+    environ: Sequence[str],
+) -> Recipe:
+    """What a run of clang is, before it reads anything. `program`: what tells it from another clang.
+
+    `environ`: the variables that clang looks at, as NAME=VALUE.
+    """
+    return Recipe(
+        *own_record("manifest"),
+        ("clang", str(front.version)),
+        *(("command", word) for word in front.command),
+        *(("program", word) for word in program),
+        ("host", _host(flags)),
+        *(("variable", variable) for variable in environ),
+        ("folder", os.getcwd()),
+        ("encoding", sys.getfilesystemencoding()),  # other ones cannot say the names that are noted
+        ("level", str(level)),
+        ("output", "object" if whole else "IR"),
+        *(("flag", flag) for flag in flags),
+        ("language", clang.language(source)),
+        ("source", os.fspath(source)),
+    )
+
+
+def result_recipe(question: str, dependencies: Iterable[Dependency]) -> Recipe:
+    """What clang's answer to a question, given by its key, rests on."""
+    return Recipe(
+        *own_record("answer"),
+        ("question", question),
+        *(("dependency", repr(tuple(dependency))) for dependency in dependencies),
+    )
 
 
 def _encode(manifest: _Manifest) -> bytes:
-    """Facts in one table, for most of them are in all sets."""
+    """The bytes of a manifest: dependencies in one table, for most of them are in all sets."""
     numbers: dict[Dependency, int] = {}
 
     def indexed(dependencies: Iterable[Dependency]) -> list[int]:
@@ -585,7 +602,7 @@ def read_manifest(entry: Entry) -> _Manifest:
     """A manifest. Raises Malformed."""
     found = read_json(entry.payload, _MANIFEST)
     table: list[Dependency] = [
-        (kind, value, tuple(subjects)) for kind, value, subjects in found["dependencies"]
+        Dependency(kind, value, tuple(subjects)) for kind, value, subjects in found["dependencies"]
     ]
     search = found["search"]
     try:

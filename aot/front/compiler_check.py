@@ -21,6 +21,7 @@ from nativecache.cache.dependencies import Dependency, StatCache, digest_file, m
 from nativecache.cache.entry import Entry
 from nativecache.cache.format import open_plain
 from nativecache.cache.lookup import EntryStore
+from nativecache.cache.recipe import Recipe
 
 #: What stands for the compiler's name in a command.
 _COMPILER: Final = "%compiler%"
@@ -89,8 +90,7 @@ class Compilers:
     def _content(self, path: str) -> str:
         if _size(path) <= _SMALL:
             return measure("file", (path,), self._memo)
-        status = f"content {os.path.realpath(path)} {measure('stat', (path,), self._memo)}"
-        key = hashlib.sha256(os.fsencode(status)).hexdigest()
+        key = content_recipe(path, measure("stat", (path,), self._memo)).key()
         known = self._store.load(key)
         if known:
             return known.payload.decode("ascii", "replace")
@@ -125,6 +125,11 @@ class Compilers:
                 raise UsageError(f"--compiler-check: this failed: {command}")
             self._outputs[command] = hashlib.sha256(output).hexdigest()
         return self._outputs[command]
+
+
+def content_recipe(path: str, status: str) -> Recipe:
+    """What the digest of a program's content is kept under: where it really is, and its `stat` dependency."""
+    return Recipe(("kind", "content"), ("path", os.path.realpath(path)), ("stat", status))
 
 
 def _which(program: str) -> str:

@@ -8,7 +8,6 @@ compiled whole by clang, as it would have been without `-flto`, and the archive 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,12 +24,13 @@ from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.cache.dependencies import measure
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
+from nativecache.cache.recipe import Recipe
 from nativecache.linker.archive import read_archive, write_archive
 from nativecache.linker.errors import BadObject
 from nativecache.linker.files import read_plain, why_unread
 
 #: Raised whenever what a member becomes depends on more than before.
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 #: Compilers' flags that say how code is generated; the others have had their effect when bitcode was made.
 _CODE: Final = re.compile(
@@ -55,7 +55,7 @@ def compile_members(
         raise BuildError(f"{path}: cannot be read: {why_unread(path, error)}") from None
     flags = tuple(flag for flag in end.flags if _CODE.match(flag))
     found = [n for n, (_, content) in enumerate(members) if content.startswith(BITCODE)]
-    keys = {n: _key(end, flags, members[n][1]) for n in found}
+    keys = {n: member_recipe(end, flags, members[n][1]).key() for n in found}
     objects: dict[int, bytes] = {}
     for n in found:
         if entry := store.load(keys[n]):
@@ -102,13 +102,19 @@ def compile_members(
     return warnings
 
 
-def _key(end: FrontEnd, flags: Sequence[str], bitcode: bytes) -> str:
-    program = measure("program", (_program(end),), {})
-    host = str(llvm.host()) if any("native" in flag for flag in flags) else ""
-    said = ("member", SCHEMA, end.clang.version, end.clang.command, program, host, end.level, tuple(flags))
-    digest = hashlib.sha256(repr(said).encode("utf-8", "surrogateescape"))
-    digest.update(b"\0" + bitcode)
-    return digest.hexdigest()
+def member_recipe(end: FrontEnd, flags: Sequence[str], bitcode: bytes) -> Recipe:
+    """All that the object for a member's bitcode depends on."""
+    return Recipe(
+        ("kind", "member"),
+        ("schema", str(SCHEMA)),
+        ("clang", str(end.clang.version)),
+        *(("command", word) for word in end.clang.command),
+        ("program", measure("program", (_program(end),), {})),
+        ("host", str(llvm.host()) if any("native" in flag for flag in flags) else ""),
+        ("level", str(end.level)),
+        *(("flag", flag) for flag in flags),
+        ("bitcode", bitcode),
+    )
 
 
 def _program(end: FrontEnd) -> str:

@@ -60,13 +60,13 @@ def gather(
         return None
     memo: StatCache = {}
     dependencies = (
-        *(dependency for dependency in front.reads if dependency[0] not in ("found", "same")),
+        *(dependency for dependency in front.reads if dependency.kind not in ("found", "same")),
         *_headers_found(front.reads, memo),
         *(observe("file", (path,), memo) for path in inputs),
         *(observe(kind, (path,), memo) for path in front.compilers.programs for kind in ("stat", "program")),
     )
     since = front.start.since()
-    said = [("said", value, words) for words, value in front.compilers.said.items()]
+    said = [Dependency("said", value, words) for words, value in front.compilers.said.items()]
     if front.start.clock_was_set() or not all(
         unchanged_since(dependency, since) for dependency in dependencies
     ):

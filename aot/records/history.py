@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from nativecache.aot.key import Compiler, Options, compute_key, form_of
+from nativecache.aot.key import Compiler, Options, form_of, own_record, record_recipe
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore, Missed
-from nativecache.cache.own_code import own_code
+from nativecache.cache.recipe import Recipe
 from nativecache.cache.shape import mapping, read_json, record, text, whole
 
 
@@ -19,19 +18,26 @@ class BuildRecord:
     """Digests of the units' own code by unit name, per compiler, options and output.
 
     Which compiler and options there were last is kept per output. Losing any of it costs an explanation,
-    nothing else. `turn` counts the output's builds that verified hits.
+    nothing else.
     """
 
     def __init__(self, store: EntryStore, compiler: Compiler, options: Options, output: Path) -> None:
         self._store = store
-        name = str(output.absolute()).encode("utf-8", "surrogateescape")
-        code = own_code().encode()
-        self._key = compute_key(compiler, options, b"record %s\0%s" % (code, name))
+        self._key = record_recipe("record", compiler, options, str(output.absolute())).key()
         self._last = store.read(self._key, read_record) or {}
-        self._how_key = hashlib.sha256(b"how %s\0%s" % (code, name)).hexdigest()
+        self._how_key = settings_recipe(output).key()
         self._last_how = store.read(self._how_key, read_how) or {}
         self._how = {"compiler": str(compiler), "options": str(options)}
-        self.turn = int(self._last_how.get("turn", 0))
+        self._turn = int(self._last_how.get("turn", 0))
+
+    @property
+    def turn(self) -> int:
+        """How many builds of this output compiled a share of their hits again, as far as is noted."""
+        return self._turn
+
+    def count_verification(self) -> None:
+        """Notes that this build compiles a share of its hits again: the next one has another turn."""
+        self._turn += 1
 
     def unchanged(self, name: str, digest: str) -> bool:
         """Whether this unit's own code is what it was, so that only something it inlines can differ."""
@@ -52,15 +58,21 @@ class BuildRecord:
         return "options" if self._last_how["compiler"] == self._how["compiler"] else "llvm"
 
     def save(self, digests: Mapping[str, str]) -> None:
+        """Keeps the digests of this build's units in place of the last one's, where they differ."""
         if digests != self._last:
             self._save(self._key, digests, "record")
-        how = {**self._how, "turn": self.turn}
+        how = {**self._how, "turn": self._turn}
         if how != self._last_how:
             self._save(self._how_key, how, "how")
 
     def _save(self, key: str, values: Mapping[str, Any], kind: str) -> None:
         payload = json.dumps(values, sort_keys=True, separators=(",", ":")).encode()
         self._store.save(Entry(key, payload, form_of(kind)))
+
+
+def settings_recipe(output: Path) -> Recipe:
+    """What the compiler and options of an output's last build are kept under."""
+    return Recipe(*own_record("how"), ("label", str(output.absolute())))
 
 
 _RECORD: Final = mapping(text())

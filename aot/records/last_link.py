@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from nativecache.aot.key import form_of
+from nativecache.aot.key import form_of, own_record
 from nativecache.aot.output.image import Image, Written
 from nativecache.cache.dependencies import (
     Dependency,
@@ -22,12 +21,9 @@ from nativecache.cache.dependencies import (
 )
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
-from nativecache.cache.own_code import own_code
+from nativecache.cache.recipe import Recipe
 from nativecache.cache.shape import Malformed, list_of, nullable, read_json, record, row, text
 from nativecache.linker.environment import matters
-
-#: Raised whenever what is digested, or how an image is made from it, changes.
-SCHEMA: Final = 1
 
 
 class LinkRecord:
@@ -36,8 +32,7 @@ class LinkRecord:
     def __init__(self, store: EntryStore, output: Path) -> None:
         self._store = store
         self._output = output
-        name = str(output.absolute()).encode("utf-8", "surrogateescape")
-        self._key = hashlib.sha256(b"link %d %s\0%s" % (SCHEMA, own_code().encode(), name)).hexdigest()
+        self._key = last_link_recipe(output).key()
 
     def look_up(self, made_from: str) -> Written | None:
         """What the last link said, if it was of the same and its output is still there."""
@@ -55,7 +50,8 @@ class LinkRecord:
         """
         if not written.image:
             return
-        dependencies = (*dependencies, ("image", written.image, (os.fspath(self._output.absolute()),)))
+        image = Dependency("image", written.image, (os.fspath(self._output.absolute()),))
+        dependencies = (*dependencies, image)
         values = {
             "made from": made_from,
             "dependencies": encode(dependencies),
@@ -101,13 +97,21 @@ def read_link(entry: Entry) -> Link:
     return Link(found["made from"], dependencies, written)
 
 
+def last_link_recipe(output: Path) -> Recipe:
+    """What the record of an output's last link is kept under."""
+    return Recipe(*own_record("link"), ("label", str(output.absolute())))
+
+
 def digest_link(image: Image, environ: Mapping[str, str], scratch: Path, *details: Any) -> str:
-    """A digest of the objects, by key, with their real names, of native inputs, and of `details`.
+    """The digest of all that an image is linked from, as `link_recipe` lists it."""
+    return link_recipe(image, environ, scratch, *details).key()
 
-    Where the folder `scratch` is makes no difference.
 
-    The environment and the folder are part of it, for drivers and linkers look at many variables; and so
-    is this program.
+def link_recipe(image: Image, environ: Mapping[str, str], scratch: Path, *details: Any) -> Recipe:
+    """What a link is made from: objects, by key, with their real names; native inputs; and `details`.
+
+    Where the folder `scratch` is makes no difference. The environment and the working folder do, for
+    compiler drivers and linkers look at many variables; and so does this program.
     """
     program = image.program
     units = [
@@ -128,6 +132,17 @@ def digest_link(image: Image, environ: Mapping[str, str], scratch: Path, *detail
     mask = os.umask(0)
     os.umask(mask)
     variables = sorted(item for item in environ.items() if matters(item[0]))
-    around = (variables, os.getcwd(), mask, image.cplusplus, image.target)
-    shown = repr((units, files, debug, program.output.directory, line, around, own_code(), details))
-    return hashlib.sha256(shown.encode("utf-8", "surrogateescape")).hexdigest()
+    return Recipe(
+        *own_record("linked"),
+        *(("unit", repr(unit)) for unit in units),
+        *(("debug", repr(one)) for one in debug),
+        *(("file", repr(file)) for file in files),
+        ("directory", repr(program.output.directory)),
+        *(("line", repr(item)) for item in line),
+        *(("variable", f"{name}={value}") for name, value in variables),
+        ("folder", os.getcwd()),
+        ("mask", f"{mask:o}"),
+        ("language", "C++" if image.cplusplus else "C"),
+        ("target", repr(image.target)),
+        *(("detail", repr(detail)) for detail in details),
+    )

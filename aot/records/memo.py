@@ -9,31 +9,26 @@ lost, old or damaged file costs time only.
 
 from __future__ import annotations
 
-import sys
-from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import accumulate, islice
-from operator import gt
 from pathlib import PurePath
-from struct import Struct
 from sys import intern
-from typing import Final, TypeVar
+from typing import TypeAlias, TypeVar
 
 from nativecache.aot.ir.debug_info import LineMap
-from nativecache.aot.key import DIGEST, Compiler, Options, compute_key, form_of
+from nativecache.aot.key import Compiler, Options, form_of, record_recipe
 from nativecache.aot.packed import decode_names, encode_names
+from nativecache.aot.records.table import Table
 from nativecache.aot.units.shapes import Shape
 from nativecache.cache.entry import Entry
 from nativecache.cache.format import check_key
 from nativecache.cache.lookup import EntryStore
-from nativecache.cache.own_code import own_code
 from nativecache.cache.shape import Malformed
 
 T = TypeVar("T")
 
-_HEAD: Final = Struct("<QQ")
+_Record: TypeAlias = bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +62,9 @@ class UnitMemo:
     """The records of one input. Those that a build does not use are kept for a while."""
 
     def __init__(self, label: str, compiler: Compiler, options: Options, store: EntryStore) -> None:
-        name = PurePath(label).name.encode("utf-8", "surrogateescape")
         self._store = store
-        self._key = compute_key(compiler, options, b"memo %s\0%s" % (own_code().encode(), name))
-        tables = store.read(self._key, read_memo) or (_Table(), _Table(), _Table())
+        self._key = record_recipe("memo", compiler, options, PurePath(label).name).key()
+        tables = store.read(self._key, read_memo) or (Table(), Table(), Table())
         self._shapes, self._clean_ups, self._units = tables
 
     def shape(self, name: bytes) -> Shape | None:
@@ -78,29 +72,33 @@ class UnitMemo:
         return _decoded(_read_shape, self._shapes.use(name))
 
     def add_shape(self, name: bytes, made: Shape) -> None:
+        """Keeps the shape of a definition under the digest of its text."""
         counts = (str(len(made.symbols)), str(len(made.repeated)))
-        self._shapes.add(name, (made.shape.hex(), *counts, *made.symbols, *made.others, *made.repeated))
+        fields = (made.shape.hex(), *counts, *made.symbols, *made.others, *made.repeated)
+        self._shapes.add(name, _encoded(fields))
 
     def clean_up(self, fingerprint: bytes) -> CleanUp | None:
         """What became of a function, by its fingerprint without imports."""
         return _decoded(_read_clean_up, self._clean_ups.use(fingerprint))
 
     def add_clean_up(self, fingerprint: bytes, made: CleanUp) -> None:
+        """Keeps what became of a function under its fingerprint without imports."""
         bindings, mentions = decode_names(made.bindings), decode_names(made.mentions)
         line_map = decode_names(made.line_map)
         counts = (str(len(bindings)), str(len(line_map)))
         fields = (made.text.hex(), str(made.lines), *counts, *bindings, *line_map, *mentions)
-        self._clean_ups.add(fingerprint, fields)
+        self._clean_ups.add(fingerprint, _encoded(fields))
 
     def unit(self, fingerprint: bytes) -> KeyedUnit | None:
         """What a unit led to, by its fingerprint."""
         return _decoded(_read_unit, self._units.use(fingerprint))
 
     def add_unit(self, fingerprint: bytes, made: KeyedUnit) -> None:
+        """Keeps what a unit led to under its fingerprint."""
         bindings, line_map = decode_names(made.bindings), decode_names(made.line_map)
         counts = (str(int(made.relative)), str(len(bindings)), str(len(line_map)))
         fields = (made.key, made.own, made.fingerprints.hex(), *counts, *bindings, *line_map, *made.imported)
-        self._units.add(fingerprint, fields)
+        self._units.add(fingerprint, _encoded(fields))
 
     def save(self) -> None:
         """Keeps what is new, if anything is."""
@@ -110,50 +108,51 @@ class UnitMemo:
             self._store.save(Entry(self._key, packed, form_of("memo")))
 
 
-def read_memo(entry: Entry, *, closely: bool = False) -> tuple[_Table, _Table, _Table]:
+def read_memo(entry: Entry, *, closely: bool = False) -> tuple[Table, Table, Table]:
     """The three tables of a memo. Raises Malformed.
 
     Records are looked at when they are used; here only `closely`.
     """
     rest = memoryview(entry.payload)
-    shapes, rest = _Table.read(rest)
-    clean_ups, rest = _Table.read(rest)
-    units, rest = _Table.read(rest)
+    shapes, rest = Table.read(rest)
+    clean_ups, rest = Table.read(rest)
+    units, rest = Table.read(rest)
     if rest:
         raise Malformed("more than three tables")
     if closely:
-        _check_records(shapes, _read_shape)
-        _check_records(clean_ups, _read_clean_up)
-        _check_records(units, _read_unit)
+        shapes.check(_read_shape)
+        clean_ups.check(_read_clean_up)
+        units.check(_read_unit)
     return shapes, clean_ups, units
 
 
-def _check_records(table: _Table, reader: Callable[[list[str]], object]) -> None:
-    for fields in table.all():
-        try:
-            reader(fields)
-        except ValueError as error:
-            raise Malformed(str(error)) from None
-
-
-def _decoded(reader: Callable[[list[str]], T], fields: list[str] | None) -> T | None:
+def _decoded(reader: Callable[[_Record], T], record: _Record | None) -> T | None:
     """What a record says; None where there is none, or where it is none of ours."""
-    if fields is not None:
+    if record is not None:
         with suppress(ValueError):
-            return reader(fields)
+            return reader(record)
     return None
 
 
-def _read_shape(record: list[str]) -> Shape:
-    shape, count, repeated, *tokens = record
+def _encoded(fields: Iterable[str]) -> bytes:
+    """A record: UTF-8, with NULs between its fields."""
+    return "\0".join(fields).encode("utf-8", "surrogateescape")
+
+
+def _fields(record: _Record) -> list[str]:
+    return str(record, "utf-8", "surrogateescape").split("\0")
+
+
+def _read_shape(record: _Record) -> Shape:
+    shape, count, repeated, *tokens = _fields(record)
     n, m = _cuts(tokens, count, repeated)
     # Most symbols are named by several functions.
     symbols, end = tuple(map(intern, tokens[:n])), len(tokens) - m
     return Shape(bytes.fromhex(shape), symbols, tuple(tokens[n:end]), tuple(tokens[end:]))
 
 
-def _read_clean_up(record: list[str]) -> CleanUp:
-    text, lines, bound, placed, *names = record
+def _read_clean_up(record: _Record) -> CleanUp:
+    text, lines, bound, placed, *names = _fields(record)
     n, m = _cuts(names, bound, placed)
     bindings, line_map, mentions = names[:n], names[n : n + m], names[n + m :]
     _check_bindings(bindings)
@@ -162,8 +161,8 @@ def _read_clean_up(record: list[str]) -> CleanUp:
     return CleanUp(bytes.fromhex(text), _count(lines), encode_names(bindings), encode_names(mentions), packed)
 
 
-def _read_unit(record: list[str]) -> KeyedUnit:
-    key, own, fingerprints, relative, bound, placed, *names = record
+def _read_unit(record: _Record) -> KeyedUnit:
+    key, own, fingerprints, relative, bound, placed, *names = _fields(record)
     n, m = _cuts(names, bound, placed)
     bindings, line_map = names[:n], encode_names(names[n : n + m])
     check_key(key)
@@ -192,80 +191,3 @@ def _cuts(fields: list[str], first: str, second: str) -> tuple[int, int]:
 def _check_bindings(names: list[str]) -> None:
     if len(names) % 2:
         raise ValueError("a name that stands for nothing")
-
-
-class _Table:
-    """Records by digest, those of this build told apart from older ones. As bytes:
-
-        table   = number of records u64, length of `records` u64, names, ends, records
-        names   = a digest for each record
-        ends    = where each ends in `records`, u64 each
-        records = UTF-8, NULs between the fields of each
-
-    Integers are little-endian. A record is decoded each time it is used, for most of a table rests.
-    """
-
-    def __init__(self, names: bytes = b"", ends: bytes = b"", records: memoryview | bytes = b"") -> None:
-        self._records = records
-        self._ends = _little_endian(array("Q", ends))
-        # By digest, where a record is in `_records`, or itself if it is new.
-        self._old = {names[at : at + DIGEST]: n for n, at in enumerate(range(0, len(names), DIGEST))}
-        self._used: dict[bytes, int | bytes] = {}
-        self.changed = False
-
-    @classmethod
-    def read(cls, data: memoryview) -> tuple[_Table, memoryview]:
-        """The table that some bytes begin with, and what follows it. Raises Malformed."""
-        if len(data) < _HEAD.size:
-            raise Malformed("a table without its head")
-        count, size = _HEAD.unpack_from(data)
-        ends = _HEAD.size + count * DIGEST
-        records = ends + count * 8
-        if records + size > len(data):
-            raise Malformed("a table that ends early")
-        table = cls(bytes(data[_HEAD.size : ends]), bytes(data[ends:records]), data[records : records + size])
-        numbers = table._ends
-        if any(map(gt, numbers, numbers[1:])) or (numbers[-1] if count else 0) != size:
-            raise Malformed("records that are not one after the other")
-        return table, data[records + size :]
-
-    def use(self, name: bytes) -> list[str] | None:
-        """The fields of a record."""
-        known = self._used.get(name)
-        if known is None:
-            known = self._old.get(name)
-            if known is None:
-                return None
-            self._used[name] = known
-        return self._fields(known)
-
-    def all(self) -> Iterator[list[str]]:
-        """The fields of every record that was read."""
-        return map(self._fields, self._old.values())
-
-    def add(self, name: bytes, fields: Iterable[str]) -> None:
-        self._used[name] = "\0".join(fields).encode("utf-8", "surrogateescape")
-        self.changed = True
-
-    def packed(self) -> bytes:
-        """This build's records, then older ones, up to as many: a build of another branch may want them."""
-        rest = islice((name for name in self._old if name not in self._used), len(self._used))
-        kept = {**self._used, **{name: self._old[name] for name in rest}}
-        records = [self._record(record) for record in kept.values()]
-        ends = _little_endian(array("Q", accumulate(map(len, records))))
-        size = sum(map(len, records))
-        return b"".join((_HEAD.pack(len(kept), size), *kept, ends.tobytes(), *records))
-
-    def _fields(self, known: int | bytes) -> list[str]:
-        return str(self._record(known), "utf-8", "surrogateescape").split("\0")
-
-    def _record(self, known: int | bytes) -> bytes | memoryview:
-        if isinstance(known, bytes):
-            return known
-        return self._records[self._ends[known - 1] if known else 0 : self._ends[known]]
-
-
-def _little_endian(numbers: array[int]) -> array[int]:
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers

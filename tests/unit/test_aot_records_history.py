@@ -63,5 +63,6 @@ def test_the_turn_goes_on() -> None:
     for turn in range(3):
         now = record(store)
         assert now.turn == turn
-        now.turn += 1
+        now.count_verification()
+        assert now.turn == turn + 1
         now.save({})

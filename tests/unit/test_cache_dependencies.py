@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nativecache.cache.dependencies import (
+    Dependency,
     Since,
     decode,
     encode,
@@ -241,8 +242,8 @@ def test_other_kinds_are_refused(kind: str, subjects: tuple[str, ...]) -> None:
 TEXT = st.text(st.characters(exclude_characters="\0"))
 
 
-@given(st.lists(st.tuples(TEXT, TEXT, st.lists(TEXT, min_size=1).map(tuple))))
-def test_facts_as_fields_and_back(dependencies: list[tuple[str, str, tuple[str, ...]]]) -> None:
+@given(st.lists(st.builds(Dependency, TEXT, TEXT, st.lists(TEXT, min_size=1).map(tuple))))
+def test_dependencies_as_fields_and_back(dependencies: list[Dependency]) -> None:
     assert decode(encode(dependencies)) == dependencies
 
 
@@ -266,3 +267,9 @@ def test_a_command_that_is_asked_ends_with_who_asks() -> None:
         signal.signal(signal.SIGALRM, before)
     with pytest.raises(ProcessLookupError):
         os.kill(int(Path("pid").read_text()), 0)
+
+
+def test_a_dependency_is_a_tuple_with_names() -> None:
+    one = observe("file", ("missing",))
+    assert one == ("file", "", ("missing",)) == (one.kind, one.value, one.subjects)
+    assert hash(one) == hash(("file", "", ("missing",))) and repr(one) == repr(tuple(one))

@@ -12,6 +12,7 @@ import pytest
 from harness import ROOT
 
 from nativecache.cache.counters import add_counts
+from nativecache.cache.dependencies import Dependency
 from nativecache.cache.entry import Entry
 from nativecache.cache.entry import encode_entry as pack_entry
 from nativecache.cache.folder import claim_pruning
@@ -120,7 +121,9 @@ def test_there_is_no_receipt_in_a_folder_that_is_not_there(tmp_path: Path) -> No
     assert command and not command.readable
     (tmp_path / "cache" / "v1").mkdir(parents=True)
     data = pack_entry(
-        Entry(command.key, encode_record(Record("line", "{}", [], [("file", "", ("missing",))])), {})
+        Entry(
+            command.key, encode_record(Record("line", "{}", [], [Dependency("file", "", ("missing",))])), {}
+        )
     )
     FileStore(tmp_path / "cache").put(command.key, data)
     assert check(command) is None

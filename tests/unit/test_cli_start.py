@@ -76,6 +76,7 @@ def test_an_answer_loads_little(space: Path) -> None:
         "nativecache.linker.environment",
         "nativecache.cache.location",
         "nativecache.cache.own_code",
+        "nativecache.cache.recipe",
         "nativecache.cache.format",
     }
 

@@ -410,7 +410,7 @@ def test_a_receipt_of_yesterday(space: Space) -> None:
 @pytest.fixture
 def kept(space: Space) -> Space:
     """With a receipt that rests on one file."""
-    dependencies: list[Dependency] = [("file", "", ("missing",))]
+    dependencies: list[Dependency] = [Dependency("file", "", ("missing",))]
     command = space.command()
     assert command
     entry = Entry(command.key, encode_record(Record("app", "{}", ["one", "two"], dependencies)), {})
@@ -422,7 +422,7 @@ def test_a_receipt_comes_back_as_it_was(kept: Space) -> None:
     command = kept.command()
     found = check(command) if command else None
     assert found and (found.line, found.figures, found.warnings) == ("app", "{}", ["one", "two"])
-    assert found.dependencies == [("file", "", ("missing",))]
+    assert found.dependencies == [Dependency("file", "", ("missing",))]
 
 
 def test_damaged_receipts(kept: Space) -> None:

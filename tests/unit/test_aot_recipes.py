@@ -1,0 +1,108 @@
+"""Every kind of key goes through one recipe, whose text and digest name the same fields."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from nativecache.aot.front.accepted import frame_recipe, lay_out
+from nativecache.aot.front.clang import Clang
+from nativecache.aot.front.clang_cache import question_recipe, result_recipe
+from nativecache.aot.front.compiler_check import content_recipe
+from nativecache.aot.front.members import member_recipe
+from nativecache.aot.front.sources import FrontEnd
+from nativecache.aot.key import Compiler, Options, record_recipe, unit_recipe
+from nativecache.aot.output import Image
+from nativecache.aot.records.history import settings_recipe
+from nativecache.aot.records.last_link import digest_link, last_link_recipe, link_recipe
+from nativecache.cache.bundle import note_recipe
+from nativecache.cache.dependencies import Dependency
+from nativecache.cache.recipe import Recipe
+from nativecache.cli.up_to_date import command_recipe
+
+COMPILER = Compiler("22.1", "", "build")
+OPTIONS = Options("x86_64-linux-gnu", "", "", 2, True, "pic", "default")
+CLANG = Clang(("clang", "-v"), 22)
+IR = b"define void @f() {\n  ret void\n}\n"
+
+
+def frame() -> Recipe:
+    layout = lay_out(IR)
+    assert layout
+    return frame_recipe(layout, COMPILER)
+
+
+def linked() -> Recipe:
+    program = SimpleNamespace(
+        debug={}, modules=(SimpleNamespace(source_file="a.c"),), directory="/src", names=()
+    )
+    image = SimpleNamespace(
+        program=program,
+        units=(SimpleNamespace(name="f", module=0),),
+        bindings={0: "nc.0\0f"},
+        line_map={},
+        line=(Path("/tmp/x/a.a"), "-lm"),
+        cplusplus=True,
+        target=None,
+    )
+    arguments: tuple[Any, ...] = (cast(Image, image), {0: "ab" * 32}, {"PATH": "/bin"}, Path("/tmp/x"), "exe")
+    assert digest_link(*arguments) == link_recipe(*arguments).key()
+    return link_recipe(*arguments)
+
+
+KINDS: dict[str, Callable[[], Recipe]] = {
+    "unit": lambda: unit_recipe(COMPILER, OPTIONS, b"BC", b"data.bin 12"),
+    "memo": lambda: record_recipe("memo", COMPILER, OPTIONS, "a.ll"),
+    "record": lambda: record_recipe("record", COMPILER, OPTIONS, "/out/app"),
+    "bodies": lambda: record_recipe("bodies", COMPILER, OPTIONS, "a.ll"),
+    "how": lambda: settings_recipe(Path("/out/app")),
+    "link": lambda: last_link_recipe(Path("/out/app")),
+    "linked": linked,
+    "question": lambda: question_recipe(
+        CLANG, ("content", "12"), Path("a.c"), 2, ("-Ix",), whole=False, environ=("PWD=/",)
+    ),
+    "answer": lambda: result_recipe("ab" * 32, (Dependency("file", "12", ("a.c",)),)),
+    "accepted": frame,
+    "content": lambda: content_recipe("/bin/clang", "1 2 3"),
+    "member": lambda: member_recipe(FrontEnd(CLANG, 2, ()), ("-fPIC",), b"BC"),
+    "used": lambda: note_recipe("/out/app"),
+    "command": lambda: command_recipe(["a.c", "-O1"], {"NATIVECACHE_DIR": "/x"}),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_text_and_digest_name_the_same_fields(kind: str) -> None:
+    recipe = KINDS[kind]()
+    named = [line.partition(": ")[0] for line in recipe.text().splitlines()]
+    hashed = [bytes(piece).split(b" ")[0].decode() for piece in list(recipe.encoded())[::2]]
+    assert named == hashed == [name for name, _ in recipe.fields]
+    assert KINDS[kind]().key() == recipe.key()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_another_field_makes_another_key(kind: str) -> None:
+    fields = KINDS[kind]().fields
+    keys = {Recipe(*fields).key()}
+    for n, (name, value) in enumerate(fields):
+        more = f"{value}x" if isinstance(value, str) else bytes(value) + b"x"
+        keys.add(Recipe(*fields[:n], (name, more), *fields[n + 1 :]).key())
+        keys.add(Recipe(*fields[:n], *fields[n + 1 :]).key())
+        if n and value and name != fields[n - 1][0]:  # the first byte moves into the field before
+            before, first = as_bytes(fields[n - 1][1]), as_bytes(value)
+            moved = (fields[n - 1][0], before + first[:1]), (name, first[1:])
+            keys.add(Recipe(*fields[: n - 1], *moved, *fields[n + 1 :]).key())
+    moves = sum(1 for n, (name, value) in enumerate(fields) if n and value and name != fields[n - 1][0])
+    assert len(keys) == 1 + 2 * len(fields) + moves
+
+
+def test_kinds_share_no_key() -> None:
+    assert len({make().key() for make in KINDS.values()}) == len(KINDS)
+    first = [make().fields[0] for kind, make in KINDS.items() if kind != "unit"]
+    assert {name for name, _ in first} == {"kind"} and len(set(first)) == len(KINDS) - 1
+    assert KINDS["unit"]().fields[0][0] == "schema"
+
+
+def as_bytes(value: str | bytes | memoryview) -> bytes:
+    return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else bytes(value)
