@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from nativecache.cache.entry import CorruptEntry, Entry, decode_entry
-from nativecache.cache.format import LAYOUT, open_plain
+from nativecache.cache.files import open_plain
+from nativecache.cache.layout import LAYOUT, entry_name
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.recipe import Recipe
 from nativecache.cache.shape import Malformed
@@ -105,7 +106,7 @@ def export_entries(stores: Sequence[Store], keys: Iterable[str], bundle: Path) -
                 if data is None:
                     missing += 1
                     continue
-                member = tarfile.TarInfo(f"{LAYOUT}/{key[:2]}/{key[2:]}.o")
+                member = tarfile.TarInfo(entry_name(key))
                 member.size, member.mode = len(data), 0o600
                 tar.addfile(member, io.BytesIO(data))
                 entries += 1

@@ -14,7 +14,7 @@ import hashlib
 import os
 import time
 
-from nativecache.cache.format import LAYOUT
+from nativecache.cache.layout import layout_folder, statistics_folder
 
 TYPE_CHECKING = False  # typing's, whose import would take longer than all that is done here
 if TYPE_CHECKING:
@@ -29,10 +29,6 @@ _MOST = 2**62
 _O_NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)  # a FIFO without a reader is refused, not waited for
 
 
-def statistics_folder(root: "str | Path") -> str:
-    return os.path.join(root, LAYOUT, "statistics")
-
-
 def add_counts(root: "str | Path", counts: "Mapping[str, int]", *, now: float | None = None) -> None:
     """Adds a run's counts to those of the cache folder. Where that cannot be done, nothing happens.
 
@@ -45,7 +41,7 @@ def add_counts(root: "str | Path", counts: "Mapping[str, int]", *, now: float | 
         try:
             _append(os.path.join(folder, day + LOG_SUFFIX), line)
         except FileNotFoundError:
-            if not os.path.isdir(os.path.join(root, LAYOUT)):
+            if not os.path.isdir(layout_folder(root)):
                 return  # no such cache: nothing was kept in it
             os.mkdir(folder, 0o700)
             _append(os.path.join(folder, day + LOG_SUFFIX), line)

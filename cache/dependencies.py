@@ -20,14 +20,14 @@ What is missing or closed has the value "", and so has the content of what is no
 waited for, nor a device read without end. Nothing here raises OSError.
 
 This module is loaded before anything else, to answer in no time when nothing has changed: it imports only
-what every Python process has loaded, hashlib and files.py.
+what every Python process has loaded, hashlib and nativecache's own that import as little.
 """
 
 import hashlib
 import os
 import stat
 
-from nativecache.cache.format import open_plain
+from nativecache.cache.files import open_plain
 
 TYPE_CHECKING = False  # typing's, whose import would take longer than all that is done here
 if TYPE_CHECKING:

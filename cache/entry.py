@@ -31,15 +31,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from nativecache.cache.format import (
-    FOOTER_SIZE,
-    CorruptBytes,
-    check_key,
-    measure_meta,
-    open_descriptor,
-    seal,
-    unseal,
-)
+from nativecache.cache.files import open_descriptor
+from nativecache.cache.format import FOOTER_SIZE, CorruptBytes, check_key, measure_meta, seal, unseal
 from nativecache.cache.shape import Malformed, number, read_json
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"

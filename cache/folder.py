@@ -19,25 +19,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from nativecache.cache.entry import (
-    CorruptEntry,
-    Entry,
-    Reason,
-    decode_entry,
     find_milliseconds,
     read_milliseconds,
 )
-from nativecache.cache.format import DATABASE_SUFFIX, LAYOUT, database_path, read_plain
-from nativecache.cache.shape import Malformed
-from nativecache.cache.store import (
+from nativecache.cache.file_store import FileStore
+from nativecache.cache.files import TEMPORARY_SUFFIX, read_plain, write_new
+from nativecache.cache.layout import (
     CACHEDIR_TAG,
+    DATABASE_SUFFIX,
+    LAYOUT,
+    PRUNE_STAMP,
+    QUARANTINE,
     TAG_NAME,
-    TEMPORARY_SUFFIX,
-    BuildStore,
-    FileStore,
-    make_folder,
-    write_file,
-    write_new,
+    database_path,
+    layout_folder,
 )
+from nativecache.cache.store import BuildStore
 
 if TYPE_CHECKING:
     from nativecache.cache.database import Database
@@ -51,12 +48,10 @@ _SHELF = re.compile(r"[0-9a-f]{2}")
 _ENTRY = re.compile(r"[0-9a-f]{62}\.o")
 _TEMPORARY = re.compile(r"\d+-\d+-[0-9a-f]{16}" + re.escape(TEMPORARY_SUFFIX))
 _DATABASE = re.compile(r"([0-9a-f]{16})" + re.escape(DATABASE_SUFFIX) + r"(?:-wal|-shm|-journal)?")
-_QUARANTINE = "quarantine"
 
 #: Temporary files are renamed within milliseconds. After an hour nobody is at one any more.
 _ABANDONED = 3600
 
-_STAMP = "prune.stamp"
 #: Automatic pruning looks at most so often, in seconds.
 _PRUNE_INTERVAL = 3600
 
@@ -107,19 +102,6 @@ class Row(Found):
         return find_milliseconds(self.read())
 
 
-@dataclass(frozen=True, slots=True)
-class CorruptionReport:
-    """An entry that is none: where it is, why, and where it is now if it was set aside.
-
-    A database that is none has no key.
-    """
-
-    path: str
-    key: str
-    reason: str
-    kept: str
-
-
 def occupied(size: int) -> int:
     """What a file of `size` bytes takes of a disk."""
     return -(-size // _BLOCK) * _BLOCK
@@ -129,11 +111,11 @@ def find_entries(root: Path) -> Iterator[Found]:
     """All entries, in no order. Those of a database that cannot be read are left out."""
     yield from _find_files(root)
     with suppress(OSError):
-        yield from _find_rows(_open_database(root))
+        yield from _find_rows(open_database(root))
 
 
 def _find_files(root: Path) -> Iterator[Found]:
-    layout = os.path.join(root, LAYOUT)
+    layout = layout_folder(root)
     for shelf in filter(_SHELF.fullmatch, _folders(layout)):
         for file in _plain_files(os.path.join(layout, shelf)):
             if _ENTRY.fullmatch(file.name):
@@ -160,7 +142,7 @@ def find_database(root: Path) -> str | None:
     return None
 
 
-def _open_database(root: Path) -> Database | None:
+def open_database(root: Path) -> Database | None:
     """The folder's database, None if there is none. Raises OSError where it cannot be opened."""
     path = find_database(root)
     if path is None:
@@ -185,7 +167,7 @@ def readers(root: Path, warn: Callable[[str], None]) -> list[BuildStore]:
     """Stores that read what a folder has, of whatever kind, and leave it as it is."""
     stores: list[BuildStore] = [FileStore(root, read_only=True, warn=warn)]
     if find_database(root):
-        from nativecache.cache.database import SqliteStore
+        from nativecache.cache.sqlite_store import SqliteStore
 
         stores.append(SqliteStore(root, read_only=True, warn=warn))
     return stores
@@ -193,7 +175,7 @@ def readers(root: Path, warn: Callable[[str], None]) -> list[BuildStore]:
 
 def find_temporaries(root: Path) -> Iterator[Found]:
     """What writers are at, and what killed ones left behind."""
-    layout = os.path.join(root, LAYOUT)
+    layout = layout_folder(root)
     ours = [layout, *(os.path.join(layout, name) for name in _folders(layout))] if _is_there(layout) else []
     for folder in (str(root), *ours):
         for file in _plain_files(folder):
@@ -213,14 +195,17 @@ def find_abandoned(root: Path, now: float) -> list[Found]:
 
 def find_quarantined(root: Path) -> Iterator[Found]:
     """Files that were set aside."""
-    layout = os.path.join(root, LAYOUT)
-    if _QUARANTINE in _folders(layout):
-        for file in _plain_files(os.path.join(layout, _QUARANTINE)):
+    layout = layout_folder(root)
+    if QUARANTINE in _folders(layout):
+        for file in _plain_files(os.path.join(layout, QUARANTINE)):
             yield from _found(file, "")
 
 
 def remove(founds: Iterable[Found]) -> list[Found]:
-    """Removes those that were not used meanwhile, if files are plain files still; which they were."""
+    """Deletes entries unused since they were listed; returns those deleted.
+
+    What is no plain file any more stays.
+    """
     removed: list[Found] = []
     rows: dict[int, list[Row]] = {}
     files: list[Found] = []
@@ -231,7 +216,7 @@ def remove(founds: Iterable[Found]) -> list[Found]:
             files.append(found)
     removed += _unlink_all(files, unless_used=True)[0]
     for group in rows.values():
-        removed += _remove_rows(group[0].home, group)
+        removed += remove_rows(group[0].home, group)
     return removed
 
 
@@ -282,7 +267,7 @@ def obstacle(root: Path, *, write: bool = False) -> OSError | None:
 
     A folder that is not there is no obstacle.
     """
-    layout = os.path.join(root, LAYOUT)
+    layout = layout_folder(root)
     try:
         with os.scandir(root):
             pass
@@ -307,7 +292,8 @@ def obstacle(root: Path, *, write: bool = False) -> OSError | None:
     return None
 
 
-def _remove_rows(home: Database, rows: list[Row]) -> list[Row]:
+def remove_rows(home: Database, rows: list[Row]) -> list[Row]:
+    """Deletes rows of one database unused since they were listed; returns those deleted."""
     try:
         done = _ask(lambda: home.remove([(row.key, row.used) for row in rows]))
         _ask(home.shrink)
@@ -338,11 +324,11 @@ def clear(root: Path, now: float) -> tuple[int, int]:
     removed, failure = _unlink_all(there)
     files, size = total(removed)
     if path := find_database(root):
-        from nativecache.cache.database import drop
+        from nativecache.cache.sqlite_store import drop_database
 
         try:
             bytes_there = occupied(os.stat(path).st_size)
-            drop(root)
+            drop_database(root)
             files += 1
             size += bytes_there
         except OSError as error:
@@ -352,89 +338,14 @@ def clear(root: Path, now: float) -> tuple[int, int]:
     return files, size
 
 
-def set_aside(root: Path, name: str, data: bytes) -> str:
-    """Keeps bytes in the quarantine, for people to look at; the file. Raises OSError if it cannot."""
-    path = _quarantined(root, name)
-    write_file(path, data)
-    return path
-
-
-def _quarantined(root: Path, name: str) -> str:
-    folder = os.path.join(root, LAYOUT, _QUARANTINE)
-    make_folder(folder)
-    return os.path.join(folder, name)
-
-
-def check_entries(
-    root: Path, *, keep: bool, check_form: Callable[[Entry], None] = lambda _: None
-) -> Iterator[CorruptionReport | None]:
-    """Checks every entry in full, and removes those that are not whole; None for each that is.
-
-    `check_form` raises Malformed for an entry that is whole and yet nothing that its reader would take.
-    With `keep` they are set aside. One that cannot be read is named and left where it is.
-    """
-    yield from _check_database(root, keep=keep)
-    for found in find_entries(root):
-        try:
-            data = found.read()
-            _check(found.key, data, check_form)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            yield CorruptionReport(found.place, found.key, error.strerror or str(error), "")
-        except CorruptEntry as bad:
-            kept = ""
-            with suppress(OSError):
-                if keep:
-                    kept = set_aside(root, f"{found.key}.{bad.reason}.o", data)
-                if isinstance(found, Row):
-                    _remove_rows(found.home, [found])
-                else:
-                    os.unlink(found.path)
-            yield CorruptionReport(found.place, found.key, bad.reason, kept)
-        else:
-            yield None
-
-
-def _check(key: str, data: bytes, check_form: Callable[[Entry], None]) -> None:
-    entry = decode_entry(key, data)
-    try:
-        check_form(entry)
-    except Malformed:
-        raise CorruptEntry(Reason.FORM) from None
-
-
-def _check_database(root: Path, *, keep: bool) -> Iterator[CorruptionReport]:
-    """Checks the form of the database, and removes or sets aside one that is damaged."""
-    path = find_database(root)
-    if path is None:
-        return
-    from nativecache.cache.database import drop
-
-    try:
-        database = _open_database(root)
-        fault = database.fault() if database else ""
-        if database:
-            database.close()
-    except OSError as error:
-        fault = str(error)
-    if fault and find_database(root) == path:  # one that is removed while it is read looks damaged
-        kept = ""
-        with suppress(OSError):
-            if keep:
-                kept = _quarantined(root, os.path.basename(path))
-                os.link(path, kept)
-            drop(root)
-        yield CorruptionReport(path, "", fault, kept)
-
-
 def claim_pruning(root: Path, now: float) -> float | None:
-    """The seconds since someone looked for something to prune, if it is an hour; who asks is to do it then.
+    """Claims the hourly prune: seconds since the last one, or None if it is not due.
 
-    Seconds ahead count as well: some clock was wrong. None where it is less, for a folder that was never
-    asked about, which is as good as new, and where nothing can be noted.
+    Whoever gets seconds is to prune; others are told that it is not due for another hour. It is not due in a
+    folder that nobody asked about before, which is as good as new, nor where the claim cannot be noted. A
+    last prune in the future counts by its distance: some clock was wrong.
     """
-    stamp = os.path.join(root, LAYOUT, _STAMP)
+    stamp = os.path.join(root, LAYOUT, PRUNE_STAMP)
     with suppress(OSError):
         pause = abs(now - os.stat(stamp).st_mtime)
         if pause < _PRUNE_INTERVAL:

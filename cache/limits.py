@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nativecache.cache.format import read_plain
+from nativecache.cache.files import read_plain
+from nativecache.cache.layout import CONFIG_NAME
 
-CONFIG_NAME = "config.toml"
 STORES = ("files", "sqlite")
 
 #: The settings that there are fit into a thousandth of this.

@@ -4,7 +4,7 @@ import os
 import stat
 import sys
 
-from nativecache.cache.format import LAYOUT
+from nativecache.cache.layout import layout_folder
 
 TYPE_CHECKING = False  # typing's, whose import would take longer than all that is done here
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def distrust(folder: str) -> str:
     """
     if not hasattr(os, "geteuid"):  # Windows, which has no such modes
         return ""
-    for path in (folder, os.path.join(folder, LAYOUT)):
+    for path in (folder, layout_folder(folder)):
         if why := _distrust_way(os.path.abspath(path)):
             return why
     return ""

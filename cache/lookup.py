@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
 from nativecache.cache.entry import CorruptEntry, Entry, Reason, decode_entry, encode_entry
 from nativecache.cache.evicted import read_evicted, short_key
-from nativecache.cache.folder import set_aside
+from nativecache.cache.quarantine import set_aside
 from nativecache.cache.shape import Malformed
 from nativecache.cache.store import BuildStore, Store
 
@@ -23,19 +24,28 @@ class Missed(StrEnum):
     PRUNED = "pruned"
 
 
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """That an entry was not had, and why. `damage`: what was wrong with one that was there."""
+
+    key: str
+    reason: Missed
+    damage: Reason | None = None
+
+
 class EntryStore:
     """Entries in a store of bytes. A damaged entry is a miss, and the next `save` replaces it.
 
     What the store does not have is looked for in the `fallbacks`, in their order, and copied from there.
-    hits and misses add up to the number of loads; fallback_hits are those hits that a fallback had;
-    corrupt counts damaged entries by reason, each once. `used` names every key that was loaded or saved.
+    hits and misses add up to the number of look-ups; fallback_hits are those hits that a fallback had;
+    corrupt counts damaged entries by reason, each once. `used` names every key that was found or saved.
     The counts are of this object and not locked: use it in one thread.
     """
 
     def __init__(self, store: BuildStore, fallbacks: Sequence[Store] = ()) -> None:
         self._store = store
         self._fallbacks = fallbacks
-        self._damaged: set[str] = set()
+        self._damaged: dict[str, Reason] = {}
         self._evicted: set[int] | None = None
         self.hits = 0
         self.misses = 0
@@ -60,17 +70,26 @@ class EntryStore:
         return self.read(key, _as_it_is)
 
     def read(self, key: str, reader: Callable[[Entry], T]) -> T | None:
-        """What `reader` makes of the entry of `key`, or None.
+        """What `reader` makes of the entry of `key`, or None; for who does not ask why there is none.
 
-        It raises Malformed for an entry that is not of its form: that is damage like any other.
+        `reader` raises Malformed for an entry that is not of its form: that is damage like any other.
         """
+        found = self._look_up(key, reader)
+        return None if found is None else found[1]
+
+    def find(self, key: str, reader: Callable[[Entry], T]) -> T | Miss:
+        """What `reader` makes of the entry of `key`, as `read` does, or why there is none."""
+        found = self._look_up(key, reader)
+        return self.why_missed(key) if found is None else found[1]
+
+    def _look_up(self, key: str, reader: Callable[[Entry], T]) -> tuple[Entry, T] | None:
         found = self._read(self._store, key, reader) or self._fall_back(key, reader)
         if found is None:
             self.misses += 1
-            return None
-        self.hits += 1
-        self.used[key] = None
-        return found[1]
+        else:
+            self.hits += 1
+            self.used[key] = None
+        return found
 
     def _read(self, store: Store, key: str, reader: Callable[[Entry], T]) -> tuple[Entry, T] | None:
         data = store.get(key)
@@ -90,7 +109,7 @@ class EntryStore:
 
     def _note_damage(self, key: str, reason: Reason) -> None:
         if key not in self._damaged:
-            self._damaged.add(key)
+            self._damaged[key] = reason
             self.corrupt[reason] += 1
 
     def _fall_back(self, key: str, reader: Callable[[Entry], T]) -> tuple[Entry, T] | None:
@@ -103,7 +122,7 @@ class EntryStore:
         return None
 
     def save(self, entry: Entry) -> None:
-        """Keep `entry`, in place of what was there, if the store can. Raises what `encode_entry` raises."""
+        """Keeps `entry`, in place of what was there, if the store can. Raises what `encode_entry` raises."""
         self.used[entry.key] = None
         self._put(entry)
 
@@ -134,13 +153,13 @@ class EntryStore:
         """Says what a forked process passed on, unless a failure was said before."""
         self._store.warn_once(failure)
 
-    def why_missed(self, key: str) -> Missed:
-        """Why the last load of `key` found nothing."""
-        if key in self._damaged:
-            return Missed.CORRUPT
+    def why_missed(self, key: str) -> Miss:
+        """Why the last look-up of `key` found nothing."""
+        if damage := self._damaged.get(key):
+            return Miss(key, Missed.CORRUPT, damage)
         if self._evicted is None:
             self._evicted = read_evicted(self.root) if self.root else set()
-        return Missed.PRUNED if short_key(key) in self._evicted else Missed.ABSENT
+        return Miss(key, Missed.PRUNED if short_key(key) in self._evicted else Missed.ABSENT)
 
 
 def _as_it_is(entry: Entry) -> Entry:

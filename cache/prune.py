@@ -30,7 +30,7 @@ from nativecache.cache.counters import add_counts
 from nativecache.cache.entry import CorruptEntry
 from nativecache.cache.evicted import add_evicted
 from nativecache.cache.folder import Found, find_abandoned, find_entries, find_quarantined, remove
-from nativecache.cache.format import LAYOUT
+from nativecache.cache.layout import PRUNE_LOCK, layout_folder
 from nativecache.cache.limits import Limits
 
 #: How much of a limit is left after pruning for it.
@@ -40,8 +40,6 @@ _HALF_LIFE = 24 * 3600
 #: Milliseconds per byte of what does not say: 1.2 s for sqlite3.c's 3.3 MB of compressed IR, 2.1 s for 5.9 MB
 #: of cleaned-up functions. Objects are worth four times that: 10.9 s for 6.4 MB.
 _UNSAID = 0.4 / 1024
-
-_LOCK = "prune.lock"
 
 #: Entries that are removed before that is noted: who ends a prune loses no more.
 _SLICE = 2048
@@ -65,11 +63,11 @@ def prune(root: Path, limits: Limits, *, now: float | None = None, pause: float 
     """
     if limits.max_age is not None and pause > limits.max_age:
         limits = replace(limits, max_age=None)
-    layout = os.path.join(root, LAYOUT)
+    layout = layout_folder(root)
     if not os.path.isdir(layout):
         return Pruned(0, 0, 0, 0, 0)
     try:
-        with FileLock(os.path.join(layout, _LOCK), timeout=0, mode=0o600):
+        with FileLock(os.path.join(layout, PRUNE_LOCK), timeout=0, mode=0o600):
             return _prune(root, limits, time.time() if now is None else now)
     except (OSError, Timeout, NotImplementedError):  # the last: a file system without locks
         return None

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from nativecache.cache.counters import LOG_SUFFIX, read_line, statistics_folder
-from nativecache.cache.format import read_plain
+from nativecache.cache.counters import LOG_SUFFIX, read_line
+from nativecache.cache.files import read_plain, write_file
+from nativecache.cache.layout import statistics_folder
 from nativecache.cache.shape import Malformed, list_of, mapping, read_json, row, text, whole
-from nativecache.cache.store import write_file
 
 #: A run that began on one day, with a clock that is off, may add to its log a little later.
 _OPEN_SECONDS = 2 * 24 * 3600

@@ -264,9 +264,10 @@ def prune(root: Path, as_json: bool, automatic: float | None, **limits: str | No
 def clear(root: Path, as_json: bool) -> None:
     """Remove all entries. What is not the cache's own stays, and so do settings and statistics."""
     from nativecache.cache.folder import clear, is_marked
+    from nativecache.cache.layout import LAYOUT
 
     _check_open(root)
-    if (root / "v1").is_dir() and not is_marked(root):
+    if (root / LAYOUT).is_dir() and not is_marked(root):
         raise click.ClickException(
             f"{root}: is not marked as a cache by CACHEDIR.TAG; look, and delete it by hand"
         )
@@ -283,7 +284,7 @@ def clear(root: Path, as_json: bool) -> None:
 def verify(root: Path, as_json: bool, keep: bool) -> None:
     """Check every entry in full and remove those that are damaged; exit code 4 if any was."""
     from nativecache.aot.formats import check_form
-    from nativecache.cache.folder import check_entries
+    from nativecache.cache.audit import check_entries
 
     _check_open(root)
     checked, bad = 0, []

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nativecache.cache.limits import CONFIG_NAME, STORES, read_store, user_config
+from nativecache.cache.layout import CONFIG_NAME
+from nativecache.cache.limits import STORES, read_store, user_config
 from nativecache.linker.shown import warning_line
 
 if TYPE_CHECKING:
+    from nativecache.cache.folder_store import FolderStore
     from nativecache.cache.lookup import EntryStore
-    from nativecache.cache.store import BuildStore, FolderStore
+    from nativecache.cache.store import BuildStore
 
 #: Not asked whether it can be read: who reads it says so, and what is wrong with a cache is no usage error.
 PATH = click.Path(path_type=Path, readable=False)
@@ -44,7 +46,7 @@ def open_store(options: Mapping[str, Any]) -> EntryStore:
 
 def open_folder(root: Path, kind: str | None, *, read_only: bool = False) -> FolderStore:
     """The store in a cache folder: of the kind that is named, else of that which configuration files name."""
-    from nativecache.cache.store import FileStore
+    from nativecache.cache.file_store import FileStore
 
     try:
         kind = kind or read_store(configurations(root))
@@ -53,7 +55,7 @@ def open_folder(root: Path, kind: str | None, *, read_only: bool = False) -> Fol
     if kind == "files":
         return FileStore(root, read_only=read_only, warn=warn)
     try:
-        from nativecache.cache.database import SqliteStore
+        from nativecache.cache.sqlite_store import SqliteStore
     except ImportError as error:  # Python can be built without it
         raise click.UsageError(f"--store sqlite: {error}") from None
     return SqliteStore(root, read_only=read_only, warn=warn)
@@ -86,8 +88,8 @@ def find_root(chosen: Path | None, *, trust: bool, make: bool = False) -> Path:
 
     `make`: it is going to be written to.
     """
+    from nativecache.cache.layout import make_folders
     from nativecache.cache.location import default_cache_dir, distrust
-    from nativecache.cache.store import make_folders
 
     root = Path(chosen or default_cache_dir(os.environ)).absolute()
     why = "" if trust else distrust(str(root))  # nothing is made where another user may lead us

@@ -276,7 +276,7 @@ def _keep_record(result: Report, request: Request) -> None:
     """Notes for the same command what it would repeat."""
     from nativecache.cache.entry import Entry
     from nativecache.cache.entry import encode_entry as pack_entry
-    from nativecache.cache.store import FileStore
+    from nativecache.cache.file_store import FileStore
 
     store = request.store
     words: list[str] = click.get_current_context().obj.words

@@ -14,7 +14,9 @@ import sys
 import time
 
 from nativecache.cache.dependencies import Dependency, check_dependency, decode, encode, still_valid
-from nativecache.cache.format import LAYOUT, CorruptBytes, entry_path, open_plain, read_plain, unseal
+from nativecache.cache.files import open_plain, read_plain
+from nativecache.cache.format import CorruptBytes, unseal
+from nativecache.cache.layout import entry_path, layout_folder
 from nativecache.cache.location import default_cache_folder, distrust
 from nativecache.cache.own_code import own_stamps
 from nativecache.cache.recipe import Recipe
@@ -92,7 +94,7 @@ def read_command(words: "list[str]", environ: "dict[str, str] | os._Environ[str]
         return None  # who builds says so
     command.root = os.path.abspath(command.root or default_cache_folder(environ))
     # Asked first: a folder that is not there is nobody's, and may be another user's a moment later.
-    command.readable = told or os.path.isdir(os.path.join(command.root, LAYOUT))
+    command.readable = told or os.path.isdir(layout_folder(command.root))
     if not told and distrust(command.root):
         return None  # who builds says so
     command.key = command_recipe(command.words, environ).key()

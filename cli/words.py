@@ -10,7 +10,7 @@ own is one word.
 
 import os
 
-from nativecache.cache.format import read_plain
+from nativecache.cache.files import read_plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

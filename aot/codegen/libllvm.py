@@ -18,7 +18,7 @@ from typing import Any, Final
 from nativecache.aot.codegen.diagnostics import Diagnostic, refuse
 from nativecache.aot.codegen.engine import SIMPLIFY, pass_tuning
 from nativecache.aot.key import Compiler, Options
-from nativecache.cache.format import open_plain
+from nativecache.cache.files import open_plain
 
 _POINTER: Final = ctypes.c_void_p
 _TEXT: Final = ctypes.c_char_p

@@ -42,7 +42,8 @@ from nativecache.cache.dependencies import (
     still_valid,
 )
 from nativecache.cache.entry import Entry
-from nativecache.cache.format import check_key, read_plain
+from nativecache.cache.files import read_plain
+from nativecache.cache.format import check_key
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.recipe import Recipe
 from nativecache.cache.shape import Malformed, check, list_of, nullable, read_json, record, row, text, whole

@@ -19,7 +19,7 @@ from nativecache.aot.errors import UsageError
 from nativecache.aot.front import clang
 from nativecache.cache.dependencies import Dependency, StatCache, digest_file, measure, observe, say
 from nativecache.cache.entry import Entry
-from nativecache.cache.format import open_plain
+from nativecache.cache.files import open_plain
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.recipe import Recipe
 

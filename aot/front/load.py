@@ -21,7 +21,7 @@ from nativecache.aot.ir.module import Module, index_module
 from nativecache.aot.ir.numbering import local_names, type_names
 from nativecache.aot.ir.unwinding import admit_unwinding
 from nativecache.aot.pool import Job, Pool, WorkerDied
-from nativecache.cache.format import read_plain
+from nativecache.cache.files import read_plain
 from nativecache.cache.lookup import EntryStore
 from nativecache.linker.native import is_script
 

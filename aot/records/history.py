@@ -48,7 +48,7 @@ class BuildRecord:
 
         `llvm` and `options` if the last build of this output had others, and none had these.
         """
-        missed = self._store.why_missed(key)
+        missed = self._store.why_missed(key).reason
         if missed is not Missed.ABSENT:
             return missed.value
         if self._last:

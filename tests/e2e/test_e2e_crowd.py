@@ -18,7 +18,8 @@ from harness import clean_environment, needs_clang
 from rules import Build, write
 from stores import FILES, SQLITE, Kind
 
-from nativecache.cache.folder import check_entries, find_temporaries
+from nativecache.cache.audit import check_entries
+from nativecache.cache.folder import find_temporaries
 from nativecache.cli.main import main
 
 pytestmark = needs_clang

@@ -20,7 +20,8 @@ from rules import write
 from stores import KINDS, SQLITE, Kind
 
 import nativecache.aot.build  # noqa: F401 - loaded before forks
-from nativecache.cache.folder import check_entries, find_entries
+from nativecache.cache.audit import check_entries
+from nativecache.cache.folder import find_entries
 from nativecache.cache.format import FOOTER_SIZE
 from nativecache.cache.statistics import read_statistics
 from nativecache.cli import start

@@ -17,8 +17,9 @@ from harness import ROOT, BuildResult, build, clean_environment, needs_clang, ne
 from rules import write
 from stores import FILES, Kind
 
+from nativecache.cache.audit import check_entries
 from nativecache.cache.counters import add_counts
-from nativecache.cache.folder import check_entries, clear, find_entries, find_temporaries
+from nativecache.cache.folder import clear, find_entries, find_temporaries
 from nativecache.cache.limits import Limits
 from nativecache.cache.prune import prune
 

@@ -12,8 +12,10 @@ from stores import FILES
 from test_e2e_damage import SOURCES, Space
 
 from nativecache.aot.formats import check_form
-from nativecache.cache.folder import check_entries, find_entries
-from nativecache.cache.format import entry_path, unseal
+from nativecache.cache.audit import check_entries
+from nativecache.cache.folder import find_entries
+from nativecache.cache.format import unseal
+from nativecache.cache.layout import entry_path
 
 pytestmark = needs_clang
 

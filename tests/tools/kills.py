@@ -42,8 +42,9 @@ from stores import KINDS
 
 import nativecache.aot.build
 import nativecache.cli.main  # noqa: F401 - both loaded before forks
-from nativecache.cache import database, store
-from nativecache.cache.folder import check_entries, find_entries, find_temporaries, remove
+from nativecache.cache import database, files
+from nativecache.cache.audit import check_entries
+from nativecache.cache.folder import find_entries, find_temporaries, remove
 from nativecache.cache.limits import Limits
 from nativecache.cache.prune import prune
 from nativecache.cache.statistics import read_statistics
@@ -280,7 +281,7 @@ def _build(words: list[str], folder: Path, scratch: Path, log: Path, begins: int
     os.environ.clear()
     os.environ.update(clean_environment() | {"TMPDIR": str(scratch)})
     tempfile.tempdir = None
-    store._write_all = _write_slowly
+    files._write_all = _write_slowly
     database.Database._remove = _remove_slowly  # type: ignore[assignment, method-assign]
     sys.argv = ["nativecache", *words]
     code = 1

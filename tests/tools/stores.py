@@ -7,10 +7,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from nativecache.cache.database import SqliteStore
+from nativecache.cache.file_store import FileStore
 from nativecache.cache.folder import find_entries
-from nativecache.cache.format import database_path, entry_path
-from nativecache.cache.store import FileStore, FolderStore
+from nativecache.cache.folder_store import FolderStore
+from nativecache.cache.layout import database_path, entry_path
+from nativecache.cache.sqlite_store import SqliteStore
 
 
 class Kind(ABC):

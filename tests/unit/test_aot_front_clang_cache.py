@@ -20,8 +20,8 @@ from nativecache.aot.front.clang_cache import FrontCache
 from nativecache.aot.front.load import load
 from nativecache.aot.front.sources import ClangJobs, FrontEnd
 from nativecache.cache.entry import Entry
+from nativecache.cache.file_store import FileStore
 from nativecache.cache.lookup import EntryStore
-from nativecache.cache.store import FileStore
 
 pytestmark = needs_clang
 

@@ -11,8 +11,8 @@ from nativecache.aot.front.clang import Clang
 from nativecache.aot.front.load import Loaded, index, load
 from nativecache.aot.front.sources import ClangJobs, FrontEnd, is_native, is_source
 from nativecache.aot.ir.module import index_module
+from nativecache.cache.file_store import FileStore
 from nativecache.cache.lookup import EntryStore
-from nativecache.cache.store import FileStore
 
 FUNCTION = "define i32 @f() {\n  ret i32 1\n}\n"
 

@@ -173,7 +173,7 @@ def test_a_damaged_form_is_a_miss_with_a_reason_and_falls_back() -> None:
     store = EntryStore(first)
     assert store.read(KEY, read_accepted) is None
     assert (store.misses, store.hits) == (1, 0)
-    assert store.corrupt == {"form": 1} and store.why_missed(KEY) is Missed.CORRUPT
+    assert store.corrupt == {"form": 1} and store.why_missed(KEY).reason is Missed.CORRUPT
     store = EntryStore(first, (second,))
     assert store.read(KEY, read_accepted) and store.fallback_hits == 1
     assert EntryStore(first).read(KEY, read_accepted), "it was replaced"

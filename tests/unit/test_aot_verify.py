@@ -8,9 +8,10 @@ from rules import write
 
 from nativecache.aot.verify import Verifier
 from nativecache.cache.entry import Entry
+from nativecache.cache.file_store import FileStore
 from nativecache.cache.folder import find_entries, find_quarantined
 from nativecache.cache.lookup import EntryStore
-from nativecache.cache.store import FileStore, MemoryStore
+from nativecache.cache.store import MemoryStore
 
 KEYS = [f"{n * 2**32 // 1000:08x}" + "0" * 56 for n in range(1000)]
 

@@ -22,10 +22,10 @@ from nativecache.cache.bundle import (
     read_used,
 )
 from nativecache.cache.entry import Entry, encode_entry
+from nativecache.cache.file_store import FileStore
 from nativecache.cache.folder import find_entries, readers
-from nativecache.cache.format import entry_path
+from nativecache.cache.layout import entry_path
 from nativecache.cache.lookup import EntryStore
-from nativecache.cache.store import FileStore
 
 KEYS = [f"{n:02x}" * 32 for n in range(4)]
 

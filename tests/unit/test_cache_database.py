@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from rules import write
 from stores import SQLITE
 
-from nativecache.cache.database import Database, SqliteStore, drop
+from nativecache.cache.audit import check_entries
+from nativecache.cache.database import Database
 from nativecache.cache.entry import Entry
 from nativecache.cache.folder import (
-    check_entries,
     clear,
     find_abandoned,
     find_database,
@@ -33,10 +33,11 @@ from nativecache.cache.folder import (
     remove,
     total,
 )
-from nativecache.cache.format import pointer_path
+from nativecache.cache.layout import pointer_path
 from nativecache.cache.limits import Limits
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.prune import prune
+from nativecache.cache.sqlite_store import SqliteStore, drop_database
 
 KEY, OTHER_KEY = "ab" + "0" * 62, "cd" + "1" * 62
 SIZES = (100, 3000, 5000, 20_000)
@@ -282,7 +283,7 @@ def test_a_database_that_others_remove_is_noticed(tmp_path: Path) -> None:
     one, other = (SqliteStore(tmp_path, warn=pytest.fail) for _ in range(2))
     one.put(KEY, b"old")
     assert other.get(KEY) == b"old"
-    drop(tmp_path)
+    drop_database(tmp_path)
     assert one.get(KEY) is None
     other.put(KEY, b"new")
     assert one.get(KEY) == b"new"
@@ -297,12 +298,12 @@ def test_a_name_that_was_put_up_meanwhile_stays(tmp_path: Path, monkeypatch: pyt
 
     def be_late(source: str, target: str) -> None:
         monkeypatch.setattr(os, "replace", replace)
-        drop(tmp_path)
+        drop_database(tmp_path)
         SqliteStore(tmp_path).put(KEY, b"theirs")
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", be_late)
-    drop(tmp_path)
+    drop_database(tmp_path)
     assert SqliteStore(tmp_path, warn=pytest.fail).get(KEY) == b"theirs"
     assert list(find_temporaries(tmp_path)) == []
 
@@ -363,7 +364,7 @@ def test_a_database_that_goes_while_it_is_opened_is_no_damage(
 
     def be_late(name: str, **settings: Any) -> Any:
         if name.startswith(f"file://{file}") and file.exists():
-            drop(tmp_path)
+            drop_database(tmp_path)
             if another:
                 SqliteStore(tmp_path, warn=pytest.fail).put(OTHER_KEY, b"theirs")
         return connect(name, **settings)

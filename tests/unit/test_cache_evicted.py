@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from nativecache.cache import evicted
-from nativecache.cache.evicted import add_evicted, evicted_path, read_evicted, short_key
+from nativecache.cache.evicted import add_evicted, read_evicted, short_key
+from nativecache.cache.layout import evicted_path
 
 KEYS = [f"{n:02x}" * 32 for n in range(10)]
 

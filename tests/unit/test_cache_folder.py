@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from nativecache.cache.audit import check_entries
 from nativecache.cache.entry import Entry
+from nativecache.cache.file_store import FileStore
 from nativecache.cache.folder import (
-    check_entries,
     claim_pruning,
     clear,
     find_entries,
@@ -16,12 +17,11 @@ from nativecache.cache.folder import (
     is_marked,
     occupied,
     remove,
-    set_aside,
     total,
 )
-from nativecache.cache.format import entry_path
+from nativecache.cache.layout import entry_path
 from nativecache.cache.lookup import EntryStore
-from nativecache.cache.store import FileStore
+from nativecache.cache.quarantine import set_aside
 
 NOW = 2e9
 KEY, OTHER_KEY = "ab" + "0" * 62, "cd" + "1" * 62

@@ -7,8 +7,10 @@ from stores import Kind
 
 from nativecache.cache.entry import Entry, Reason, encode_entry
 from nativecache.cache.evicted import add_evicted
-from nativecache.cache.lookup import EntryStore, Missed
-from nativecache.cache.store import FileStore, MemoryStore, NullStore
+from nativecache.cache.file_store import FileStore
+from nativecache.cache.lookup import EntryStore, Miss, Missed
+from nativecache.cache.shape import Malformed
+from nativecache.cache.store import MemoryStore, NullStore
 
 KEY = "ab" + "0" * 62
 OTHER_KEY = "ab" + "1" * 62
@@ -76,7 +78,31 @@ def test_why_an_entry_was_missed(tmp_path: Path, kind: Kind) -> None:
     add_evicted(tmp_path, [OTHER_KEY])
     keys = (KEY, OTHER_KEY, "cd" * 32)
     assert [entries.load(key) for key in keys] == [None] * 3
-    assert [entries.why_missed(key) for key in keys] == [Missed.CORRUPT, Missed.PRUNED, Missed.ABSENT]
+    why = [
+        Miss(KEY, Missed.CORRUPT, Reason.SHORT),
+        Miss(OTHER_KEY, Missed.PRUNED),
+        Miss(keys[2], Missed.ABSENT),
+    ]
+    assert [entries.why_missed(key) for key in keys] == why
+    assert [entries.find(key, _as_it_is) for key in keys] == why
+    assert entries.misses == 6 and entries.corrupt == {Reason.SHORT: 1}
+
+
+def test_find_gives_what_is_there_or_why_not() -> None:
+    entries = EntryStore(MemoryStore())
+    entries.save(ENTRY)
+
+    def refuse(_: Entry) -> bytes:
+        raise Malformed("no")
+
+    assert entries.find(KEY, lambda entry: entry.payload) == b"payload"
+    assert entries.find(KEY, refuse) == Miss(KEY, Missed.CORRUPT, Reason.FORM)
+    assert entries.find(OTHER_KEY, refuse) == Miss(OTHER_KEY, Missed.ABSENT)
+    assert (entries.hits, entries.misses) == (1, 2)
+
+
+def _as_it_is(entry: Entry) -> Entry:
+    return entry
 
 
 def test_used_keys_are_those_loaded_and_saved() -> None:

@@ -9,10 +9,11 @@ from stores import Kind
 
 from nativecache.cache.entry import Entry
 from nativecache.cache.evicted import read_evicted, short_key
-from nativecache.cache.folder import Found, find_entries, set_aside
+from nativecache.cache.folder import Found, find_entries
 from nativecache.cache.limits import Limits
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.prune import Pruned, prune, worth
+from nativecache.cache.quarantine import set_aside
 from nativecache.cache.statistics import read_statistics
 
 NOW = 2_000_000_000.0

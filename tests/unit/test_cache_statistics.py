@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nativecache.cache import statistics
-from nativecache.cache.counters import add_counts, read_line, statistics_folder
-from nativecache.cache.format import read_plain
+from nativecache.cache.counters import add_counts, read_line
+from nativecache.cache.files import read_plain
+from nativecache.cache.layout import statistics_folder
 from nativecache.cache.statistics import fold_statistics, read_statistics, zero_statistics
 
 DAY = 86400.0

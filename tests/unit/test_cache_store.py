@@ -12,8 +12,9 @@ from typing import Any, NoReturn
 import pytest
 from stores import KINDS, SQLITE, Kind
 
+from nativecache.cache.file_store import FileStore
 from nativecache.cache.folder import find_entries, find_temporaries
-from nativecache.cache.store import FileStore, MemoryStore, NullStore, RefreshStore, Store
+from nativecache.cache.store import MemoryStore, NullStore, RefreshStore, Store
 
 KEY = "ab" + "0" * 62
 OTHER_KEY = "ab" + "1" * 62

@@ -15,13 +15,13 @@ from nativecache.cache.counters import add_counts
 from nativecache.cache.dependencies import Dependency
 from nativecache.cache.entry import Entry
 from nativecache.cache.entry import encode_entry as pack_entry
+from nativecache.cache.file_store import FileStore
 from nativecache.cache.folder import claim_pruning
 from nativecache.cache.limits import Limits
 from nativecache.cache.location import distrust, distrust_file
 from nativecache.cache.own_code import PARTS
 from nativecache.cache.prune import prune
 from nativecache.cache.statistics import fold_statistics
-from nativecache.cache.store import FileStore
 from nativecache.cli.folders import find_root
 from nativecache.cli.up_to_date import Record, check, encode_record, read_command
 

@@ -15,7 +15,7 @@ from rules import write
 from stores import FILES, SQLITE, Kind
 
 from nativecache.cache.folder import Found, Row, find_entries
-from nativecache.cache.format import entry_path
+from nativecache.cache.layout import entry_path
 from nativecache.cli.main import main
 
 IR = """\

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nativecache.cache.store import FileStore
+from nativecache.cache.file_store import FileStore
 from nativecache.cli.main import main
 
 NOBODY = 65534

@@ -77,6 +77,8 @@ def test_an_answer_loads_little(space: Path) -> None:
         "nativecache.cache.location",
         "nativecache.cache.own_code",
         "nativecache.cache.recipe",
+        "nativecache.cache.layout",
+        "nativecache.cache.files",
         "nativecache.cache.format",
     }
 

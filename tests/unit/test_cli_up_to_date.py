@@ -18,10 +18,10 @@ from rules import write
 from nativecache.aot.codegen.libllvm import find_library
 from nativecache.cache.dependencies import Dependency
 from nativecache.cache.entry import Entry
-from nativecache.cache.format import entry_path
+from nativecache.cache.file_store import FileStore
+from nativecache.cache.layout import entry_path
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.own_code import own_stamps
-from nativecache.cache.store import FileStore
 from nativecache.cli import main as command_line
 from nativecache.cli import up_to_date
 from nativecache.cli import words as reader

@@ -1,0 +1,53 @@
+"""A store of files: one for each key, written aside and renamed into place."""
+
+import os
+from contextlib import suppress
+
+from nativecache.cache.files import read_plain, write_file
+from nativecache.cache.folder_store import FolderStore
+from nativecache.cache.layout import entry_path
+
+
+class FileStore(FolderStore):
+    """One file per key, ROOT/v1/ab/cdef….o.
+
+    Safe without a lock on a local filesystem: any number of readers and writers, in any number of threads
+    and processes, also while files or whole folders are being deleted. A value is written to a temporary
+    name and renamed into place, so a reader gets all of one value or nothing; of two writers the last wins.
+
+    Not safe: network filesystems. There a rename may be reported as failed although it was done, or the
+    other way round, and a reader may see an old or a half-written file. Only a checksum inside the value
+    tells then.
+
+    Nothing is synced to the disk. That would cost milliseconds per value, and all it would save is what
+    was written just before a power cut: such a value may come back torn or empty, which the checksum
+    inside it shows, and is then made again.
+    """
+
+    def get(self, key: str) -> bytes | None:
+        path = entry_path(self.root, key)
+        try:
+            value, modified = read_plain(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._could_not_read(error.strerror or error)
+            return None
+        if self._is_stale(modified):
+            now = self._clock()
+            with suppress(OSError):  # a folder that can only be read is still of use
+                os.utime(path, (now, now))
+        return value
+
+    def put(self, key: str, value: bytes) -> None:
+        path = entry_path(self.root, key)
+        if not self.keeps:
+            return
+        try:
+            try:
+                write_file(path, value)
+            except FileNotFoundError:  # the first value in this folder, or the folder has vanished
+                self._make_folders(os.path.dirname(path))
+                write_file(path, value)
+        except OSError as error:
+            self._could_not_write(error.strerror or error)
