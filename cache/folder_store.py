@@ -16,7 +16,7 @@ _TOUCH_SECONDS = 3600
 
 
 def _print_warning(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    print(f"nativecache: warning: {message}", file=sys.stderr)
 
 
 class FolderStore(ABC):

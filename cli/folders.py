@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nativecache.cache.folder_store import FolderStore
     from nativecache.cache.lookup import EntryStore
     from nativecache.cache.store import BuildStore
+    from nativecache.cli.build_options import BuildOptions
 
 #: Not asked whether it can be read: who reads it says so, and what is wrong with a cache is no usage error.
 PATH = click.Path(path_type=Path, readable=False)
@@ -28,19 +29,19 @@ class _Refused(click.ClickException):
     exit_code = 2
 
 
-def open_store(options: Mapping[str, Any]) -> EntryStore:
+def open_store(options: BuildOptions) -> EntryStore:
     """The entries that a build uses, by its options."""
     from nativecache.cache.lookup import EntryStore
     from nativecache.cache.store import NullStore, RefreshStore
 
-    mode = "off" if options["no_cache"] else options["cache_mode"]
+    mode = "off" if options.no_cache else options.cache_mode
     if mode == "off":
         return EntryStore(NullStore())
     writes = mode != "read-only"
-    root = find_root(options["cache_dir"], trust=options["trust_cache_dir"], make=writes)
-    fallbacks = [] if mode == "refresh" else options["fallback_dir"]
-    store = open_folder(root, options["store"], read_only=mode == "read-only")
-    usable = _usable(fallbacks, trust=options["trust_cache_dir"])
+    root = find_root(options.cache_dir, trust=options.trust_cache_dir, make=writes)
+    fallbacks = [] if mode == "refresh" else options.fallback_dir
+    store = open_folder(root, options.store, read_only=mode == "read-only")
+    usable = _usable(fallbacks, trust=options.trust_cache_dir)
     return EntryStore(RefreshStore(store) if mode == "refresh" else store, open_all_kinds(usable))
 
 

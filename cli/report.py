@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from nativecache.cache.dependencies import Dependency
-from nativecache.cli.up_to_date import Record
-from nativecache.linker.output import overwrite
 from nativecache.linker.shown import error_line, shown, shown_lines, warning_line
 
 if TYPE_CHECKING:
@@ -152,8 +145,8 @@ def show_mismatches(report: Report) -> None:
     for mismatch in report.mismatches:
         files = f"; see {' '.join(mismatch.files)}" if mismatch.files else ""
         click.echo(error_line(f"{mismatch.name}: {mismatch.reason}{files}"), err=True)
-    advice = "what else was built with this cache may be wrong; build it again with --cache-mode refresh"
-    click.echo(warning_line(f"{report.output} is right now; {advice}"), err=True)
+    advice = "other outputs built from this cache may be wrong: rebuild them with --cache-mode refresh"
+    click.echo(warning_line(f"{report.output} was rebuilt correctly; {advice}"), err=True)
 
 
 def _show_timings(report: Report, *, err: bool) -> None:
@@ -179,70 +172,3 @@ def _show_timings(report: Report, *, err: bool) -> None:
         for unit in slowest:
             table.add_row(Text(shown(unit.name)), f"{unit.milliseconds:.0f} ms")
         console.print(table)
-
-
-def up_to_date_record(report: Report, output: Path) -> Record | None:
-    """What to answer when the same build is asked for again, or None if it cannot be told that it is."""
-    if report.reads is None or not report.image:
-        return None
-    saved = report.saved_seconds + sum(unit.milliseconds for unit in report.compiled) / 1000
-    again = replace(
-        report,
-        function_hits=report.functions,
-        hits=report.units,
-        compiled=(),
-        missed={},
-        verified=0,
-        corrupt=0,
-        saved_seconds=saved,
-        sources_unchanged=report.sources,
-    )
-    image = Dependency("image", report.image, (os.path.abspath(output),))
-    line = shown(f"{report.output}: up to date, {report.functions} functions")
-    warnings = list(map(shown_lines, report.warnings))
-    return Record(line, json.dumps(_figures(again)), warnings, [image, *report.reads])
-
-
-def write_stats(reports: Sequence[Report], path: Path) -> None:
-    """Writes the figures as JSON, those of several builds as a list.
-
-    Raises click.ClickException where the file cannot be written.
-    """
-    figures = [_figures(report) for report in reports]
-    try:
-        text = json.dumps(figures[0] if len(figures) == 1 else figures, indent=2)
-        overwrite(os.fspath(path), (text + "\n").encode())
-    except OSError as error:
-        raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from None
-
-
-def _figures(report: Report) -> dict[str, object]:
-    return {
-        "units": report.units,
-        "functions": report.functions,
-        "function_hits": report.function_hits,
-        "hits": report.hits,
-        "misses": report.misses,
-        "missed": dict(report.missed),
-        "importers": report.importers,
-        "shared": report.shared,
-        "grouped": report.grouped,
-        "unreached": report.unreached,
-        "corrupt": report.corrupt,
-        "verified": report.verified,
-        "mismatches": [mismatch.name for mismatch in report.mismatches],
-        "compiled": [unit.name for unit in report.compiled],
-        "compiled_milliseconds": round(sum(unit.milliseconds for unit in report.compiled), 3),
-        "saved_seconds": round(report.saved_seconds, 6),
-        "whole": list(report.whole),
-        "sources": report.sources,
-        "sources_unchanged": report.sources_unchanged,
-        "not_kept": dict(report.not_kept),
-        "sealed": dict(report.sealed),
-        "wall_seconds": round(report.wall_seconds, 6),
-        "image_bytes": report.image_bytes,
-        "phases": {
-            name: {"wall": round(phase.wall, 6), "cpu": round(phase.cpu, 6)}
-            for name, phase in report.phases.items()
-        },
-    }

@@ -20,7 +20,8 @@ from nativecache.cache.layout import entry_path, layout_folder
 from nativecache.cache.location import default_cache_folder, distrust
 from nativecache.cache.own_code import own_stamps
 from nativecache.cache.recipe import Recipe
-from nativecache.cli.words import INPUT, LINK, OURS, BadWords, Word, read_words
+from nativecache.cli.option_table import INPUT, LINK, OURS
+from nativecache.cli.words import BadWords, Word, read_words
 from nativecache.linker.environment import matters
 
 #: Raised whenever a record's form changes, or what it rests on.

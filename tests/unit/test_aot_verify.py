@@ -75,7 +75,7 @@ def test_a_wrong_object_is_set_aside_and_named(lying: Path) -> None:
     assert result.exit_code == 4
     line, advice = result.stderr.splitlines()
     assert (
-        advice.startswith("nativecache: warning: f.o is right now; what else")
+        advice.startswith("nativecache: warning: f.o was rebuilt correctly; other outputs")
         and "--cache-mode refresh" in advice
     )
     assert line.startswith(

@@ -21,8 +21,9 @@ from nativecache.aot.errors import BuildError
 from nativecache.aot.front.sources import Front
 from nativecache.aot.report import CompiledUnit, Phase, Report
 from nativecache.aot.request import EMIT_KINDS, Request
-from nativecache.cli.main import default_output, main
+from nativecache.cli.main import main
 from nativecache.cli.report import summary
+from nativecache.cli.requests import default_output
 
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9\d|10\d)(?:;\d+)*m")
 

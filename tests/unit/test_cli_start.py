@@ -71,6 +71,7 @@ def test_an_answer_loads_little(space: Path) -> None:
         "nativecache.cli.working_folder",
         "nativecache.cli.up_to_date",
         "nativecache.cli.words",
+        "nativecache.cli.option_table",
         "nativecache.cache.counters",
         "nativecache.cache.dependencies",
         "nativecache.linker.environment",

@@ -4,18 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nativecache.cli.words import (
-    BOTH,
-    CLANG,
-    DEPENDENCIES,
-    INPUT,
-    LINK,
-    OURS,
-    BadWords,
-    expand,
-    read_words,
-    split,
-)
+from nativecache.cli.option_table import BOTH, CLANG, DEPENDENCIES, INPUT, LINK, OURS
+from nativecache.cli.words import BadWords, expand, read_words, split
 
 
 def read(*words: str) -> list[tuple[str, tuple[str, ...]]]:

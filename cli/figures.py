@@ -1,0 +1,84 @@
+"""The figures of builds: as JSON in a file, and in the record of a build that is up to date."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from nativecache.aot.build import Report
+from nativecache.cache.dependencies import Dependency
+from nativecache.cli.up_to_date import Record
+from nativecache.linker.output import overwrite
+from nativecache.linker.shown import shown, shown_lines
+
+
+def up_to_date_record(report: Report, output: Path) -> Record | None:
+    """What to answer when the same build is asked for again, or None if it cannot be told that it is."""
+    if report.reads is None or not report.image:
+        return None
+    saved = report.saved_seconds + sum(unit.milliseconds for unit in report.compiled) / 1000
+    again = replace(
+        report,
+        function_hits=report.functions,
+        hits=report.units,
+        compiled=(),
+        missed={},
+        verified=0,
+        corrupt=0,
+        saved_seconds=saved,
+        sources_unchanged=report.sources,
+    )
+    image = Dependency("image", report.image, (os.path.abspath(output),))
+    line = shown(f"{report.output}: up to date, {report.functions} functions")
+    warnings = list(map(shown_lines, report.warnings))
+    return Record(line, json.dumps(_figures(again)), warnings, [image, *report.reads])
+
+
+def write_stats(reports: Sequence[Report], path: Path) -> None:
+    """Writes the figures as JSON, those of several builds as a list.
+
+    Raises click.ClickException where the file cannot be written.
+    """
+    figures = [_figures(report) for report in reports]
+    try:
+        text = json.dumps(figures[0] if len(figures) == 1 else figures, indent=2)
+        overwrite(os.fspath(path), (text + "\n").encode())
+    except OSError as error:
+        raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _figures(report: Report) -> dict[str, object]:
+    return {
+        "units": report.units,
+        "functions": report.functions,
+        "function_hits": report.function_hits,
+        "hits": report.hits,
+        "misses": report.misses,
+        "missed": dict(report.missed),
+        "importers": report.importers,
+        "shared": report.shared,
+        "grouped": report.grouped,
+        "unreached": report.unreached,
+        "corrupt": report.corrupt,
+        "verified": report.verified,
+        "mismatches": [mismatch.name for mismatch in report.mismatches],
+        "compiled": [unit.name for unit in report.compiled],
+        "compiled_milliseconds": round(sum(unit.milliseconds for unit in report.compiled), 3),
+        "saved_seconds": round(report.saved_seconds, 6),
+        "whole": list(report.whole),
+        "sources": report.sources,
+        "sources_unchanged": report.sources_unchanged,
+        "not_kept": dict(report.not_kept),
+        "sealed": dict(report.sealed),
+        "wall_seconds": round(report.wall_seconds, 6),
+        "image_bytes": report.image_bytes,
+        "phases": {
+            name: {"wall": round(phase.wall, 6), "cpu": round(phase.cpu, 6)}
+            for name, phase in report.phases.items()
+        },
+    }

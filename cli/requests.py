@@ -1,0 +1,167 @@
+"""From a command line that was read to what a build is asked for: a request, or one for each input of -c."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from nativecache.cli.build_options import BuildOptions
+from nativecache.cli.folders import open_store
+from nativecache.cli.option_table import BOTH, CLANG, DEPENDENCIES, INPUT, LINK, OURS
+from nativecache.cli.up_to_date import what_stats_overwrite
+from nativecache.cli.words import Word
+from nativecache.linker.shown import shown
+
+if TYPE_CHECKING:
+    from nativecache.aot.request import Dependencies, Input, Request
+
+#: What clang does besides at levels that only it knows.
+_BESIDES: Final = {"s": ["-Os"], "z": ["-Oz"], "fast": ["-ffast-math"]}
+_LONG_KINDS: Final = ("write-dependencies", "write-user-dependencies")
+
+
+def read_requests(line: Sequence[Word], options: BuildOptions) -> list[Request]:
+    """What the driver is asked for, in order. Raises click.UsageError where that is a contradiction."""
+    from nativecache.aot.request import Input
+
+    items = _items(line)
+    inputs = [item for item in items if isinstance(item, Input)]
+    if not inputs:
+        raise click.UsageError("no inputs: name at least one file")
+    alone = options.emit == "object" and any(word.words in (("-c",), ("--compile",)) for word in line)
+    if alone:
+        inputs = _compiled_alone(inputs)
+        items = [*inputs]
+    output = options.output or default_output(options.emit, [str(path) for path in inputs])
+    if os.fspath(output) == "-":
+        output = Path("/dev/stdout")  # as compilers take it
+    _check_stats(options.stats_json, [*map(os.fspath, inputs), os.fspath(output)])
+    request = _request(line, items, output, options)
+    if not alone or len(inputs) == 1:
+        return [request]
+    if options.output:
+        raise click.UsageError("-c makes an object of each input: leave -o out, or say --emit object")
+    return [replace(request, line=(path,), output=default_output("object", [str(path)])) for path in inputs]
+
+
+def _request(
+    line: Sequence[Word], items: Sequence[Input | str], output: Path, options: BuildOptions
+) -> Request:
+    from nativecache.aot.request import Request
+
+    flags = [*_from_environment(line, options), *_clang_flags(line)]
+    return Request(
+        line=(*items, *_compression(flags, options)),
+        output=output,
+        store=open_store(options),
+        emit=options.emit,
+        level=options.level,
+        optimize=not options.no_opt,
+        target=options.target,
+        cpu=options.cpu,
+        features=options.features,
+        threads=options.threads or len(os.sched_getaffinity(0)),
+        clang=options.clang,
+        compiler_check=options.compiler_check,
+        engine=options.engine,
+        clang_flags=tuple(flags),
+        linker=options.linker,
+        driver=options.driver,
+        environ=dict(os.environ),
+        import_lines=options.import_limit,
+        verify_percent=options.verify,
+        dependencies=_dependencies(line, options.output),
+    )
+
+
+def _check_stats(path: Path | None, names: list[str]) -> None:
+    if path and (why := what_stats_overwrite(os.fspath(path), names)):
+        raise click.UsageError(f"--stats-json {path}: {why}; name another file")
+
+
+def _compression(flags: Sequence[str], options: BuildOptions) -> list[str]:
+    """What the linker is told about the compression of debug information; what was asked for last counts."""
+    asked = [flag.partition("=")[2] or "zlib" for flag in flags if flag.startswith("-gz")]
+    if options.compress_debug:
+        asked.append("zstd")
+    return [f"-Wl,--compress-debug-sections={how}" for how in asked[-1:]]
+
+
+def _compiled_alone(inputs: list[Input]) -> list[Input]:
+    """The inputs of which `-c` makes objects; like clang it leaves out those for the linker."""
+    from nativecache.aot.front.sources import is_native
+
+    unused = [path for path in inputs if is_native(path)]
+    for path in unused:
+        click.echo(shown(f"warning: {path}: not used, for -c links nothing; --emit object would"), err=True)
+    found = [path for path in inputs if path not in unused]
+    if not found:
+        raise click.UsageError("-c: there is nothing to compile among the inputs")
+    return found
+
+
+def _items(line: Sequence[Word]) -> list[Input | str]:
+    """Inputs and words for the link, in order."""
+    from nativecache.aot.request import Input
+
+    items: list[Input | str] = []
+    for word in line:
+        if word.place == INPUT:
+            items.append(Input.named(word.words[0], word.language))
+        elif word.place in (LINK, BOTH) or word.words == ("-r",):
+            items += word.words
+    return items
+
+
+def _dependencies(line: Sequence[Word], output: Path | None) -> Dependencies | None:
+    """The depfiles that are asked for, None if none is."""
+    from nativecache.aot.request import Dependencies
+
+    asked = [word for word in line if word.place == DEPENDENCIES]
+    kinds = [w.name for w in asked if w.name.strip("-") in ("MD", "MMD", *_LONG_KINDS)]
+    if not kinds:
+        return None
+    files = [word.value for word in asked if word.value and word.name not in ("-MT", "-MQ")]
+    return Dependencies(
+        # As clang has it, in whatever order.
+        system={"-MMD", "--write-user-dependencies"}.isdisjoint(kinds),
+        flags=tuple(word.name for word in asked if word.name in ("-MP", "-MG", "-MV")),
+        targets=tuple(part for w in asked if w.name in ("-MT", "-MQ") for part in (w.name, w.value)),
+        file=files[-1] if files else None,
+        output=str(output) if output else None,
+    )
+
+
+def _clang_flags(line: Sequence[Word]) -> list[str]:
+    """Clang's flags on the command line, in order, with what the last level says besides."""
+    levels = [word for word in line if word.place == OURS and word.name == "-O"]
+    flags: list[str] = []
+    for word in line:
+        if word.place in (CLANG, BOTH):
+            flags += word.words
+        elif word in levels[-1:]:
+            flags += _BESIDES.get(word.value, [])
+    return flags
+
+
+def _from_environment(line: Sequence[Word], options: BuildOptions) -> list[str]:
+    """Flags for clang that the environment gives and the command line does not."""
+    said = {word.name for word in line}
+    return [
+        *(f"-std={options.std}" for _ in [0] if options.std and "--std" not in said),
+        *(f"-I{folder}" for folder in options.include if "-I" not in said),
+        *(f"-D{macro}" for macro in options.define if "-D" not in said),
+        *(f"-U{macro}" for macro in options.undefine if "-U" not in said),
+        *(flag for flag in options.cflag if "--cflag" not in said),
+    ]
+
+
+def default_output(emit: str, inputs: list[str]) -> Path:
+    """`a.out` as every compiler; for other kinds the first input's name with their own ending."""
+    endings = {"shared": ".so", "object": ".o", "archive": ".a", "asm": ".s", "bitcode": ".bc"}
+    return Path(Path(inputs[0]).stem + endings[emit]) if emit in endings else Path("a.out")
