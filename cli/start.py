@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+#: The one place of the version; pyproject.toml reads it from here.
 VERSION = "0.1.0"
 
 

@@ -2,6 +2,9 @@
 # Installs the tools that the tests use, from Debian's packages, as root; elsewhere says what is missing.
 set -u
 
+# Type checkers find the packages by it; a source distribution cannot hold such a link.
+[ -e .types/nativecache ] || { mkdir -p .types && ln -s .. .types/nativecache; }
+
 missing=
 need() { # COMMAND-OR-FILE PACKAGE
     command -v "$1" >/dev/null 2>&1 || [ -e "$1" ] || missing="$missing $2"
