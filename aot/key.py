@@ -151,15 +151,15 @@ DIGEST: Final = 16
 
 
 def digest(*digests: bytes) -> bytes:
-    """The digest of some digests."""
+    """The digest, of `DIGEST` bytes, of some digests."""
     return hashlib.sha256(b"".join(digests)).digest()[:DIGEST]
 
 
 def text_digest(text: str) -> bytes:
-    """The digest of a piece of IR, one byte per character."""
+    """The digest, of `DIGEST` bytes, of a piece of IR, one byte per character."""
     return hashlib.sha256(text.encode("latin-1")).digest()[:DIGEST]
 
 
 def value_digest(value: object) -> bytes:
-    """The digest of what a value of plain types looks like."""
+    """The digest, of `DIGEST` bytes, of a value of plain types, by its `repr`."""
     return hashlib.sha256(repr(value).encode("utf-8", "surrogateescape")).digest()[:DIGEST]

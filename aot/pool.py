@@ -51,7 +51,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A job's end: its result, or why there is none."""
+    """The end of a job: its result, or why there is none."""
 
     job: Job
     result: Any
@@ -63,7 +63,7 @@ class WorkerDied(Exception):
     """Two worker processes ended at a job. The message is what LLVM printed, or the signal."""
 
     def advice(self) -> str:
-        """What may help, to stand behind the message."""
+        """What may help against a worker's death, to stand behind the message."""
         killed = "SIGKILL" in str(self) or "memory" in str(self)
         return "; if memory is short, use fewer workers (-j1)" if killed else ""
 

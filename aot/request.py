@@ -57,7 +57,7 @@ class Dependencies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the user asked for. `linker` and `driver` are names or paths; None lets us choose.
+    """What the user asks of a build. `linker` and `driver` are names or paths; None lets us choose.
 
     `line`: inputs, as paths, and words for the link, in the order in which they were written.
     """
@@ -89,12 +89,12 @@ class Request:
 
     @property
     def inputs(self) -> tuple[Path, ...]:
-        """The inputs, in order."""
+        """The inputs of a build, in order."""
         return tuple(item for item in self.line if isinstance(item, Path))
 
     @property
     def link_options(self) -> tuple[str, ...]:
-        """What the link is told besides, in order."""
+        """What the link is told besides inputs, in order."""
         return tuple(item for item in self.line if isinstance(item, str))
 
 

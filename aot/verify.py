@@ -36,11 +36,11 @@ class Verifier:
         self.mismatches: list[Mismatch] = []
 
     def samples(self, key: str) -> bool:
-        """Whether it is this key's turn."""
+        """Whether a hit's key is in the share that this build compiles again."""
         return bool(self._percent) and (int(key[:8], 16) * 100 / 2**32 - self._first) % 100 < self._percent
 
     def expect(self, index: int, key: str) -> None:
-        """A record says that this unit has this key."""
+        """Notes that a record says which key a unit has."""
         self._expected[index] = key
 
     def is_recorded_wrong(self, index: int, name: str, key: str) -> bool:
@@ -51,11 +51,11 @@ class Verifier:
         return True
 
     def hold(self, entry: Entry, bitcode: bytes) -> None:
-        """This hit is compiled again."""
+        """Notes that a hit is compiled again."""
         self._held[entry.key] = entry, bitcode
 
     def compare(self, name: str, made: Entry) -> Entry | None:
-        """The entry to use, if this was compiled to be compared; else None."""
+        """The entry to use, if a unit was compiled again to be compared; else None."""
         if made.key not in self._held:
             return None
         cached, bitcode = self._held.pop(made.key)

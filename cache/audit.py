@@ -16,7 +16,7 @@ from nativecache.cache.shape import Malformed
 
 @dataclass(frozen=True, slots=True)
 class CorruptionReport:
-    """An entry that is none: where it is, why, and where it is now if it was set aside.
+    """An entry that failed its check: where it is, why, and where it is now if it was set aside.
 
     A database that is none has no key.
     """
@@ -30,7 +30,7 @@ class CorruptionReport:
 def check_entries(
     root: Path, *, keep: bool, check_form: Callable[[Entry], None] = lambda _: None
 ) -> Iterator[CorruptionReport | None]:
-    """Checks every entry in full, and removes those that are not whole; None for each that is.
+    """Checks every entry of a cache folder in full and removes corrupt ones; yields None for each good one.
 
     `check_form` raises Malformed for an entry that is whole and yet nothing that its reader would take.
     With `keep` they are set aside. One that cannot be read is named and left where it is.

@@ -41,7 +41,7 @@ class BadBundle(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """Entries and bytes in a bundle, and how many keys were noted whose entries are gone or damaged."""
+    """What went into a bundle: entries, bytes, and how many noted keys had no whole entry any more."""
 
     entries: int
     size: int
@@ -50,7 +50,7 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """Entries and bytes taken, and names of members that were not, each with the reason."""
+    """What was taken from a bundle: entries, bytes, and names of refused members, each with the reason."""
 
     entries: int
     size: int
@@ -58,21 +58,21 @@ class Imported:
 
 
 def note_used(store: EntryStore, name: str) -> None:
-    """Notes all keys that `store` was asked for as those of `name`, in place of what was noted before."""
+    """Notes the keys that `store` was asked for as those of the output `name`, and forgets earlier ones."""
     key = _note_key(name)
     payload = b"".join(sorted(map(bytes.fromhex, store.used)))
     store.save(Entry(key, payload, {}))
 
 
 def read_used(store: EntryStore, name: str) -> list[str] | None:
-    """The keys noted for `name`, that of the note included; None if there is no note."""
+    """The keys that the last build of the output `name` used, and its note's; None without a note."""
     key = _note_key(name)
     keys = store.read(key, read_note)
     return None if keys is None else [*keys, key]
 
 
 def read_note(entry: Entry) -> list[str]:
-    """The keys in a note. Raises Malformed."""
+    """The keys in the note of what a build used. Raises Malformed."""
     found = entry.payload
     if len(found) % _KEY_SIZE:
         raise Malformed("a part of a key")

@@ -63,7 +63,7 @@ def _line(counts: "Mapping[str, int]") -> bytes:
 
 
 def read_line(line: bytes) -> dict[str, int]:
-    """The counts of a line. ValueError if it is damaged."""
+    """The counts in a line of a day's log. Raises ValueError if the line is damaged."""
     text, _, digest = line.decode("ascii").rpartition(" ")
     if digest != _digest(text):
         raise ValueError("damaged")

@@ -47,7 +47,7 @@ _open: "WeakSet[Database]" = WeakSet()
 
 
 class Database:
-    """An open database. Its methods raise sqlite3.Error. It is closed when nobody has it any more."""
+    """An open SQLite database of values, closed when nobody has it any more. Methods raise sqlite3.Error."""
 
     is_open = False
 
@@ -72,7 +72,7 @@ class Database:
             return False
 
     def close(self) -> None:
-        """Notes the times of use and closes. Nothing is raised."""
+        """Writes the noted times of use and closes the database. Nothing is raised."""
         with lock:
             if not self.is_open:
                 return
@@ -115,7 +115,7 @@ class Database:
             self._connection.execute("INSERT INTO entries VALUES (?, ?, ?, ?)", row)
 
     def rows(self) -> list[tuple[str, float, int]]:
-        """Key, time of last use and bytes of all values."""
+        """Key, time of last use (seconds since the epoch) and size in bytes of all values."""
         with lock:
             rows = self._connection.execute("SELECT key, used, size FROM entries").fetchall()
         return [
@@ -143,7 +143,7 @@ class Database:
         return found is not None
 
     def shrink(self) -> None:
-        """Gives the room of what was removed back to the disk."""
+        """Gives the room of deleted values back to the disk."""
         while self._pragma("freelist_count") > 0:
             before = self._pragma("freelist_count")
             with lock:

@@ -39,7 +39,7 @@ JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON
 
 
 class Reason(StrEnum):
-    """What is wrong with an entry, in the order it is checked."""
+    """What is wrong with a corrupt entry, in the order in which it is checked."""
 
     SHORT = "short"
     MAGIC = "magic"
@@ -52,7 +52,7 @@ class Reason(StrEnum):
 
 
 class CorruptEntry(Exception):
-    """These bytes are not the entry of that key; `reason` says why."""
+    """Bytes are not the undamaged entry of a key; `reason` says why."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
@@ -61,7 +61,7 @@ class CorruptEntry(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A payload and what is to be known about it. `key` is 64 lowercase hex digits, else ValueError."""
+    """A payload and its metadata under a key of 64 lowercase hex digits, else ValueError."""
 
     key: str
     payload: bytes
@@ -78,7 +78,7 @@ def encode_entry(entry: Entry) -> bytes:
 
 
 def decode_entry(key: str, data: bytes) -> Entry:
-    """The entry packed in `data`, checked in full; CorruptEntry if it is not the undamaged entry of `key`.
+    """The entry packed in `data`, checked in full. Raises CorruptEntry if it is not the whole entry of `key`.
 
     Sequences in the metadata come back as lists.
     """
@@ -90,7 +90,7 @@ def decode_entry(key: str, data: bytes) -> Entry:
 
 
 def read_milliseconds(path: str) -> float | None:
-    """What it took to make the entry in a file, None if it does not say.
+    """How long making the entry in a file took, None if the entry does not say.
 
     Only the end is read, and the checksum is not looked at. Raises OSError where there is no such file, and
     CorruptEntry where its end is not an entry's.
@@ -104,7 +104,7 @@ def read_milliseconds(path: str) -> float | None:
 
 
 def find_milliseconds(data: bytes) -> float | None:
-    """The same of an entry's bytes."""
+    """How long making the entry in `data` took, None if it does not say. Raises CorruptEntry."""
     return _find_milliseconds(lambda length: data[-length:], len(data))
 
 

@@ -9,7 +9,7 @@ from nativecache.cache.layout import entry_path
 
 
 class FileStore(FolderStore):
-    """One file per key, ROOT/v1/ab/cdef….o.
+    """A store with one file per key, ROOT/v1/ab/cdef….o.
 
     Safe without a lock on a local filesystem: any number of readers and writers, in any number of threads
     and processes, also while files or whole folders are being deleted. A value is written to a temporary
@@ -25,6 +25,7 @@ class FileStore(FolderStore):
     """
 
     def get(self, key: str) -> bytes | None:
+        """The value last put under `key`, or None. A use is noted in the file's modification time."""
         path = entry_path(self.root, key)
         try:
             value, modified = read_plain(path)
@@ -40,6 +41,7 @@ class FileStore(FolderStore):
         return value
 
     def put(self, key: str, value: bytes) -> None:
+        """Keeps `value` under `key`, in place of what was there, if that can be done."""
         path = entry_path(self.root, key)
         if not self.keeps:
             return

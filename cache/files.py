@@ -21,7 +21,7 @@ _temporary_numbers = itertools.count()
 
 
 def open_descriptor(path: "str | os.PathLike[str]") -> int:
-    """The descriptor of a plain file that is opened to be read; never waited for.
+    """The descriptor of a plain file, opened for reading; never waited for.
 
     Raises OSError, also where the name stands for something else than a file: a FIFO, a device.
     """
@@ -33,7 +33,7 @@ def open_descriptor(path: "str | os.PathLike[str]") -> int:
 
 
 def open_plain(path: "str | os.PathLike[str]") -> io.FileIO:
-    """A plain file that is opened to be read, without a buffer; never waited for.
+    """A plain file, opened for reading without a buffer; never waited for.
 
     Raises OSError, also where the name stands for something else than a file: a FIFO, a device.
     """
@@ -68,7 +68,7 @@ def write_file(path: str, data: bytes) -> None:
 
 
 def temporary_name(folder: str) -> str:
-    """A name that nobody else takes, for `write_new`.
+    """The path of a temporary file in `folder` that nobody else takes, for `write_new`.
 
     Who asks for it removes the file, whatever happens: a signal may raise as soon as the file is made.
     """

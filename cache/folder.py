@@ -58,7 +58,7 @@ _PRUNE_INTERVAL = 3600
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file: the bytes that it occupies, and when it was last used, in seconds since the epoch.
+    """A file in a cache folder: the bytes it occupies, and its time of last use in seconds since the epoch.
 
     Only entries have a key.
     """
@@ -70,35 +70,38 @@ class Found:
 
     @property
     def place(self) -> str:
-        """Where it is, for people."""
+        """Where the file is, for people."""
         return self.path
 
     def read(self) -> bytes:
-        """Its content. Raises OSError, FileNotFoundError where it is gone."""
+        """The file's content. Raises OSError, FileNotFoundError where it is gone."""
         return read_plain(self.path)[0]
 
     def milliseconds(self) -> float | None:
-        """What an entry saves, None if it does not say. Raises OSError and CorruptEntry."""
+        """How long making the entry took, None if it does not say. Raises OSError and CorruptEntry."""
         return read_milliseconds(self.path)
 
 
 @dataclass(frozen=True, slots=True)
 class Row(Found):
-    """An entry in a database, whose file `path` is."""
+    """An entry in the database whose file `path` is."""
 
     home: Database = field(repr=False, compare=False)
 
     @property
     def place(self) -> str:
+        """Where the entry is, for people."""
         return f"{self.path}: {self.key}"
 
     def read(self) -> bytes:
+        """The entry's bytes. Raises OSError, FileNotFoundError where it is gone."""
         found = _ask(lambda: self.home.get(self.key))
         if found is None:
             raise FileNotFoundError(self.place)
         return found[0]
 
     def milliseconds(self) -> float | None:
+        """How long making the entry took, None if it does not say. Raises OSError and CorruptEntry."""
         return find_milliseconds(self.read())
 
 
@@ -108,7 +111,7 @@ def occupied(size: int) -> int:
 
 
 def find_entries(root: Path) -> Iterator[Found]:
-    """All entries, in no order. Those of a database that cannot be read are left out."""
+    """All entries of a cache folder, in no order. Those of a database that cannot be read are left out."""
     yield from _find_files(root)
     with suppress(OSError):
         yield from _find_rows(open_database(root))
@@ -134,7 +137,7 @@ def _occupied_row(size: int) -> int:
 
 
 def find_database(root: Path) -> str | None:
-    """The file of the folder's database; None if there is none, or it is no plain file."""
+    """The file of a cache folder's database; None if there is none, or it is no plain file."""
     with suppress(OSError, ValueError):
         path = database_path(root)
         if path and _is_there(os.path.dirname(path)) and os.path.isfile(path) and not os.path.islink(path):
@@ -143,7 +146,7 @@ def find_database(root: Path) -> str | None:
 
 
 def open_database(root: Path) -> Database | None:
-    """The folder's database, None if there is none. Raises OSError where it cannot be opened."""
+    """A cache folder's database, None if there is none. Raises OSError where it cannot be opened."""
     path = find_database(root)
     if path is None:
         return None
@@ -164,7 +167,7 @@ def _ask(question: Callable[[], T]) -> T:
 
 
 def readers(root: Path, warn: Callable[[str], None]) -> list[BuildStore]:
-    """Stores that read what a folder has, of whatever kind, and leave it as it is."""
+    """Stores that read what a cache folder has, files or rows, and leave it as it is."""
     stores: list[BuildStore] = [FileStore(root, read_only=True, warn=warn)]
     if find_database(root):
         from nativecache.cache.sqlite_store import SqliteStore
@@ -174,7 +177,7 @@ def readers(root: Path, warn: Callable[[str], None]) -> list[BuildStore]:
 
 
 def find_temporaries(root: Path) -> Iterator[Found]:
-    """What writers are at, and what killed ones left behind."""
+    """The files of a cache folder that writers are at, and those that killed writers left behind."""
     layout = layout_folder(root)
     ours = [layout, *(os.path.join(layout, name) for name in _folders(layout))] if _is_there(layout) else []
     for folder in (str(root), *ours):
@@ -189,12 +192,12 @@ def find_temporaries(root: Path) -> Iterator[Found]:
 
 
 def find_abandoned(root: Path, now: float) -> list[Found]:
-    """What killed writers left behind."""
+    """The files of a cache folder that killed writers left behind."""
     return [found for found in find_temporaries(root) if now - found.used > _ABANDONED]
 
 
 def find_quarantined(root: Path) -> Iterator[Found]:
-    """Files that were set aside."""
+    """The files in the quarantine of a cache folder."""
     layout = layout_folder(root)
     if QUARANTINE in _folders(layout):
         for file in _plain_files(os.path.join(layout, QUARANTINE)):
@@ -303,7 +306,7 @@ def remove_rows(home: Database, rows: list[Row]) -> list[Row]:
 
 
 def is_marked(root: Path) -> bool:
-    """Whether a cache of this kind made this folder, or the one in it that it keeps all in."""
+    """Whether a cache of this kind made this folder, or the v1 in it."""
     for name in ("", LAYOUT):
         with suppress(OSError):
             if read_plain(os.path.join(root, name, TAG_NAME))[0].startswith(CACHEDIR_TAG):
@@ -312,7 +315,7 @@ def is_marked(root: Path) -> bool:
 
 
 def clear(root: Path, now: float) -> tuple[int, int]:
-    """Removes all entries, abandoned temporaries and what was set aside: how many files, and bytes.
+    """Removes entries, abandoned temporaries and quarantined files; returns how many, and their bytes.
 
     Raises OSError where some cannot be removed, after all others are.
 
@@ -359,7 +362,7 @@ def claim_pruning(root: Path, now: float) -> float | None:
 
 
 def total(files: Iterable[Found]) -> tuple[int, int]:
-    """How many files, and how many bytes they occupy."""
+    """The number of some files, and the bytes that they occupy."""
     sizes = [found.size for found in files]
     return len(sizes), sum(sizes)
 

@@ -17,7 +17,7 @@ _CHECKSUM_AND_MAGIC = _FOOTER.size - _FOOTER_HEAD.size
 
 
 class CorruptBytes(Exception):
-    """These bytes are not the entry of that key; `reason` is one of `entry.Reason`."""
+    """Bytes are not the undamaged entry of a key; `reason` is one of `entry.Reason`."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -31,7 +31,7 @@ def check_key(key: str) -> None:
 
 
 def seal(key: str, payload: bytes, meta: bytes) -> bytes:
-    """The bytes of an entry."""
+    """The bytes of the entry of a key: payload, metadata, footer."""
     head = _FOOTER_HEAD.pack(bytes.fromhex(key), len(payload), len(meta), VERSION)
     checksum = hashlib.sha256(payload)
     checksum.update(meta)

@@ -45,7 +45,7 @@ Signature: 8a477f597d28d172789f06886806bc55
 
 
 def layout_folder(root: "str | os.PathLike[str]") -> str:
-    """The folder in a cache folder that all but settings is kept in."""
+    """The folder within a cache folder that holds all but settings."""
     return os.path.join(root, LAYOUT)
 
 
@@ -56,13 +56,13 @@ def entry_name(key: str) -> str:
 
 
 def entry_path(root: "str | os.PathLike[str]", key: str) -> str:
-    """The file of an entry. Raises ValueError for a malformed key."""
+    """The file of an entry in a cache folder. Raises ValueError for a malformed key."""
     check_key(key)
     return os.path.join(root, LAYOUT, key[:2], key[2:] + _ENTRY_SUFFIX)
 
 
 def pointer_path(root: "str | os.PathLike[str]") -> str:
-    """The file that names the folder's database, if it has one."""
+    """The file that names a cache folder's database, if it has one."""
     return os.path.join(root, LAYOUT, "database")
 
 
@@ -82,12 +82,12 @@ def database_path(root: "str | os.PathLike[str]", pointer: "bytes | None" = None
 
 
 def evicted_path(root: "str | os.PathLike[str]") -> str:
-    """The list of the keys that were pruned."""
+    """The file that lists a cache folder's evicted keys."""
     return os.path.join(root, LAYOUT, "pruned")
 
 
 def statistics_folder(root: "str | os.PathLike[str]") -> str:
-    """The folder of the counters."""
+    """The folder of a cache folder's counters."""
     return os.path.join(root, LAYOUT, "statistics")
 
 

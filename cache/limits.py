@@ -32,7 +32,7 @@ _NONE = ("0", "none")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bytes of the disk, seconds since the last use, number of entries; None for no limit.
+    """The limits of a cache folder: bytes, seconds since the last use, number of entries; None for no limit.
 
     5 GiB and a month are what ccache and people's habits suggest. A million files is where folders get slow.
     """
@@ -43,7 +43,7 @@ class Limits:
 
 
 def parse_size(text: str) -> int | None:
-    """Bytes, of `5G`, `500 MiB`, `1048576`; None for `0` and `none`. ValueError for anything else."""
+    """The bytes that `5G`, `500 MiB`, `1048576` mean; None for `0` and `none`. Raises ValueError."""
     text = text.strip()
     if text.lower() in _NONE:
         return None
@@ -54,7 +54,7 @@ def parse_size(text: str) -> int | None:
 
 
 def parse_age(text: str) -> float | None:
-    """Seconds, of `7d`, `12h`; None for `0` and `none`. ValueError for anything else."""
+    """The seconds that `7d`, `12h` mean; None for `0` and `none`. Raises ValueError."""
     text = text.strip()
     if text.lower() in _NONE:
         return None
@@ -65,7 +65,7 @@ def parse_age(text: str) -> float | None:
 
 
 def parse_files(text: str) -> int | None:
-    """A number; None for `0` and `none`. ValueError for anything else."""
+    """The number of entries that a text means; None for `0` and `none`. Raises ValueError."""
     text = text.strip()
     if text.lower() in _NONE:
         return None
@@ -75,7 +75,7 @@ def parse_files(text: str) -> int | None:
 
 
 def read_limits(chosen: Mapping[str, str], configurations: tuple[Path, ...]) -> Limits:
-    """The limits: what was chosen by name (`max-size`), else what the files say, the first first.
+    """The limits of a cache folder: as chosen by name (`max-size`), else as the first file with one says.
 
     Raises ValueError that names the limit or the file where something cannot be understood.
     """
@@ -91,7 +91,7 @@ def read_limits(chosen: Mapping[str, str], configurations: tuple[Path, ...]) -> 
 
 
 def read_store(configurations: tuple[Path, ...]) -> str:
-    """The kind of store that the files name, the first first; else `files`. ValueError if not."""
+    """The kind of store that the first file with one names; else `files`. Raises ValueError."""
     kind = _read_configs(configurations).get("store", STORES[0])
     if kind not in STORES:
         raise ValueError(f"store: {kind!r} is none of {', '.join(STORES)}")
@@ -129,7 +129,7 @@ def _read_config(path: Path) -> dict[str, str]:
 
 
 def user_config(environ: Mapping[str, str]) -> Path:
-    """XDG_CONFIG_HOME/nativecache/config.toml, else that in ~/.config."""
+    """The user's settings file: XDG_CONFIG_HOME/nativecache/config.toml, else that in ~/.config."""
     home = environ.get("XDG_CONFIG_HOME", "")
     if not os.path.isabs(home):
         home = os.path.join(environ.get("HOME", "") or os.path.sep, ".config")

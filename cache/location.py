@@ -15,14 +15,14 @@ _NAME = "nativecache"
 
 
 def default_cache_dir(environ: "Mapping[str, str]", *, platform: str = sys.platform) -> "Path":
-    """`default_cache_folder` as a path."""
+    """The cache folder unless the user names one, as a Path; see `default_cache_folder`."""
     from pathlib import Path
 
     return Path(default_cache_folder(environ, platform=platform))
 
 
 def default_cache_folder(environ: "Mapping[str, str]", *, platform: str = sys.platform) -> str:
-    """NATIVECACHE_DIR, else XDG_CACHE_HOME/nativecache, else nativecache in the platform's cache folder.
+    """The cache folder: NATIVECACHE_DIR, else nativecache in XDG_CACHE_HOME or the platform's cache folder.
 
     That is ~/.cache, ~/Library/Caches on macOS, %LOCALAPPDATA% on Windows. An empty variable counts as
     unset, and so does a relative XDG_CACHE_HOME (as its specification demands). Without a home folder to
@@ -55,7 +55,7 @@ def distrust(folder: str) -> str:
 
 
 def distrust_file(path: str) -> str:
-    """The same of a file that is read for settings."""
+    """Why other users may have written to a settings file, in some words; "" if they cannot have."""
     return _distrust_way(os.path.abspath(path)) if hasattr(os, "geteuid") else ""
 
 

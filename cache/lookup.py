@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Missed(StrEnum):
-    """Why an entry was not had, as far as a store can tell."""
+    """Why an entry was missed, as far as a store can tell."""
 
     ABSENT = "absent"
     CORRUPT = "corrupt"
@@ -26,7 +26,7 @@ class Missed(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """That an entry was not had, and why. `damage`: what was wrong with one that was there."""
+    """An entry was missed, for a reason. `damage`: what was wrong with one that was there."""
 
     key: str
     reason: Missed
@@ -57,12 +57,12 @@ class EntryStore:
 
     @property
     def root(self) -> Path | None:
-        """The folder the entries are kept in, if it is a folder; for messages."""
+        """The folder that entries are kept in, None if they are in none; for messages."""
         return self._store.root
 
     @property
     def keeps(self) -> bool:
-        """Whether there is a folder and it may be written to."""
+        """Whether entries are kept in a folder that may be written to."""
         return self._store.keeps
 
     def load(self, key: str) -> Entry | None:
@@ -137,7 +137,7 @@ class EntryStore:
         self.used[key] = None
 
     def set_aside(self, name: str, data: bytes) -> str:
-        """Keeps bytes in the folder's quarantine; the file, or "" where that cannot be done."""
+        """Keeps bytes in the cache folder's quarantine; returns the file, or "" where that cannot be done."""
         if not self.keeps or self.root is None:
             return ""
         try:

@@ -47,7 +47,7 @@ _SLICE = 2048
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What went and what stayed: entries, and the bytes they occupied; and abandoned temporary files."""
+    """What a prune removed and left: entries, their bytes, and abandoned temporary files."""
 
     entries: int
     size: int
@@ -57,7 +57,7 @@ class Pruned:
 
 
 def prune(root: Path, limits: Limits, *, now: float | None = None, pause: float = 0) -> Pruned | None:
-    """Applies limits; None if another process does, or if the folder cannot be written to.
+    """Applies limits to a cache folder; None if another process does, or the folder cannot be written to.
 
     `pause`: seconds since it was last done, where that is for the clock to say and not for the user.
     """
@@ -126,7 +126,7 @@ def _too_much(entries: list[Found], limits: Limits, now: float) -> Iterator[Foun
 
 
 def worth(found: Found, now: float) -> float:
-    """Milliseconds that the entry saves, less with every day that it was not used. 0 if damaged."""
+    """Milliseconds that an entry saves, less with every day of no use; 0 if it is damaged."""
     try:
         milliseconds = found.milliseconds()
     except (OSError, CorruptEntry):

@@ -2,7 +2,7 @@
 
 A shape says whether a value is of it. They are put together as values are:
 
-    record({"made from": text(), "facts": list_of(text())}, optional={"turn": whole()})
+    record({"made from": text(), "dependencies": list_of(text())}, optional={"turn": whole()})
 
 What comes from a folder that others may write to, or from another version, is read with one: a value of
 any other shape is no value, and nobody need handle it. `True` is no number here, and no number is without
@@ -37,7 +37,7 @@ def check(value: Any, shape: Shape) -> Any:
 
 
 def text(*, longest: int | None = None) -> Shape:
-    """Text that can be written as bytes again, as names of files can."""
+    """The shape of text that can be written as bytes again, as names of files can."""
 
     def is_text(value: Any) -> bool:
         if type(value) is not str or (longest is not None and len(value) > longest):
@@ -51,22 +51,22 @@ def text(*, longest: int | None = None) -> Shape:
 
 
 def whole(low: int = 0, high: int = 2**63 - 1) -> Shape:
-    """A whole number within bounds."""
+    """The shape of a whole number within bounds."""
     return lambda value: type(value) is int and low <= value <= high
 
 
 def number(low: float = 0, high: float = 2.0**63) -> Shape:
-    """A number within bounds, with a fraction or without; so neither infinite nor NaN."""
+    """The shape of a number within bounds, with a fraction or without; so neither infinite nor NaN."""
     return lambda value: type(value) in (int, float) and low <= value <= high
 
 
 def list_of(shape: Shape) -> Shape:
-    """A list of values of one shape."""
+    """The shape of a list of values of one shape."""
     return lambda value: isinstance(value, (list, tuple)) and all(map(shape, value))
 
 
 def row(*shapes: Shape) -> Shape:
-    """A list of as many values, each of its own shape."""
+    """The shape of a list of as many values, each of its own shape."""
 
     def is_row(value: Any) -> bool:
         return (
@@ -79,7 +79,7 @@ def row(*shapes: Shape) -> Shape:
 
 
 def mapping(shape: Shape) -> Shape:
-    """An object with any names, whose values are of one shape."""
+    """The shape of an object with any names, whose values are of one shape."""
     named = text()
     return lambda value: (
         isinstance(value, Mapping) and all(map(named, value)) and all(map(shape, value.values()))
@@ -87,7 +87,7 @@ def mapping(shape: Shape) -> Shape:
 
 
 def record(fields: Mapping[str, Shape], *, optional: Mapping[str, Shape] | None = None) -> Shape:
-    """An object with these names, each with a value of its shape; those in `optional` may be missing."""
+    """The shape of an object with these names, each with a value of its shape; `optional` may be missing."""
     known = {**fields, **(optional or {})}
 
     def is_record(value: Any) -> bool:
@@ -101,5 +101,5 @@ def record(fields: Mapping[str, Shape], *, optional: Mapping[str, Shape] | None 
 
 
 def nullable(shape: Shape) -> Shape:
-    """null, or a value of the shape."""
+    """The shape of null, or of a value of `shape`."""
     return lambda value: value is None or shape(value)

@@ -75,7 +75,7 @@ def _code(error: Exception) -> int | None:
 
 
 class SqliteStore(FolderStore):
-    """One database in a folder.
+    """A store with one database in a folder.
 
     Safe on a local file system: any number of readers and writers, in any number of threads and processes,
     also while values, the database or whole folders are being deleted. Each put is a transaction, so that
@@ -90,16 +90,18 @@ class SqliteStore(FolderStore):
     _tried: str | None = None  # the file that was opened last, or was to be
 
     def get(self, key: str) -> bytes | None:
+        """The value last put under `key`, or None. A use is noted in its row."""
         check_key(key)
         return self._attempt(lambda: self._get(key), self._could_not_read)
 
     def put(self, key: str, value: bytes) -> None:
+        """Keeps `value` under `key`, in place of what was there, if that can be done."""
         check_key(key)
         if self.keeps:
             self._attempt(lambda: self._put(key, value), self._could_not_write)
 
     def close(self) -> None:
-        """Notes times of use. The store may be used again afterwards."""
+        """Writes the noted times of use. The store may be used again afterwards."""
         if self._database:
             self._database.close()
 

@@ -35,13 +35,14 @@ _TOTAL_SHAPE = row(mapping(mapping(whole(-(2**63)))), list_of(text()), whole())
 
 @dataclass(slots=True)
 class Statistics:
-    """Counts by day, as `2026-11-20` in UTC, and how many records were damaged and left out."""
+    """Counts by day, as `2026-11-20` in UTC, and how many damaged records were left out."""
 
     days: dict[str, Counter[str]] = field(default_factory=dict)
     damaged: int = 0
 
     @property
     def total(self) -> Counter[str]:
+        """The counts of all days together."""
         both: Counter[str] = Counter()
         for counts in self.days.values():
             both.update(counts)
@@ -52,7 +53,7 @@ class Statistics:
 
 
 def read_statistics(root: Path) -> Statistics:
-    """The sum of all runs that have ended. It needs no lock, and writes nothing."""
+    """The counts of all runs that have ended in a cache folder. It needs no lock, and writes nothing."""
     folder = statistics_folder(root)
     before = _state(folder)
     while True:
@@ -64,7 +65,7 @@ def read_statistics(root: Path) -> Statistics:
 
 
 def fold_statistics(root: Path, *, now: float | None = None, timeout: float = 0) -> None:
-    """Folds logs of days that are over into one file, unless someone else is at it."""
+    """Folds logs of days that are over into one file, unless another process is at it."""
     folder = statistics_folder(root)
     oldest = time.strftime("%Y-%m-%d", time.gmtime((now or time.time()) - _OPEN_SECONDS))
     with suppress(OSError, Timeout), _locked(folder, timeout):
@@ -86,7 +87,7 @@ def fold_statistics(root: Path, *, now: float | None = None, timeout: float = 0)
 
 
 def zero_statistics(root: Path, *, timeout: float = 5) -> bool:
-    """Sets all counters to zero; False if someone held the lock for too long, or they cannot be removed."""
+    """Sets all counters to zero; False if the lock was held for too long, or they cannot be removed."""
     folder = statistics_folder(root)
     if not os.path.isdir(folder):
         return True

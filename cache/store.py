@@ -13,7 +13,7 @@ from nativecache.cache.format import check_key
 
 
 class Store(Protocol):
-    """Bytes under keys of 64 lowercase hex digits; any other key raises ValueError."""
+    """A store of bytes under keys of 64 lowercase hex digits; any other key raises ValueError."""
 
     def get(self, key: str) -> bytes | None:
         """The value last put under `key`, or None."""
@@ -23,7 +23,7 @@ class Store(Protocol):
 
 
 class BuildStore(Store, Protocol):
-    """What a build asks of its store besides: where it is, for all that is kept next to the values."""
+    """A store as builds need it, which knows besides where it is and tells of its failures."""
 
     @property
     def root(self) -> Path | None:
@@ -54,27 +54,31 @@ class _Elsewhere:
 
 
 class NullStore(_Elsewhere):
-    """Keeps nothing."""
+    """A store that keeps nothing."""
 
     def get(self, key: str) -> bytes | None:
+        """None for any key."""
         check_key(key)
         return None
 
     def put(self, key: str, value: bytes) -> None:
+        """Drops the value."""
         check_key(key)
 
 
 class MemoryStore(_Elsewhere):
-    """Keeps values as long as itself."""
+    """A store that keeps values as long as itself."""
 
     def __init__(self) -> None:
         self._values: dict[str, bytes] = {}
 
     def get(self, key: str) -> bytes | None:
+        """The value last put under `key`, or None."""
         check_key(key)
         return self._values.get(key)
 
     def put(self, key: str, value: bytes) -> None:
+        """Keeps `value` under `key`, in place of what was there."""
         check_key(key)
         self._values[key] = value
 
@@ -90,8 +94,10 @@ class RefreshStore:
         self.warn_once = store.warn_once
 
     def get(self, key: str) -> bytes | None:
+        """None for any key."""
         check_key(key)
         return None
 
     def put(self, key: str, value: bytes) -> None:
+        """Keeps `value` under `key` in the store behind this one."""
         self._store.put(key, value)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def failures(store: EntryStore) -> Iterator[None]:
-    """Counts a build that ends in an error, without what it compiled before."""
+    """Counts a build that ends in an error in the cache folder's statistics."""
     from nativecache.cache.counters import add_counts
 
     try:
@@ -29,7 +29,7 @@ def failures(store: EntryStore) -> Iterator[None]:
 
 
 def book(report: Report, request: Request, mode: str) -> None:
-    """Adds the build to the statistics, and notes which entries its output is made of."""
+    """Adds a build to the cache folder's statistics, and notes which entries its output is made of."""
     from nativecache.cache.bundle import note_used
     from nativecache.cache.counters import add_counts
 
@@ -57,7 +57,7 @@ def book(report: Report, request: Request, mode: str) -> None:
 
 
 def prune_in_time(store: EntryStore) -> None:
-    """Once per hour starts a process that applies the limits; nobody waits for it."""
+    """Starts a process that applies the cache folder's limits, once per hour; nobody waits for it."""
     from nativecache.cache.folder import claim_pruning
 
     if not store.keeps or store.root is None:

@@ -56,7 +56,7 @@ class BuildOptions:
 
 
 def build_options(command: Callable[[BuildOptions], Any]) -> Callable[..., Any]:
-    """Declares all options on a command, which is given what they are as one value."""
+    """Declares all options of `build` on a command, which is given what they are as one value."""
 
     @wraps(command)
     def called(**options: Any) -> Any:
@@ -189,7 +189,7 @@ _LEVELS: Final = {"": "1", "g": "1", "s": "2", "z": "2", "fast": "3", "4": "3"}
 
 
 def spell_for_click(line: list[Word]) -> list[str]:
-    """Our options, in the spelling that leaves click nothing to guess."""
+    """The options of ours on a command line, in the spelling that leaves click nothing to guess."""
     levels = [word for word in line if word.place == OURS and word.name == "-O"]
     found = [f"-O{_LEVELS.get(word.value, word.value)}" for word in levels[-1:]]
     for word in line:

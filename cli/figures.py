@@ -18,7 +18,7 @@ from nativecache.linker.shown import shown, shown_lines
 
 
 def up_to_date_record(report: Report, output: Path) -> Record | None:
-    """What to answer when the same build is asked for again, or None if it cannot be told that it is."""
+    """What to answer when the same build is asked for again; None if it cannot be known to be the same."""
     if report.reads is None or not report.image:
         return None
     saved = report.saved_seconds + sum(unit.milliseconds for unit in report.compiled) / 1000
@@ -40,7 +40,7 @@ def up_to_date_record(report: Report, output: Path) -> Record | None:
 
 
 def write_stats(reports: Sequence[Report], path: Path) -> None:
-    """Writes the figures as JSON, those of several builds as a list.
+    """Writes the figures of builds as JSON, those of several as a list.
 
     Raises click.ClickException where the file cannot be written.
     """

@@ -30,7 +30,7 @@ class _Refused(click.ClickException):
 
 
 def open_store(options: BuildOptions) -> EntryStore:
-    """The entries that a build uses, by its options."""
+    """The store of entries that a build uses, by its options."""
     from nativecache.cache.lookup import EntryStore
     from nativecache.cache.store import NullStore, RefreshStore
 
@@ -46,7 +46,7 @@ def open_store(options: BuildOptions) -> EntryStore:
 
 
 def open_folder(root: Path, kind: str | None, *, read_only: bool = False) -> FolderStore:
-    """The store in a cache folder: of the kind that is named, else of that which configuration files name."""
+    """The store in a cache folder: of the named kind, else of the kind that settings name."""
     from nativecache.cache.file_store import FileStore
 
     try:
@@ -63,7 +63,7 @@ def open_folder(root: Path, kind: str | None, *, read_only: bool = False) -> Fol
 
 
 def configurations(root: Path) -> tuple[Path, ...]:
-    """The files with settings, the cache folder's first; a line about one that is not to be trusted."""
+    """The files with settings that may be trusted, the cache folder's first; warns about one that may not."""
     from nativecache.cache.location import distrust_file
 
     files = []
@@ -76,7 +76,7 @@ def configurations(root: Path) -> tuple[Path, ...]:
 
 
 def open_all_kinds(folders: Iterable[Path]) -> list[BuildStore]:
-    """Stores that read all that is in some folders, and leave them as they are."""
+    """Stores that read all that is in some cache folders, and leave them as they are."""
     if not folders:
         return []
     from nativecache.cache.folder import readers
@@ -85,7 +85,7 @@ def open_all_kinds(folders: Iterable[Path]) -> list[BuildStore]:
 
 
 def find_root(chosen: Path | None, *, trust: bool, make: bool = False) -> Path:
-    """The cache folder, absolute. Refuses, with exit code 2, one that other users may have written to.
+    """The cache folder, absolute. Refuses one that other users may have written to, with exit code 2.
 
     `make`: it is going to be written to.
     """
@@ -124,7 +124,7 @@ def _usable(folders: Iterable[Path], *, trust: bool) -> list[Path]:
 
 
 def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`--store`, for commands that put entries into a folder."""
+    """Declares `--store`, for commands that put entries into a folder."""
     return click.option(
         "--store",
         type=click.Choice(STORES),
@@ -135,5 +135,5 @@ def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def warn(text: str) -> None:
-    """A line that is no error."""
+    """Prints a warning on standard error."""
     click.echo(warning_line(text), err=True)

@@ -119,7 +119,7 @@ def _keep_record(result: Report, request: Request) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command line: its words, and what they are if it is a build's."""
+    """A command line: its words, and how they were read if it is a build's."""
 
     words: list[str]
     line: list[Word]
@@ -131,7 +131,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def run(words: list[str]) -> int:
-    """The exit code of a command line. Raises OSError for what no message is made of here."""
+    """Runs a command line; returns its exit code. Raises OSError for what no message is made of here."""
     from nativecache.linker.errors import LinkError
 
     try:

@@ -68,7 +68,7 @@ def progress() -> Iterator[Callable[[int, int], None] | None]:
 
 
 def summary(report: Report) -> str:
-    """The one line, e.g. `app: 2602 of 2603 functions from cache (99.96 %), 1 compiled in 14 ms, …`."""
+    """A line about a build: `app: 2602 of 2603 functions from cache (99.96 %), 1 compiled in 14 ms, …`."""
     total, hits = report.functions, report.function_hits
     share = f"{100 * hits / total:.2f}".rstrip("0").rstrip(".") if total else "100"
     if hits < total and share == "100":
@@ -94,7 +94,7 @@ def _time(milliseconds: float) -> str:
 
 
 def show(report: Report, *, timings: bool, verbose: bool, err: bool = False) -> None:
-    """Prints the table where asked for, then the line; on standard error where the image is the output."""
+    """Prints a build's table where asked for, then its line; on standard error if the image is on output."""
     if timings:
         _show_timings(report, err=err)
     notes = []
@@ -125,7 +125,7 @@ _FILES_NAMED = 3
 
 
 def not_kept(report: Report) -> list[str]:
-    """For what reasons which files will be read again by clang, e.g. `a.c, b.c and 7 more: it says …`."""
+    """Which files clang will read again, by reason, e.g. `a.c, b.c and 7 more: it says …`."""
     return _files_by_reason(report.not_kept)
 
 
@@ -141,7 +141,7 @@ def _files_by_reason(reasons: Mapping[str, str]) -> list[str]:
 
 
 def show_mismatches(report: Report) -> None:
-    """Names hits that were not what they should be, and where both are."""
+    """Names cached objects that were not what their units compile to, and the files where both are."""
     for mismatch in report.mismatches:
         files = f"; see {' '.join(mismatch.files)}" if mismatch.files else ""
         click.echo(error_line(f"{mismatch.name}: {mismatch.reason}{files}"), err=True)

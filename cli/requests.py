@@ -26,7 +26,7 @@ _LONG_KINDS: Final = ("write-dependencies", "write-user-dependencies")
 
 
 def read_requests(line: Sequence[Word], options: BuildOptions) -> list[Request]:
-    """What the driver is asked for, in order. Raises click.UsageError where that is a contradiction."""
+    """The builds that a command line asks for, in order. Raises click.UsageError."""
     from nativecache.aot.request import Input
 
     items = _items(line)

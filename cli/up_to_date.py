@@ -61,7 +61,7 @@ class Command:
 
 
 def read_command(words: "list[str]", environ: "dict[str, str] | os._Environ[str]") -> Command | None:
-    """The command, or None if there is no record for such: it writes more, says more, or rests on more.
+    """The build command, or None if no record can answer it: it writes more, says more, or rests on more.
 
     Raises OSError if there is no folder to ask in.
     """
@@ -107,7 +107,7 @@ def _is_file(word: Word) -> bool:
 
 
 def what_stats_overwrite(path: str, names: "list[str]") -> str:
-    """Why no figures may be written to a file, or an empty text: it is one of `names`, or another's work."""
+    """Why figures must not be written to a file: it is one of `names`, or another's work; "" if they may."""
     for name in names:
         if os.path.abspath(name) == os.path.abspath(path) or _is_one(name, path):
             return f"is also {name}"
@@ -182,7 +182,7 @@ def command_recipe(words: "list[str]", environ: "dict[str, str] | os._Environ[st
 
 
 class Record:
-    """What a build said, in a line, in figures (JSON) and in warnings, and what all that rests on."""
+    """What a build said (a line, figures as JSON, warnings), and the dependencies that all that rests on."""
 
     def __init__(
         self, line: str, figures: str, warnings: "list[str]", dependencies: "list[Dependency]"
@@ -191,7 +191,7 @@ class Record:
 
 
 def check(command: Command) -> Record | None:
-    """The record of the build that this command would repeat, or None if it would not."""
+    """The up-to-date record of the build that a command would repeat, or None if it would not."""
     if not command.readable:
         return None
     try:
@@ -213,7 +213,7 @@ def _may_be_asked(dependency: Dependency) -> bool:
 
 
 def encode_record(record: Record) -> bytes:
-    """The payload of a record. Raises ValueError where a text cannot be in one."""
+    """The payload of an up-to-date record. Raises ValueError where a text cannot be in one."""
     fields = [record.line, record.figures, str(len(record.warnings)), *record.warnings]
     fields += encode(record.dependencies)
     if any("\0" in field for field in fields):

@@ -33,7 +33,7 @@ from nativecache.cli.option_table import (
 
 
 class BadWords(Exception):
-    """Words that cannot be read: one line of what, why, and what to write instead."""
+    """Words of a build that cannot be read: one line of what, why, and what to write instead."""
 
 
 class Word:

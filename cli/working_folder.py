@@ -16,7 +16,7 @@ STARTED_WITH = ("LD_LIBRARY_PATH", "PYTHONPATH")
 
 
 def leave_working_folder() -> None:
-    """Takes relative folders off all search paths by which code is found, starting anew if need be."""
+    """Takes relative folders off all search paths for code, starting this process anew if need be."""
     anew = False
     for name in (*PROGRAMS, *STARTED_WITH):
         value = os.environ.get(name, "")

@@ -70,7 +70,10 @@ def group(said: Diagnostic) -> str:
 
 
 def is_removable(said: Diagnostic) -> bool:
-    """Whether it is an error only as long as no optimisation removes a call: who sees more of a file may."""
+    """Whether a diagnostic is an error only as long as no optimisation removes a call.
+
+    Who sees more of a file may remove it.
+    """
     marked = _MARKED.fullmatch(said.text.strip())
     return said.severity == "error" and marked is not None
 
@@ -139,13 +142,13 @@ class Wanted:
         (self._on.discard if no else self._on.add)(_name(word))
 
     def is_ignored(self, said: Diagnostic) -> bool:
-        """Whether clang would not say it."""
+        """Whether clang would not say a diagnostic."""
         name = group(said)
         off = self._silent or name in self._off or (self._quiet and name not in self._on)
         return said.severity == "warning" and off
 
     def is_error(self, said: Diagnostic) -> bool:
-        """Whether clang would end with it."""
+        """Whether clang would end with a diagnostic."""
         if said.severity == "error":
             return True
         name = group(said)

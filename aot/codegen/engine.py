@@ -26,11 +26,11 @@ class Engine(Protocol):
 
     @property
     def identity(self) -> Compiler:
-        """What of it goes into keys."""
+        """What of the engine's LLVM goes into keys."""
 
     @property
     def path(self) -> str:
-        """Where its library was found, which may be a link; empty for one that comes with us."""
+        """Where the engine's library was found, which may be a link; empty for one that comes with us."""
 
     def unit_bitcode(self, text: str) -> bytes:
         """A unit's bitcode, parsed in a fresh context (another module's leavings would change it)."""
@@ -39,7 +39,7 @@ class Engine(Protocol):
         """A unit's IR after a cheap clean-up of each function alone (`SIMPLIFY`), printed."""
 
     def emit(self, bitcode: bytes, options: Options, said: list[Diagnostic] | None = None) -> bytes:
-        """Optimises and generates code. Sees nothing but what is in the key.
+        """Optimises a unit and generates code. Sees nothing but what is in the key.
 
         LLVM's warnings go to `said`, where one is given, else to standard error. Raises Refused for code that
         LLVM has no object of.

@@ -128,7 +128,7 @@ class SharedLibrary:
                 self._library.LLVMDisposeMessage(printed)
 
     def emit(self, bitcode: bytes, options: Options, said: list[Diagnostic] | None = None) -> bytes:
-        """Optimises and generates code. Sees nothing but what is in the key.
+        """Optimises a unit and generates code. Sees nothing but what is in the key.
 
         Adds LLVM's warnings and errors to `said`; without it LLVM prints them, and ends the process at an
         error. Raises Refused for errors.

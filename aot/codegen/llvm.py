@@ -184,16 +184,19 @@ class Llvmlite:
 
     @property
     def identity(self) -> Compiler:
+        """The versions of LLVM and llvmlite, and the size of its library."""
         library = os.path.join(os.path.dirname(llvm.__file__), "libllvmlite.so")
         size = os.path.getsize(library) if os.path.exists(library) else 0
         version = ".".join(map(str, llvm.llvm_version_info))
         return Compiler(llvm=version, llvmlite=str(llvmlite.__version__), library=str(size))
 
     def unit_bitcode(self, text: str) -> bytes:
+        """A unit's bitcode, parsed in a fresh context. Raises RuntimeError with LLVM's reason."""
         with llvm.parse_assembly(text, llvm.create_context()) as module:
             return bytes(module.as_bitcode())
 
     def simplify(self, text: str, options: Options) -> str:
+        """A unit's IR after the clean-up of `SIMPLIFY`, printed."""
         builder = llvm.create_pass_builder(*_machine(options))
         with llvm.parse_assembly(text, llvm.create_context()) as module:
             passes = llvm.create_new_module_pass_manager()
@@ -204,7 +207,7 @@ class Llvmlite:
             return str(module)
 
     def emit(self, bitcode: bytes, options: Options, said: list[Diagnostic] | None = None) -> bytes:
-        """As `Engine.emit`. LLVM ends the process at an error: whoever started it reads what it printed."""
+        """Optimises a unit and generates code. LLVM ends the process at an error, and prints why."""
         if said is None:
             return self._emit(bitcode, options)
         with overheard(said):

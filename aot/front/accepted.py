@@ -41,13 +41,13 @@ _TIES: Final = (b"blockaddress(", b"@llvm.localescape", b"@llvm.localrecover")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A text and where in it functions begin, where their first lines end, and where they do."""
+    """Printed IR, and where in it each function begins, its first line ends, and it ends."""
 
     data: bytes
     functions: tuple[tuple[int, int, int], ...]
 
     def frame(self) -> Iterator[memoryview]:
-        """The pieces outside of bodies."""
+        """The pieces of the text outside of functions' bodies."""
         view, at = memoryview(self.data), 0
         for _, body, end in self.functions:
             yield view[at:body]
@@ -55,11 +55,12 @@ class Layout:
         yield view[at:]
 
     def function(self, n: int) -> bytes:
+        """The text of the function of a number."""
         start, _, end = self.functions[n]
         return self.data[start:end]
 
     def outside(self) -> bytes:
-        """All that is not in a function."""
+        """The text outside of functions."""
         pieces, at = [], 0
         for start, _, end in self.functions:
             pieces.append(self.data[at:start])
@@ -67,7 +68,7 @@ class Layout:
         return b"".join([*pieces, self.data[at:]])
 
     def only(self, wanted: Iterable[int]) -> bytes:
-        """The text with nothing in the functions that are not wanted."""
+        """The text with `unreachable` for the bodies of functions that are not wanted."""
         kept, at = frozenset(wanted), 0
         pieces: list[bytes] = []
         for n, (_, body, end) in enumerate(self.functions):
@@ -78,7 +79,7 @@ class Layout:
 
 
 def lay_out(data: bytes) -> Layout | None:
-    """Finds the functions as the index does; None where the text cannot be printed IR."""
+    """Finds the functions in printed IR as the index does; None where the text cannot be printed IR."""
     found, at = [], 0
     while (end := data.find(_END, at)) >= 0:
         start = at if data.startswith(b"define ", at) else data.find(b"\ndefine ", at, end) + 1
@@ -127,7 +128,7 @@ def frame_recipe(layout: Layout, reader: Compiler) -> Recipe:
 
 
 class Accepted:
-    """What is known of one text. `reader` is the LLVM that reads it."""
+    """What is known of one text of IR: which of its functions the LLVM `reader` accepted before."""
 
     def __init__(self, data: bytes, reader: Compiler, store: EntryStore) -> None:
         self._store = store
@@ -149,7 +150,7 @@ class Accepted:
         return None if new and any(tie in self._layout.data for tie in _TIES) else new
 
     def accepts(self, new: Sequence[int], read: Callable[[bytes], str]) -> bool:
-        """Has LLVM read these functions. True if it would print the whole text as it stands."""
+        """Has LLVM read functions, by number; True if it would print the whole text as it stands."""
         assert self._layout
         try:
             printed = lay_out(read(self._layout.only(new)).encode("latin-1"))
@@ -160,7 +161,7 @@ class Accepted:
         return all(_is_same(self._layout, printed, n) for n in new)
 
     def save(self) -> None:
-        """Keeps that LLVM accepts the text, and as many functions that it accepted before."""
+        """Keeps that LLVM accepts the functions of this text, and as many that it accepted before."""
         if self._layout:
             mine = dict.fromkeys(self._digests)
             rest = islice((digest for digest in self._known or () if digest not in mine), len(mine))
@@ -168,7 +169,7 @@ class Accepted:
 
 
 def read_accepted(entry: Entry) -> frozenset[bytes]:
-    """Digests of functions. Raises Malformed."""
+    """Digests of functions that LLVM accepted in one frame. Raises Malformed."""
     kept = entry.payload
     if len(kept) % DIGEST:
         raise Malformed("a part of a digest")

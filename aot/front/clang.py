@@ -80,7 +80,7 @@ class Running:
         return child.returncode, said
 
     def end(self) -> None:
-        """Kills those at work, and lets none begin any more."""
+        """Kills the compilers at work, and lets none begin any more."""
         with self._lock:
             self._ended = True
             for child in self._children:
@@ -96,6 +96,7 @@ class Clang:
 
     @property
     def is_zig(self) -> bool:
+        """Whether the command is the clang in zig, whose driver differs."""
         return os.path.basename(self.command[0]) == "zig"
 
 
@@ -328,7 +329,7 @@ def read_depfile(path: Path) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class SearchPath:
-    """Where clang looks: `folders` for headers, existing or not, some twice; `program` is what really runs.
+    """Where clang looks for headers: `folders`, existing or not, some twice; `program` is what really runs.
 
     `toolchains` are folders whose contents decide which folders those are, as it does which of the paths
     `layouts` there are below which of the `roots`.
@@ -342,7 +343,7 @@ class SearchPath:
 
 
 def language(source: Path) -> str:
-    """What clang's -x calls the language of an input: as the user said, else by its suffix, or empty."""
+    """The language of an input as clang's `-x` calls it: as the user said, else by its suffix, or empty."""
     said = source.language if isinstance(source, Input) else ""
     return said or _LANGUAGES.get(source.suffix, "")
 

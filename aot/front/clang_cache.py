@@ -103,7 +103,7 @@ _ENVIRONMENT_ELSEWHERE_PREFIXES: Final = ("CCC_", "CC_PRINT_", "CC_LOG_")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A run of clang. `whole`: to a native object, else to printed IR."""
+    """A run of clang: to a native object if `whole`, else to printed IR."""
 
     clang: clang.Clang
     source: Path
@@ -130,7 +130,7 @@ class _Manifest:
 
 
 class FrontCache:
-    """Looks up and keeps answers. Use it in one thread, and as a context manager.
+    """Looks up and keeps what clang made of sources. Use it in one thread, and as a context manager.
 
     `reads` are the dependencies that all answers of this build rest on, or None if some rest on more;
     `not_kept` says why, by source file. What was changed after `start` may have been another thing when it
@@ -405,7 +405,7 @@ class _Unknown(Exception):
 
 
 class Start:
-    """When a build began, and what there was then. In `busy` folders, and above, files come and go."""
+    """When a build began, and what there was then. In `busy` folders, and above, names come and go."""
 
     def __init__(self, busy: Sequence[str] = ()) -> None:
         self.time_ns = time.time_ns() - _CLOCK_LAG_NS
@@ -415,7 +415,7 @@ class Start:
         self._busy = frozenset(filter(None, map(_identity, above)))
 
     def since(self) -> Since:
-        """What to ask whether something has changed since then."""
+        """The build's beginning, as `changed_since` takes it to tell whether a dependency has changed."""
         mounts = _mounts()
         mounted = () if mounts == self._mounts else _mount_points(mounts ^ self._mounts)
         return Since(self.time_ns, mounted, self._busy)
@@ -600,7 +600,7 @@ _MANIFEST: Final = record(
 
 
 def read_manifest(entry: Entry) -> _Manifest:
-    """A manifest. Raises Malformed."""
+    """The manifest of a question: sets of dependencies, and keys of answers. Raises Malformed."""
     found = read_json(entry.payload, _MANIFEST)
     table: list[Dependency] = [
         Dependency(kind, value, tuple(subjects)) for kind, value, subjects in found["dependencies"]
@@ -624,7 +624,7 @@ _ANSWER: Final = record({"messages": text(), "size": whole(0, _LARGEST)}, option
 
 
 def read_answer(entry: Entry) -> Answer:
-    """An answer; it unfolds to what its metadata says and no further. Raises Malformed."""
+    """What clang made; it unfolds to the size that its metadata says and no further. Raises Malformed."""
     check(entry.meta, _ANSWER)
     size: Any = entry.meta["size"]
     unfolding = zlib.decompressobj()

@@ -42,7 +42,7 @@ def check_words(check: str) -> None:
 
 
 class Compilers:
-    """Asks compilers who they are, each once per build. `programs` are those that can be noted as facts.
+    """Asks compilers who they are, each once per build. `programs` can be noted as dependencies.
 
     `said` is what scripts answered to which words; `hushing`, that it would keep clang from warning. `doubts`
     says why nothing can be noted of a compiler that would hold as long as it does the same, or "".
@@ -59,7 +59,7 @@ class Compilers:
         self.doubts = ""
 
     def identity(self, front: clang.Clang, source: Path, level: int, flags: Sequence[str]) -> tuple[str, ...]:
-        """What differs between two compilers. Raises UsageError where a command that tells it fails."""
+        """What tells a compiler from another. Raises UsageError where a command that tells it fails."""
         path = _which(front.command[0])
         how, _, text = self._check.partition(":")
         if self._check == "none":
@@ -79,7 +79,7 @@ class Compilers:
         return ("command", self._output(self._check.replace(_COMPILER, path)))
 
     def dependencies(self, program: str, memo: StatCache) -> list[Dependency]:
-        """Of the program that really compiles, which may be another than was called."""
+        """The dependencies on the program that really compiles, which may be another than was called."""
         if self._check == "none" or self._check.startswith("string:"):
             return []
         dependencies = [observe("program", (program,), memo)]

@@ -19,13 +19,13 @@ from nativecache.aot.request import Request
 
 @dataclass(frozen=True, slots=True)
 class Depfile:
-    """A file to write, and the rules in it, one for each source."""
+    """A depfile to write, and the rules in it, one for each source."""
 
     path: str
     rules: tuple[Future[str], ...]
 
     def write(self) -> None:
-        """Writes it, in place of what is there. Raises BuildError, also where clang cannot tell."""
+        """Writes the depfile in place of what is there. Raises BuildError, also where clang tells no rule."""
         from nativecache.aot.write import write_file
 
         text = "".join(rule.result() for rule in self.rules)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +31,7 @@ _KNOWN: Final = ".ll .bc .c .cc .cpp .cxx .s .o .a .so"
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What the inputs hold.
+    """What a build's inputs hold: IR, and native files for the link.
 
     `texts`: (label, printed IR) in input order, and `numbers`, which inputs those are. `native`: files for
     the linker, by number of the input.
@@ -54,6 +54,18 @@ class _Text:
     older: bool = False  # an older clang's
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What some of the inputs gave, by number of the input where it has one."""
+
+    texts: dict[int, _Text] = field(default_factory=dict)
+    native: dict[int, Path] = field(default_factory=dict)
+    archives: dict[int, Path] = field(default_factory=dict)  # of bitcode, still to be compiled
+    whole: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
 def load(inputs: Sequence[Path], sources: ClangJobs | None, store: EntryStore, *, threads: int) -> Loaded:
     """Reads all inputs; `sources` has compilers at work on those that need one.
 
@@ -61,63 +73,86 @@ def load(inputs: Sequence[Path], sources: ClangJobs | None, store: EntryStore, *
     to be fit as it stands. Raises BuildError with every input that cannot be read, each on a line of its own;
     Unread if all of them are sources that an older clang read.
     """
-    problems: list[str] = []
-    warnings: list[str] = []
-    native: dict[int, Path] = {}
-    archives: dict[int, Path] = {}
-    whole: list[str] = []
-    texts: dict[int, _Text] = {}
-    for n, path in enumerate(inputs):
-        if problem := unreadable(path):
-            problems.append(problem)
-        elif is_source(path):
-            continue
-        elif is_bitcode(path):
-            texts[n] = _Text(read_plain(path)[0], printed=False)
-        elif sources and holds_bitcode(path):
-            archives[n] = path
-        elif clang.language(path) != "ir" and (is_native(path) or is_elf_or_archive(path)):
-            native[n] = path
-        elif clang.language(path) == "ir" or path.suffix in _IR:
-            texts[n] = _Text(read_plain(path)[0], printed=False)
-        elif is_script(path):
-            native[n] = path
-        else:
-            problems.append(f"{path}: unknown kind of input; known are {_KNOWN}")
-    for n, run, answer in sources.results() if sources else ():
-        if isinstance(answer, BuildError):
-            problems += answer.problems
-            continue
-        if answer.messages:
-            warnings.append(answer.messages.rstrip())
-        if run.whole:
-            run.output.write_bytes(answer.output)
-            native[n] = run.output
-            whole.append(str(inputs[n]))
-        else:
-            older = not run.clang.is_zig and run.clang.version < clang.NEWEST
-            texts[n] = _Text(answer.output, run.front.prints, older)
-    for n, path in archives.items() if sources else ():
-        assert sources
-        output = sources.outputs / f"{n}-{path.stem}.a"
-        try:
-            warnings += compile_members(path, sources, store, threads=threads, output=output)
-        except BuildError as error:
-            problems += error.problems
-            continue
-        native[n] = output
-        whole.append(f"{path} (its bitcode)")
-    reader = _Reader(inputs, texts, store)
+    given = _sort(inputs, members=sources is not None)
+    compiled, members = _Part(), _Part()
+    if sources:
+        compiled = _wait_for_clang(inputs, sources)
+        members = _compile_archives(given.archives, sources, store, threads)
+    problems = [*given.problems, *compiled.problems, *members.problems]
+    reader = _Reader(inputs, {**given.texts, **compiled.texts}, store)
     printed = reader.print_all(threads)
     if reader.unread and not problems and len(reader.unread) == len(reader.problems):
         raise Unread(frozenset(reader.unread), *reader.problems)
     problems += reader.problems
     if problems:
         raise BuildError(*problems)
-    cplusplus = any(map(clang.is_cplusplus, inputs))
-    texts_in_order = tuple((str(inputs[n]), text) for n, text in sorted(printed.items()))
-    numbers = tuple(sorted(printed))
-    return Loaded(texts_in_order, numbers, native, tuple(whole), cplusplus, tuple(warnings))
+    return Loaded(
+        texts=tuple((str(inputs[n]), text) for n, text in sorted(printed.items())),
+        numbers=tuple(sorted(printed)),
+        native={**given.native, **compiled.native, **members.native},
+        whole=(*compiled.whole, *members.whole),
+        cplusplus=any(map(clang.is_cplusplus, inputs)),
+        warnings=(*compiled.warnings, *members.warnings),
+    )
+
+
+def _sort(inputs: Sequence[Path], *, members: bool) -> _Part:
+    """Tells inputs that are no sources by what they hold. `members`: bitcode in archives can be compiled."""
+    part = _Part()
+    for n, path in enumerate(inputs):
+        if problem := unreadable(path):
+            part.problems.append(problem)
+        elif is_source(path):
+            continue
+        elif is_bitcode(path):
+            part.texts[n] = _Text(read_plain(path)[0], printed=False)
+        elif members and holds_bitcode(path):
+            part.archives[n] = path
+        elif clang.language(path) != "ir" and (is_native(path) or is_elf_or_archive(path)):
+            part.native[n] = path
+        elif clang.language(path) == "ir" or path.suffix in _IR:
+            part.texts[n] = _Text(read_plain(path)[0], printed=False)
+        elif is_script(path):
+            part.native[n] = path
+        else:
+            part.problems.append(f"{path}: unknown kind of input; known are {_KNOWN}")
+    return part
+
+
+def _wait_for_clang(inputs: Sequence[Path], sources: ClangJobs) -> _Part:
+    """What clang made of the sources: IR, or objects of those that it compiled whole."""
+    part = _Part()
+    for n, run, answer in sources.results():
+        if isinstance(answer, BuildError):
+            part.problems.extend(answer.problems)
+            continue
+        if answer.messages:
+            part.warnings.append(answer.messages.rstrip())
+        if run.whole:
+            run.output.write_bytes(answer.output)
+            part.native[n] = run.output
+            part.whole.append(str(inputs[n]))
+        else:
+            older = not run.clang.is_zig and run.clang.version < clang.NEWEST
+            part.texts[n] = _Text(answer.output, run.front.prints, older)
+    return part
+
+
+def _compile_archives(
+    archives: Mapping[int, Path], sources: ClangJobs, store: EntryStore, threads: int
+) -> _Part:
+    """Archives with objects in place of the bitcode that they hold."""
+    part = _Part()
+    for n, path in archives.items():
+        output = sources.outputs / f"{n}-{path.stem}.a"
+        try:
+            part.warnings.extend(compile_members(path, sources, store, threads=threads, output=output))
+        except BuildError as error:
+            part.problems.extend(error.problems)
+            continue
+        part.native[n] = output
+        part.whole.append(f"{path} (its bitcode)")
+    return part
 
 
 def index(texts: Sequence[tuple[str, str]], *, relative: bool) -> tuple[tuple[Module, ...], str]:

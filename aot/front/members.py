@@ -43,55 +43,25 @@ def compile_members(
 ) -> list[str]:
     """Writes the archive `path` to `output` with objects for its bitcode. Returns clang's warnings.
 
-    Raises BuildError with every member that cannot be
-    compiled, each on a line of its own.
+    Raises BuildError with every member that cannot be compiled, each on a line of its own.
     """
-    end = sources.end
     try:
         members = list(read_archive(read_plain(path), path.parent))
     except BadObject as error:
         raise BuildError(f"{path}: cannot be read: {error}") from None
     except OSError as error:
         raise BuildError(f"{path}: cannot be read: {why_unread(path, error)}") from None
-    flags = tuple(flag for flag in end.flags if _CODE.match(flag))
-    found = [n for n, (_, content) in enumerate(members) if content.startswith(BITCODE)]
-    keys = {n: member_recipe(end, flags, members[n][1]).key() for n in found}
-    objects: dict[int, bytes] = {}
-    for n in found:
-        if entry := store.load(keys[n]):
-            objects[n] = entry.payload
-    new = [n for n in found if n not in objects]
-    triples = _triples(path, {n: members[n] for n in new}, threads, named_target(end.flags))
-    if end.cache:
-        end.cache.compilers.programs[_program(end)] = None
-
-    def run(n: int) -> tuple[bytes, str]:
-        label, bitcode = Path(f"{path}({members[n][0]})"), output.with_suffix(f".{n}.bc")
-        bitcode.write_bytes(members[n][1])
-        try:
-            command = [*end.clang.command, f"-O{end.level}", f"--target={triples[n]}", *flags]
-            made = output.with_suffix(f".{n}.o")
-            return clang.compile_bitcode(command, bitcode, label, made, sources.running)
-        finally:
-            bitcode.unlink()
-
+    archive = _Archive(path, members, sources)
+    keys = archive.keys()
+    objects = {n: entry.payload for n, key in keys.items() if (entry := store.load(key))}
+    made, problems = archive.compile([n for n in keys if n not in objects], threads, output)
     warnings: list[str] = []
-    problems: list[str] = []
-    with ThreadPoolExecutor(threads) as executor:
-        jobs = {n: executor.submit(run, n) for n in new}
-        for n, job in jobs.items():
-            try:
-                objects[n], said = job.result()
-            except BuildError as error:
-                problems += error.problems
-                continue
-            except BaseException:
-                sources.close()
-                raise
-            if said:
-                warnings.append(said.rstrip())
-            else:  # what is said is said every time
-                store.save(Entry(keys[n], objects[n], {}))
+    for n, (content, said) in made.items():
+        objects[n] = content
+        if said:
+            warnings.append(said.rstrip())
+        else:  # what is said is said every time
+            store.save(Entry(keys[n], content, {}))
     if problems:
         raise BuildError(*problems)
     # Under their own symbols, which `ar` lists for the linker.
@@ -100,6 +70,56 @@ def compile_members(
     )
     output.write_bytes(written)
     return warnings
+
+
+class _Archive:
+    """The members of one archive, by number, and the clang that compiles those that are bitcode."""
+
+    def __init__(self, path: Path, members: Sequence[tuple[str, bytes]], sources: ClangJobs) -> None:
+        self._path, self._members, self._sources = path, members, sources
+        self._end = sources.end
+        self._flags = tuple(flag for flag in self._end.flags if _CODE.match(flag))
+
+    def keys(self) -> dict[int, str]:
+        """The keys of the objects for all members that are bitcode."""
+        return {
+            n: member_recipe(self._end, self._flags, content).key()
+            for n, (_, content) in enumerate(self._members)
+            if content.startswith(BITCODE)
+        }
+
+    def compile(
+        self, new: Sequence[int], threads: int, output: Path
+    ) -> tuple[dict[int, tuple[bytes, str]], list[str]]:
+        """Objects for some members with what clang said of each, and why the others cannot be compiled."""
+        members = {n: self._members[n] for n in new}
+        triples = _triples(self._path, members, threads, named_target(self._end.flags))
+        if self._end.cache:
+            self._end.cache.compilers.programs[_program(self._end)] = None
+        made: dict[int, tuple[bytes, str]] = {}
+        problems: list[str] = []
+        with ThreadPoolExecutor(threads) as executor:
+            jobs = {n: executor.submit(self._run, n, triples[n], output) for n in new}
+            for n, job in jobs.items():
+                try:
+                    made[n] = job.result()
+                except BuildError as error:
+                    problems += error.problems
+                except BaseException:
+                    self._sources.close()
+                    raise
+        return made, problems
+
+    def _run(self, n: int, triple: str, output: Path) -> tuple[bytes, str]:
+        name, content = self._members[n]
+        label, bitcode = Path(f"{self._path}({name})"), output.with_suffix(f".{n}.bc")
+        bitcode.write_bytes(content)
+        try:
+            command = [*self._end.clang.command, f"-O{self._end.level}", f"--target={triple}", *self._flags]
+            made = output.with_suffix(f".{n}.o")
+            return clang.compile_bitcode(command, bitcode, label, made, self._sources.running)
+        finally:
+            bitcode.unlink()
 
 
 def member_recipe(end: FrontEnd, flags: Sequence[str], bitcode: bytes) -> Recipe:

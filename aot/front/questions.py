@@ -86,7 +86,7 @@ class Text:
 
 
 def read_text(data: bytes) -> Text:
-    """Looks through a file's text."""
+    """What matters of a source file's text: directives, and what it may do besides."""
     text = _spliced(data)
     if not data.isascii() and _BLANK.search(data):  # where they are blanks, and where they are in a name
         text += b"\n" + _spliced(_BLANK.sub(b" ", data))
@@ -232,7 +232,7 @@ def depends_on_time(texts: Sequence[Text], tokens: Callable[[], frozenset[bytes]
 
 
 def all_tokens(texts: Iterable[bytes]) -> frozenset[bytes]:
-    """All words in texts."""
+    """All words in some source texts."""
     return frozenset().union(*(_WORD.findall(_spliced(text)) for text in texts))
 
 
@@ -249,7 +249,7 @@ def _in_pieces(name: bytes, tokens: frozenset[bytes], most: int = 3) -> bool:
 
 
 class Unclear(Exception):
-    """A question whose name the text does not tell; with the line that asks it."""
+    """A `__has_include` whose name the text does not tell; with the line that asks it."""
 
 
 def names_asked_for(texts: Iterable[Text]) -> tuple[str, ...]:

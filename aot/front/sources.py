@@ -129,10 +129,11 @@ class Run:
         self.depfile = output.with_suffix(".d") if self.question and is_preprocessed(source) else None
 
     def known(self) -> Answer | None:
-        """What clang would say, if that is known."""
+        """What clang would say of the source, if that is known."""
         return self.front.cache.look_up(self.question) if self.front.cache and self.question else None
 
     def __call__(self) -> Answer:
+        """Runs clang; returns what it made. Raises BuildError."""
         front = self.front
         where = self.output, self.depfile, self._running
         asks = front.cache is not None and self.question and front.cache.asks_for_time(self.question)
@@ -163,7 +164,7 @@ class Run:
         return Answer(output, messages, dated)
 
     def keep(self, answer: Answer) -> None:
-        """Keeps what clang said for the next time."""
+        """Keeps what clang said of the source for the next build."""
         if self.front.cache and self.question:
             self.front.cache.keep(self.question, answer, self.depfile)
 
@@ -188,7 +189,7 @@ class ClangJobs:
             raise
 
     def results(self) -> Iterator[tuple[int, Run, Answer | BuildError]]:
-        """What came of each, by the number of the input, in order; keeps the answers for the next time."""
+        """What came of each source, by number of the input, in order; keeps it for the next build."""
         for n, (run, answer) in self._runs.items():
             if isinstance(answer, Future):
                 try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """A place in the line for the objects of some modules, by index, between which nothing else stands."""
+    """A place on the link line for the objects of some modules, by index, with nothing in between."""
 
     modules: tuple[int, ...]
 

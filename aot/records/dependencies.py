@@ -51,7 +51,7 @@ class Finished:
 def gather(
     build: Finished, front: FrontCache, linked: tuple[Dependency, ...] | None
 ) -> tuple[Dependency, ...] | None:
-    """The dependencies, or None where something read cannot be named, or was changed during the build.
+    """All dependencies of a build, or None where something read cannot be named, or was changed meanwhile.
 
     `linked`: those of the link.
     """
@@ -75,7 +75,7 @@ def gather(
 
 
 def gather_linked(build: Finished, since: Since) -> tuple[Dependency, ...] | None:
-    """The same of what was linked with the objects of the inputs, and of tools; `since` the build began."""
+    """The dependencies of a build's link and tools, or None as `gather` has it; `since` the build began."""
     reads = build.written.reads
     if reads is None or any(map(_ELSEWHERE.match, build.link_options)):
         return None

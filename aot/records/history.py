@@ -15,7 +15,7 @@ from nativecache.cache.shape import mapping, read_json, record, text, whole
 
 
 class BuildRecord:
-    """Digests of the units' own code by unit name, per compiler, options and output.
+    """Digests of the units' own code in the last build of an output, per compiler and options.
 
     Which compiler and options there were last is kept per output. Losing any of it costs an explanation,
     nothing else.
@@ -80,7 +80,7 @@ _HOW: Final = record({"compiler": text(), "options": text(), "turn": whole()})
 
 
 def read_record(entry: Entry) -> dict[str, str]:
-    """Digests of units' own code by name. Raises Malformed."""
+    """The digests in the record of an output's last build, by unit name. Raises Malformed."""
     found: dict[str, str] = read_json(entry.payload, _RECORD)
     return found
 

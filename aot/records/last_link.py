@@ -27,7 +27,7 @@ from nativecache.linker.environment import matters
 
 
 class LinkRecord:
-    """The last link of one output. A lost or damaged record costs a link, nothing else."""
+    """The record of an output's last link. A lost or damaged one costs a link, nothing else."""
 
     def __init__(self, store: EntryStore, output: Path) -> None:
         self._store = store
@@ -35,7 +35,7 @@ class LinkRecord:
         self._key = last_link_recipe(output).key()
 
     def look_up(self, made_from: str) -> Written | None:
-        """What the last link said, if it was of the same and its output is still there."""
+        """What the last link said, if it was made from the same and its output is still there."""
         known = self._store.read(self._key, read_link)
         return (
             known.written
@@ -44,7 +44,7 @@ class LinkRecord:
         )
 
     def save(self, made_from: str, written: Written, dependencies: tuple[Dependency, ...]) -> None:
-        """Keeps a link. `dependencies`: all that it read besides what `made_from` was digested from.
+        """Keeps what a link was made from. `dependencies`: all that it read besides what `made_from` digests.
 
         Not one into a device or pipe, which holds nothing that could be there the next time.
         """
@@ -82,7 +82,7 @@ _LINK: Final = record(
 
 
 def read_link(entry: Entry) -> Link:
-    """The last link of an output. Raises Malformed."""
+    """The record of an output's last link. Raises Malformed."""
     found = read_json(entry.payload, _LINK)
     warnings, programs, reads = found["written"]
     try:

@@ -33,7 +33,7 @@ _Record: TypeAlias = bytes | memoryview
 
 @dataclass(frozen=True, slots=True)
 class CleanUp:
-    """A function after the clean-up: which text it gave, and how its symbols are bound and named."""
+    """What the clean-up of a function led to: which text it gave, and how its symbols are bound and named."""
 
     text: bytes  # digest of the text that was cleaned up
     lines: int
@@ -44,7 +44,7 @@ class CleanUp:
 
 @dataclass(frozen=True, slots=True)
 class KeyedUnit:
-    """A unit's key, and all of its text that the rest of the build needs."""
+    """What a unit's fingerprint led to: its key, and all of its text that the rest of the build needs."""
 
     key: str
     #: As in UnitText.
@@ -59,7 +59,7 @@ class KeyedUnit:
 
 
 class UnitMemo:
-    """The records of one input. Those that a build does not use are kept for a while."""
+    """What is remembered of one input's units. Records that a build does not use are kept for a while."""
 
     def __init__(self, label: str, compiler: Compiler, options: Options, store: EntryStore) -> None:
         self._store = store
@@ -101,7 +101,7 @@ class UnitMemo:
         self._units.add(fingerprint, _encoded(fields))
 
     def save(self) -> None:
-        """Keeps what is new, if anything is."""
+        """Keeps this build's records, if any of them is new."""
         tables = (self._shapes, self._clean_ups, self._units)
         if any(table.changed for table in tables):
             packed = b"".join(table.packed() for table in tables)
