@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from nativecache.aot.front.accepted import read_accepted
-from nativecache.aot.front.clang_cache import read_answer, read_manifest
+from nativecache.aot.front.manifest import read_answer, read_manifest
 from nativecache.aot.key import form_of
 from nativecache.aot.records.history import read_how, read_record
 from nativecache.aot.records.last_link import read_link

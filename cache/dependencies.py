@@ -52,6 +52,7 @@ else:
         subjects = property(lambda self: self[2])
 
         def __new__(cls, kind, value, subjects):
+            """Fields in their order."""
             return tuple.__new__(cls, (kind, value, subjects))
 
 

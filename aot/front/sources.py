@@ -32,9 +32,11 @@ from nativecache.aot.front.clang import (
     met_time_of_day,
     without_lto,
 )
-from nativecache.aot.front.clang_cache import Answer, FrontCache, Question
+from nativecache.aot.front.clang_cache import FrontCache
+from nativecache.aot.front.clang_question import Question
 from nativecache.aot.front.contents import holds_bitcode
 from nativecache.aot.front.depfiles import Depfile, ask_for_depfiles, check_depfiles
+from nativecache.aot.front.manifest import Answer
 from nativecache.aot.request import Request, check
 from nativecache.linker.signals import hold_signals, temporary_folder
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from nativecache.aot.front import clang
-from nativecache.aot.front.clang_cache import FrontCache, named_files
+from nativecache.aot.front.clang_cache import FrontCache
+from nativecache.aot.front.header_names import named_files
 from nativecache.aot.output.image import Written
 from nativecache.cache.dependencies import Dependency, Since, StatCache, observe, unchanged_since
 from nativecache.cache.files import open_plain

@@ -243,7 +243,7 @@ def _opened_by_clang(trace: str, folder: Path) -> set[str]:
 
 def _noted(cache: Path, folder: Path) -> set[str]:
     """The files that manifests in a cache folder name."""
-    from nativecache.aot.front.clang_cache import read_manifest
+    from nativecache.aot.front.manifest import read_manifest
     from nativecache.cache.file_store import FileStore
     from nativecache.cache.lookup import EntryStore
 

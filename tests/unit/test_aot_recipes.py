@@ -9,7 +9,7 @@ import pytest
 
 from nativecache.aot.front.accepted import frame_recipe, lay_out
 from nativecache.aot.front.clang import Clang
-from nativecache.aot.front.clang_cache import question_recipe, result_recipe
+from nativecache.aot.front.clang_question import question_recipe, result_recipe
 from nativecache.aot.front.compiler_check import content_recipe
 from nativecache.aot.front.members import member_recipe
 from nativecache.aot.front.sources import FrontEnd

@@ -13,7 +13,7 @@ from harness import llvm_object
 
 from nativecache.aot.formats import check_form
 from nativecache.aot.front.accepted import read_accepted
-from nativecache.aot.front.clang_cache import read_answer, read_manifest
+from nativecache.aot.front.manifest import read_answer, read_manifest
 from nativecache.aot.key import Compiler, Options, digest, form_of
 from nativecache.aot.records.history import BuildRecord, read_how, read_record
 from nativecache.aot.records.last_link import read_link

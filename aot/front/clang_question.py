@@ -1,0 +1,100 @@
+"""A run of clang as a question, and the keys under which its manifest and its answers are kept."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from nativecache.aot.front import clang
+from nativecache.aot.key import own_record
+from nativecache.cache.dependencies import Dependency
+from nativecache.cache.recipe import Recipe
+
+#: What clang reads of the environment (clang/lib/Driver), and where the working directory is called.
+_ENVIRONMENT: Final = frozenset(
+    (
+        *("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH", "OBJCPLUS_INCLUDE_PATH"),
+        *("SOURCE_DATE_EPOCH", "COMPILER_PATH", "GCC_EXEC_PREFIX", "SDKROOT", "PWD"),
+        *("RC_DEBUG_OPTIONS", "RC_DEBUG_PREFIX_MAP", "SCE_ORBIS_SDK_DIR", "SCE_PROSPERO_SDK_DIR"),
+        *("HIP_PATH", "HIP_DEVICE_LIB_PATH", "ROCM_PATH", "CUDA_PATH"),
+        *("MACOSX_DEPLOYMENT_TARGET", "IPHONEOS_DEPLOYMENT_TARGET", "INCLUDE", "EXTERNAL_INCLUDE"),
+        *("LD_LIBRARY_PATH", "LD_PRELOAD"),  # may make clang another one
+    )
+)
+
+
+_ENVIRONMENT_PREFIXES: Final = ("CLANG_",)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A run of clang: to a native object if `whole`, else to printed IR."""
+
+    clang: clang.Clang
+    source: Path
+    level: int
+    flags: tuple[str, ...]
+    whole: bool
+    key: str
+
+
+def _host(flags: Sequence[str]) -> str:
+    """The machine's own CPU, where a flag asks for it."""
+    if not any("native" in flag for flag in flags):
+        return ""
+    from nativecache.aot.codegen import llvm
+
+    return str(llvm.host())
+
+
+def variables_seen(environ: Mapping[str, str]) -> list[str]:
+    """The variables that clang looks at, as NAME=VALUE, sorted."""
+    return sorted(
+        f"{name}={value}"
+        for name, value in environ.items()
+        if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
+    )
+
+
+def question_recipe(
+    front: clang.Clang,
+    program: Sequence[str],
+    source: Path,
+    level: int,
+    flags: Sequence[str],
+    *,
+    whole: bool,
+    environ: Sequence[str],
+) -> Recipe:
+    """What a run of clang is, before it reads anything. `program`: what tells it from another clang.
+
+    `environ`: the variables that clang looks at, as NAME=VALUE.
+    """
+    return Recipe(
+        *own_record("manifest"),
+        ("clang", str(front.version)),
+        *(("command", word) for word in front.command),
+        *(("program", word) for word in program),
+        ("host", _host(flags)),
+        *(("variable", variable) for variable in environ),
+        ("folder", os.getcwd()),
+        ("encoding", sys.getfilesystemencoding()),  # other ones cannot say the names that are noted
+        ("level", str(level)),
+        ("output", "object" if whole else "IR"),
+        *(("flag", flag) for flag in flags),
+        ("language", clang.language(source)),
+        ("source", os.fspath(source)),
+    )
+
+
+def result_recipe(question: str, dependencies: Iterable[Dependency]) -> Recipe:
+    """What clang's answer to a question, given by its key, rests on."""
+    return Recipe(
+        *own_record("answer"),
+        ("question", question),
+        *(("dependency", repr(tuple(dependency))) for dependency in dependencies),
+    )

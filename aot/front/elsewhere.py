@@ -1,0 +1,57 @@
+"""What has clang read or write files that its depfile does not name: flags, and environment variables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+#: With these, clang reads files that its depfile does not name, or writes more than its output.
+_ELSEWHERE: Final = re.compile(
+    r"-M|@|-fmodule|-fprebuilt|-fimplicit-module|-fcxx-modules|-include-pch|-fpch|-fplugin|-fpass-plugin|-Xclang"
+    r"|-mllvm|-mmlir|--?config|-i?vfsoverlay|--?save-(?:temps|stats)|-working-dir|-f?apinotes|-iapinotes"
+    r"|-f(?:cs-)?profile-(?!(?:instr-)?generate)|-fauto-profile|-fmemory-profile|-gsplit-dwarf|--?coverage"
+    r"|-ftest-cov|-fthin-?lto-index|-ftime-|-f(?:save-)?optimization-rec|-fstack-usage|-fdump|-fproc-stat"
+    r"|--?serialize-diag|-?-?index-store|--?specs|-fbuild-session|--precompile|-emit-|--?extract|--analyze|-verify-pch"
+    r"|--?gen-|--cuda|--hip|--rocm|--offload|-fopenmp-targets|-fsycl|--libomptarget|-fcas|-fdepscan|-foffload"
+    r"|-f?no-integrated-as|-Xopenmp|-Xarch|-Xcuda|-Xoffload|-ccc-|-F|-iframework|-v$|-###|-[EHoS]|-fsyntax-only|-x|-dump"
+)
+
+
+#: The same for an assembler's options.
+_ASSEMBLER_ELSEWHERE: Final = re.compile(r"@|--?MD|-a.*=|-o")
+#: With these, clang writes more files, or takes other options than it is given.
+_ENVIRONMENT_ELSEWHERE: Final = frozenset(
+    ("DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES", "QA_OVERRIDE_GCC3_OPTIONS", "AS_SECURE_LOG_FILE")
+)
+
+
+_ENVIRONMENT_ELSEWHERE_PREFIXES: Final = ("CCC_", "CC_PRINT_", "CC_LOG_")
+
+
+def environment_elsewhere(environ: Mapping[str, str]) -> str:
+    """The variables that have clang read or write files that cannot be told, between commas; or ""."""
+    found = _ENVIRONMENT_ELSEWHERE.intersection(name for name in environ if environ[name])
+    found |= {name for name in environ if name.startswith(_ENVIRONMENT_ELSEWHERE_PREFIXES)}
+    return ", ".join(sorted(found))
+
+
+def read_elsewhere(flags: Sequence[str], whole: bool) -> str:
+    """Why files that flags have clang read or write cannot be told, or ""."""
+    before = ""
+    for flag in flags:
+        words, assembler = [flag], False
+        if flag.startswith(("-Wp,", "-Wa,")):
+            words, assembler = flag.split(",")[1:], flag[2] == "a"
+        elif before in ("-Xpreprocessor", "-Xassembler"):
+            assembler = before == "-Xassembler"
+        elif flag in ("-Xpreprocessor", "-Xassembler"):
+            words = []
+        before = flag
+        if assembler and not whole:
+            continue  # no assembler runs
+        expression = _ASSEMBLER_ELSEWHERE if assembler else _ELSEWHERE
+        for word in words:
+            if expression.match(word):
+                return f"with {word} clang reads or writes files that it does not name"
+    return ""

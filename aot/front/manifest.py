@@ -1,0 +1,134 @@
+"""What is kept of a run of clang: its answers, and a manifest of the dependencies under which each holds."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeAlias
+
+from nativecache.cache.dependencies import Dependency, check_dependency
+from nativecache.cache.entry import Entry
+from nativecache.cache.format import check_key
+from nativecache.cache.shape import Malformed, check, list_of, nullable, read_json, record, row, text, whole
+
+#: The most that an answer may unfold to. No IR of half of that is known.
+_LARGEST: Final = 1 << 31
+
+
+Variant: TypeAlias = tuple[tuple[Dependency, ...], str]
+Search: TypeAlias = tuple[tuple[str, ...], tuple[Dependency, ...]]
+
+#: Sets of dependencies per manifest. ccache keeps up to a hundred; a set is some
+#: kilobytes, a result megabytes.
+_VARIANTS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What clang wrote, and its warnings. `dated`: whether it met the time of day, if it was asked."""
+
+    output: bytes
+    messages: str
+    dated: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What is known of a question: sets of dependencies, the one used last first, with their answers' keys.
+
+    `search`: the folders where clang looks for headers, and what that depends on. `dated`: clang, when it was
+    last asked, met the time of day.
+    """
+
+    search: Search | None = None
+    variants: tuple[Variant, ...] = ()
+    dated: bool = False
+
+    def used(self, number: int) -> Manifest:
+        """The manifest with the variant of a number first."""
+        first = self.variants[number]
+        others = (*self.variants[:number], *self.variants[number + 1 :])
+        return replace(self, variants=(first, *others))
+
+    def found_on(self, search: Search) -> Manifest:
+        """The manifest with another place to look for headers, and without the answers from before."""
+        return replace(self, search=search, variants=())
+
+    def met_time_of_day(self) -> Manifest:
+        """The manifest after a run of clang that met the time of day."""
+        return replace(self, dated=True)
+
+    def with_answer(self, dependencies: tuple[Dependency, ...], key: str) -> Manifest:
+        """The manifest with an answer, first, that holds under some dependencies; the oldest may go."""
+        others = [variant for variant in self.variants if variant[1] != key]
+        return replace(self, variants=((dependencies, key), *others)[:_VARIANTS], dated=False)
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """The bytes of a manifest: dependencies in one table, for most of them are in all sets."""
+    numbers: dict[Dependency, int] = {}
+
+    def indexed(dependencies: Iterable[Dependency]) -> list[int]:
+        return [numbers.setdefault(dependency, len(numbers)) for dependency in dependencies]
+
+    search = manifest.search and [list(manifest.search[0]), indexed(manifest.search[1])]
+    variants = [[indexed(dependencies), key] for dependencies, key in manifest.variants]
+    known = {
+        "search": search,
+        "variants": variants,
+        "dependencies": list(numbers),
+        "dated": int(manifest.dated),
+    }
+    return json.dumps(known).encode()
+
+
+_DEPENDENCIES: Final = list_of(row(text(), text(), list_of(text())))
+_NUMBERS: Final = list_of(whole())
+_MANIFEST: Final = record(
+    {
+        "dependencies": _DEPENDENCIES,
+        "search": nullable(row(list_of(text()), _NUMBERS)),
+        "variants": list_of(row(_NUMBERS, text())),
+        "dated": whole(0, 1),
+    }
+)
+
+
+def read_manifest(entry: Entry) -> Manifest:
+    """The manifest of a question: sets of dependencies, and keys of answers. Raises Malformed."""
+    found = read_json(entry.payload, _MANIFEST)
+    table: list[Dependency] = [
+        Dependency(kind, value, tuple(subjects)) for kind, value, subjects in found["dependencies"]
+    ]
+    search = found["search"]
+    try:
+        for dependency in table:
+            check_dependency(dependency)
+        for _, key in found["variants"]:
+            check_key(key)
+        return Manifest(
+            (tuple(search[0]), tuple(table[n] for n in search[1])) if search else None,
+            tuple((tuple(table[n] for n in numbers), key) for numbers, key in found["variants"]),
+            bool(found["dated"]),
+        )
+    except (ValueError, IndexError) as error:
+        raise Malformed(str(error)) from None
+
+
+_ANSWER: Final = record({"messages": text(), "size": whole(0, _LARGEST)}, optional={"form": text()})
+
+
+def read_answer(entry: Entry) -> Answer:
+    """What clang made; it unfolds to the size that its metadata says and no further. Raises Malformed."""
+    check(entry.meta, _ANSWER)
+    size: Any = entry.meta["size"]
+    unfolding = zlib.decompressobj()
+    try:
+        output = unfolding.decompress(entry.payload, size + 1)
+    except zlib.error as error:
+        raise Malformed(str(error)) from None
+    if len(output) != size or not unfolding.eof or unfolding.unused_data:
+        raise Malformed("another size than is said")
+    return Answer(output, str(entry.meta["messages"]))
