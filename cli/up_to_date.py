@@ -52,12 +52,16 @@ _TRUE, _FALSE = ("1", "true", "t", "yes", "y", "on"), ("", "0", "false", "f", "n
 
 
 class Command:
-    """A build command for which there may be a record, and how its answer is to be given."""
+    """A build command for which there may be a record, under `key` in `root`, and how its answer is given.
 
-    def __init__(self, root: str, words: list[str], quiet: bool, timings: bool, stats: str) -> None:
-        self.root, self.words, self.quiet, self.timings, self.stats = root, words, quiet, timings, stats
-        self.key = ""
-        self.readable = False  # whether there was a folder that could be judged
+    `readable`: whether there was a cache folder that could be judged. `stats`: the file for figures, or "".
+    """
+
+    def __init__(
+        self, root: str, key: str, *, readable: bool, quiet: bool, timings: bool, stats: str
+    ) -> None:
+        self.root, self.key, self.readable = root, key, readable
+        self.quiet, self.timings, self.stats = quiet, timings, stats
 
 
 def read_command(words: "list[str]", environ: "dict[str, str] | os._Environ[str]") -> Command | None:
@@ -71,35 +75,40 @@ def read_command(words: "list[str]", environ: "dict[str, str] | os._Environ[str]
         line = read_words(words[1:])
     except BadWords:
         return None
-    command = Command("", [], False, False, environ.get(_STATS, ""))
-    told = environ.get("NATIVECACHE_TRUST_CACHE_DIR", "").lower() in _TRUE
-    for word in line:
-        ours = word.name if word.place == OURS else ""
-        if _says_other_things(ours) or any(map(_rests_on_more, (*word.words, word.value))):
-            return None
-        if ours in _SAID:
-            command.quiet |= ours in ("-q", "--quiet")
-            command.timings |= ours == "--timings"
-            command.stats = word.value or command.stats
-            continue
-        if word.place != LINK and not _SAID.isdisjoint((*word.words, word.value)):
-            return None  # a value that looks like an option
-        command.words += (word.place, word.language, word.name, word.value, str(len(word.words)), *word.words)
-        if ours == "--cache-dir":
-            command.root = word.value
-        told |= ours == "--trust-cache-dir"
-    if not _read_environment(command, environ):
+    if not all(map(_is_answerable, line)) or not _is_environment_answerable(environ):
         return None
-    names = [word.value if word.place == OURS else word.words[0] for word in line if _is_file(word)]
-    if command.stats and what_stats_overwrite(command.stats, names):
+    ours = [word for word in line if word.place == OURS]
+    names = frozenset(word.name for word in ours)
+    stats = _last(ours, "--stats-json") or environ.get(_STATS, "")
+    if stats and what_stats_overwrite(stats, [_file(word) for word in line if _is_file(word)]):
         return None  # who builds says so
-    command.root = os.path.abspath(command.root or default_cache_folder(environ))
+    root = os.path.abspath(_last(ours, "--cache-dir") or default_cache_folder(environ))
+    trusted = "--trust-cache-dir" in names or _is_true(environ, "NATIVECACHE_TRUST_CACHE_DIR")
     # Asked first: a folder that is not there is nobody's, and may be another user's a moment later.
-    command.readable = told or os.path.isdir(layout_folder(command.root))
-    if not told and distrust(command.root):
+    readable = trusted or os.path.isdir(layout_folder(root))
+    if not trusted and distrust(root):
         return None  # who builds says so
-    command.key = command_recipe(command.words, environ).key()
-    return command
+    return Command(
+        root,
+        command_recipe(line, environ).key(),
+        readable=readable,
+        quiet=not names.isdisjoint(("-q", "--quiet")) or _is_true(environ, _QUIET),
+        timings="--timings" in names or _is_true(environ, _TIMINGS),
+        stats=stats,
+    )
+
+
+def _last(ours: "list[Word]", name: str) -> str:
+    """The last value of an option of ours that is not empty, or ""."""
+    return next((word.value for word in reversed(ours) if word.name == name and word.value), "")
+
+
+def _is_true(environ: "dict[str, str] | os._Environ[str]", name: str) -> bool:
+    return environ.get(name, "").lower() in _TRUE
+
+
+def _file(word: Word) -> str:
+    return word.value if word.place == OURS else word.words[0]
 
 
 def _is_file(word: Word) -> bool:
@@ -131,6 +140,15 @@ def _is_one(name: str, other: str) -> bool:
 _SAID = frozenset(("-q", "--quiet", "--timings", "--stats-json"))
 
 
+def _is_answerable(word: Word) -> bool:
+    """Whether a record can answer a command with this word."""
+    ours = word.name if word.place == OURS else ""
+    if _says_other_things(ours) or any(map(_rests_on_more, (*word.words, word.value))):
+        return False
+    # Else it may be a value that looks like an option.
+    return ours in _SAID or word.place == LINK or _SAID.isdisjoint((*word.words, word.value))
+
+
 def _says_other_things(name: str) -> bool:
     """Options of ours for which a build is done in full, alone or run together with others."""
     if name in _SAID:
@@ -145,12 +163,11 @@ def _rests_on_more(word: str) -> bool:
     return word[:1] == "@" or ",@" in word or "=@" in word or word.rpartition("=")[2] == "native"
 
 
-def _read_environment(command: Command, environ: "dict[str, str] | os._Environ[str]") -> bool:
-    quiet, timings = environ.get(_QUIET, "").lower(), environ.get(_TIMINGS, "").lower()
-    if quiet not in (*_TRUE, *_FALSE) or timings not in (*_TRUE, *_FALSE):
+def _is_environment_answerable(environ: "dict[str, str] | os._Environ[str]") -> bool:
+    """Whether a record can answer a command with these variables."""
+    known = (*_TRUE, *_FALSE)
+    if environ.get(_QUIET, "").lower() not in known or environ.get(_TIMINGS, "").lower() not in known:
         return False
-    command.quiet |= quiet in _TRUE
-    command.timings |= timings in _TRUE
     if any(environ.get(f"NATIVECACHE_{name}") for name in ("VERBOSE", "NO_CACHE", "VERIFY")):
         return False
     if environ.get("NATIVECACHE_CACHE_MODE") not in (None, "", "read-write"):
@@ -159,7 +176,7 @@ def _read_environment(command: Command, environ: "dict[str, str] | os._Environ[s
     return not any(map(_rests_on_more, " ".join(values).split()))
 
 
-def command_recipe(words: "list[str]", environ: "dict[str, str] | os._Environ[str]") -> Recipe:
+def command_recipe(line: "list[Word]", environ: "dict[str, str] | os._Environ[str]") -> Recipe:
     """What an up-to-date record is kept under: a command and all around it that its answer depends on."""
     mask = os.umask(0o77)
     os.umask(mask)
@@ -177,8 +194,16 @@ def command_recipe(words: "list[str]", environ: "dict[str, str] | os._Environ[st
         ("folder", os.getcwd()),
         ("mask", f"{mask:o}"),
         *[("variable", one) for one in seen],
-        *[("word", word) for word in words],
+        *[("word", part) for word in line if not _changes_no_image(word) for part in _spelled(word)],
     )
+
+
+def _changes_no_image(word: Word) -> bool:
+    return word.place == OURS and word.name in _SAID
+
+
+def _spelled(word: Word) -> "tuple[str, ...]":
+    return (word.place, word.language, word.name, word.value, str(len(word.words)), *word.words)
 
 
 class Record:

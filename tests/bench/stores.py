@@ -97,7 +97,7 @@ def measure_builds(kind: Kind, work: Work) -> dict[str, float]:
     options = ("--store", kind.name)
     figures = {
         "sqlite3.c cold, s": work.ours("ours", "built", *options).wall,
-        # One thread more is another command, for which there is no receipt, and the same keys.
+        # One thread more is another command, for which there is no up-to-date record, and the same keys.
         "sqlite3.c all hits, s": work.ours("ours", "built", *options, "-j3").wall,
         "sqlite3.c up to date, s": work.ours("ours", "built", *options).wall,
         "sqlite3.c files in the cache": float(sum(path.is_file() for path in cache.rglob("*"))),

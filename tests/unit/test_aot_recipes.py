@@ -21,6 +21,7 @@ from nativecache.cache.bundle import note_recipe
 from nativecache.cache.dependencies import Dependency
 from nativecache.cache.recipe import Recipe
 from nativecache.cli.up_to_date import command_recipe
+from nativecache.cli.words import read_words
 
 COMPILER = Compiler("22.1", "", "build")
 OPTIONS = Options("x86_64-linux-gnu", "", "", 2, True, "pic", "default")
@@ -68,7 +69,7 @@ KINDS: dict[str, Callable[[], Recipe]] = {
     "content": lambda: content_recipe("/bin/clang", "1 2 3"),
     "member": lambda: member_recipe(FrontEnd(CLANG, 2, ()), ("-fPIC",), b"BC"),
     "used": lambda: note_recipe("/out/app"),
-    "command": lambda: command_recipe(["a.c", "-O1"], {"NATIVECACHE_DIR": "/x"}),
+    "command": lambda: command_recipe(read_words(["a.c", "-O1"]), {"NATIVECACHE_DIR": "/x"}),
 }
 
 

@@ -14,7 +14,7 @@ OPTIONS = Options(
     triple="", cpu="", features="", level=2, optimize=True, relocation="pic", code_model="default"
 )
 NAMES = [digest(bytes([n])) for n in range(9)]
-SKELETONS = (
+SHAPES = (
     Shape(b"shape", ("@f", "@g"), ("!1", "#2"), ("@g",)),
     Shape(b"", (), (), ()),
     Shape(b"\xff", ('@"\xe9\\0A"',), (), ()),
@@ -40,14 +40,14 @@ def test_nothing_is_known_at_first(store: EntryStore) -> None:
 
 def test_all_comes_back_as_it_was(store: EntryStore) -> None:
     memo = opened(store)
-    for name, shape in zip(NAMES, SKELETONS, strict=False):
+    for name, shape in zip(NAMES, SHAPES, strict=False):
         memo.add_shape(name, shape)
     memo.add_clean_up(NAMES[0], CLEAN_UP)
     memo.add_clean_up(NAMES[1], CleanUp(b"", 0, "", ""))
     memo.add_unit(NAMES[0], UNIT)
     memo.add_unit(NAMES[2], KeyedUnit(KEY, "", "", (), b""))
     for _ in range(2):  # read from a new one, then from that
-        assert [memo.shape(name) for name in NAMES[:4]] == [*SKELETONS, None]
+        assert [memo.shape(name) for name in NAMES[:4]] == [*SHAPES, None]
         assert memo.clean_up(NAMES[0]) == CLEAN_UP and memo.clean_up(NAMES[1]) == CleanUp(b"", 0, "", "")
         assert memo.unit(NAMES[0]) == UNIT and memo.unit(NAMES[2]) == KeyedUnit(KEY, "", "", (), b"")
         assert not (memo.unit(NAMES[1]) or memo.clean_up(NAMES[2]))

@@ -483,7 +483,7 @@ def test_a_build_with_nothing_to_do_opens_no_database(tmp_path: Path) -> None:
         done = build(tmp_path, *WORDS, "--store", "sqlite")
     assert "up to date" in done.stdout
     names = {path.name for path in (tmp_path / "cache" / "v1").rglob("*.o")}
-    assert len(names) == 1, "the receipt alone is a file"
+    assert len(names) == 1, "the up-to-date record alone is a file"
 
 
 def test_the_image_is_that_of_any_store(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Ghosts: what was pruned is remembered, up to a bound; damage is harmless."""
+"""Evicted keys: what was pruned is remembered, up to a bound; damage is harmless."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_ghosts_come_back(root: Path) -> None:
+def test_evicted_keys_come_back(root: Path) -> None:
     assert read_evicted(root) == set()
     add_evicted(root, KEYS[:2])
     add_evicted(root, KEYS[1:3])

@@ -150,7 +150,7 @@ def test_what_was_set_aside_ages_too(space: Space) -> None:
     assert not Path(path).exists()
 
 
-def test_pruned_keys_leave_ghosts_and_are_counted(space: Space) -> None:
+def test_pruned_keys_are_noted_and_are_counted(space: Space) -> None:
     space.add("a", milliseconds=1)
     space.add("b", milliseconds=2)
     space.add("c", milliseconds=3)

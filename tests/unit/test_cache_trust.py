@@ -114,7 +114,7 @@ def test_nothing_is_made_in_a_folder_that_is_not_trusted(tmp_path: Path) -> None
     assert not list(tmp_path.iterdir())
 
 
-def test_there_is_no_receipt_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
+def test_there_is_no_record_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
     """Who makes it in the next moment may be another user."""
     words = ["build", "a.c", "--cache-dir", str(tmp_path / "cache")]
     command = read_command(words, {})

@@ -261,7 +261,9 @@ def test_clear(both: Space) -> None:
     both.build()
     (both.cache / "mine").write_text("mine")
     count = len(both.entries())
-    assert both.ask("clear")["files"] == (count if both.kind is FILES else 2)  # a receipt, and all the rest
+    assert both.ask("clear")["files"] == (
+        count if both.kind is FILES else 2
+    )  # an up-to-date record, and all the rest
     assert (both.cache / "mine").exists() and (both.cache / "CACHEDIR.TAG").exists()
     assert (both.ask("info")["entries"], both.total()["builds"]) == (0, 1)
     assert both.ask("clear") == {"files": 0, "size": 0}

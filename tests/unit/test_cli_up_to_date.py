@@ -1,4 +1,4 @@
-"""A build that would repeat the last one is known by its receipt; each thing it rests on is a test."""
+"""A build that would repeat the last one is known by its up-to-date record; each thing it rests on is a test."""
 
 import os
 import random
@@ -52,7 +52,7 @@ class Space:
         command = self.command()
         return command is not None and check(command) is not None
 
-    def receipt(self) -> Path:
+    def record(self) -> Path:
         command = self.command()
         assert command
         return Path(entry_path(command.root, command.key))
@@ -299,7 +299,7 @@ def test_own_code_is_all_of_it() -> None:
         assert f"{name} " in listed
 
 
-# No receipt
+# No record
 
 
 @needs_clang
@@ -367,7 +367,7 @@ def test_another_build_that_writes_the_same_output(
     time.sleep(0.03)
     with pytest.raises(SystemExit, match="0"):
         command_line.main(["build", *space.words])
-    assert space.receipt().exists() and not space.up_to_date()
+    assert space.record().exists() and not space.up_to_date()
 
 
 @needs_clang
@@ -396,10 +396,10 @@ def test_a_failed_build_leaves_none(space: Space) -> None:
 
 
 @needs_clang
-def test_a_receipt_of_yesterday(space: Space) -> None:
+def test_a_record_of_yesterday(space: Space) -> None:
     space.build()
     for age in (LIFETIME_SECONDS + 60, -LIFETIME_SECONDS - 60):
-        os.utime(space.receipt(), (time.time() - age,) * 2)
+        os.utime(space.record(), (time.time() - age,) * 2)
         assert not space.up_to_date()
 
 
@@ -408,7 +408,7 @@ def test_a_receipt_of_yesterday(space: Space) -> None:
 
 @pytest.fixture
 def kept(space: Space) -> Space:
-    """With a receipt that rests on one file."""
+    """With a record that rests on one file."""
     dependencies: list[Dependency] = [Dependency("file", "", ("missing",))]
     command = space.command()
     assert command
@@ -417,15 +417,15 @@ def kept(space: Space) -> Space:
     return space
 
 
-def test_a_receipt_comes_back_as_it_was(kept: Space) -> None:
+def test_a_record_comes_back_as_it_was(kept: Space) -> None:
     command = kept.command()
     found = check(command) if command else None
     assert found and (found.line, found.figures, found.warnings) == ("app", "{}", ["one", "two"])
     assert found.dependencies == [Dependency("file", "", ("missing",))]
 
 
-def test_damaged_receipts(kept: Space) -> None:
-    path = kept.receipt()
+def test_damaged_records(kept: Space) -> None:
+    path = kept.record()
     good = path.read_bytes()
     chance = random.Random(1)
     for n in range(len(good)):
@@ -445,7 +445,7 @@ def test_damaged_receipts(kept: Space) -> None:
         st.binary(), st.lists(st.sampled_from(["file", "", "1", "2", "-1", "x", "found"])).map("\0".join)
     )
 )
-def test_strange_receipts(kept: Space, payload: bytes | str) -> None:
+def test_strange_records(kept: Space, payload: bytes | str) -> None:
     """Well-formed entries of another meaning."""
     command = kept.command()
     assert command
