@@ -1,6 +1,6 @@
 """Whatever happens to any file of the cache folder, a build ends well and its image is right.
 
-Each example damages one file of a warm cache and builds three times: as it is, where an up-to-date record may answer;
+Each example damages one file of a warm cache and builds three times: as it is, where a record may answer;
 without the image, so that all is looked up; and once more, when what was damaged has been made again.
 """
 

@@ -1,4 +1,4 @@
-"""A build that would repeat the last one is known by its up-to-date record; each thing it rests on is a test."""
+"""A build that would repeat the last one is known by its record; each thing it rests on is a test."""
 
 import os
 import random
