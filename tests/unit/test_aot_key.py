@@ -117,3 +117,10 @@ def test_the_compiler_in_use_is_known_by_its_library() -> None:
 
 def _values(record: Compiler | Options) -> dict[str, Any]:
     return {field.name: getattr(record, field.name) for field in fields(record)}
+
+
+def test_explain_names_the_files_that_the_assembler_reads() -> None:
+    files = "data.bin 12\ndata\udcff.bin 13".encode("utf-8", "surrogateescape")
+    plain, with_files = (explain_key(COMPILER, OPTIONS, b"bitcode", found) for found in (b"", files))
+    assert with_files.startswith(plain) and with_files != plain
+    assert with_files.removeprefix(plain) == "files: 'data.bin 12\\ndata\\udcff.bin 13'\n"
