@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from nativecache.cache.dependencies import Since
+from nativecache.cache.since import Since
 
 #: Changed so shortly before the build that the clock of the file system, which lags by up to 10 ms, may
 #: show an earlier time for a change that came later.

@@ -14,8 +14,9 @@ from nativecache.aot.front import clang
 from nativecache.aot.front.clang_cache import FrontCache
 from nativecache.aot.front.header_names import named_files
 from nativecache.aot.output.image import Written
-from nativecache.cache.dependencies import Dependency, Since, StatCache, observe, unchanged_since
+from nativecache.cache.dependencies import Dependency, StatCache, observe
 from nativecache.cache.files import open_plain
+from nativecache.cache.since import Since, unchanged_since
 from nativecache.linker.archive import THIN_MAGIC
 from nativecache.linker.libraries import Libraries, asked_libraries
 from nativecache.linker.link import SEARCHED

@@ -11,17 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nativecache.cache.dependencies import (
-    Dependency,
-    Since,
-    decode,
-    encode,
-    measure,
-    observe,
-    say,
-    still_valid,
-    unchanged_since,
-)
+from nativecache.cache.dependencies import Dependency, decode, encode, measure, observe, say, still_valid
+from nativecache.cache.since import Since, unchanged_since
 
 
 @pytest.fixture(autouse=True)
