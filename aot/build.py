@@ -237,7 +237,7 @@ def _verifier(request: Request, history: BuildRecord) -> Verifier:
     """What compiles a share of the hits again, another share at each build."""
     verifier = Verifier(request.store, request.verify_percent, history.turn)
     if request.verify_percent:
-        history.turn += 1
+        history.count_verification()
     return verifier
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from nativecache.cache.dependencies import digest_file
 from nativecache.cache.entry import JSON
-from nativecache.cache.format import read_plain
+from nativecache.cache.files import read_plain
 from nativecache.cache.own_code import own_code
 from nativecache.cache.recipe import Recipe
 

@@ -5,17 +5,21 @@ Which words are options, and of whom, is for `words.py` to say; a test holds the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from nativecache.cli.folders import MODES, PATH, store_option
 from nativecache.cli.option_table import OURS, VALUED
 from nativecache.cli.words import Word
+
+if TYPE_CHECKING:
+    from nativecache.aot.request import EmitKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +33,7 @@ class BuildOptions:
     target: str | None
     cpu: str | None
     features: str
-    emit: str
+    emit: EmitKind
     threads: int | None
     cache_dir: Path | None
     cache_mode: str
@@ -185,13 +189,20 @@ _OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
 
 
 #: Levels that clang knows, as those that we know.
-_LEVELS: Final = {"": "1", "g": "1", "s": "2", "z": "2", "fast": "3", "4": "3"}
+_LEVELS: Final = {"": "1", "g": "1", "s": "2", "z": "2", "fast": "3"}
+
+
+def is_beyond(level: str) -> bool:
+    """Whether a level is a number that clang takes for the highest one."""
+    number = re.fullmatch(r"-?\d{1,9}", level, re.ASCII)
+    return number is not None and not 0 <= int(level) <= 3
 
 
 def spell_for_click(line: list[Word]) -> list[str]:
     """The options of ours on a command line, in the spelling that leaves click nothing to guess."""
     levels = [word for word in line if word.place == OURS and word.name == "-O"]
-    found = [f"-O{_LEVELS.get(word.value, word.value)}" for word in levels[-1:]]
+    values = ["3" if is_beyond(word.value) else word.value for word in levels[-1:]]
+    found = [f"-O{_LEVELS.get(value, value)}" for value in values]
     for word in line:
         if word.place == OURS and word.name != "-O":
             name = {"-o": "--output", "-j": "--threads"}.get(word.name, word.name)

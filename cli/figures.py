@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from nativecache.aot.build import Report
+from nativecache.aot.report import Report
 from nativecache.cache.dependencies import Dependency
 from nativecache.cli.up_to_date import Record
 from nativecache.linker.output import overwrite

@@ -5,10 +5,9 @@ from __future__ import annotations
 import gc
 import io
 import os
-import re
 import sys
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -19,6 +18,7 @@ from nativecache.cli.cache import cache
 from nativecache.cli.figures import up_to_date_record, write_stats
 from nativecache.cli.requests import (
     read_requests,
+    warn_of_level,
 )
 from nativecache.cli.start import VERSION
 from nativecache.cli.up_to_date import encode_record, read_command
@@ -28,7 +28,7 @@ from nativecache.cli.words import (
     read_words,
 )
 from nativecache.linker.output import own_descriptor
-from nativecache.linker.shown import error_line, shown, shown_lines, warning_line
+from nativecache.linker.shown import error_line, shown, shown_lines
 from nativecache.linker.waiting import Watch, say_on_stderr
 
 if TYPE_CHECKING:
@@ -60,8 +60,10 @@ def build(options: BuildOptions) -> None:
         os.getcwd()
     except OSError as error:
         raise click.ClickException(f"the current folder cannot be used: {error.strerror}") from None
-    requests = read_requests(click.get_current_context().obj.line, options)
-    results = [_build(one, options, whole_command=len(requests) == 1) for one in requests]
+    line = click.get_current_context().obj.line
+    requests = read_requests(line, options)
+    said = warn_of_level(line, requests[0].clang_flags)
+    results = [_build(one, options, said, whole_command=len(requests) == 1) for one in requests]
     if options.stats_json:
         write_stats(results, options.stats_json)
     wrong = [result for result in results if result.mismatches]
@@ -71,8 +73,8 @@ def build(options: BuildOptions) -> None:
         raise click.exceptions.Exit(4)
 
 
-def _build(request: Request, options: BuildOptions, *, whole_command: bool) -> Report:
-    """One build; it is noted if it is all that the command does."""
+def _build(request: Request, options: BuildOptions, said: list[str], *, whole_command: bool) -> Report:
+    """One build; it is noted if it is all that the command does. `said` are warnings of the command line."""
     from nativecache.aot.front.sources import Front
 
     gc.disable()  # a build makes few cycles, and walking a program's text for them takes a tenth of it

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nativecache.linker.shown import error_line, shown, shown_lines, warning_line
+from nativecache.linker.shown import error_line, shown, warning_line
 
 if TYPE_CHECKING:
     from nativecache.aot.report import Report

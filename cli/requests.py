@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from nativecache.cli.build_options import BuildOptions
+from nativecache.cli.build_options import BuildOptions, is_beyond
 from nativecache.cli.folders import open_store
 from nativecache.cli.option_table import BOTH, CLANG, DEPENDENCIES, INPUT, LINK, OURS
 from nativecache.cli.up_to_date import what_stats_overwrite
 from nativecache.cli.words import Word
-from nativecache.linker.shown import shown
+from nativecache.linker.shown import warning_line
 
 if TYPE_CHECKING:
     from nativecache.aot.request import Dependencies, Input, Request
@@ -37,6 +37,10 @@ def read_requests(line: Sequence[Word], options: BuildOptions) -> list[Request]:
     if alone:
         inputs = _compiled_alone(inputs)
         items = [*inputs]
+    if options.output == Path() and any(map(_names_nothing, line)):
+        if not alone:
+            raise click.UsageError("-o '': the output's name is empty; name a file")
+        options = replace(options, output=None)  # as clang -c takes it
     output = options.output or default_output(options.emit, [str(path) for path in inputs])
     if os.fspath(output) == "-":
         output = Path("/dev/stdout")  # as compilers take it
@@ -47,6 +51,10 @@ def read_requests(line: Sequence[Word], options: BuildOptions) -> list[Request]:
     if options.output:
         raise click.UsageError("-c makes an object of each input: leave -o out, or say --emit object")
     return [replace(request, line=(path,), output=default_output("object", [str(path)])) for path in inputs]
+
+
+def _names_nothing(word: Word) -> bool:
+    return word.place == OURS and word.name in ("-o", "--output") and not word.value
 
 
 def _request(
@@ -98,7 +106,7 @@ def _compiled_alone(inputs: list[Input]) -> list[Input]:
 
     unused = [path for path in inputs if is_native(path)]
     for path in unused:
-        click.echo(shown(f"warning: {path}: not used, for -c links nothing; --emit object would"), err=True)
+        click.echo(warning_line(f"{path}: not used, for -c links nothing; --emit object would"), err=True)
     found = [path for path in inputs if path not in unused]
     if not found:
         raise click.UsageError("-c: there is nothing to compile among the inputs")
@@ -124,13 +132,17 @@ def _dependencies(line: Sequence[Word], output: Path | None) -> Dependencies | N
 
     asked = [word for word in line if word.place == DEPENDENCIES]
     kinds = [w.name for w in asked if w.name.strip("-") in ("MD", "MMD", *_LONG_KINDS)]
+    if any(word.name == "-MG" for word in asked):
+        raise click.UsageError(
+            "-MG: clang takes it with -M or -MM only, which preprocess alone; leave it out"
+        )
     if not kinds:
         return None
     files = [word.value for word in asked if word.value and word.name not in ("-MT", "-MQ")]
     return Dependencies(
         # As clang has it, in whatever order.
         system={"-MMD", "--write-user-dependencies"}.isdisjoint(kinds),
-        flags=tuple(word.name for word in asked if word.name in ("-MP", "-MG", "-MV")),
+        flags=tuple(word.name for word in asked if word.name in ("-MP", "-MV")),
         targets=tuple(part for w in asked if w.name in ("-MT", "-MQ") for part in (w.name, w.value)),
         file=files[-1] if files else None,
         output=str(output) if output else None,
@@ -147,6 +159,16 @@ def _clang_flags(line: Sequence[Word]) -> list[str]:
         elif word in levels[-1:]:
             flags += _BESIDES.get(word.value, [])
     return flags
+
+
+def warn_of_level(line: Sequence[Word], flags: Sequence[str]) -> list[str]:
+    """What is to be said of the level that was asked for last: that it is taken as another, if so.
+
+    `flags` are clang's: with `-w` it says nothing of `-O4`.
+    """
+    levels = [word for word in line if word.place == OURS and word.name == "-O"]
+    beyond = [word.words[0] for word in levels[-1:] if is_beyond(word.value)]
+    return [warning_line(f"{flag} is taken as -O3") for flag in beyond if flag != "-O4" or "-w" not in flags]
 
 
 def _from_environment(line: Sequence[Word], options: BuildOptions) -> list[str]:

@@ -14,7 +14,7 @@ from nativecache.aot.front.compiler_check import content_recipe
 from nativecache.aot.front.members import member_recipe
 from nativecache.aot.front.sources import FrontEnd
 from nativecache.aot.key import Compiler, Options, record_recipe, unit_recipe
-from nativecache.aot.output import Image
+from nativecache.aot.output.image import Image
 from nativecache.aot.records.history import settings_recipe
 from nativecache.aot.records.last_link import digest_link, last_link_recipe, link_recipe
 from nativecache.cache.bundle import note_recipe
