@@ -8,6 +8,9 @@ from collections.abc import Iterator
 import pytest
 from stores import KINDS, Kind
 
+# Their asserts say what differs, as those of test files do.
+pytest.register_assert_rewrite("debuggers", "harness", "rules")
+
 # Whoever runs tests in the background has them ignore these, and so would what they start.
 for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
     if signal.getsignal(number) is signal.SIG_IGN:

@@ -11,7 +11,7 @@ import pytest
 from fetch import sqlite_sources
 from harness import CLANG, PROGRAMS, BuildResult, needs, needs_clang, needs_csmith
 from rules import Build, write
-from test_e2e_hits import C_FILES, CXX_FILES, MAIN, TABLE
+from samples import C_FILES, CXX_FILES, MAIN, TABLE
 
 from nativecache.aot.codegen import llvm
 from nativecache.aot.codegen.engine import Engine

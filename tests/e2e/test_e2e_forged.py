@@ -8,8 +8,8 @@ import pytest
 from forge import forged
 from harness import needs_clang
 from rules import write
+from spaces import SOURCES, Space
 from stores import FILES
-from test_e2e_damage import SOURCES, Space
 
 from nativecache.aot.formats import check_form
 from nativecache.cache.audit import check_entries

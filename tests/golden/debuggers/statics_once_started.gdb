@@ -1,0 +1,7 @@
+break main
+run
+break visit
+list visit
+info line visit
+continue
+backtrace
