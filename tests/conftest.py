@@ -17,6 +17,10 @@ for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write tests/golden/extract anew")
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _small_process() -> Iterator[None]:
     """Gives memory back after each file: all processes that later tests start are forks of this one."""
