@@ -100,9 +100,14 @@ class Compiler:
 
     def statement(self) -> None:
         if self.take("if"):
-            return self.if_statement()
-        if self.take("while"):
-            return self.while_statement()
+            self.if_statement()
+        elif self.take("while"):
+            self.while_statement()
+        else:
+            self.simple_statement()
+            self.expect(";")
+
+    def simple_statement(self) -> None:
         if self.take("let"):
             name = self.name()
             self.expect("=")
@@ -117,7 +122,6 @@ class Compiler:
             self.assign(name, self.value())
         else:
             self.value()
-        self.expect(";")
 
     def if_statement(self) -> None:
         condition = self.condition()

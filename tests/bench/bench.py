@@ -112,8 +112,7 @@ def rebuilds(bench: Bench) -> Iterator[Row]:
             taken.append(cost.wall)
     (work.folder / "sqlite3.c.original").replace(work.folder / "sqlite3.c")
     for (bar, what, peer, goal), taken in zip(peers, costs, strict=True):
-        what = f"S, one function edited: {what}"
-        yield compare(bar, what, taken, ours, goal, speed=peer is not FRONT_END)
+        yield compare(bar, f"S, one function edited: {what}", taken, ours, goal, speed=peer is not FRONT_END)
 
 
 def cold_builds(bench: Bench, name: str) -> tuple[list[Cost], list[Cost]]:

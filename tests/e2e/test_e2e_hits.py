@@ -372,8 +372,15 @@ NOINLINE int compare(const struct node *one, const struct node *other) {
 }
 """
 LIBRARY_NAMES = {
-    **{"node": "list_cell", "words": "labels", "weights": "table_of_weights", "describe": "set_label"},
-    **{"cheap": "is_low", "counted": "total", "weigh": "sum_up", "compare": "order_of", "text": "label"},
+    "node": "list_cell",
+    "words": "labels",
+    "weights": "table_of_weights",
+    "describe": "set_label",
+    "cheap": "is_low",
+    "counted": "total",
+    "weigh": "sum_up",
+    "compare": "order_of",
+    "text": "label",
 }
 USER = """\
 int main(void) {

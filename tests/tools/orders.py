@@ -44,8 +44,12 @@ def prepare(space: Path) -> None:
         **{f"s{n}": _text(f"s{n}") for n in range(3)},
         **{f"o{n}": _text(f"o{n}") for n in range(2)},
         # Two archives whose members need each other, each with one that nobody needs.
-        **{"a0": _text("a0", "b1"), "a1": _text("a1"), "b0": _text("b0", "a1"), "b1": _text("b1", "a1")},
-        **{"l0": _text("l0"), "l1": _text("l1")},
+        "a0": _text("a0", "b1"),
+        "a1": _text("a1"),
+        "b0": _text("b0", "a1"),
+        "b1": _text("b1", "a1"),
+        "l0": _text("l0"),
+        "l1": _text("l1"),
     }
     for name, text in parts.items():
         (space / f"{name}.c").write_text(text)

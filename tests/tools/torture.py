@@ -128,8 +128,8 @@ def torture(program: Program) -> None:
         ("none", ["--import-limit", "0"]),
         ("random", ["--import-limit", str(rng.randint(1, 200))]),
     ]
-    for name, options in variants:
-        options = [f"-O{rng.choice((0, 1, 1, 2, 2, 2, 3, 3))}", *options]
+    for name, flags in variants:
+        options = [f"-O{rng.choice((0, 1, 1, 2, 2, 2, 3, 3))}", *flags]
         workers, others = rng.sample(["-j1", "-j2"], 2)
         # One cache for all variants: entries of other options must not be taken.
         if not program.build(name, "cache", [workers, *options]):

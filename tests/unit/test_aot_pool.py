@@ -59,7 +59,7 @@ def test_an_exception_is_the_jobs_error_and_the_worker_goes_on() -> None:
 
 
 def test_results_may_be_large() -> None:
-    done = run_all(2, {"make": lambda n: bytes(n)}, *(Job("make", n, (5_000_000,)) for n in range(4)))
+    done = run_all(2, {"make": bytes}, *(Job("make", n, (5_000_000,)) for n in range(4)))
     assert [len(d.result) for d in done] == [5_000_000] * 4
 
 

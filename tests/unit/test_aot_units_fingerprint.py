@@ -269,8 +269,8 @@ def changes(texts: list[str], rng: random.Random) -> Iterator[list[str]]:
             like = sorted({m[0] for m in tokens if m[0][0] == place[0][0]} - {place[0]})
             if like:
                 spans.append((*place.span(), rng.choice(like)))
-        for place in re.finditer(r"(?<= )\d+(?=\n|,| \})", text):
-            spans.append((*place.span(), str(int(place[0]) ^ 1)))
+        numbers = re.finditer(r"(?<= )\d+(?=\n|,| \})", text)
+        spans += [(*place.span(), str(int(place[0]) ^ 1)) for place in numbers]
         for old, new in WORDS:
             spans += [(*place.span(), new) for place in re.finditer(re.escape(old), text)]
         spans += [(*place.span(), "") for place in re.finditer(r"  store volatile .*\n", text)]

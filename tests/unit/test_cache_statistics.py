@@ -176,9 +176,9 @@ def test_damage_never_counts(root: Path, data: st.DataObject) -> None:
 
 
 def test_lines_need_their_digest() -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="damaged"):
         read_line(b"hits=1")
-    with pytest.raises(ValueError):
+    with pytest.raises(UnicodeDecodeError):
         read_line("hïts=1".encode())
 
 

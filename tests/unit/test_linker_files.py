@@ -57,7 +57,7 @@ def test_thin_archives_name_plain_files_only(tmp_path: Path, what: str) -> None:
     archive = tmp_path / "lib.a"
     table = header(b"//", len(name)) + name + b"\n" * (len(name) % 2)
     archive.write_bytes(THIN_MAGIC + table + header(b"/0", 9))
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="Not a plain file"):
         scan_native(archive)
 
 
@@ -97,5 +97,5 @@ def test_a_large_name_table_is_not_read(tmp_path: Path) -> None:
 def test_only_plain_files_are_read(tmp_path: Path, what: str) -> None:
     os.mkfifo(tmp_path / "fifo")
     for read in (read_plain, scan_native):
-        with pytest.raises(OSError):
+        with pytest.raises(OSError, match="Not a plain file"):
             read(tmp_path / what)

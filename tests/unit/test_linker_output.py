@@ -4,7 +4,6 @@ import json
 import os
 import stat
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -61,7 +60,7 @@ def test_a_link_to_a_file_is_replaced_as_clang_does(tmp_path: Path) -> None:
 
 
 @pytest.fixture(params=["closed folder", "mount point"])
-def fixed(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def fixed(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that can be written to but not replaced; root is told what others would be."""
     path = tmp_path / "folder" / "file"
     path.parent.mkdir()
@@ -80,7 +79,7 @@ def fixed(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.Mo
         monkeypatch.setattr(os, "replace", replace)
     else:
         monkeypatch.setattr(os, "open", open_old)
-    yield path
+    return path
 
 
 def test_a_file_that_cannot_be_replaced_is_written_to(fixed: Path) -> None:
