@@ -89,11 +89,6 @@ class Pipeline:
         """Fingerprints without imports."""
         return Fingerprints(self.program, b"", self.memos)
 
-    @property
-    def once(self) -> frozenset[str]:
-        """Final names of functions that are compiled with their callers."""
-        return self.program.once
-
     def simplify(self, limits: ImportLimits, *, packs: EntryStore | None = None) -> "Pipeline":
         """With short functions simplified. `packs`: where simplified bodies are kept, if not in `store`."""
         bodies = find_bodies(

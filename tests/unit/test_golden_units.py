@@ -10,7 +10,7 @@ import re
 
 import pytest
 from harness import TESTS
-from pipeline import Pipeline, resolved_with_debug
+from pipeline import Pipeline, key, resolved_with_debug
 
 from nativecache.aot.codegen.llvm import read_module
 from nativecache.aot.units.extract import ImportLimits, UnitText
@@ -65,7 +65,7 @@ def test_equal_functions_are_one_text() -> None:
     texts = [made.extract(unit) for unit in made.units if unit.is_function]
     assert len(texts) == 2 and len({text.text for text in texts}) == 1
     assert texts[0].bindings != texts[1].bindings
-    assert len({made.key(text) for text in texts}) == 1
+    assert len({key(text) for text in texts}) == 1
 
 
 def test_lines_that_move_change_no_unit() -> None:
