@@ -8,13 +8,20 @@ N ?= 100
 # Builds that it kills.
 KILLS ?= 10000
 
-.PHONY: test demo bench torture setup clean
+.PHONY: test quick lint demo bench torture setup clean
 
-test: setup $(VENV)/.test
+test: setup lint
+	$(BIN)/pytest -n auto --dist loadfile
+
+# What a change should pass before it is committed: under two minutes on two cores.
+quick: lint
+	$(BIN)/pytest -n auto --dist worksteal -m "not slow" tests/unit
+
+lint: $(VENV)/.test
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy tests
-	$(BIN)/pytest -n auto --dist loadfile
 
 # Builds the C example, edits one function in a copy, builds again, runs it.
 demo: $(VENV)/.run

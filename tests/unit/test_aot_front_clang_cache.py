@@ -419,6 +419,7 @@ def random_edits(space: Space, seed: int, rounds: int) -> tuple[int, int]:
     return len(answers), runs
 
 
+@pytest.mark.slow
 def test_random_edits(space: Space) -> None:
     answers, runs = random_edits(space, 101, 14)
     assert answers >= 3 and runs < 20
@@ -908,6 +909,7 @@ def test_the_search_path_names_folders_that_are_not_there(tmp_path: Path) -> Non
     assert search_path(Clang(("nosuch",), 22), Path("a.c"), ()) is None
 
 
+@pytest.mark.slow
 def test_builds_say_how_many_files_were_unchanged(tmp_path: Path) -> None:
     write(
         tmp_path,

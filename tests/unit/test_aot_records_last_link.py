@@ -47,6 +47,7 @@ def space(tmp_path: Path) -> Space:
     return Space(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_comment_links_nothing(space: Space) -> None:
     image = space.folder / "app"
     before = image.stat()
@@ -55,6 +56,7 @@ def test_a_comment_links_nothing(space: Space) -> None:
     assert run(image).stdout == b"42\n"
 
 
+@pytest.mark.slow
 def test_other_code_is_linked(space: Space) -> None:
     edit(space.folder / "main.c", "return 2", "return 3")
     assert space.linked() and run(space.folder / "app").stdout == b"43\n"
@@ -74,6 +76,7 @@ def test_another_native_input_is_linked(space: Space) -> None:
     assert space.linked() and run(space.folder / "app").stdout == b"52\n"
 
 
+@pytest.mark.slow
 def test_an_image_that_is_gone_or_another_is_linked(space: Space) -> None:
     image = space.folder / "app"
     image.unlink()
@@ -84,12 +87,14 @@ def test_an_image_that_is_gone_or_another_is_linked(space: Space) -> None:
     assert space.linked() and os.access(image, os.X_OK)
 
 
+@pytest.mark.slow
 def test_other_options_or_surroundings_are_linked(space: Space) -> None:
     assert space.linked("--", "-s")
     assert not space.linked("--", "-s")
     assert space.linked("--", "-s", env={"LIBRARY_PATH": "/nowhere"})
 
 
+@pytest.mark.slow
 def test_a_library_that_appears_earlier_is_linked(space: Space) -> None:
     folder = space.folder / "lib"
     folder.mkdir()
@@ -99,6 +104,7 @@ def test_a_library_that_appears_earlier_is_linked(space: Space) -> None:
     assert space.linked(*words)
 
 
+@pytest.mark.slow
 def test_a_damaged_record_costs_a_link(space: Space) -> None:
     for path in (space.folder / "cache" / "v1").rglob("*.o"):
         path.write_bytes(path.read_bytes().replace(b'"made from"', b'"made frog"'))

@@ -359,6 +359,7 @@ def shown(one: list[str], other: list[str]) -> str:
     return "\n".join([*one, "and", *other])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("limits", "kind", "share"), [(LIMITS, "exe", 1.0), (ImportLimits(), "exe", 0.3), (LIMITS, "object", 0.3)]
 )
@@ -385,6 +386,7 @@ def csmith_ir(space: Path, seed: int) -> str:
     return done.stdout.decode()
 
 
+@pytest.mark.slow
 @needs_csmith
 @needs_clang
 def test_equal_meanings_give_equal_units_in_random_programs(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ def lying(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_wrong_object_is_set_aside_and_named(lying: Path) -> None:
     result = build(lying, *WORDS, "--verify=100", check=False)
     assert result.exit_code == 4
@@ -91,12 +92,14 @@ def test_a_wrong_object_is_set_aside_and_named(lying: Path) -> None:
     assert (again.stats["verified"], again.misses) == (2, 0)
 
 
+@pytest.mark.slow
 def test_without_verification_it_would_be_used(lying: Path) -> None:
     (lying / "f.o").unlink()  # with the image there, there is nothing to link
     build(lying, *WORDS, "-v")
     assert (lying / "f.o").read_bytes() != (lying / "right.o").read_bytes()
 
 
+@pytest.mark.slow
 def test_other_images_are_healed_by_a_refresh(lying: Path) -> None:
     other = (*WORDS[:-1], "other.o")
     build(lying, *other)
@@ -106,6 +109,7 @@ def test_other_images_are_healed_by_a_refresh(lying: Path) -> None:
     assert (lying / "other.o").read_bytes() == (lying / "right.o").read_bytes()
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_kept_it_is_named_all_the_same(lying: Path) -> None:
     result = build(lying, *WORDS, "--verify=100", "--cache-mode=read-only", check=False)
     assert result.exit_code == 4 and "; see" not in result.stderr
@@ -113,6 +117,7 @@ def test_where_nothing_can_be_kept_it_is_named_all_the_same(lying: Path) -> None
     assert list(find_quarantined(lying / "cache")) == []
 
 
+@pytest.mark.slow
 def test_a_record_that_led_to_another_key_is_named(tmp_path: Path) -> None:
     write(tmp_path, {"f.ll": IR % 1})
     build(tmp_path, *WORDS)
@@ -138,6 +143,7 @@ def swap_recorded_keys(cache: Path) -> None:
             store.save(Entry(entry.key, payload, entry.meta))
 
 
+@pytest.mark.slow
 def test_shares_take_turns(tmp_path: Path) -> None:
     functions = "".join(f"define i32 @f{n}() {{\n  ret i32 {n}\n}}\n" for n in range(20))
     write(tmp_path, {"f.ll": functions})

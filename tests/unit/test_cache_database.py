@@ -486,6 +486,7 @@ def test_a_build_with_nothing_to_do_opens_no_database(tmp_path: Path) -> None:
     assert len(names) == 1, "the up-to-date record alone is a file"
 
 
+@pytest.mark.slow
 def test_the_image_is_that_of_any_store(tmp_path: Path) -> None:
     write(tmp_path, {"f.ll": FUNCTIONS})
     build(tmp_path, *WORDS, "--no-cache")

@@ -50,6 +50,7 @@ def sealed(meta: bytes = b"{}", version: int = 1) -> bytes:
     return body + hashlib.sha256(body).digest() + b"ncentry\n"
 
 
+@pytest.mark.slow
 @given(entries)
 def test_unpack_gives_back_what_was_packed(entry: Entry) -> None:
     assert decode_entry(entry.key, encode_entry(entry)) == entry

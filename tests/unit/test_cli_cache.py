@@ -126,6 +126,7 @@ def test_info(both: Space) -> None:
 # stats, zero
 
 
+@pytest.mark.slow
 def test_stats_add_up(space: Space) -> None:
     cold = space.build()
     space.build("-v")
@@ -158,6 +159,7 @@ def test_builds_that_fail_count(space: Space) -> None:
     assert (space.total()["builds"], space.total()["failed"]) == (1, 1)
 
 
+@pytest.mark.slow
 def test_reasons(space: Space) -> None:
     space.build()
     assert space.build("-O1").stats["missed"] == {"options": 2}
@@ -171,6 +173,7 @@ def test_reasons(space: Space) -> None:
     assert (found["pruned"], found["corrupt"], found["refreshed"], found["options"]) == (2, 2, 2, 2)
 
 
+@pytest.mark.slow
 def test_builds_at_the_same_time_are_all_counted(both: Space) -> None:
     command = [sys.executable, "-m", "nativecache.cli.start", "build", "--stats-json"]
     environment = clean_environment() | {
@@ -238,6 +241,7 @@ def test_a_wrong_limit_is_usage(space: Space, words: tuple[str, str]) -> None:
     assert f"{words[0][2:]}: '{words[1]}' is not" in space.errors
 
 
+@pytest.mark.slow
 def test_a_build_has_others_prune_once_per_hour(space: Space) -> None:
     space.build()
     stamp = space.cache / "v1" / "prune.stamp"
@@ -317,6 +321,7 @@ def test_verify_a_database(space: Space) -> None:
 # export, import
 
 
+@pytest.mark.slow
 def test_a_bundle_makes_another_cache_warm(both: Space) -> None:
     both.build()
     both.build("-O1", "-o", "other.o")
@@ -361,6 +366,7 @@ def test_a_bundle_that_was_tampered_with(space: Space) -> None:
 # Trust
 
 
+@pytest.mark.slow
 def test_a_folder_for_everyone_is_refused(space: Space) -> None:
     space.build()
     space.cache.chmod(0o777)
@@ -387,6 +393,7 @@ def test_the_quick_answer_does_not_trust_it_either(space: Space) -> None:
 # Modes and fallbacks
 
 
+@pytest.mark.slow
 def test_read_only(space: Space) -> None:
     space.build()
 
@@ -403,6 +410,7 @@ def test_read_only(space: Space) -> None:
     assert all_files() == before
 
 
+@pytest.mark.slow
 def test_refresh_and_off(space: Space) -> None:
     space.build()
     space.build("--cache-mode=off", "-v")
@@ -417,6 +425,7 @@ def test_refresh_and_off(space: Space) -> None:
     assert build(space.folder, *WORDS, "--cache-mode=maybe", check=False).exit_code == 2
 
 
+@pytest.mark.slow
 def test_fallback(both: Space) -> None:
     both.build()
     far, near = str(both.cache), str(both.folder / "near")

@@ -466,6 +466,7 @@ def on_a_terminal(space: Path, **environment: str) -> str:
     return data.decode()
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_progress_and_colours_unless_told_not_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,6 +97,7 @@ def test_what_it_says(space: Path) -> None:
     assert "up to date" in build(space, *WORDS, env={"NATIVECACHE_TIMINGS": "1"}).stdout
 
 
+@pytest.mark.slow
 def test_a_build_that_says_more_is_done_in_full(space: Path) -> None:
     build(space, *WORDS)
     assert "functions from cache (100 %)" in build(space, *WORDS, "-v").stdout
@@ -139,6 +140,7 @@ def test_warnings_are_shown_again(space: Path) -> None:
     assert warned(("-q",)).stdout == ""
 
 
+@pytest.mark.slow
 @needs_clang
 def test_the_image_is_that_of_a_full_build(space: Path) -> None:
     write(space, {"main.c": "int main(void) { return 3; }\n"})

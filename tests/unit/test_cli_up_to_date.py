@@ -119,6 +119,7 @@ def test_ir_inputs(space: Space) -> None:
     assert not space.up_to_date()
 
 
+@pytest.mark.slow
 @needs_clang
 @pytest.mark.parametrize(
     "linker", ["bfd", pytest.param("lld", marks=needs_lld), pytest.param("mold", marks=needs_mold)]
@@ -150,6 +151,7 @@ def test_native_inputs_and_libraries(space: Space, linker: str) -> None:
     assert not space.up_to_date()
 
 
+@pytest.mark.slow
 @needs_clang
 @pytest.mark.parametrize(
     "words",
@@ -189,6 +191,7 @@ def test_a_system_library_that_is_replaced(space: Space) -> None:
 # The image
 
 
+@pytest.mark.slow
 @needs_clang
 def test_the_image(space: Space) -> None:
     for change in (
@@ -225,6 +228,7 @@ def tool(name: str, text: str = "") -> None:
     Path("bin", name).chmod(0o755)
 
 
+@pytest.mark.slow
 @needs_clang
 @pytest.mark.parametrize("name", [CLANG, "cc", "ld.mold", "ld.bfd"])
 def test_tools(space: Space, name: str) -> None:

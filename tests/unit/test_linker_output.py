@@ -119,6 +119,7 @@ def test_nothing_is_left_where_it_fails(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.slow
 @needs_clang
 def test_no_kind_of_output_replaces_a_device_or_a_pipe(tmp_path: Path) -> None:
     files = write(tmp_path, {"a.c": "int f(int a) { return a + 1; }\nint main(void) { return f(-1); }\n"})
