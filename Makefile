@@ -10,8 +10,10 @@ KILLS ?= 10000
 
 .PHONY: test quick lint demo bench torture setup clean
 
+# Files of long tests come first (tests/e2e), short ones fill up at the end; xdist would begin with the files that
+# have most tests.
 test: setup lint
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # What a change should pass before it is committed: under two minutes on two cores.
 quick: lint
