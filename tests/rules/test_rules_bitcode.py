@@ -132,8 +132,9 @@ def test_modules_of_two_parts_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("flags", ["-flto", "-flto=thin -fwhole-program-vtables", "-flto -fprofile-generate"])
-def test_the_flag_is_taken(tmp_path: Path, flags: str) -> None:
+def test_the_flag_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str) -> None:
     """With the last, the file is compiled whole; as bitcode it could not be linked."""
+    monkeypatch.chdir(tmp_path)  # where the program leaves its profile
     write(tmp_path, {"main.c": "int main(void) { return 0; }\n"})
     assert built(tmp_path, "main.c", *flags.split())[1] == ""
 
