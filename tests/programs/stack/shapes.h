@@ -1,10 +1,10 @@
 #pragma once
-#include <stdexcept>
+#include <new>
 template <class T, int N> class Stack {
   public:
     void push(const T &value) {
         if (size == N)
-            throw std::length_error("full");
+            throw std::bad_array_new_length();
         items[size++] = value;
     }
     T pop() { return items[--size]; }
