@@ -143,7 +143,7 @@ def interrupt(child: "subprocess.Popen[str]", number: int, send: Callable[[int, 
     send(child.pid, number)
     try:
         said, _ = child.communicate(timeout=60)
-        with pytest.raises(ProcessLookupError):
+        with pytest.raises(ProcessLookupError):  # noqa: PT012 - asked until it raises
             while time.monotonic() - begin < GONE_SECONDS:
                 os.killpg(child.pid, 0)
                 time.sleep(0.001)

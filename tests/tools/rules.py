@@ -65,7 +65,7 @@ def write(space: Path, files: Mapping[str, str]) -> list[str]:
     return [name for name in files if not name.endswith(".h")]
 
 
-def compare(
+def compare(  # noqa: PLR0913 - what a build takes, by keyword
     space: Path,
     files: Mapping[str, str],
     says: str | None = None,

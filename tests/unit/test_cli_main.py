@@ -64,7 +64,7 @@ class Asked:
         monkeypatch.setattr(nativecache.aot.build, "build", note)
 
     def __call__(self, *words: str, **environment: str) -> Request:
-        with self.monkeypatch.context() as patch, pytest.raises(SystemExit):
+        with self.monkeypatch.context() as patch, pytest.raises(SystemExit):  # noqa: PT012 - in that environment
             for name, value in environment.items():
                 patch.setenv(f"NATIVECACHE_{name}", value)
             main(["build", *words])
