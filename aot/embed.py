@@ -31,7 +31,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-import llvmlite.binding as binding
+from llvmlite import binding
 
 from nativecache.aot import key
 from nativecache.aot.codegen import llvm

@@ -84,6 +84,7 @@ def finished_build(
     written: Written,
     scratch: Path,
 ) -> Finished:
+    """What a build that has linked was made from, for whoever notes what it depends on."""
     return Finished(
         inputs=request.inputs,
         engine=engine.path,

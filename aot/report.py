@@ -79,6 +79,7 @@ class Report:
 
     @property
     def misses(self) -> int:
+        """How many units were compiled because the cache had no object of their keys."""
         return len(self.compiled)
 
 
@@ -117,6 +118,7 @@ class Clock:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
+        """Takes the time until the block ends for a phase, but for what phases within it take."""
         self.charge()
         if self._open == ["start"]:
             self._open = ["rest"]

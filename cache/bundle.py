@@ -145,7 +145,7 @@ def import_entries(store: Store, bundle: Path) -> Imported:
     entries = size = 0
     refused: list[tuple[str, str]] = []
     with io.BufferedReader(open_plain(bundle)) as file:
-        for name, key, data in _members(cast(BinaryIO, file), refused):
+        for name, key, data in _members(cast("BinaryIO", file), refused):
             try:
                 decode_entry(key, data)
             except CorruptEntry as bad:

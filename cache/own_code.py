@@ -45,7 +45,7 @@ def own_code() -> str:
 
     Read once in a process (2 ms).
     """
-    global _digest
+    global _digest  # noqa: PLW0603 - cheaper to import than functools.cache
     if not _digest:
         digest = hashlib.sha256()
         for name, size, _ in own_files():

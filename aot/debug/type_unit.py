@@ -60,8 +60,7 @@ class _Writer:
         units = list(map(self._number, self._module.nodes.compile_units))
         while self._waiting:
             batch, self._waiting = self._waiting, []
-            for n in batch:
-                written.append(f"{self._numbers[n]} = {self._spell(self._body(n))}\n")
+            written += [f"{self._numbers[n]} = {self._spell(self._body(n))}\n" for n in batch]
         head = f"!llvm.dbg.cu = !{{{', '.join(units)}}}\n"
         kept = [n for n in flags if '"CG Profile"' not in self._bodies.get(n, "")]
         head += f"!llvm.module.flags = !{{{', '.join(map(self._number, kept))}}}\n"

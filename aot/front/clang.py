@@ -30,7 +30,11 @@ MODULES: Final = frozenset(("c++-module", "pcm"))
 
 #: What clang calls the language of a file by its suffix, of those that it is given here.
 _LANGUAGES: Final = {
-    **{".c": "c", ".i": "cpp-output", ".ii": "c++-cpp-output", ".s": "assembler", ".S": "assembler-with-cpp"},
+    ".c": "c",
+    ".i": "cpp-output",
+    ".ii": "c++-cpp-output",
+    ".s": "assembler",
+    ".S": "assembler-with-cpp",
     **dict.fromkeys(CPLUSPLUS, "c++"),
     **dict.fromkeys((".cppm", ".ccm", ".cxxm", ".c++m"), "c++-module"),
     ".pcm": "pcm",
@@ -228,22 +232,30 @@ def compile_whole(
     scratch: Path,
     depfile: Path | None = None,
     running: Running | None = None,
-    image: Path | None = None,
-    alone: Path | None = None,
+    places: Sequence[str] = (),
 ) -> tuple[bytes, str]:
     """A native object of a source file as clang alone makes it, and clang's warnings; else as `emit_ir`.
 
-    `image`: what the object is for, beside which clang writes what flags have it write besides (coverage
-    notes, traces); or `alone`, the object itself. Stack usage it writes beside `scratch`.
+    `places`: flags that say where clang writes what it writes besides, as `places_beside` gives them. Stack
+    usage it writes beside `scratch`.
     """
-    command = [*_compile(clang, source, level, flags), *_depfile_flags(depfile)]
-    if image and beside(flags):
-        command += ["-dumpdir", f"{image}-", *_remarks_flags(flags, source.stem)]
-    if alone and "-dumpdir" not in flags:
-        command += _beside_object(flags, alone)
+    command = [*_compile(clang, source, level, flags), *_depfile_flags(depfile), *places]
     if any(flag.startswith("-gsplit-dwarf") for flag in flags):
         command.append("-gno-split-dwarf")
     return _make([*command, "-c"], source, scratch, running)
+
+
+def places_beside(flags: Sequence[str], source: Path, image: Path | None, alone: Path | None) -> list[str]:
+    """Flags that have clang write coverage notes, traces and records where it would without us.
+
+    That is beside the `image` that an object is for, or beside the object where that is the output (`alone`).
+    """
+    found: list[str] = []
+    if image and beside(flags):
+        found += ["-dumpdir", f"{image}-", *_remarks_flags(flags, source.stem)]
+    if alone and "-dumpdir" not in flags:
+        found += _beside_object(flags, alone)
+    return found
 
 
 def compile_bitcode(

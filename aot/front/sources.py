@@ -30,6 +30,7 @@ from nativecache.aot.front.clang import (
     is_standard_input,
     language,
     met_time_of_day,
+    places_beside,
     without_lto,
 )
 from nativecache.aot.front.clang_cache import FrontCache
@@ -143,9 +144,8 @@ class Run:
 
         def run(flags: Sequence[str]) -> tuple[bytes, str]:
             if self.whole:
-                return compile_whole(
-                    self.clang, self.source, front.level, flags, *where, front.image, front.alone
-                )
+                places = places_beside(flags, self.source, front.image, front.alone)
+                return compile_whole(self.clang, self.source, front.level, flags, *where, places)
             return emit_ir(self.clang, self.source, front.level, flags, *where)
 
         if asks:

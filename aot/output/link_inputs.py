@@ -91,6 +91,7 @@ _CLANGS_LINK: Final = re.compile(
 
 
 def mentioned_symbols(modules: Iterable[Module]) -> set[str]:
+    """The symbols of all globals of some modules, whether they are defined there or not."""
     return {symbol_name(token) for module in modules for token in module.entities}
 
 
@@ -111,6 +112,7 @@ def link_flags(request: Request) -> tuple[str, ...]:
 
 
 def system_libraries(request: Request) -> Libraries:
+    """The libraries that the link brings in, with their symbols; none where nothing is linked."""
     if not links_anything(request):
         return Libraries()
     relocatable = request.emit == "object"

@@ -411,11 +411,13 @@ class _UnitWriter:
         return _write_list("llvm.dependent-libraries", [self.rewriter.rewrite(source, nodes)])
 
     def _write_flags(self, source: Definitions) -> list[str]:
-        flags = []
-        for token in re.findall(r"!\d+", source.module.named_metadata.get("llvm.module.flags", "")):
+        tokens = re.findall(r"!\d+", source.module.named_metadata.get("llvm.module.flags", ""))
+        flags = [
+            self.rewriter.rewrite(source, token)
+            for token in tokens
             # The call-graph profile names every function of the module.
-            if '"CG Profile"' not in source.module.metadata[token]:
-                flags.append(self.rewriter.rewrite(source, token))
+            if '"CG Profile"' not in source.module.metadata[token]
+        ]
         self._drain()
         return flags
 

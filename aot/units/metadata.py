@@ -113,7 +113,7 @@ class MetadataWriter:
                 pieces = pieces_of(source, body)
                 stack.append((token, body, pieces, iter(pieces.different)))
             outer, text, pieces, rest = stack[-1]
-            for token in rest:
+            for token in rest:  # noqa: PLR1704 - what is found here is gone on with
                 if token in known:
                     continue
                 if (body := self._content(source, token)) is not None:

@@ -203,8 +203,8 @@ def test_a_local_with_a_library_functions_name_does_not() -> None:
 
 def test_llvm_reads_and_verifies_every_unit() -> None:
     program = resolved(BASE)
-    for one in partition(program):
-        text = extract(program, one, triple=TRIPLE, datalayout="")
+    for one in program.units:
+        text = program.extract(one)
         assert llvm.read_module(text.text.encode("latin-1"))
 
 

@@ -3,11 +3,10 @@
 import re
 
 import pytest
-from pipeline import LIMITS, TRIPLE, key, resolved, unit, with_bodies
+from pipeline import LIMITS, key, resolved, unit, with_bodies
 
 from nativecache.aot.ir.module import index_module
-from nativecache.aot.units.extract import UnitText, extract
-from nativecache.aot.units.partition import partition
+from nativecache.aot.units.extract import UnitText
 
 #: Two types of one layout as alias analysis sees them: "A" and "B".
 ALIAS_TYPES = """\
@@ -59,8 +58,8 @@ def test_alias_types_with_a_meaning_keep_their_names(name: str) -> None:
 
 def test_alias_types_keep_their_names_where_units_meet() -> None:
     program = resolved(stores("work", "!5", "!0") + ALIAS_TYPES)
-    (only,) = partition(program)
-    text = extract(program, only, triple=TRIPLE, datalayout="", keep_types=True)
+    (only,) = program.units
+    text = program.extract(only, keep_types=True)
     assert [node[3:6] for node in alias_types(text)] == ['"B"', '"A"']
 
 

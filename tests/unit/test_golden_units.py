@@ -13,7 +13,8 @@ from harness import TESTS
 from pipeline import Pipeline, key, resolved_with_debug
 
 from nativecache.aot.codegen.llvm import read_module
-from nativecache.aot.units.extract import ImportLimits, UnitText
+from nativecache.aot.units.extract import UnitText
+from nativecache.aot.units.imports import ImportLimits
 from nativecache.aot.units.partition import Unit
 
 GOLDEN = TESTS / "golden" / "extract"
@@ -44,7 +45,7 @@ def shown(made: Pipeline, unit: Unit, text: UnitText) -> str:
 
 def units(made: Pipeline) -> str:
     """All units that are not compiled with their only caller."""
-    apart = [unit for unit in made.units if unit.name not in made.once]
+    apart = [unit for unit in made.units if unit.name not in made.candidates.once]
     return "\n".join(shown(made, unit, made.extract(unit)) for unit in apart)
 
 

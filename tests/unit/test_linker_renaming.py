@@ -101,6 +101,7 @@ def test_rename_changes_the_mapped_names_and_nothing_else(names: dict[str, str])
     assert [(s.kind, s.binding, s.defined) for s in before] == [(s.kind, s.binding, s.defined) for s in after]
 
 
+@pytest.mark.slow
 def test_more_sections_than_the_header_can_count(tmp_path: Path) -> None:
     lines = [f'.section .text.s{i},"ax"\n.globl s{i}\n.hidden s{i}\ns{i}: ret\n' for i in range(0x10100)]
     (tmp_path / "many.s").write_text("".join(lines))
