@@ -20,15 +20,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from nativecache.aot.debug.analysis import Analysis, analyse
 from nativecache.aot.debug.errors import FarLines, Unsupported
-from nativecache.aot.debug.functions import described
-from nativecache.aot.debug.rewrite import rewrite
-from nativecache.aot.debug.shapes import find_ambiguous, find_shapes
-from nativecache.aot.ir.debug_info import LineMap
 from nativecache.aot.ir.module import Module
 from nativecache.aot.ir.syntax import METADATA, symbol_name
+
+if TYPE_CHECKING:
+    from nativecache.aot.debug.analysis import Analysis
+    from nativecache.aot.ir.debug_info import LineMap
 
 
 def normalise(
@@ -46,6 +46,13 @@ def normalise(
     directory. `line_map`: the modules were made from units, whose lines are encoded. `names`: what symbols
     stand for, where they are not the program's.
     """
+    if not any(module.debug_text for module in modules):
+        return
+    # Builds without debug information do not load what is loaded here, which takes 7 ms.
+    from nativecache.aot.debug.analysis import analyse
+    from nativecache.aot.debug.functions import described
+    from nativecache.aot.debug.shapes import find_ambiguous, find_shapes
+
     found: dict[int, Analysis] = {}
     for i, module in enumerate(modules):
         with suppress(Unsupported, RecursionError):
@@ -77,6 +84,8 @@ def keep_debug(module: Module) -> None:
 
 def _apply(module: Module, read: Analysis, ambiguous: frozenset[str]) -> bool:
     """Whether the module could be normalised; if not, it is as it was."""
+    from nativecache.aot.debug.rewrite import rewrite
+
     try:
         done = rewrite(module, read, ambiguous)
     except (Unsupported, RecursionError):

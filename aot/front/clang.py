@@ -248,7 +248,7 @@ def compile_whole(
 def places_beside(flags: Sequence[str], source: Path, image: Path | None, alone: Path | None) -> list[str]:
     """Flags that have clang write coverage notes, traces and records where it would without us.
 
-    That is beside the `image` that an object is for, or beside the object where that is the output (`alone`).
+    That is beside the `image` that an object is for, or beside the object if that is the output (`alone`).
     """
     found: list[str] = []
     if image and beside(flags):

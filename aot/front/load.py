@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from nativecache.aot.codegen import llvm
-from nativecache.aot.debug.files import compilation_directory
 from nativecache.aot.debug.normalise import normalise
 from nativecache.aot.errors import BuildError, Unread
 from nativecache.aot.front import clang
@@ -171,7 +170,11 @@ def index(texts: Sequence[tuple[str, str]], *, relative: bool) -> tuple[tuple[Mo
         raise BuildError(*problems)
     admit_unwinding(modules)
     first = next((module.debug_text for module in modules if module.debug_text), "")
-    directory = compilation_directory(first) if first else ""
+    directory = ""
+    if first:
+        from nativecache.aot.debug.files import compilation_directory
+
+        directory = compilation_directory(first)
     normalise(modules, relative=relative, directory=directory)
     return tuple(modules), directory
 

@@ -15,7 +15,7 @@ from samples import C_FILES, CXX_FILES, MAIN, TABLE
 
 from nativecache.aot.codegen import llvm
 from nativecache.aot.codegen.engine import Engine
-from nativecache.aot.debug import normalise
+from nativecache.aot.debug import analysis
 from nativecache.aot.debug.errors import Unsupported
 from nativecache.aot.front.load import index
 from nativecache.aot.key import Options
@@ -508,7 +508,7 @@ def test_what_is_not_understood_stays(monkeypatch: pytest.MonkeyPatch, tmp_path:
     def refuse(*_: object, **__: object) -> None:
         raise Unsupported
 
-    monkeypatch.setattr(normalise, "analyse", refuse)
+    monkeypatch.setattr(analysis, "analyse", refuse)
     (tmp_path / "src").mkdir()
     for n, text in enumerate(("", "\n")):
         sources = write(tmp_path / "src", {**C_FILES, "table.c": text + TABLE})
