@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from nativecache.aot.front.load import Loaded, index, load
 from nativecache.aot.front.sources import Front, is_source
 from nativecache.aot.image_link import ImageLink, finished_build
 from nativecache.aot.ir.module import Module
-from nativecache.aot.key import Options, assembler_reads, value_digest
+from nativecache.aot.key import Options, assembler_reads, option_fields
 from nativecache.aot.output.image import Image
 from nativecache.aot.output.link_inputs import (
     explain_link,
@@ -48,17 +48,23 @@ from nativecache.aot.units.imports import (
     ImportLimits,
 )
 from nativecache.aot.units.output_model import OutputModel
-from nativecache.aot.units.partition import NOTHING_APART, Apart, partition
+from nativecache.aot.units.partition import NOTHING_APART, Apart, Unit, partition
+from nativecache.aot.units.program import Program
 from nativecache.aot.units.resolve import check_one_file, resolve_symbols
 from nativecache.aot.units.roots import find_roots, index_symbols
 from nativecache.aot.verify import Verifier
 from nativecache.aot.whole import judge, searching_sources, why_whole
 from nativecache.aot.write import write_file
 from nativecache.cache.dependencies import Dependency, observe
+from nativecache.cache.recipe import Recipe
 from nativecache.linker.errors import LinkError
+from nativecache.linker.native import NativeSymbols
+from nativecache.linker.symbol_options import SymbolOptions
 
 
-def build(request: Request, front: Front, *, progress: Callable[[int, int], None] | None = None) -> Report:
+def build(  # noqa: PLR0915 - the phases, one after the other
+    request: Request, front: Front, *, progress: Callable[[int, int], None] | None = None
+) -> Report:
     """Builds the image.
 
     `front` was started on the same request. `progress(compiled, missing)` is called as units are
@@ -98,16 +104,8 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     with clock.phase("resolve"):
         told = read_told(request, loaded, libraries)
         native = native_symbols(request, loaded, libraries, told)
-        # What is to be linked again may become part of a library.
-        for_library = request.emit != "exe" and any(module.for_library for module in modules)
-        model = OutputModel(
-            kind=request.emit,
-            interposable=request.emit == "shared" or told.shared or for_library,
-            native_common=native.common,
-            native_padded=native.padded,
-            directory=directory,
-        )
-        program = resolve_symbols(modules, model, told, native.defined)
+        output = _output_model(request, modules, told, native, directory)
+        program = resolve_symbols(modules, output, told, native.defined)
         if request.emit in ("asm", "bitcode"):
             check_one_file(program)
     # Cut it into units.
@@ -115,24 +113,12 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         apart = _apart(request)
         units = partition(program, apart)
         defined_in = index_symbols(program, units)
-        roots = find_roots(
-            program,
-            units,
-            defined_in,
-            executable=request.emit == "exe" and not told.shared,
-            options=told,
-            outside=native.defined | native.undefined,
-            everything=request.emit in ("asm", "bitcode"),
-        )
-    limits = _limits(request)
+        roots = _roots(request, program, units, defined_in, told, native)
     # What each input's units were made from, and became, in earlier builds.
     with clock.phase("memo"):
+        limits = _limits(request)
         memos = _open_memos(request, engine, options, modules)
-        output = program.output
-        context = value_digest(
-            (options, limits, output.drops_comdats, output.interposable, output.separate, files)
-        )
-        fingerprints = Fingerprints(program, context, memos)
+        fingerprints = Fingerprints(program, _context(program, options, limits, files), memos)
     # Clean each function up alone, so that callees worth inlining can be told and carried.
     candidates = ImportCandidates({}, frozenset(), limits)
     if limits.lines:
@@ -190,6 +176,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
             finished = finished_build(request, engine, libraries, told, written, front.scratch)
             reads = link.note(finished, front)
         reads = _write_depfiles(front, reads)
+    warnings = (*loaded.warnings, *unused_options(request), *said, *written.warnings)
     done = [units[i] for i in scheduled.results]
     functions = sum(unit.is_function for unit in done)
     return Report(
@@ -207,7 +194,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         whole=loaded.whole,
         whole_for=why_whole(request, loaded.whole),
         sealed={part.label: part.bonds.sealed for part in program.modules if part.bonds.sealed},
-        warnings=(*loaded.warnings, *unused_options(request), *said, *written.warnings),
+        warnings=warnings,
         phases=clock.phases,
         wall_seconds=time.perf_counter() - front.start,
         image_bytes=_size(request.output),
@@ -221,6 +208,52 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         image=written.image,
         reads=reads,
     )
+
+
+def _output_model(
+    request: Request, modules: Iterable[Module], told: SymbolOptions, native: NativeSymbols, directory: str
+) -> OutputModel:
+    # What is to be linked again may become part of a library.
+    for_library = request.emit != "exe" and any(module.for_library for module in modules)
+    return OutputModel(
+        kind=request.emit,
+        interposable=request.emit == "shared" or told.shared or for_library,
+        native_common=native.common,
+        native_padded=native.padded,
+        directory=directory,
+    )
+
+
+def _roots(
+    request: Request,
+    program: Program,
+    units: tuple[Unit, ...],
+    defined_in: Mapping[str, list[int]],
+    told: SymbolOptions,
+    native: NativeSymbols,
+) -> list[int]:
+    return find_roots(
+        program,
+        units,
+        defined_in,
+        executable=request.emit == "exe" and not told.shared,
+        options=told,
+        outside=native.defined | native.undefined,
+        everything=request.emit in ("asm", "bitcode"),
+    )
+
+
+def _context(program: Program, options: Options, limits: ImportLimits, files: Sequence[bytes]) -> bytes:
+    """The digest of what all fingerprints of a build depend on besides the program's text."""
+    output = program.output
+    return Recipe(
+        *option_fields(options),
+        ("limits", f"{limits.lines} {limits.total}"),
+        ("drops-comdats", str(output.drops_comdats)),
+        ("interposable", str(output.interposable)),
+        ("separate", str(output.separate)),
+        *(("files", found) for found in files),
+    ).digest()
 
 
 def _open_memos(

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import PurePath
 from typing import Final
 
@@ -24,7 +25,7 @@ from nativecache.aot.ir.profile import HOT, WARM
 from nativecache.aot.ir.syntax import references, symbol_name
 from nativecache.aot.key import Compiler, Options, form_of, record_recipe, text_digest
 from nativecache.aot.packed import decode_names, encode_names, encode_pairs
-from nativecache.aot.pool import Job, Pool, WorkerDied
+from nativecache.aot.pool import Done, Job, Pool, WorkerDied
 from nativecache.aot.records.memo import CleanUp, UnitMemo
 from nativecache.aot.records.table import Table
 from nativecache.aot.units.bodies import Body, RawBody, SimplifiedBody, unit_body
@@ -71,36 +72,120 @@ def find_bodies(
         _Pack(m.label, engine.identity, replace(options, relative=m.debug is not None), store)
         for m in program.modules
     ]
-    # A function is looked for in all of them: one more file may take over what others share with it.
-    bodies: dict[str, Body] = {}
-    kept = {digest: text for pack in packs for digest, text in pack.stored()}
+    found = _Bodies(program, fingerprints, memos, packs)
+    clean = partial(_clean_up, program, units, engine, options, found.kept)
+    with Pool(threads, {"simplify": clean}, describe=partial(_describe, program)) as pool:
+        for unit in units:
+            if unit.kind != "function" or not _may_leave(program, unit):
+                continue
+            if (fingerprint := found.add_known(unit)) is not None:
+                pool.submit(Job("simplify", (unit, fingerprint), (unit.index,)))
+        lost = [why for done in pool.results() if (why := found.add_done(done))]
+    if lost:
+        raise BuildError(*sorted(lost))
+    for pack in packs:
+        pack.save()
+    return {
+        unit.name: replace(body, home=unit.module) if _stays_home(program, unit, body) else body
+        for unit in units
+        if (body := unit_body(program, found.bodies, unit))
+    }
 
-    def simplified(index: int) -> tuple[CleanUp, str | None]:
-        unit = units[index]
-        text = extract(
-            program,
-            unit,
-            triple=options.triple,
-            datalayout=program.modules[unit.module].module.datalayout,
-            keep_types=True,
-        )
-        digest = text_digest(text.text)
-        known = kept.get(digest)
-        result = (
-            number_module(engine.simplify(text.text, options)) if known is None else str(known, "latin-1")
-        )
-        mentions = _mentions_printed(result, text.bindings)
-        places = text.line_map.encode()
-        made = CleanUp(digest, _lines(result), encode_pairs(text.bindings), encode_names(mentions), places)
-        return made, (result if known is None else None)
 
-    def add(unit: Unit, made: CleanUp, text: memoryview | bytes) -> None:
-        source = program.modules[unit.module].source
+def _clean_up(
+    program: Program,
+    units: Sequence[Unit],
+    engine: Engine,
+    options: Options,
+    kept: Mapping[bytes, memoryview],
+    index: int,
+) -> tuple[CleanUp, str | None]:
+    """What a worker makes of a unit, and its text unless that is kept. Raises what LLVM and extraction do."""
+    unit = units[index]
+    text = extract(
+        program,
+        unit,
+        triple=options.triple,
+        datalayout=program.modules[unit.module].module.datalayout,
+        keep_types=True,
+    )
+    digest = text_digest(text.text)
+    known = kept.get(digest)
+    result = number_module(engine.simplify(text.text, options)) if known is None else str(known, "latin-1")
+    mentions = _mentions_printed(result, text.bindings)
+    line_map = text.line_map.encode()
+    made = CleanUp(digest, _lines(result), encode_pairs(text.bindings), encode_names(mentions), line_map)
+    return made, (result if known is None else None)
+
+
+def _describe(program: Program, job: Job) -> str:
+    unit: Unit = job.tag[0]
+    return f"LLVM on {program.modules[unit.module].label}: '{symbol_name(unit.tokens[0])}'"
+
+
+class _Bodies:
+    """Bodies as they are found: long ones at once, short ones by fingerprint, or from a worker."""
+
+    def __init__(
+        self,
+        program: Program,
+        fingerprints: Fingerprints,
+        memos: Sequence[UnitMemo],
+        packs: Sequence[_Pack],
+    ) -> None:
+        self._program, self._fingerprints = program, fingerprints
+        self._memos, self._packs = memos, packs
+        #: A function is looked for in all packs: one more file may take over what others share with it.
+        self.kept = {digest: text for pack in packs for digest, text in pack.stored()}
+        self.bodies: dict[str, Body] = {}
+
+    def add_known(self, unit: Unit) -> bytes | None:
+        """Adds a function that no worker has to clean up; returns the fingerprint of one that has to be."""
+        source = self._program.modules[unit.module].source
         entity = source.module.entities[unit.tokens[0]]
-        packs[unit.module].use(made.text, text)
-        bodies[unit.name] = SimplifiedBody(
+        lines = entity.text.count("\n") - entity.text.count(_DEBUG_RECORD)
+        if lines > CLEANED_LINES:
+            self.bodies[unit.name] = RawBody(
+                lines=_cost(source.module, entity, lines * _LEFT_LINES),
+                importable=_importable(self._fingerprints, self._program, unit),
+                mentions=encode_names(_mentions(self._fingerprints, self._program, unit)),
+                source=source,
+                entity=entity,
+                heat=_heat(source.module, entity),
+            )
+            return None
+        fingerprint = self._fingerprints.unit(unit.module, unit.tokens)
+        known = self._memos[unit.module].clean_up(fingerprint)
+        if known is None or known.text not in self.kept:
+            return fingerprint
+        self._add(unit, known, self.kept[known.text])
+        return None
+
+    def add_done(self, done: Done) -> str:
+        """Adds what a worker made; returns why that was lost, if it was.
+
+        What LLVM refuses is left out: it is compiled as it is, and complained about there.
+        """
+        unit, fingerprint = done.job.tag
+        if isinstance(done.error, WorkerDied):
+            label, name = self._program.modules[unit.module].label, symbol_name(unit.tokens[0])
+            reason = f"LLVM stopped while cleaning it up: {done.error}{done.error.advice()}"
+            return f"{label}: {unit.kind} '{name}': {reason}"
+        if done.error is not None and not isinstance(done.error, (RuntimeError, BuildError)):
+            raise done.error
+        if done.error is None:
+            made, result = done.result
+            self._memos[unit.module].add_clean_up(fingerprint, made)
+            self._add(unit, made, self.kept[made.text] if result is None else result.encode("latin-1"))
+        return ""
+
+    def _add(self, unit: Unit, made: CleanUp, text: memoryview | bytes) -> None:
+        source = self._program.modules[unit.module].source
+        entity = source.module.entities[unit.tokens[0]]
+        self._packs[unit.module].use(made.text, text)
+        self.bodies[unit.name] = SimplifiedBody(
             lines=_cost(source.module, entity, made.lines),
-            importable=_importable(fingerprints, program, unit),
+            importable=_importable(self._fingerprints, self._program, unit),
             mentions=made.mentions,
             printed=text,
             bindings=made.bindings,
@@ -110,62 +195,15 @@ def find_bodies(
             heat=_heat(source.module, entity),
         )
 
-    def describe(job: Job) -> str:
-        unit = job.tag[0]
-        return f"LLVM on {program.modules[unit.module].label}: '{symbol_name(unit.tokens[0])}'"
 
-    with Pool(threads, {"simplify": simplified}, describe=describe) as pool:
-        for unit in units:
-            if unit.kind != "function" or not _may_leave(program, unit):
-                continue
-            source = program.modules[unit.module].source
-            entity = source.module.entities[unit.tokens[0]]
-            lines = entity.text.count("\n") - entity.text.count(_DEBUG_RECORD)
-            if lines > CLEANED_LINES:
-                bodies[unit.name] = RawBody(
-                    lines=_cost(source.module, entity, lines * _LEFT_LINES),
-                    importable=_importable(fingerprints, program, unit),
-                    mentions=encode_names(_mentions(fingerprints, program, unit)),
-                    source=source,
-                    entity=entity,
-                    heat=_heat(source.module, entity),
-                )
-                continue
-            fingerprint = fingerprints.unit(unit.module, unit.tokens)
-            known = memos[unit.module].clean_up(fingerprint)
-            if known and known.text in kept:
-                add(unit, known, kept[known.text])
-            else:
-                pool.submit(Job("simplify", (unit, fingerprint), (unit.index,)))
-        lost = []
-        for done in pool.results():
-            unit, fingerprint = done.job.tag
-            if isinstance(done.error, WorkerDied):
-                label, name = program.modules[unit.module].label, symbol_name(unit.tokens[0])
-                reason = f"LLVM stopped while cleaning it up: {done.error}{done.error.advice()}"
-                lost.append(f"{label}: {unit.kind} '{name}': {reason}")
-                continue
-            if isinstance(done.error, (RuntimeError, BuildError)):
-                continue  # it is compiled as it is, and complained about there
-            if done.error is not None:
-                raise done.error
-            made, result = done.result
-            memos[unit.module].add_clean_up(fingerprint, made)
-            add(unit, made, kept[made.text] if result is None else result.encode("latin-1"))
-    if lost:
-        raise BuildError(*sorted(lost))
-    for unit in units:
-        body, part = unit_body(program, bodies, unit), program.modules[unit.module]
-        if body and (
-            # In its own file clang may inline it as well, and leaves as much behind.
-            unit.tokens[0] in part.bonds.scattered
-            or (program.output.interposable and _exported(program, unit))
-            or (program.output.separate and program.mentions_local(part, decode_names(body.mentions)))
-        ):
-            bodies[unit.name] = replace(body, home=unit.module)
-    for used in packs:
-        used.save()
-    return bodies
+def _stays_home(program: Program, unit: Unit, body: Body) -> bool:
+    """Whether only the function's own file may inline it: clang may there, and leaves as much behind."""
+    part = program.modules[unit.module]
+    return (
+        unit.tokens[0] in part.bonds.scattered
+        or (program.output.interposable and _exported(program, unit))
+        or (program.output.separate and program.mentions_local(part, decode_names(body.mentions)))
+    )
 
 
 def _importable(fingerprints: Fingerprints, program: Program, unit: Unit) -> bool:
