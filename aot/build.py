@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from nativecache.aot.called_once import find_called_once, longest_import
 from nativecache.aot.codegen import llvm
 from nativecache.aot.codegen.engine import Engine
 from nativecache.aot.codegen.target import choose_target, is_foreign
@@ -38,7 +39,7 @@ from nativecache.aot.report import Clock, Report
 from nativecache.aot.request import Request
 from nativecache.aot.schedule.plan import Plan
 from nativecache.aot.schedule.scheduler import Memory, Scheduled, Scheduler
-from nativecache.aot.simplify import find_bodies, find_called_once, longest_import
+from nativecache.aot.simplify import find_bodies
 from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints
 from nativecache.aot.units.imports import (
     IMPORT_LINES,

@@ -8,11 +8,11 @@ from typing import Final
 from nativecache.aot.front.accepted import read_accepted
 from nativecache.aot.front.manifest import read_answer, read_manifest
 from nativecache.aot.key import form_of
+from nativecache.aot.records.clean_ups import read_bodies
 from nativecache.aot.records.history import read_how, read_record
 from nativecache.aot.records.last_link import read_link
 from nativecache.aot.records.memo import read_memo
 from nativecache.aot.records.objects import object_form, read_object
-from nativecache.aot.simplify import read_bodies
 from nativecache.cache.entry import Entry
 from nativecache.cache.shape import Malformed
 from nativecache.linker.errors import BadObject

@@ -1,42 +1,32 @@
-"""Cleans each function up alone, once, so that callees worth inlining can be told and carried.
-
-What one input's functions look like after the clean-up is kept in one file of the cache, by the digest
-of the text that each was made from: a file per function costs more than reading all of them together
-(sqlite's 1,906: 38 ms instead of 11 to read, 9.9 MB instead of 5.9, and workers would use the store).
-A lost, old or damaged file costs time only.
-"""
+"""Cleans each function up alone, once, so that callees worth inlining can be told and carried."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import PurePath
 from typing import Final
 
+from nativecache.aot.called_once import unit_mentions
 from nativecache.aot.codegen.engine import Engine
 from nativecache.aot.errors import BuildError
 from nativecache.aot.ir.linkage import is_always_inline, may_be_replaced
 from nativecache.aot.ir.module import Entity, Module
 from nativecache.aot.ir.numbering import number_module
-from nativecache.aot.ir.profile import HOT, WARM
 from nativecache.aot.ir.syntax import references, symbol_name
-from nativecache.aot.key import Compiler, Options, form_of, record_recipe, text_digest
+from nativecache.aot.key import Options, text_digest
 from nativecache.aot.packed import decode_names, encode_names, encode_pairs
 from nativecache.aot.pool import Done, Job, Pool, WorkerDied
+from nativecache.aot.records.clean_ups import CleanUpPack
 from nativecache.aot.records.memo import CleanUp, UnitMemo
-from nativecache.aot.records.table import Table
 from nativecache.aot.units.bodies import Body, RawBody, SimplifiedBody, unit_body
 from nativecache.aot.units.extract import extract
 from nativecache.aot.units.fingerprint import Fingerprints
-from nativecache.aot.units.imports import ImportLimits, importable
-from nativecache.aot.units.partition import Unit, structors
+from nativecache.aot.units.imports import importable
+from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Program
-from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
-from nativecache.cache.shape import Malformed
 
 #: Only functions up to this many raw lines are cleaned up: longer ones are never imported, and LLVM's
 #: own pipeline begins with the same passes. All of sqlite's cost 4.9 s of processor time, these 2.1 s.
@@ -46,9 +36,6 @@ _LEFT_LINES: Final = 0.6
 #: What the `inlinehint` of C++'s in-class functions is worth: LLVM's threshold for them is 325, not 225
 #: (the JSON files ran 1.04 s without, 1.03 s with 0.7, 1.01 s with 0.5).
 _HINTED: Final = 0.5
-#: Functions called once are compiled with their caller up to this many simplified lines. LLVM inlines
-#: nearly all of them, as it does in a whole file. sqlite3: 15 % fewer units, 3 % less code.
-ONCE_LINES: Final = 150
 
 
 def find_bodies(
@@ -69,7 +56,7 @@ def find_bodies(
     what they cannot see, so it would be another image.
     """
     packs = [
-        _Pack(m.label, engine.identity, replace(options, relative=m.debug is not None), store)
+        CleanUpPack(m.label, engine.identity, replace(options, relative=m.debug is not None), store)
         for m in program.modules
     ]
     found = _Bodies(program, fingerprints, memos, packs)
@@ -131,7 +118,7 @@ class _Bodies:
         program: Program,
         fingerprints: Fingerprints,
         memos: Sequence[UnitMemo],
-        packs: Sequence[_Pack],
+        packs: Sequence[CleanUpPack],
     ) -> None:
         self._program, self._fingerprints = program, fingerprints
         self._memos, self._packs = memos, packs
@@ -148,7 +135,7 @@ class _Bodies:
             self.bodies[unit.name] = RawBody(
                 lines=_cost(source.module, entity, lines * _LEFT_LINES),
                 importable=_importable(self._fingerprints, self._program, unit),
-                mentions=encode_names(_mentions(self._fingerprints, self._program, unit)),
+                mentions=encode_names(unit_mentions(self._fingerprints, self._program, unit)),
                 source=source,
                 entity=entity,
                 heat=_heat(source.module, entity),
@@ -212,78 +199,6 @@ def _importable(fingerprints: Fingerprints, program: Program, unit: Unit) -> boo
     return importable(program, source, source.module.entities[unit.tokens[0]], symbols)
 
 
-def longest_import(program: Program, limits: ImportLimits) -> int:
-    """The lines of the longest body that any unit may import."""
-    marked = any(part.module.profile.marks_hot for part in program.modules)
-    return limits.lines * (HOT if marked else WARM)
-
-
-def find_called_once(
-    program: Program,
-    bodies: Mapping[str, Body],
-    units: tuple[Unit, ...],
-    fingerprints: Fingerprints,
-    roots: Iterable[int],
-    limits: ImportLimits,
-) -> frozenset[str]:
-    """Functions private to a file that a single call mentions, from a caller that is never imported.
-
-    Such a caller is the only text that names the function, so the function can live in its unit.
-    """
-    mentions: Counter[str] = Counter()
-    callers: dict[str, str] = {}
-    for unit in units:
-        body = unit_body(program, bodies, unit)
-        names = _mentions(fingerprints, program, unit) if body is None else decode_names(body.mentions)
-        mentions.update(names)
-        callers.update(dict.fromkeys(names, unit.name if body is not None else ""))
-    fixed = {units[i].name for i in roots} | program.asm_words | program.assigned
-    for part in program.modules:
-        # Bodies without a unit of their own are carried into any unit.
-        for function in part.module.functions():
-            if function.linkage == "available_externally":
-                fixed.update(part.names[token] for token in references(function.text) if token in part.names)
-    candidates = {
-        name: callers[name]
-        for name, count in mentions.items()
-        if count == 1
-        and name not in fixed
-        and _is_private(program, name)
-        and _may_move(program, bodies.get(name), callers[name])
-    }
-    # What some call makes hot is imported up to a higher limit.
-    longest = longest_import(program, limits)
-    once: set[str] = set()
-    while True:
-        more = {
-            name
-            for name, caller in candidates.items()
-            if name not in once and (caller in once or _stays(bodies.get(caller), longest))
-        }
-        if not more:
-            return frozenset(once)
-        once |= more
-
-
-def _mentions(fingerprints: Fingerprints, program: Program, unit: Unit) -> list[str]:
-    """The symbols that a unit names, those named more often twice; what it defines is left out once."""
-    part = program.modules[unit.module]
-    if unit.kind == "function":
-        shape = fingerprints.modules[unit.module].shape(unit.tokens[0])
-        tokens = [*shape.symbols, *shape.repeated]
-        tokens.remove(unit.tokens[0])
-        return [part.names[token] for token in tokens if token in part.names]
-    own: Counter[str] = Counter()
-    for token in unit.tokens:
-        shape = fingerprints.modules[unit.module].shape(token)
-        own.update(shape.symbols)
-        own.update(shape.repeated)
-    own.subtract(unit.tokens)
-    if unit.has_structors:
-        own.update(slot.function for slot in structors(part, program.output))
-    return [part.names[token] for token in own.elements() if token in part.names]
-
-
 def _mentions_printed(text: str, bindings: Mapping[str, str]) -> list[str]:
     """The symbols that the functions of a printed unit name, as often as they do, themselves left out."""
     found = [
@@ -293,29 +208,6 @@ def _mentions_printed(text: str, bindings: Mapping[str, str]) -> list[str]:
         if not token.startswith("@llvm.")
     ]
     return [bindings.get(name, name) for name in map(symbol_name, found)]
-
-
-def _is_private(program: Program, name: str) -> bool:
-    """Whether other files know nothing of a function, or have their own.
-
-    An exported one may be called once in this program and twice in the next, and would be another unit there.
-    The same holds for C++'s inline functions, but without them the JSON program is 15 % larger.
-    """
-    found = program.definitions.get(name)
-    entity = program.entity(found) if found else None
-    return entity is not None and (entity.local or entity.linkage == "linkonce_odr")
-
-
-def _may_move(program: Program, body: Body | None, caller: str) -> bool:
-    if body is None or not body.importable or body.lines > ONCE_LINES:
-        return False
-    found = program.definitions.get(caller)
-    return body.home is None or (found is not None and body.home == found.module)
-
-
-def _stays(body: Body | None, longest: int) -> bool:
-    """Whether no unit but its own ever holds this body."""
-    return body is not None and (not body.importable or body.lines > longest)
 
 
 def _heat(module: Module, entity: Entity) -> int:
@@ -373,42 +265,3 @@ def _may_leave(program: Program, unit: Unit) -> bool:
     ):
         return False
     return module.never_optimize.isdisjoint(module.entities[token].groups)
-
-
-class _Pack:
-    """The cleaned-up functions of one input, by digest of what they were, as the last builds left them."""
-
-    def __init__(self, label: str, compiler: Compiler, options: Options, store: EntryStore) -> None:
-        self._store = store
-        self._key = record_recipe("bodies", compiler, options, PurePath(label).name).key()
-        self._table = store.read(self._key, read_bodies) or Table()
-
-    def stored(self) -> Iterable[tuple[bytes, memoryview]]:
-        """Digest of what it was and text of every function that earlier builds left."""
-        return self._table.records()
-
-    def use(self, digest: bytes, text: memoryview | bytes) -> None:
-        """Notes that this build uses a cleaned-up function, a new one or one that was stored somewhere."""
-        if self._table.use(digest) is None:
-            self._table.add(digest, text)
-
-    def save(self) -> None:
-        """Keeps what the build used, and as much of the rest, if anything is new."""
-        if self._table.changed:
-            self._store.save(Entry(self._key, self._table.packed(), form_of("bodies")))
-
-
-def read_bodies(entry: Entry) -> Table:
-    """Texts of cleaned-up functions by digest of what each was made from. Raises Malformed."""
-    table, rest = Table.read(memoryview(entry.payload))
-    if rest:
-        raise Malformed("more than a table")
-    table.check(_check_function)
-    return table
-
-
-def _check_function(text: memoryview | bytes) -> None:
-    """Raises ValueError for what is not a module with one definition as LLVM prints it."""
-    data = bytes(text)
-    if data.find(b"\n}\n", data.find(b"\ndefine ") + 1 or len(data)) < 0:
-        raise ValueError("no function as LLVM prints it")

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from nativecache.aot.called_once import find_called_once
 from nativecache.aot.codegen import llvm
 from nativecache.aot.codegen.engine import Engine
 from nativecache.aot.front.load import index
 from nativecache.aot.ir.module import Module, index_module
 from nativecache.aot.key import Options, compute_key
 from nativecache.aot.records.memo import UnitMemo
-from nativecache.aot.simplify import find_bodies, find_called_once
+from nativecache.aot.simplify import find_bodies
 from nativecache.aot.units.extract import UnitText, extract
 from nativecache.aot.units.fingerprint import Fingerprints
 from nativecache.aot.units.imports import NO_CANDIDATES, NO_IMPORTS, ImportCandidates, ImportLimits

@@ -15,12 +15,12 @@ from nativecache.aot.formats import check_form
 from nativecache.aot.front.accepted import read_accepted
 from nativecache.aot.front.manifest import read_answer, read_manifest
 from nativecache.aot.key import Compiler, Options, digest, form_of
+from nativecache.aot.records.clean_ups import read_bodies
 from nativecache.aot.records.history import BuildRecord, read_how, read_record
 from nativecache.aot.records.last_link import read_link
 from nativecache.aot.records.memo import CleanUp, KeyedUnit, UnitMemo, read_memo
 from nativecache.aot.records.objects import object_meta, read_object
 from nativecache.aot.records.table import Table
-from nativecache.aot.simplify import read_bodies
 from nativecache.aot.units.shapes import Shape
 from nativecache.cache.bundle import read_note
 from nativecache.cache.entry import Entry, decode_entry, encode_entry, find_milliseconds

@@ -7,12 +7,13 @@ import pytest
 from harness import edit, needs_clang
 from rules import Build, write
 
+from nativecache.aot.called_once import find_called_once
 from nativecache.aot.codegen import llvm
 from nativecache.aot.ir.module import index_module
 from nativecache.aot.key import Options
 from nativecache.aot.packed import decode_names
 from nativecache.aot.records.memo import UnitMemo
-from nativecache.aot.simplify import CLEANED_LINES, find_bodies, find_called_once
+from nativecache.aot.simplify import CLEANED_LINES, find_bodies
 from nativecache.aot.units.bodies import Body, RawBody, SimplifiedBody
 from nativecache.aot.units.fingerprint import Fingerprints
 from nativecache.aot.units.imports import ImportLimits

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from harness import CLANG, needs_clang, needs_csmith
 
+from nativecache.aot.called_once import find_called_once
 from nativecache.aot.codegen import llvm
 from nativecache.aot.errors import BuildError
 from nativecache.aot.ir.module import index_module
 from nativecache.aot.key import Options, digest
 from nativecache.aot.records.memo import UnitMemo
 from nativecache.aot.request import EmitKind
-from nativecache.aot.simplify import find_bodies, find_called_once
+from nativecache.aot.simplify import find_bodies
 from nativecache.aot.units.bodies import Body, SimplifiedBody, unit_body
 from nativecache.aot.units.extract import extract
 from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints
