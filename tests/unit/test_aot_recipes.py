@@ -15,6 +15,7 @@ from nativecache.aot.front.members import member_recipe
 from nativecache.aot.front.sources import FrontEnd
 from nativecache.aot.key import Compiler, Options, record_recipe, unit_recipe
 from nativecache.aot.output.image import Image
+from nativecache.aot.output.results import UnitResult
 from nativecache.aot.records.history import settings_recipe
 from nativecache.aot.records.last_link import digest_link, last_link_recipe, link_recipe
 from nativecache.cache.bundle import note_recipe
@@ -36,19 +37,17 @@ def frame() -> Recipe:
 
 
 def linked() -> Recipe:
-    program = SimpleNamespace(
-        debug={}, modules=(SimpleNamespace(source_file="a.c"),), directory="/src", names=()
-    )
+    part = SimpleNamespace(module=SimpleNamespace(source_file="a.c"))
+    program = SimpleNamespace(debug={}, modules=(part,), output=SimpleNamespace(directory="/src"))
     image = SimpleNamespace(
         program=program,
         units=(SimpleNamespace(name="f", module=0),),
-        bindings={0: "nc.0\0f"},
-        line_map={},
+        results={0: UnitResult("ab" * 32, "", "nc.0\0f")},
         line=(Path("/tmp/x/a.a"), "-lm"),
         cplusplus=True,
         target=None,
     )
-    arguments: tuple[Any, ...] = (cast(Image, image), {0: "ab" * 32}, {"PATH": "/bin"}, Path("/tmp/x"), "exe")
+    arguments: tuple[Any, ...] = (cast(Image, image), {"PATH": "/bin"}, Path("/tmp/x"), "exe")
     assert digest_link(*arguments) == link_recipe(*arguments).key()
     return link_recipe(*arguments)
 
