@@ -79,36 +79,44 @@ def read_limits(chosen: Mapping[str, str], configurations: tuple[Path, ...]) -> 
 
     Raises ValueError that names the limit or the file where something cannot be understood.
     """
-    texts = {**_read_configs(configurations), **chosen}
+    texts = {**_read_configs(configurations), **{name: _Text(text, name) for name, text in chosen.items()}}
     texts.pop("store", None)
     values: dict[str, int | float | None] = {}
     for name, text in texts.items():
         try:
-            values[name.replace("-", "_")] = _PARSERS[name](text)
+            values[name.replace("-", "_")] = _PARSERS[name](text.value)
         except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
+            raise ValueError(f"{text.place}: {error}") from None
     return Limits(**values)  # type: ignore[arg-type]
 
 
 def read_store(configurations: tuple[Path, ...]) -> str:
     """The kind of store that the first file with one names; else `files`. Raises ValueError."""
-    kind = _read_configs(configurations).get("store", STORES[0])
-    if kind not in STORES:
-        raise ValueError(f"store: {kind!r} is none of {', '.join(STORES)}")
-    return kind
+    kind = _read_configs(configurations).get("store", _Text(STORES[0], "store"))
+    if kind.value not in STORES:
+        raise ValueError(f"{kind.place}: {kind.value!r} is none of {', '.join(STORES)}")
+    return kind.value
 
 
 _PARSERS = {"max-size": parse_size, "max-age": parse_age, "max-files": parse_files}
 
 
-def _read_configs(paths: tuple[Path, ...]) -> dict[str, str]:
-    texts: dict[str, str] = {}
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A setting as it was written, and where, for messages: its name, behind its file's if it has one."""
+
+    value: str
+    place: str
+
+
+def _read_configs(paths: tuple[Path, ...]) -> dict[str, _Text]:
+    texts: dict[str, _Text] = {}
     for path in reversed(paths):
         texts |= _read_config(path)
     return texts
 
 
-def _read_config(path: Path) -> dict[str, str]:
+def _read_config(path: Path) -> dict[str, _Text]:
     try:
         text, _ = read_plain(path, limit=_CONFIG_LIMIT)
     except OSError as error:
@@ -125,7 +133,7 @@ def _read_config(path: Path) -> dict[str, str]:
     unknown = sorted(found.keys() - set(known))
     if unknown:
         raise ValueError(f"{path}: no such setting: {', '.join(unknown)}; there are {', '.join(known)}")
-    return {name: str(value) for name, value in found.items()}
+    return {name: _Text(str(value), f"{path}: {name}") for name, value in found.items()}
 
 
 def user_config(environ: Mapping[str, str]) -> Path:

@@ -499,7 +499,7 @@ def test_the_image_is_that_of_any_store(tmp_path: Path) -> None:
     assert bad.exit_code == 2
     write(tmp_path / "cache", {"config.toml": 'store = "redis"\n'})
     bad = build(tmp_path, *WORDS, "-v", check=False)
-    assert bad.exit_code == 2 and "store: 'redis' is none of files, sqlite" in bad.stderr
+    assert bad.exit_code == 2 and "config.toml: store: 'redis' is none of files, sqlite" in bad.stderr
     write(tmp_path / "cache", {"config.toml": 'store = "sqlite"\nmax-size = "1G"\n'})
     assert build(tmp_path, *WORDS, "-v").misses == 0
 

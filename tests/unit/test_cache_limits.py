@@ -72,8 +72,8 @@ def test_the_nearest_that_names_a_limit_counts(tmp_path: Path) -> None:
     [
         ("max-size = ", "config.toml: "),
         ("max-sise = 5", "no such setting: max-sise; there are max-size, max-age, max-files"),
-        ('max-age = "soon"', "max-age: 'soon' is not an age"),
-        ("max-files = 1.5", "max-files: '1.5' is not a number"),
+        ('max-age = "soon"', "config.toml: max-age: 'soon' is not an age"),
+        ("max-files = 1.5", "config.toml: max-files: '1.5' is not a number"),
         ("\udcff", "config.toml: "),
     ],
 )
@@ -82,6 +82,13 @@ def test_a_wrong_setting_is_named(tmp_path: Path, text: str, message: str) -> No
     config.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(ValueError, match=message):
         read_limits({}, (config,))
+
+
+def test_a_wrong_limit_that_was_chosen_is_named_without_a_file(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('max-size = "1G"\n')
+    with pytest.raises(ValueError, match="^max-size: 'big' is not a size"):
+        read_limits({"max-size": "big"}, (config,))
 
 
 def test_the_users_configuration() -> None:
