@@ -31,13 +31,16 @@ if TYPE_CHECKING:
 _DAYS = 14
 
 
-@click.group()
+@click.group(short_help="Look at the cache folder, keep it small, check it, carry it.")
 def cache() -> None:
     """Look at the cache folder, keep it small, check it, carry it elsewhere."""
 
 
-def _command(name: str) -> Callable[[Callable[..., None]], click.Command]:
-    """A command with the options that all have; it is given the folder in place of those that name it."""
+def _command(name: str, short: str | None = None) -> Callable[[Callable[..., None]], click.Command]:
+    """Makes a function a command with the options that all have; it gets the folder in place of these.
+
+    `short` stands in the list of commands, where the docstring's first sentence is too long for it.
+    """
 
     def decorate(function: Callable[..., None]) -> click.Command:
         def run(cache_dir: Path | None, trust_cache_dir: bool, **options: Any) -> None:
@@ -63,7 +66,7 @@ def _command(name: str) -> Callable[[Callable[..., None]], click.Command]:
             ),
         ):
             run = option(run)
-        return cache.command(name)(run)
+        return cache.command(name, short_help=short)(run)
 
     return decorate
 
@@ -191,7 +194,7 @@ def _figures(counts: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-@_command("stats")
+@_command("stats", "Show hits, misses with their reasons, and time saved.")
 def stats(root: Path, as_json: bool) -> None:
     """Show hits and misses with their reasons, bytes and time saved, in all and by day (UTC)."""
     from nativecache.cache.statistics import fold_statistics, read_statistics
@@ -237,7 +240,7 @@ def zero(root: Path, as_json: bool) -> None:
     _say(as_json, {"zeroed": True}, ["statistics are zero"])
 
 
-@_command("prune")
+@_command("prune", "Remove what is over the limits.")
 @_limit_options
 @click.option("--automatic", type=float, metavar="PAUSE", hidden=True)
 def prune(root: Path, as_json: bool, automatic: float | None, **limits: str | None) -> None:
@@ -279,7 +282,7 @@ def clear(root: Path, as_json: bool) -> None:
     _say(as_json, {"files": files, "size": size}, [f"{files} files removed ({_bytes(size)})"])
 
 
-@_command("verify")
+@_command("verify", "Check every entry, and remove those that are damaged.")
 @click.option("--keep", is_flag=True, help="Set damaged entries aside in the folder's quarantine.")
 def verify(root: Path, as_json: bool, keep: bool) -> None:
     """Check every entry in full and remove those that are damaged; exit code 4 if any was."""
@@ -299,7 +302,7 @@ def verify(root: Path, as_json: bool, keep: bool) -> None:
         raise click.exceptions.Exit(4)
 
 
-@_command("export")
+@_command("export", "Write entries to a tar file.")
 @click.option("--used-by", multiple=True, metavar="BUILD...", help="Outputs of builds [default: everything].")
 @click.argument("builds", nargs=-1, metavar="")
 @click.option("-o", "--output", type=PATH, required=True, help="The tar file to write.")
@@ -337,7 +340,7 @@ def export(
     _say(as_json, asdict(done), lines)
 
 
-@_command("import")
+@_command("import", "Take the entries of a tar file.")
 @store_option
 @click.argument("file", type=PATH)
 def import_(root: Path, as_json: bool, file: Path, store: str | None) -> None:

@@ -45,14 +45,15 @@ def cli() -> None:
 cli.add_command(cache)
 
 
-@cli.command()
+@cli.command(short_help="Build a program from LLVM IR, C and C++.")
 @click.argument("_", nargs=-1, metavar="INPUT... [-- LINK-OPTION...]", expose_value=False)
 @build_options
 def build(options: BuildOptions) -> None:
     """Build a program from LLVM IR (.ll, .bc), C and C++, and link it with objects and libraries.
 
     Compilers' flags are taken as well (-c -g -std= -f… -m… -W… -x -MD -L -l -Wl,… @file), and order counts.
-    What stands behind -- goes to the linker; `-o -` is standard output.
+    What stands behind -- goes to the compiler driver that links (-Wl,… to the linker itself); `-o -` is
+    standard output.
 
     Exit codes: 1 bad input, 2 usage, 3 link, 4 verification, 130 interrupted (143 by SIGTERM).
     """

@@ -164,8 +164,8 @@ class _Reader:
             if word.startswith(start):
                 return _joined(place, start, word)
         raise BadWords(
-            f"No such option '{word}': {_meant(word)}clang takes it as --cflag={word}, the linker behind -- "
-            "at the end"
+            f"No such option '{word}': {_meant(word)}clang takes it as --cflag={word}, "
+            f"the linker as -Wl,{word}"
         )
 
     def _ours(self, word: str) -> "Word | None":

@@ -87,7 +87,7 @@ def test_a_wrong_setting_is_named(tmp_path: Path, text: str, message: str) -> No
 def test_a_wrong_limit_that_was_chosen_is_named_without_a_file(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text('max-size = "1G"\n')
-    with pytest.raises(ValueError, match="^max-size: 'big' is not a size"):
+    with pytest.raises(ValueError, match=r"^max-size: 'big' is not a size"):
         read_limits({"max-size": "big"}, (config,))
 
 

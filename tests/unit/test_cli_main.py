@@ -214,6 +214,14 @@ def test_help_names_every_options_variable(capsys: pytest.CaptureFixture[str]) -
         assert f"NATIVECACHE_{name}" in text
 
 
+@pytest.mark.parametrize("words", [["--help"], ["cache", "--help"]])
+def test_lists_of_commands_are_not_cut_short(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(words)
+    commands = capsys.readouterr().out.partition("Commands:")[2]
+    assert commands and "..." not in commands
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--version"])
