@@ -18,6 +18,8 @@ from nativecache.aot.output.image import Image
 from nativecache.aot.output.results import UnitResult
 from nativecache.aot.records.history import settings_recipe
 from nativecache.aot.records.last_link import digest_link, last_link_recipe, link_recipe
+from nativecache.aot.units.partition import Unit
+from nativecache.aot.units.program import Program
 from nativecache.cache.bundle import note_recipe
 from nativecache.cache.dependencies import Dependency
 from nativecache.cache.recipe import Recipe
@@ -37,17 +39,21 @@ def frame() -> Recipe:
 
 
 def linked() -> Recipe:
-    part = SimpleNamespace(module=SimpleNamespace(source_file="a.c"))
-    program = SimpleNamespace(debug={}, modules=(part,), output=SimpleNamespace(directory="/src"))
-    image = SimpleNamespace(
-        program=program,
-        units=(SimpleNamespace(name="f", module=0),),
-        results={0: UnitResult("ab" * 32, "", "nc.0\0f")},
+    program = SimpleNamespace(
+        debug={},
+        modules=(SimpleNamespace(module=SimpleNamespace(source_file="a.c")),),
+        output=SimpleNamespace(directory="/src"),
+    )
+    image = Image(
+        program=cast(Program, program),
+        units=(Unit(0, 0, "function", ("@f",), "f"),),
+        objects={},
+        results={0: UnitResult("ab" * 32, "own", "nc.0\0f")},
         line=(Path("/tmp/x/a.a"), "-lm"),
         cplusplus=True,
         target=None,
     )
-    arguments: tuple[Any, ...] = (cast(Image, image), {"PATH": "/bin"}, Path("/tmp/x"), "exe")
+    arguments: tuple[Any, ...] = (image, {"PATH": "/bin"}, Path("/tmp/x"), "exe")
     assert digest_link(*arguments) == link_recipe(*arguments).key()
     return link_recipe(*arguments)
 
