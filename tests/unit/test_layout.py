@@ -39,7 +39,7 @@ LAYERS = {
 LAYERS["build"] = LAYERS.keys() - {"build", "embed", "formats"}
 # Third-party packages, and the only places that may import them.
 HOMES = {
-    "llvmlite": ("aot/", "linker/jit.py"),
+    "llvmlite": ("aot/",),
     "filelock": ("cache/",),
     "click": ("cli/",),
     "rich": ("cli/",),
