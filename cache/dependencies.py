@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 else:
 
     class Dependency(tuple):
-        """The same by hand: importing `collections` takes 1.3 ms, making one of its tuples 0.3 ms."""
+        """A named tuple by hand: importing `collections` takes 1.3 ms, making one of its tuples 0.3 ms."""
 
         __slots__ = ()
         kind = property(lambda self: self[0])

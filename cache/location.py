@@ -60,7 +60,7 @@ def distrust_file(path: str) -> str:
 
 
 def _distrust_way(path: str) -> str:
-    """The same of all folders and links that lead to an absolute path, itself included."""
+    """Why others may have written to any folder or link on the way to an absolute path, itself included."""
     to_go = path.split("/")[::-1]
     at, links = "", 0
     while to_go:

@@ -83,7 +83,7 @@ PAIRS: "Final" = {
     ),
     **dict.fromkeys(("-MF", "-MT", "-MQ"), DEPENDENCIES),
 }
-#: Those that take more than one word.
+#: Options whose value is more than one word, and how many.
 VALUE_COUNTS: "Final" = {"-sectcreate": 3}
 
 #: Whole words.

@@ -229,7 +229,7 @@ def _joined(place: str, start: str, word: str) -> Word:
 
 
 def _linkers_spelling(option: str, values: "list[str]") -> "tuple[str, ...]":
-    """As both gcc and clang take it."""
+    """An option for the linker as both gcc and clang, as drivers, take it."""
     if option == "-rpath":
         return ("-Xlinker", option, "-Xlinker", *values)
     if option == "--for-linker":

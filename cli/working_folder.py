@@ -11,7 +11,7 @@ import sys
 #: Search paths by which programs and code are found. What they hold for compilers to read (CPATH,
 #: LIBRARY_PATH) is no code that runs here.
 PROGRAMS = ("PATH", "COMPILER_PATH")
-#: Those that this process was started with: they take effect in a new one only.
+#: Search paths that a process takes over when it starts: changes take effect in a new one only.
 STARTED_WITH = ("LD_LIBRARY_PATH", "PYTHONPATH")
 
 

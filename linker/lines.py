@@ -28,7 +28,7 @@ REACH: Final = 1 << 18
 MAX_RANGES: Final = 2046
 #: The largest real line: what an advance of four bytes reaches from any line.
 MAX_LINE: Final = (1 << 27) - 1
-#: As long as the longest directory that can take its place.
+#: What stands for the folder of the sources: as long as the longest directory that can take its place.
 DIRECTORY_PLACEHOLDER: Final = "/nc" + "directory".center(125, "_")
 #: How many lines in names a unit may have, and how large they may be: both are written with 7 characters.
 MAX_NAMES: Final = 1_000_000

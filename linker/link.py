@@ -226,8 +226,9 @@ def _target_flags(job: LinkJob) -> tuple[str, ...]:
 
 
 def _soname_flags(job: LinkJob) -> tuple[str, ...]:
-    """With a version script but no soname, gold, lld and mold record the whole path they write to.
+    """The options for a soname that is the file's name, where a linker would record the path.
 
+    With a version script but no soname, gold, lld and mold record the whole path they write to.
     GNU ld records the file's name alone; there an image has no soname, as a compiler's own has none.
     """
     versioned = any("version-script" in option for option in job.words)

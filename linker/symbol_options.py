@@ -73,7 +73,7 @@ _LONG: dict[str, Kind] = {
     "library": "library",
     "library-path": "folder",
 }  # fmt: skip
-#: The same for options of one letter, whose value may follow at once.
+#: What options of one letter say about symbols, whose value may follow at once.
 _SHORT: dict[str, Kind] = {
     **dict.fromkeys("uey", "names"),
     **dict.fromkeys("TR", "script"),
