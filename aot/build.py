@@ -94,7 +94,7 @@ def build(  # noqa: PLR0915 - the phases, one after the other
         return _build_whole(request, unread, front, progress)
     # Find the entities in the printed text.
     with clock.phase("index"):
-        # What is not an object is no place to put lines into.
+        # Lines are put into objects later; into asm and bitcode they cannot be, so they stay as they are.
         modules, directory = index(loaded.texts, relative=request.emit not in ("asm", "bitcode"))
         files = [assembler_reads(text) for _, text in loaded.texts]
         loaded = replace(loaded, texts=())  # the index has all of them, in pieces
@@ -260,7 +260,7 @@ def _context(program: Program, options: Options, limits: ImportLimits, files: Se
 def _open_memos(
     request: Request, engine: Engine, options: Options, modules: Iterable[Module]
 ) -> list[UnitMemo]:
-    """The records of each input: with debug information lines are relative."""
+    """The memo of each input. Their options say whether its lines are relative: with debug information."""
     return [
         UnitMemo(m.label, engine.identity, replace(options, relative=m.debug is not None), request.store)
         for m in modules
@@ -308,7 +308,7 @@ def _write_depfiles(front: Front, reads: tuple[Dependency, ...] | None) -> tuple
 
 
 def _size(path: Path) -> int:
-    """Of the image; 0 where it is gone already, as a pipe's may be."""
+    """The bytes of the file `path`; 0 where there is none any more, as behind a pipe."""
     try:
         return path.stat().st_size
     except OSError:
@@ -334,7 +334,7 @@ def _build_whole(
 
 
 def _limits(request: Request) -> ImportLimits:
-    """No imports where nothing is inlined: at -O0, and in IR that is optimised already."""
+    """What units may import: nothing where nothing is inlined, at -O0 and in IR that is optimised already."""
     lines = IMPORT_LINES if request.import_lines is None else request.import_lines
     if request.level == 0 or not request.optimize or lines == 0:
         return NO_IMPORTS
@@ -342,7 +342,10 @@ def _limits(request: Request) -> ImportLimits:
 
 
 def _apart(request: Request) -> Apart:
-    """What has sections of its own. In an image what nobody needs is dropped by us."""
+    """What has sections of its own: in objects and archives what flags ask for, in images nothing.
+
+    Of an image, units that nobody needs are left out, so the linker has nothing to drop.
+    """
     if request.emit not in ("object", "archive"):
         return NOTHING_APART
     said = {"function": False, "data": False}

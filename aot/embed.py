@@ -9,7 +9,8 @@
     made.object  # a relocatable object, under the module's own symbol names
     made.hit     # False; True the next time
 
-A store is anything with `get` and `put` (`Store`); `cache.store` and `cache.database` have some for folders.
+A store is anything with `get` and `put` (`Store`); for folders there are `cache.file_store.FileStore` and
+`cache.sqlite_store.SqliteStore`.
 Nothing in it is believed: an entry is checked in full against its key, and a damaged one is made again and
 replaced. Who may write to a store can forge entries, and so code.
 

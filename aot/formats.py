@@ -33,7 +33,7 @@ _OURS: Final[Mapping[str, Callable[[Entry], object]]] = {
 def check_form(entry: Entry) -> None:
     """Raises Malformed for an entry that is not of the form that it says it is of.
 
-    What says of none, or of one of another nativecache, is let pass: who wrote it can tell.
+    An entry that says none, or one of another nativecache, is let pass: who wrote it can tell.
     """
     form = entry.meta.get("form")
     for output in ("object", "assembly", "bitcode"):
@@ -50,6 +50,6 @@ def check_form(entry: Entry) -> None:
 def _check_fixups(payload: bytes, fixups: str) -> None:
     try:
         if find_fixups(payload) != Fixups.decode(fixups):
-            raise Malformed("sites elsewhere than in the object")
+            raise Malformed("fixups for other places than the object has")
     except BadObject as error:
         raise Malformed(str(error)) from None

@@ -22,18 +22,25 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class CompiledUnit:
-    """A unit that the cache did not hold."""
+    """A unit that the cache did not hold. `name`: what its source calls its function, for messages."""
 
     name: str
     kind: str
     milliseconds: float
-    #: Its own code is that of the last build: something that it inlines has changed.
+    #: Whether its own code is that of the last build, so that only what it inlines can have changed.
     importer: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a build did. `units` counts those the image needs; functions are the units with code."""
+    """What a build did.
+
+    `units`: how many the image needs; `functions`: those of them with code; `hits`, `function_hits`: how many
+    of either were not compiled. `shared`: units that took the object of an equal one; `grouped`: units of
+    several functions; `unreached`: units that nothing needed; `compiled`: units that the cache did not hold;
+    `corrupt`: damaged entries that were found. `saved_seconds`: what the hits took to compile when they were.
+    `whole`: files that clang compiled whole. `phases`: seconds by the phase's name.
+    """
 
     output: str
     units: int
@@ -69,12 +76,12 @@ class Report:
     mismatches: tuple[Mismatch, ...] = ()
     #: The value of the output's `image` dependency (see cache/dependencies.py) as this build wrote it.
     image: str = ""
-    #: What all this rests on, if that can be told.
+    #: All that the build read, as dependencies; None where that cannot be told.
     reads: tuple[Dependency, ...] | None = None
 
     @property
     def importers(self) -> int:
-        """How many were compiled only for what they inline."""
+        """How many units were compiled only because something that they inline has changed."""
         return sum(unit.importer for unit in self.compiled)
 
     @property
@@ -95,12 +102,12 @@ class Clock:
         self._wall, self._cpu = start, start_cpu
 
     def add(self, name: str, wall: float, cpu: float) -> None:
-        """Adds what someone else measured."""
+        """Adds seconds that someone else measured to the phase `name`."""
         old = self.phases.get(name, Phase(0.0, 0.0))
         self.phases[name] = Phase(old.wall + wall, old.cpu + cpu)
 
     def move(self, part: str, of: str, wall: float, cpu: float) -> None:
-        """Takes a part of a phase for another one; no more processor time than that phase had."""
+        """Books seconds of the phase `of` for the phase `part`: no more processor time than `of` has."""
         cpu = max(0.0, min(cpu, self.phases[of].cpu if of in self.phases else 0.0))
         self.add(part, wall, cpu)
         self.add(of, -wall, -cpu)
@@ -111,7 +118,7 @@ class Clock:
         return self._open[-1]
 
     def charge(self, name: str | None = None) -> None:
-        """Ends a stretch of time, which was the current phase's or that of `name`."""
+        """Books the time since the last charge for the phase `name`, or for the current one."""
         wall, cpu = time.perf_counter(), cpu_seconds()
         self.add(name or self._open[-1], wall - self._wall, cpu - self._cpu)
         self._wall, self._cpu = wall, cpu

@@ -1,4 +1,4 @@
-"""What is asked of a build. Light to import: clang is started before the rest is."""
+"""What is asked of a build. Light to import: clang is started before the rest is loaded."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Request:
     linker: str = "auto"
     driver: str | None = None
     engine: str = "auto"
-    #: None for the default.
+    #: The longest function, in simplified lines, that is inlined across units; None for the default.
     import_lines: int | None = None
     verify_percent: float = 0.0  # of the hits, to be compiled again and compared
     environ: Mapping[str, str] = field(default_factory=dict)

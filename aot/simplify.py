@@ -254,7 +254,8 @@ def _exported(program: Program, unit: Unit) -> bool:
 
 
 def _may_leave(program: Program, unit: Unit) -> bool:
-    """Not what must not be optimised, whose name is fixed or another's, too, or whose types have no names."""
+    """Whether a function may stand in other units: not if it must not be optimised, or its name is fixed or
+    another's, too, or its types have no names."""
     part, token = program.modules[unit.module], unit.tokens[0]
     module = part.module
     if (

@@ -9,7 +9,7 @@ from typing import IO, Final
 
 from nativecache.aot.errors import temporary_files
 
-#: So much is gathered before it is written; the objects of sqlite3 are 6 MB and never are.
+#: Bytes that are gathered before they are written; the objects of sqlite3 are 6 MB and never are.
 _IN_MEMORY: Final = 16 << 20
 
 

@@ -12,21 +12,22 @@ from nativecache.linker.output import is_special, put
 from nativecache.linker.signals import hold_signals
 
 
-def _seen(path: str) -> str:
+def measure_image(path: str) -> str:
+    """The value of the `image` dependency (cache/dependencies.py) of an output that is at `path` now."""
     return measure("image", (path,))
 
 
 def write_file(path: Path, data: bytes) -> str:
-    """Puts the output into place. Returns its `image` dependency's value, "" if it is no new file.
+    """Writes an output and moves it into place. Returns what `measure_image` said before, "" for no new file.
 
-    Raises BuildError.
+    Raises BuildError where it cannot be written.
     """
     seen: list[str] = []
     # Signals are not held back from what may wait for a reader.
     held = nullcontext() if is_special(os.fspath(path)) else hold_signals()
     try:
         with held:
-            replaced = put(os.fspath(path), data, seen=lambda name: seen.append(_seen(name)))
+            replaced = put(os.fspath(path), data, seen=lambda name: seen.append(measure_image(name)))
         return seen[0] if replaced else ""
     except OSError as error:
         raise BuildError(f"{path}: cannot be written: {error.strerror}") from None

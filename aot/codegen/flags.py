@@ -139,7 +139,7 @@ _G: Final = _words(
     split-dwarf structor-decl-linkage-names template-alias used z
     """
 )
-#: Those of the back end that are off unless asked for, by their beginnings: to turn them off is nothing new.
+#: Flags of the back end that are off unless asked for, by their beginnings: to turn them off is nothing new.
 _OFF: Final = re.compile(
     r"-fno-(?:sanitize|profile|xray|auto-profile|memory-profile|pseudo-probe|coverage-mapping|test-coverage"
     r"|instrument-functions|split-stack|emulated-tls|basic-block|stack-size-section|force-dwarf-frame|jmc"
@@ -152,7 +152,7 @@ _OFF: Final = re.compile(
     r"|-gno-(?:record-|embed-source|modules|strict-dwarf|split-dwarf|key-instr|codeview|dwarf-aranges|pulibc)"
     r"|-mno-(?:relax-all|outline$|iamcu|incremental-linker|branches-within|tls-dialect)"
 )
-#: Those that are on anyway: to ask for them is nothing new.
+#: Flags that are on anyway: to ask for them is nothing new.
 _ON: Final = re.compile(
     r"-f(?:zero-initialized-in-bss|use-init-array|integrated-as|integrated-objemitter|addrsig"
     r"|dwarf-directory-asm|dwarf2-cfi-asm|preserve-as-comments|verify-intermediate-code)$"

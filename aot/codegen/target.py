@@ -105,7 +105,7 @@ def _layout(options: Options) -> str:
     return llvm.data_layout(options)
 
 
-#: As llvm/Support/CodeGen.h numbers them. Of several that are asked for, the last reaches farthest.
+#: Code models, as llvm/Support/CodeGen.h numbers them: of those asked for the last reaches farthest.
 _MODELS: Final = ("tiny", "small", "kernel", "medium", "large")
 
 

@@ -33,7 +33,7 @@ DWARF_VERSION: Final = re.compile(r'!\{i32 \d+, !"Dwarf Version", i32 (\d+)\}')
 NODE: Final = re.compile(r"!\d+", re.ASCII)
 #: Strings, and the nodes outside of strings.
 REFERENCE: Final = re.compile(r'("[^"]*"|!\d+)', re.ASCII)
-#: The same, and lines.
+#: Strings, the nodes outside of strings, and lines.
 REFERENCE_OR_LINE: Final = re.compile(r'("[^"]*"|!\d+|\b(?:scopeL|l)ine: \d+)', re.ASCII)
 #: A `!dbg` attachment of a function or a global variable.
 ATTACHED: Final = re.compile(r",? !dbg (!\d+)", re.ASCII)

@@ -39,7 +39,7 @@ _LANGUAGES: Final = {
     **dict.fromkeys((".cppm", ".ccm", ".cxxm", ".c++m"), "c++-module"),
     ".pcm": "pcm",
 }
-#: Those that are preprocessed, and what that makes of them.
+#: Languages whose sources are preprocessed.
 _PREPROCESSED: Final = frozenset(("c", "c++", "c++-module", "assembler-with-cpp"))
 
 #: All names that are looked for on PATH, first to last.

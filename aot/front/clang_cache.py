@@ -66,9 +66,9 @@ _LEVEL: Final = 1
 
 _TIME_OF_DAY: Final = "it depends on the time of day"
 
-#: With these, the command line is part of what clang writes: nothing may be added to it.
+#: With these flags the command line is part of what clang writes: nothing may be added to it.
 _RECORDED: Final = re.compile(r"-[fg]record-(?:gcc-switches|command-line)")
-#: These may keep clang from warning.
+#: Flags that may keep clang from warning.
 _HUSHING: Final = re.compile(r"--?warning-suppression-mappings|-Wp,.*-w\b")
 
 

@@ -18,7 +18,7 @@ _ELSEWHERE: Final = re.compile(
 )
 
 
-#: The same for an assembler's options.
+#: With these of an assembler's options it reads or writes files that no depfile names.
 _ASSEMBLER_ELSEWHERE: Final = re.compile(r"@|--?MD|-a.*=|-o")
 #: With these, clang writes more files, or takes other options than it is given.
 _ENVIRONMENT_ELSEWHERE: Final = frozenset(

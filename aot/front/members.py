@@ -146,7 +146,10 @@ def _program(end: FrontEnd) -> str:
 def _triples(
     path: Path, members: dict[int, tuple[str, bytes]], threads: int, target: str | None
 ) -> dict[int, str]:
-    """For what each member is, read in workers. Raises BuildError with those that LLVM cannot read."""
+    """The target triple of each member's bitcode, by the member's number; it is read in workers.
+
+    Raises BuildError with every member that LLVM cannot read, or whose target is not that of the build.
+    """
     if not members:
         return {}
     found: dict[int, str] = {}

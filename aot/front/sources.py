@@ -57,7 +57,7 @@ class FrontEnd:
     level: int
     flags: tuple[str, ...]
     cache: FrontCache | None = None
-    #: ClangJobs that are compiled whole, whatever the flags say.
+    #: Sources that are compiled whole, whatever the flags say.
     whole: frozenset[Path] = frozenset()
     #: What is built of the sources, if that is linked.
     image: Path | None = None

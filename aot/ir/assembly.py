@@ -66,7 +66,7 @@ _PLAIN_WORDS: Final = """
 _PLAIN: Final = frozenset(_PLAIN_WORDS.split())
 #: Of LLVM's directives for call frames, those that only describe the function they are in.
 _FRAME: Final = re.compile(r"\.cfi_(?!sections$)\w+", re.ASCII)
-#: They repeat or keep text for later, with words in it replaced.
+#: Directives that repeat text or keep it for later, with words in it replaced.
 _BLOCK: Final = frozenset((".macro", ".rept", ".rep", ".irp", ".irpc"))
 _END: Final = frozenset((".endm", ".endmacro", ".endr", ".exitm"))
 
@@ -157,7 +157,7 @@ def _read(texts: tuple[str, ...], inline: bool, hash_comments: bool) -> Assembly
 
 
 def _inline_names(text: str) -> frozenset[str]:
-    """With `$` as IR spells it, and as the assembler sees it."""
+    """The names in a piece of inline asm, with `$` as IR spells it (`$$`) and as the assembler sees it."""
     return names_in(text) | names_in(text.replace("$$", "$")) if "$$" in text else names_in(text)
 
 

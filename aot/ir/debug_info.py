@@ -77,7 +77,7 @@ class Nodes(Mapping[str, str]):
     """
 
     def __init__(self) -> None:
-        """Without any nodes."""
+        """Starts without any nodes."""
         self._bodies: dict[str, str] = {}
         self._groups: dict[str, str] = {}  # by the 21 characters that their tokens begin with
 

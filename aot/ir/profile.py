@@ -66,13 +66,13 @@ class Profile:
         return self.hot is not None or bool(self.hot_groups)
 
     def heat(self, count: int) -> int:
-        """COLD, WARM or HOT."""
+        """COLD, WARM or HOT, for code that runs `count` times."""
         if self.hot is not None and count >= self.hot:
             return HOT
         return COLD if count <= self.cold else WARM
 
     def function_heat(self, header: str, groups: Collection[str]) -> int:
-        """The same for a function, by the first line of its text and the groups named there."""
+        """COLD, WARM or HOT for a function, by the first line of its text and the groups named there."""
         if not self.cold_groups.isdisjoint(groups):
             return COLD
         if not self.hot_groups.isdisjoint(groups):

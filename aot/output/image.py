@@ -24,7 +24,7 @@ from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.aot.units.extract import FILE_PLACEHOLDER
 from nativecache.aot.units.partition import NOTHING_APART, Apart, Unit
 from nativecache.aot.units.program import Program
-from nativecache.aot.write import _seen, write_file
+from nativecache.aot.write import measure_image, write_file
 from nativecache.linker.alike import how_read
 from nativecache.linker.archive import stream_archive, write_archive
 from nativecache.linker.choice import Linker, find_linker
@@ -56,10 +56,11 @@ _PERSONALITY_REFERENCE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written, and how: `image` is the value of that fact about it before it was moved into place.
+    """What came of writing the output.
 
-    It is "" where that was no new file but something to be written to.
-    The linker's warnings, the programs that linked, and the files they read; None if that is unknown.
+    `image`: the value of the output's `image` dependency (cache/dependencies.py), taken before the file was
+    moved into place; "" where it is no new file but a device or pipe. `warnings`: the linker's. `programs`:
+    paths of the driver and the linker that ran. `reads`: the files that they read, None if that is unknown.
     """
 
     image: str
@@ -70,7 +71,10 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """All that goes into the output: objects by unit index and, in the image's order, how they come in."""
+    """All that goes into the output: objects by unit index and, in the image's order, how they come in.
+
+    `cplusplus`: whether it is linked as C++. `target`: the triple that a link driver is told, if any.
+    """
 
     program: Program
     units: tuple[Unit, ...]
@@ -235,7 +239,7 @@ def _link(
 
         def finish(path: str) -> None:
             _restore_names(path, promoted)
-            seen.append(_seen(path))
+            seen.append(measure_image(path))
 
         linked = link_image(job, environ, linked=finish)
         seen_as = seen[0] if linked.replaced else ""
@@ -348,7 +352,7 @@ def _promoted(program: Program) -> dict[str, str]:
 
 
 def _longer(promoted: Mapping[str, str]) -> dict[str, str]:
-    """Those that are the name in the source and something that tells files apart."""
+    """Of promoted names those that begin with the name in the source, so that cutting restores it."""
     return {new: old for new, old in promoted.items() if new != old and new.startswith(old)}
 
 

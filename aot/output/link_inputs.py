@@ -125,14 +125,14 @@ def links_anything(request: Request) -> bool:
 
 
 def read_told(request: Request, loaded: Loaded, libraries: Libraries) -> SymbolOptions:
-    """What the linker is told about symbols, if there is a link that is told anything."""
+    """What link options, scripts and native inputs say about symbols; nothing where nothing is linked."""
     if links_anything(request):
         words = (*request.link_options, *_natives(loaded))
         return read_symbol_options(words, libraries.scripts, libraries.folders)
     return SymbolOptions()
 
 
-#: What compilers take for both of their steps.
+#: How words begin that compilers take for compiling and for linking, so that none of them is unused.
 _NOT_OF_LINKS_ALONE: Final = (
     "-pthread",
     "-static",
@@ -165,7 +165,10 @@ def _natives(loaded: Loaded) -> list[str]:
 def native_symbols(
     request: Request, loaded: Loaded, libraries: Libraries, told: SymbolOptions
 ) -> NativeSymbols:
-    """What native inputs, those that scripts name as well, and system libraries define and need."""
+    """What native inputs, those that scripts name as well, and system libraries define and need.
+
+    Raises BuildError for the first that cannot be read.
+    """
     defined = set(libraries.symbols)
     undefined: set[str] = set()
     common, padded = False, libraries.padded

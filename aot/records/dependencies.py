@@ -55,7 +55,7 @@ def gather(
 ) -> tuple[Dependency, ...] | None:
     """All dependencies of a build, or None where something read cannot be named, or was changed meanwhile.
 
-    `linked`: those of the link.
+    `linked`: the dependencies of the link, None if they cannot be named.
     """
     inputs = [os.fspath(path) for path in build.inputs]
     if front.reads is None or front.compilers.doubts or linked is None or any(map(_is_thin, inputs)):
@@ -105,9 +105,9 @@ def gather_linked(build: Finished, since: Since) -> tuple[Dependency, ...] | Non
 
 
 def _headers_found(reads: Iterable[Dependency], memo: StatCache) -> list[Dependency]:
-    """One search for all source files, for they look for much the same in much the same folders.
+    """The `found` dependencies of all source files in one: they look for much the same in the same folders.
 
-    Likewise one comparison of all files that are to be the same as, or others than, before.
+    Likewise their `same` dependencies: one comparison of all files.
     """
     folders: dict[str, None] = {}
     names: dict[str, None] = {}

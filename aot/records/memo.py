@@ -33,13 +33,21 @@ _Record: TypeAlias = bytes | memoryview
 
 @dataclass(frozen=True, slots=True)
 class CleanUp:
-    """What the clean-up of a function led to: which text it gave, and how its symbols are bound and named."""
+    """What is noted of a function's clean-up. The text that it gave is in a CleanUpPack.
 
-    text: bytes  # digest of the text that was cleaned up
+    Names are packed (packed.py).
+    """
+
+    #: The digest of the text that was cleaned up, under which the pack has what became of it.
+    text: bytes
+    #: Lines of the result that inlining it would add.
     lines: int
-    bindings: str  # packed pairs
-    mentions: str  # packed names
-    line_map: str = ""  # packed
+    #: Pairs: a symbol in the result, and its name in the program where that differs.
+    bindings: str
+    #: Final names of the symbols that the result names, as often as it does.
+    mentions: str
+    #: What the result's encoded lines stand for.
+    line_map: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +55,17 @@ class KeyedUnit:
     """What a unit's fingerprint led to: its key, and all of its text that the rest of the build needs."""
 
     key: str
-    #: As in UnitText.
+    #: A digest of the unit's own definitions, without what they refer to.
     own: str
-    bindings: str  # packed pairs
+    #: Pairs, packed (packed.py): a symbol in the object, and its name in the program where that differs.
+    bindings: str
+    #: Final names of the functions whose bodies the unit's text depends on: see UnitText.
     imported: tuple[str, ...]
     #: Digest over the imported bodies' fingerprints.
     fingerprints: bytes = b""
-    line_map: str = ""  # packed
-    #: As in UnitText.
+    #: What the object's encoded lines stand for, packed.
+    line_map: str = ""
+    #: Whether lines are to be put into the object: see UnitText.
     relative: bool = False
 
 
@@ -68,7 +79,7 @@ class UnitMemo:
         self._shapes, self._clean_ups, self._units = tables
 
     def shape(self, name: bytes) -> Shape | None:
-        """The shape of a definition, by the digest of its text."""
+        """The shape of a definition, by the digest of its text; None if it is not known."""
         return _decoded(_read_shape, self._shapes.use(name))
 
     def add_shape(self, name: bytes, made: Shape) -> None:
@@ -78,11 +89,11 @@ class UnitMemo:
         self._shapes.add(name, _encoded(fields))
 
     def clean_up(self, fingerprint: bytes) -> CleanUp | None:
-        """What became of a function, by its fingerprint without imports."""
+        """What is noted of a function's clean-up, by its fingerprint without imports; None if nothing is."""
         return _decoded(_read_clean_up, self._clean_ups.use(fingerprint))
 
     def add_clean_up(self, fingerprint: bytes, made: CleanUp) -> None:
-        """Keeps what became of a function under its fingerprint without imports."""
+        """Notes what came of a function's clean-up, under its fingerprint without imports."""
         bindings, mentions = decode_names(made.bindings), decode_names(made.mentions)
         line_map = decode_names(made.line_map)
         counts = (str(len(bindings)), str(len(line_map)))
@@ -90,11 +101,11 @@ class UnitMemo:
         self._clean_ups.add(fingerprint, _encoded(fields))
 
     def unit(self, fingerprint: bytes) -> KeyedUnit | None:
-        """What a unit led to, by its fingerprint."""
+        """The key of a unit, and what goes with it, by its fingerprint; None if that is not known."""
         return _decoded(_read_unit, self._units.use(fingerprint))
 
     def add_unit(self, fingerprint: bytes, made: KeyedUnit) -> None:
-        """Keeps what a unit led to under its fingerprint."""
+        """Notes the key of a unit, and what goes with it, under its fingerprint."""
         bindings, line_map = decode_names(made.bindings), decode_names(made.line_map)
         counts = (str(int(made.relative)), str(len(bindings)), str(len(line_map)))
         fields = (made.key, made.own, made.fingerprints.hex(), *counts, *bindings, *line_map, *made.imported)
@@ -111,7 +122,7 @@ class UnitMemo:
 def read_memo(entry: Entry, *, closely: bool = False) -> tuple[Table, Table, Table]:
     """The three tables of a memo. Raises Malformed.
 
-    Records are looked at when they are used; here only `closely`.
+    `closely`: reads every record in them, too; a build reads those that it uses.
     """
     rest = memoryview(entry.payload)
     shapes, rest = Table.read(rest)

@@ -109,7 +109,7 @@ def _check_object(payload: bytes, defined: list[str], undefined: list[str], fixu
     widths = (4, 5, 16, len(DIRECTORY_PLACEHOLDER), 7)
     ends = (max(numbers) + width for numbers, width in zip(places, widths, strict=True) if numbers)
     if max(ends, default=0) > len(payload):
-        raise Malformed("sites outside of the object")
+        raise Malformed("fixups outside of the object")
 
 
 def _check_bitcode(payload: bytes) -> None:

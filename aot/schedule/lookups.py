@@ -1,4 +1,4 @@
-"""Looks objects up, and measures what that costs without costing a tenth of it."""
+"""Looks objects up by key. Processor time is measured for a sample: for each it would add a tenth."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from nativecache.aot.report import Clock
 from nativecache.cache.lookup import EntryStore
 from nativecache.linker.waiting import Waiting
 
-#: Of so many look-ups one is measured in processor time: to ask for that takes a tenth of one.
+#: One look-up in so many is measured in processor time: to ask for that takes a tenth of a look-up.
 _MEASURED: Final = 16
 
 
 class Lookups:
-    """Finds units' objects in a store. `output` is what they are, as in Options."""
+    """Finds units' objects in a store. `output` is what they are: `object`, `assembly` or `bitcode`."""
 
     def __init__(self, store: EntryStore, output: str, clock: Clock) -> None:
         self._store, self._output, self._clock = store, output, clock
@@ -24,7 +24,7 @@ class Lookups:
         self._count, self._measured, self._measured_cpu = 0, 0.0, 0.0
 
     def find(self, key: str) -> StoredObject | None:
-        """The object of a key, or None."""
+        """The object of a key; None where the store has none, or a damaged one."""
         measured = self._count % _MEASURED == 0
         cpu = time.process_time() if measured else 0.0
         start = time.perf_counter()
@@ -39,7 +39,7 @@ class Lookups:
         return found
 
     def charge(self) -> None:
-        """Moves what look-ups took from the phases around them into a phase of its own."""
+        """Books what look-ups took for the phase `look-up` in place of the phases around them."""
         share = min(1.0, self._measured_cpu / self._measured) if self._measured else 0.0
         for phase, wall in self._wall.items():
             self._clock.move("look-up", phase, wall, wall * share)

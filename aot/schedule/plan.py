@@ -28,11 +28,14 @@ class Plan:
     candidates: ImportCandidates
 
     def options_of(self, unit: Unit, *, relative: bool = False) -> Options:
-        """The options of one unit. Data has nothing to optimise, and a pass might drop what others need."""
+        """The options of one unit; `relative` as UnitText has it.
+
+        Data has nothing to optimise, and a pass might drop what other units need.
+        """
         return replace(self.options, optimize=self.options.optimize and unit.is_function, relative=relative)
 
     def place(self, index: int) -> tuple[str, str]:
-        """A unit's input, and the name by which its source knows it."""
+        """The label of a unit's input, and what the source calls its function (else the unit's name)."""
         unit = self.units[index]
         name = symbol_name(unit.tokens[0]) if unit.kind == "function" else unit.name
         return self.program.modules[unit.module].label, name

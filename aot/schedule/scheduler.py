@@ -59,7 +59,10 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What LLVM said of a unit, given by index, whose symbols are those of `bindings` (encoded pairs)."""
+    """What LLVM said of a unit, given by index.
+
+    `bindings`: packed pairs (packed.py) of symbol names in what was said and in the program.
+    """
 
     unit: int
     diagnostic: Diagnostic
@@ -68,12 +71,12 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
-    """All units that the image needs, in the units' order, with their objects; and how they came about."""
+    """All units that the image needs, by index in the units' order, with objects; and how they came about."""
 
     results: Mapping[int, UnitResult]
     objects: Mapping[int, bytes]
     compiled: tuple[CompiledUnit, ...]
-    #: Those of them with code, by index.
+    #: The indices of the compiled units with code.
     compiled_functions: frozenset[int]
     #: Units that took the object of another one.
     shared: int
@@ -105,7 +108,7 @@ class Scheduler:
         self._states = UnitStates()
         self._objects = Spool()
         self._results: dict[int, UnitResult] = {}
-        #: Units whose key a worker compiles an object of, by key.
+        #: By key that a worker compiles: the units that take the object, first the one that is compiled.
         self._waiting: dict[str, list[tuple[int, KeyedUnit]]] = defaultdict(list)
         #: What this build compiled, by key: the unit with the object, its undefined names, what LLVM said.
         self._ready: dict[str, tuple[int, str, list[Diagnostic]]] = {}

@@ -26,7 +26,7 @@ class KeyResult:
 
     keyed: KeyedUnit
     bitcode: bytes
-    #: Whether the unit's fingerprint tells all that the key depends on: not where lines are real.
+    #: Whether the key may be kept under the unit's fingerprint: not where lines are real, which it lacks.
     lasting: bool
     extract_seconds: float
     key_seconds: float
@@ -47,7 +47,10 @@ class CompileResult:
 
 
 def key_unit(plan: Plan, engine: Engine, index: int, real_lines: bool) -> KeyResult:
-    """Extracts a unit and computes its key. Raises BuildError, and RuntimeError for what LLVM refuses."""
+    """Extracts the unit with this index and computes its key; `real_lines` as `extract` takes it.
+
+    Raises BuildError for what cannot be extracted, RuntimeError for what LLVM refuses.
+    """
     start = time.process_time()
     unit = plan.units[index]
     options = plan.options_of(unit)
@@ -75,7 +78,7 @@ def key_unit(plan: Plan, engine: Engine, index: int, real_lines: bool) -> KeyRes
 
 
 def compile_unit(engine: Engine, bitcode: bytes, options: Options) -> CompileResult:
-    """Compiles a unit. Raises RuntimeError and Refused for what LLVM does not compile."""
+    """Compiles a unit's bitcode. Raises RuntimeError and Refused for what LLVM does not compile."""
     start = time.process_time()
     diagnostics: list[Diagnostic] = []
     output = engine.emit(bitcode, options, diagnostics)

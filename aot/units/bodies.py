@@ -24,7 +24,7 @@ _DEBUG_INFO: Final = re.compile(r"\n *#dbg_.*|,? !dbg !\d+", re.ASCII)
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Importable:
-    """What is judged of a body before it is brought anywhere."""
+    """What decides whether a function's body is imported."""
 
     #: What inlining it would cost, in simplified lines.
     lines: int
@@ -33,7 +33,7 @@ class _Importable:
     #: The final names of the symbols that it names, packed (packed.py), itself left out; some of them more
     #: than once if it names them more than once.
     mentions: str
-    #: The function's own (see ir/profile.py).
+    #: How hot the function's profile has it (COLD, WARM or HOT of ir/profile.py); it multiplies limits.
     heat: int = WARM
     #: The one module that may import it, where another image could replace it at run time, or where it
     #: names what no other module can.
@@ -59,9 +59,9 @@ class SimplifiedBody(_Importable):
 
     #: The simplified unit as LLVM printed it, one character per byte.
     printed: bytes | memoryview
-    #: Of that unit: symbols that have another name in the program, packed pairs.
+    #: Pairs, packed: a symbol in that unit, and its name in the program where that differs.
     bindings: str
-    #: What the unit's encoded lines stand for, packed.
+    #: What that unit's encoded lines stand for, packed.
     line_map: str
     #: The label of the module that the function is from, and that module's debug information.
     label: str
@@ -101,7 +101,7 @@ Body = RawBody | SimplifiedBody
 
 
 def _strip_debug_info(module: Module) -> None:
-    """Without what could not be normalised: its lines are encoded, and nothing says what they stand for."""
+    """Takes out debug information whose lines are encoded though nothing says what they stand for."""
     for entity in module.entities.values():
         entity.text = _DEBUG_INFO.sub("", entity.text)
 

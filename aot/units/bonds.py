@@ -31,14 +31,15 @@ class Bonds:
 
     #: What each piece does, the module's own asm under "".
     pieces: Mapping[str, Assembly] = field(default_factory=lambda: MappingProxyType({}))
-    whole: Assembly = NOTHING  # all of them
+    #: What all pieces do together.
+    whole: Assembly = NOTHING
     #: Why the module is sealed, or nothing.
     sealed: str = ""
     #: Tokens of declarations that mean what only the module's own asm makes of them.
     private: frozenset[str] = frozenset()
     #: Functions whose asm is nothing without another piece, or a second time.
     fixed: frozenset[str] = frozenset()
-    #: Those of them whose asm makes something, so that no copy may stay beside one that is inlined.
+    #: Of the fixed functions those whose asm makes something: no copy may stay beside one that is inlined.
     makers: frozenset[str] = frozenset()
     #: Functions whose asm, or that of what must be inlined into them, leaves something in other sections,
     #: once for each copy.

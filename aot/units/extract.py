@@ -54,7 +54,8 @@ class UnitText:
     text: str
     #: Symbol name in the unit's object -> symbol name in the program, where they differ.
     bindings: Mapping[str, str]
-    #: Program symbols whose bodies were brought in to be inlined, or would have been but for their names.
+    #: Final names of the functions whose bodies were brought in to be inlined, in order of first use; where
+    #: a clash of names forbids that, of those that would have been, for the text depends on them.
     imported: tuple[str, ...] = ()
     #: A digest of the unit's own definitions, without what they refer to.
     own: str = ""
@@ -62,7 +63,7 @@ class UnitText:
     line_map: LineMap = NO_LINES
     #: Whether lines, and what else depends on where the sources are, is to be put into the object.
     relative: bool = False
-    #: Whether lines are real that are relative in the modules, so that no unit's fingerprint covers them.
+    #: Whether the text has real lines where the module has relative ones: no fingerprint covers those.
     absolute: bool = False
 
 
@@ -128,7 +129,7 @@ def _write_types(program: Program, unit: Unit, head: str) -> UnitText:
 
 
 def _head(triple: str, datalayout: str) -> str:
-    """What all units begin with."""
+    """The lines that every unit begins with."""
     layout = f'target datalayout = "{datalayout}"\n' if datalayout else ""
     return f'source_filename = "{FILE_PLACEHOLDER}"\n{layout}target triple = "{triple}"\n'
 

@@ -41,7 +41,7 @@ class _UnitFingerprints(ABC):
         count = range(len(modules))
         #: By module and token: all that a unit knows of a symbol.
         self._seen = [OnDemand(partial(self._see, i)) for i in count]
-        #: Likewise: a definition with that of everything that it names.
+        #: By module and token: a definition with all that a unit knows of each symbol that it names.
         self._code = [OnDemand(partial(self._read, i)) for i in count]
 
     def unit(self, module: int, tokens: Iterable[str]) -> bytes:
@@ -195,7 +195,7 @@ class ImportFingerprints(_UnitFingerprints):
     """Fingerprints of a program's units with all that they may import."""
 
     def __init__(self, plain: Fingerprints, candidates: ImportCandidates, longest: int = 0) -> None:
-        """`plain`: those without imports. `longest`: the lines of the longest body that any unit imports."""
+        """`plain`: fingerprints without imports. `longest`: lines of the longest body that is imported."""
         super().__init__(plain.program, plain.context, plain.modules)
         self._plain = plain
         self._candidates = candidates

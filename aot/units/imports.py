@@ -22,13 +22,20 @@ from nativecache.aot.units.program import Definition, Definitions, Program
 
 @dataclass(frozen=True, slots=True)
 class ImportLimits:
-    """How much is brought into a unit to be inlined. `lines` 0: only what must be inlined."""
+    """How much may be brought into a unit to be inlined, in simplified lines: per body, and in total.
+
+    `lines` 0: only what must be inlined.
+    """
 
     lines: int = 0
     total: int = 0
 
     def at(self, level: int) -> float:
-        """The longest body, in simplified lines, worth importing at this distance from the unit."""
+        """The longest body, in simplified lines, worth importing.
+
+        `level`: 1 for what the unit's own code calls, one more for each call in between; the limit shrinks
+        from 3 on.
+        """
         return self.lines * DECAY ** max(0, level - 2)
 
 
@@ -38,27 +45,28 @@ class ImportCandidates:
 
     #: Functions that may stand in other units, by final name.
     bodies: Mapping[str, Body]
-    #: Those that one call in the whole program reaches: they are compiled with their caller.
+    #: Final names of functions that one call in the whole program reaches: compiled with their caller.
     once: frozenset[str]
     limits: ImportLimits
 
     def within(self, limits: ImportLimits) -> ImportCandidates:
-        """The same under other limits."""
+        """These candidates under other limits."""
         return replace(self, limits=limits)
 
 
 class ImportBudget:
-    """What a unit of a module may still import of its limits."""
+    """What one unit may still import. It counts down as bodies are taken."""
 
     def __init__(self, limits: ImportLimits, module: int) -> None:
-        """For a unit of the module with this index, which has imported nothing yet."""
+        """The whole budget of a unit of the module with this index."""
         self._limits = limits
         self._module = module
         self._left = limits.total
 
     def take(self, body: Body, level: int, heat: int) -> bool:
-        """Whether a body may be imported at this distance from the unit; if so, its lines are taken off.
+        """Whether a body may be imported; if so, its lines are taken off the budget.
 
+        `level`: how far from the unit's code it is called, as ImportLimits.at has it.
         `heat`: what the limit is multiplied by (ir/profile.py); 0 for what is cold.
         """
         fits = body.lines <= min(self._limits.at(level) * heat, self._left)
@@ -83,13 +91,13 @@ IMPORT_TOTAL: Final = 2000
 #: Constants up to this many characters of IR are shown to the code that uses them. More would make
 #: every user of a large table be compiled again at each edit of it.
 CONSTANT_TEXT: Final = 512
-#: What each name in it counts, whatever its length.
+#: The characters that each name in such a constant counts for, whatever its length.
 _NAME_LENGTH: Final = 16
 
 
 @lru_cache(maxsize=1 << 14)
 def _nameless_length(text: str) -> int:
-    """The characters of a piece of IR, the same under any names."""
+    """The length of a piece of IR in characters, with `_NAME_LENGTH` for each name in it."""
     names = [token for token in TOKEN.findall(text) if token[0] != '"']
     return len(text) + sum(_NAME_LENGTH - len(name) for name in names)
 

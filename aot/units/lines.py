@@ -47,7 +47,7 @@ class EncodedLines:
     encodes: Final = True
 
     def __init__(self) -> None:
-        """For one unit: no line has a number yet."""
+        """Lines of one unit, of which none has a number yet."""
         self._ranges: dict[tuple[str, str], int] = {}
         self._lines: dict[tuple[str, str], int] = {}
         self._names: dict[tuple[str, str], int] = {}

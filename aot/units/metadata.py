@@ -48,7 +48,7 @@ class AliasTypes:
     """
 
     def __init__(self) -> None:
-        """For one unit: no type has a name yet."""
+        """Names for the types of one unit, of which none has one yet."""
         self._names: dict[str, str] = {}  # in the sources -> in the unit
 
     def rename(self, name: str, text: str) -> str:

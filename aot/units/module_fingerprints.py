@@ -52,8 +52,8 @@ class ModuleFingerprints:
         self._spelled = OnDemand(self._spell)
         self.fingerprint: OnDemand[str] = OnDemand(
             lambda token: digest(self._combine(self.shape(token)), self._described(token))
-        )  # of a whole definition
-        #: Of a function's first line: all that a declaration of it is made from.
+        )  # of a whole definition, by token
+        #: Fingerprints of functions' first lines, by token: all that a declaration is made from.
         self.head = OnDemand(self._head)
         self._shapes: dict[str, Shape] = {}  # of definitions, by token
 
@@ -130,7 +130,7 @@ class ModuleFingerprints:
         return digest(text_digest("\0".join(parts[0::2])), *map(self._spelled.__getitem__, parts[1::2]))
 
     def _described(self, token: str) -> bytes:
-        """Of what describes a function's static variables."""
+        """The digest of what describes a function's static variables."""
         debug = self._module.debug
         return value_digest(debug.statics.get(token)) if debug is not None else b""
 
@@ -196,12 +196,12 @@ class ModuleFingerprints:
         }
 
     def copy(self, token: str) -> bytes | None:
-        """Of such a constant; None for other symbols."""
+        """The fingerprint of a constant that units have their own copies of; None for other symbols."""
         return self._spelled[token] if token in self.copies else None
 
     @cached_property
     def _twins(self) -> Counter[str]:
-        """How many of them have the same content."""
+        """How many of the constants in `copies` have each content."""
         return Counter(self.copies.values())
 
     def _symbol(self, token: str) -> bytes:

@@ -15,9 +15,9 @@ class OutputModel:
     kind: EmitKind = "exe"
     #: Whether exported symbols may be replaced at run time, as in a shared library.
     interposable: bool = False
-    #: Whether native inputs, of any build's, hold common symbols.
+    #: Whether native inputs hold common symbols.
     native_common: bool = False
-    #: Whether they list constructors in sections that linkers sort differently.
+    #: Whether native inputs list constructors in sections that linkers sort differently.
     native_padded: bool = False
     #: The folder that was compiled in, as debug information has it.
     directory: str = ""

@@ -1,6 +1,6 @@
 """Cuts a program into units: one function each, except where entities cannot be told apart safely.
 
-What is kept together (DESIGN section 5), found by union-find over the tokens of one module:
+What is kept together, found by union-find over the tokens of one module:
 aliases and ifuncs with what they name; functions with everything that holds their block addresses;
 pinned locals (named by asm or `llvm.used`) with their users; what asm makes with all asm that names it, and
 what asm names or changes with that asm (bonds.py); all of a module whose asm cannot be read with certainty;
@@ -37,7 +37,12 @@ UnitKind = Literal["function", "data", "group", "asm", "structors", "types"]
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """The smallest set of entities compiled alone; all of one module, in the module's order."""
+    """The smallest set of entities compiled alone; all of one module, in the module's order.
+
+    `index`: its own, among all units; `module`: its module's, in Program.modules. `tokens`: what it defines.
+    `name`: the final name of its first function or variable, or a kind and the module's label (`data:a.c`);
+    the history of builds and messages call it that. `has_asm`: the module's own asm is in it.
+    """
 
     index: int
     module: int
@@ -50,7 +55,7 @@ class Unit:
 
     @property
     def is_function(self) -> bool:
-        """Whether there is a function in it, or may be."""
+        """Whether it has code: it is a function, or a group with one among its entities."""
         return self.kind in ("function", "group")
 
 

@@ -33,7 +33,7 @@ class Definitions:
     """Text that units are written from: a module, or one function's simplified body.
 
     `names` gives the final symbol name of each global's token; `pinned` as in ProgramModule. `generated`:
-    the text is one that we wrote, so its placeholders are ours. `label`: of the module that it is from.
+    the text is one that we wrote, so its placeholders are ours. `label`: that of the module it is from.
     """
 
     module: Module
@@ -48,7 +48,7 @@ class Definitions:
 class ProgramModule:
     """One module of a program, its symbols resolved; globals are given by token."""
 
-    #: Its place in the program.
+    #: Its index in Program.modules.
     index: int
     module: Module
     #: The final symbol name of each global, unique in the program.
@@ -57,7 +57,7 @@ class ProgramModule:
     dropped: frozenset[str]
     #: Locals whose name asm or `llvm.used` fixes: they keep name and linkage, and share a unit with users.
     pinned: frozenset[str]
-    #: What its asm ties together.
+    #: What the module's asm ties together.
     bonds: Bonds
 
     @property
@@ -94,7 +94,7 @@ class Program:
     #: Symbols whose users the linker may lead elsewhere than to this program's prevailing definition: it is
     #: told so, or takes the first of several. What their own file inlines stays, as in clang's objects.
     assigned: frozenset[str] = frozenset()
-    #: Those of which several definitions stay, for the linker to choose.
+    #: Symbols of which several definitions stay, for the linker to choose.
     multiple: frozenset[str] = frozenset()
 
     @cached_property

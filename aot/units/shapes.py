@@ -13,12 +13,12 @@ from nativecache.aot.key import text_digest
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A piece of IR without the spelling of what it names; that in order of first use, each once.
+    """A piece of IR without the spelling of what it names, and those tokens, in order of first use.
 
     Names of values and contents of strings mean themselves, so they stay.
     """
 
-    shape: bytes
+    shape: bytes  # digest of the text with a rank in place of each token
     symbols: tuple[str, ...]  # tokens of globals
     others: tuple[str, ...]  # of types, attribute groups, metadata and comdats
     #: Symbols that are named more than once.
@@ -26,7 +26,7 @@ class Shape:
 
 
 def make_shape(text: str, types: Container[str]) -> Shape:
-    """One regex split, one join and a digest. `types`: those of the module, spelled like values."""
+    """The shape of a piece of IR. `types`: tokens of its module's types, which are spelled like values."""
     parts = TOKEN.split(text)
     tokens = parts[1::2]
     symbols: list[str] = []

@@ -29,7 +29,7 @@ class SymbolNames:
     """
 
     def __init__(self, program: Program, unit: Unit) -> None:
-        """For one unit of a program; none of its symbols has a name yet."""
+        """Names for the symbols of one unit of a program, of which none has one yet."""
         part = program.modules[unit.module]
         pieces = part.bonds.pieces
         asm = [pieces[token] for token in unit.tokens if token in pieces]
@@ -38,7 +38,7 @@ class SymbolNames:
         self._program = program
         #: Symbols that asm in this unit names: they keep their names.
         self._kept = frozenset().union(*(piece.names for piece in asm))
-        #: Whether all do.
+        #: Whether all symbols keep their names, for the module is sealed (bonds.py).
         self.sealed = bool(part.bonds.sealed)
         #: The final names of what the unit defines.
         self.members = frozenset(part.names[t] for t in unit.tokens if t not in part.pinned)
