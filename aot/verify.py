@@ -40,7 +40,7 @@ class Verifier:
         return bool(self._percent) and (int(key[:8], 16) * 100 / 2**32 - self._first) % 100 < self._percent
 
     def expect(self, index: int, key: str) -> None:
-        """Notes that a record says which key a unit has."""
+        """Notes which key a record gives for a unit, by index, for `is_recorded_wrong` to compare."""
         self._expected[index] = key
 
     def is_recorded_wrong(self, index: int, name: str, key: str) -> bool:
@@ -51,7 +51,7 @@ class Verifier:
         return True
 
     def hold(self, entry: Entry, bitcode: bytes) -> None:
-        """Notes that a hit is compiled again."""
+        """Keeps a hit and its unit's bitcode until `compare` is given what that compiles to."""
         self._held[entry.key] = entry, bitcode
 
     def compare(self, name: str, made: Entry) -> Entry | None:

@@ -33,7 +33,7 @@ class Analysis:
         return is_findable(n, self.nodes, self.functions)
 
     def is_definition(self, n: str) -> bool:
-        """Whether `n` defines such a type."""
+        """Whether the node `n` defines a type that a debugger finds by its name (see findable.py)."""
         return is_definition(n, self.nodes, self.functions)
 
 

@@ -29,7 +29,7 @@ def is_findable(n: str, nodes: DebugNodes, functions: Functions) -> bool:
 
 
 def is_definition(n: str, nodes: DebugNodes, functions: Functions) -> bool:
-    """Whether a node defines such a type, and does not only declare it."""
+    """Whether a node defines a type that is findable, and does not only declare it."""
     body = nodes.bodies[n]
     if not is_composite(body) or "DIFlagFwdDecl" in body:
         return False

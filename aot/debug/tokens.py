@@ -74,7 +74,7 @@ class TextTokens(dict[str, str]):
         return found
 
     def spell(self, text: str) -> str:
-        """A text with that in place of each node."""
+        """A text with what stands for each node in the node's place."""
         if '"' not in text:
             parts = _REFERENCE_WITHOUT_STRINGS.split(text)
             parts[1::2] = map(self.__getitem__, parts[1::2])

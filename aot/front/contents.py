@@ -21,7 +21,7 @@ def is_bitcode(path: Path) -> bool:
 
 
 def is_elf_or_archive(path: Path) -> bool:
-    """Whether a linker takes a file for what it begins with. Raises OSError."""
+    """Whether a file begins as ELF files and archives do, for linkers under any name. Raises OSError."""
     return _head(path).startswith(_NATIVE)
 
 

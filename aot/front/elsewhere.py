@@ -37,7 +37,10 @@ def environment_elsewhere(environ: Mapping[str, str]) -> str:
 
 
 def read_elsewhere(flags: Sequence[str], whole: bool) -> str:
-    """Why files that flags have clang read or write cannot be told, or ""."""
+    """Why it cannot be told which files flags have clang read or write; "" if it can.
+
+    `whole`: clang goes on to an object, so the flags of its assembler count as well.
+    """
     before = ""
     for flag in flags:
         words, assembler = [flag], False

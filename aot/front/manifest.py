@@ -47,7 +47,7 @@ class Manifest:
     dated: bool = False
 
     def used(self, number: int) -> Manifest:
-        """The manifest with the variant of a number first."""
+        """The manifest with one set of dependencies, given by its number, moved to the front."""
         first = self.variants[number]
         others = (*self.variants[:number], *self.variants[number + 1 :])
         return replace(self, variants=(first, *others))

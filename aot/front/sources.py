@@ -132,7 +132,7 @@ class Run:
         self.depfile = output.with_suffix(".d") if self.question and is_preprocessed(source) else None
 
     def known(self) -> Answer | None:
-        """What clang would say of the source, if that is known."""
+        """The kept answer of clang about the source; None where clang has to run."""
         return self.front.cache.look_up(self.question) if self.front.cache and self.question else None
 
     def __call__(self) -> Answer:
@@ -205,7 +205,7 @@ class ClangJobs:
             self.end.cache.save()
 
     def ask_for_depfiles(self, request: Request, scratch: Path) -> tuple[Depfile, ...]:
-        """The depfiles that are asked for, on which compilers are at work, too."""
+        """Starts compilers on the depfiles that a request asks for; returns these, to be written later."""
         end = self.end
         flags = (f"-O{end.level}", *end.flags)  # which headers are read depends on it, too
         return ask_for_depfiles(request, end.clang, flags, scratch, self._executor.submit, self.running)

@@ -82,7 +82,7 @@ class Nodes(Mapping[str, str]):
         self._groups: dict[str, str] = {}  # by the 21 characters that their tokens begin with
 
     def add(self, token: str, body: str) -> None:
-        """Add one node."""
+        """Adds the body of one node under its token."""
         self._bodies[token] = body
 
     def add_group(self, head: str, text: str) -> None:

@@ -120,7 +120,7 @@ def system_libraries(request: Request) -> Libraries:
 
 
 def links_anything(request: Request) -> bool:
-    """Whether link options reach a linker."""
+    """Whether the build links, so that link options mean anything: an image, or an object with `-r`."""
     return request.emit in ("exe", "shared") or (request.emit == "object" and "-r" in request.line)
 
 
@@ -144,7 +144,7 @@ _NOT_OF_LINKS_ALONE: Final = (
 
 
 def unused_options(request: Request) -> list[str]:
-    """Says which link options do nothing."""
+    """A warning that names the link options that do nothing, where nothing is linked; else none."""
     if links_anything(request):
         return []
     both, sources = frozenset(request.clang_flags), any(map(is_source, request.inputs))

@@ -47,7 +47,7 @@ class StoredObject:
 
 
 def object_form(output: str) -> str:
-    """What the metadata of an object calls its form."""
+    """The form in the metadata of what is made of units: `output` (as in Options) and a number."""
     return f"{output} {_OBJECT_FORM}"
 
 

@@ -87,7 +87,7 @@ class SimplifiedBody(_Importable):
 
     @cached_property
     def entity(self) -> Entity:
-        """The function."""
+        """The simplified function, as an entity of `source`."""
         return next(e for e in self.source.module.entities.values() if e.kind == "function" and e.defined)
 
     @cached_property

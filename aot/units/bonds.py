@@ -68,7 +68,7 @@ class Bonds:
         return name in self.whole.weak or (bool(self.sealed) and ".weak" in self.names)
 
     def piece_of(self, name: str) -> str:
-        """The first piece that makes a symbol."""
+        """The first piece of asm that makes a symbol, by its key in `pieces`; there must be one."""
         return next(token for token, piece in self.pieces.items() if name in piece.made)
 
 
@@ -76,7 +76,7 @@ NO_BONDS: Final = Bonds()
 
 
 def find_bonds(module: Module) -> Bonds:
-    """Reads all asm of a module."""
+    """What the asm of a module, its own and that in functions, ties together."""
     pieces: dict[str, Assembly] = {}
     if module.asm:
         text = "\n".join(map(unescape, module.asm))

@@ -140,7 +140,7 @@ class Fingerprints(_UnitFingerprints):
         self._declared = [OnDemand(partial(self._declare, i)) for i in range(len(modules))]
 
     def seen(self, found: Definition) -> bytes:
-        """What a unit knows of the symbol of a definition."""
+        """The digest of all that a unit knows of the symbol of a definition."""
         return self._seen[found.module][found.token]
 
     def declared(self, module: int, token: str) -> bytes:

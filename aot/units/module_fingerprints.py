@@ -92,7 +92,7 @@ class ModuleFingerprints:
 
     @cached_property
     def context(self) -> bytes:
-        """What every unit of the module depends on."""
+        """The digest of what every unit of the module depends on: flags, lists, target, asm, label."""
         module = self._module
         flags = module.named_metadata.get("llvm.module.flags", "")
         slots = structors(self._part, self._program.output)
