@@ -31,8 +31,9 @@ demo: $(VENV)/.run
 	  $(MAKE) -s $(VENV)/.zig; fi
 	$(BIN)/python examples/demo.py
 
+# `make bench QUICK=1` takes some minutes: whether a change has made builds slower.
 bench: setup $(VENV)/.test
-	$(BIN)/python tests/bench/bench.py
+	$(BIN)/python tests/bench/bench.py $(if $(QUICK),--quick)
 
 torture: setup $(VENV)/.test
 	$(BIN)/python tests/tools/torture.py $(N)

@@ -232,6 +232,10 @@ PARTS: tuple[tuple[tuple[str, ...], Callable[[Bench], Iterator[Row]]], ...] = (
 )
 
 
+#: What shows within minutes whether a change has made builds slower.
+QUICK = ("B1", "B3", "B4", "B5", "B6")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -241,7 +245,12 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5, help="measurements of each (5)")
     parser.add_argument("--work", default="S,J,L", help="these works (S,J,L)")
     parser.add_argument("--full", action="store_true", help="also 100,000 functions")
+    parser.add_argument(
+        "--quick", action="store_true", help="S and L alone, cold, edited and unchanged, twice"
+    )
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.pairs, arguments.work, arguments.only = 2, "S,L", ",".join(QUICK)
     only = frozenset(arguments.only.split(",")) if arguments.only else frozenset[str]()
     names = tuple(arguments.work.split(","))
     known = [bar for bars, _ in PARTS for bar in bars]

@@ -4,38 +4,28 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fetch import sqlite_sources
 from harness import CLANG, PROGRAMS, BuildResult, needs, needs_clang, needs_csmith
+from pipeline import TRIPLE, Pipeline, resolved_with_debug
 from rules import Build, write
 from samples import C_FILES, CXX_FILES, MAIN, TABLE
 
 from nativecache.aot.codegen import llvm
-from nativecache.aot.codegen.engine import Engine
 from nativecache.aot.debug import analysis
 from nativecache.aot.debug.errors import Unsupported
-from nativecache.aot.front.load import index
 from nativecache.aot.key import Options
 from nativecache.aot.output.image import Image, _with_lines
 from nativecache.aot.output.results import UnitResult
-from nativecache.aot.records.memo import UnitMemo
-from nativecache.aot.simplify import find_bodies
-from nativecache.aot.units.extract import UnitText, extract
-from nativecache.aot.units.fingerprint import Fingerprints
 from nativecache.aot.units.imports import (
     IMPORT_LINES,
     IMPORT_TOTAL,
-    NO_IMPORTS,
-    ImportCandidates,
     ImportLimits,
 )
-from nativecache.aot.units.output_model import OutputModel
-from nativecache.aot.units.partition import Unit, partition
-from nativecache.aot.units.program import Program
-from nativecache.aot.units.resolve import resolve_symbols
+from nativecache.aot.units.partition import Unit
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.store import MemoryStore
 from nativecache.linker.elf import ET_REL, contents, read_headers, string_at, string_table
@@ -45,68 +35,35 @@ pytestmark = [needs_clang, needs("llvm-dwarfdump-22")]
 
 LEVELS = ("-O0", "-O2")
 SHT_NOBITS, ET_EXEC, ET_DYN = 8, 2, 3
-TRIPLE = "x86_64-unknown-linux-gnu"
 
 
 # Restored objects
 
 
-@dataclass(frozen=True)
-class Whole:
+def pair(made: Pipeline, unit: Unit) -> tuple[bytes, bytes, bool]:
+    """The object that is restored, that of real lines, and whether the lines could be encoded."""
+    layout = made.program.modules[unit.module].module.datalayout
+    encoded = made.extract(unit, datalayout=layout)
+    restored = emitted = made.emit(unit, encoded)
+    if fixups := find_fixups(emitted) if encoded.relative else None:
+        n = unit.index
+        result = UnitResult("", "", "", encoded.line_map.encode(), fixups.encode())
+        image = Image(made.program, made.units, {n: emitted}, {n: result}, (), False, None)
+        restored = _with_lines(image, n)
+    real = made.emit(unit, made.extract(unit, datalayout=layout, real_lines=True))
+    return restored, real, not encoded.absolute
+
+
+def whole(texts: Sequence[tuple[str, str]], level: int, *, optimize: bool = True) -> Pipeline:
     """A program that is ready to be compiled unit by unit."""
-
-    program: Program
-    units: tuple[Unit, ...]
-    engine: Engine
-    options: Options
-    candidates: ImportCandidates
-
-    def text(self, unit: Unit, *, real_lines: bool) -> UnitText:
-        layout = self.program.modules[unit.module].module.datalayout
-        return extract(
-            self.program,
-            unit,
-            self.candidates,
-            triple=self.options.triple,
-            datalayout=layout,
-            real_lines=real_lines,
-        )
-
-    def compiled(self, unit: Unit, text: UnitText) -> bytes:
-        options = replace(self.options, optimize=self.options.optimize and unit.is_function)
-        return self.engine.emit(self.engine.unit_bitcode(text.text), options)
-
-    def pair(self, unit: Unit) -> tuple[bytes, bytes, bool]:
-        """The object that is restored, that of real lines, and whether the lines could be encoded."""
-        encoded = self.text(unit, real_lines=False)
-        made = self.compiled(unit, encoded)
-        fixups = find_fixups(made) if encoded.relative else None
-        restored = made
-        if fixups:
-            n = unit.index
-            result = UnitResult("", "", "", encoded.line_map.encode(), fixups.encode())
-            image = Image(self.program, self.units, {n: made}, {n: result}, (), False, None)
-            restored = _with_lines(image, n)
-        return restored, self.compiled(unit, self.text(unit, real_lines=True)), not encoded.absolute
-
-
-def whole(texts: Sequence[tuple[str, str]], level: int, *, optimize: bool = True) -> Whole:
-    engine = llvm.find_engine("auto", None)
-    options = Options(TRIPLE, "", "", level, optimize, "pic", "default")
-    modules, directory = index(texts, relative=True)
-    assert all(module.debug is not None for module in modules)
-    program = resolve_symbols(modules, OutputModel(directory=directory))
-    units = partition(program)
-    store = EntryStore(MemoryStore())
-    memos = [UnitMemo(module.label, engine.identity, options, store) for module in modules]
-    limits = ImportLimits(IMPORT_LINES, IMPORT_TOTAL) if level and optimize else NO_IMPORTS
-    fingerprints = Fingerprints(program, b"", memos)
-    candidates = ImportCandidates({}, frozenset(), limits)
-    if limits.lines:
-        arguments = {"engine": engine, "options": options, "store": store, "threads": 1}
-        bodies = find_bodies(program, units, fingerprints, memos, **arguments)  # type: ignore[arg-type]
-        candidates = replace(candidates, bodies=bodies)
-    return Whole(program, units, engine, options, candidates)
+    made = replace(
+        resolved_with_debug(texts),
+        engine=llvm.find_engine("auto", None),
+        options=Options(TRIPLE, "", "", level, optimize, "pic", "default"),
+        store=EntryStore(MemoryStore()),
+    )
+    assert all(part.module.debug is not None for part in made.program.modules)
+    return made.simplify(ImportLimits(IMPORT_LINES, IMPORT_TOTAL)) if level and optimize else made
 
 
 def front(source: Path, *flags: str) -> tuple[str, str]:
@@ -159,9 +116,9 @@ def decoded(folder: Path, objects: Sequence[bytes]) -> list[str]:
     return [OFFSET.sub("AT", UNSAID.sub("", part)) for part in parts]
 
 
-def check_restored(folder: Path, made: Whole, units: Sequence[Unit]) -> int:
+def check_restored(folder: Path, made: Pipeline, units: Sequence[Unit]) -> int:
     """Compares both objects of units; how many had encoded lines."""
-    pairs = [made.pair(unit) for unit in units]
+    pairs = [pair(made, unit) for unit in units]
     for unit, (restored, real, _) in zip(units, pairs, strict=True):
         assert sections(restored) == sections(real), unit.name
     ours = decoded(folder / "restored", [restored for restored, _, _ in pairs])
@@ -505,7 +462,7 @@ def test_folder_with_any_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("emit", ["exe", "bitcode"])
 def test_what_is_not_understood_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, emit: str) -> None:
-    def refuse(*_: object, **__: object) -> None:
+    def refuse(*_: object) -> None:
         raise Unsupported
 
     monkeypatch.setattr(analysis, "analyse", refuse)

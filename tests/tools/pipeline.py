@@ -17,7 +17,7 @@ from nativecache.aot.key import Options, compute_key
 from nativecache.aot.records.memo import UnitMemo
 from nativecache.aot.simplify import find_bodies
 from nativecache.aot.units.extract import UnitText, extract
-from nativecache.aot.units.fingerprint import Fingerprints
+from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints
 from nativecache.aot.units.imports import NO_CANDIDATES, NO_IMPORTS, ImportCandidates, ImportLimits
 from nativecache.aot.units.output_model import EXECUTABLE, OutputModel
 from nativecache.aot.units.partition import Unit, partition
@@ -25,6 +25,7 @@ from nativecache.aot.units.program import Program
 from nativecache.aot.units.resolve import resolve_symbols
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.store import NullStore
+from nativecache.linker.symbol_options import SymbolOptions
 
 TRIPLE = "x86_64-unknown-linux-gnu"
 OPTIONS = Options(
@@ -44,9 +45,14 @@ def indexed(*texts: str, labels: Sequence[str] = ()) -> list[Module]:
     ]
 
 
-def resolved(*texts: str, labels: Sequence[str] = (), output: OutputModel = EXECUTABLE) -> "Pipeline":
+def resolved(
+    *texts: str,
+    labels: Sequence[str] = (),
+    output: OutputModel = EXECUTABLE,
+    told: SymbolOptions = SymbolOptions(),  # noqa: B008 - it is frozen
+) -> "Pipeline":
     """A program up to its resolved symbols, nothing simplified."""
-    return resolved_modules(indexed(*texts, labels=labels), output)
+    return Pipeline(resolve_symbols(indexed(*texts, labels=labels), output, told))
 
 
 def resolved_modules(modules: Sequence[Module], output: OutputModel = EXECUTABLE) -> "Pipeline":
@@ -67,7 +73,7 @@ class Pipeline:
     program: Program
     options: Options = OPTIONS
     engine: Engine = ENGINE
-    #: What units may import: nothing until `simplify`.
+    #: What may be inlined across units: nothing until `simplify`.
     candidates: ImportCandidates = NO_CANDIDATES
     #: Where what is known of earlier runs is kept.
     store: EntryStore = EntryStore(NullStore())  # noqa: RUF009 - without state
@@ -83,12 +89,17 @@ class Pipeline:
     @cached_property
     def memos(self) -> list[UnitMemo]:
         modules = self.program.modules
-        return [UnitMemo(m.label, self.engine.identity, self.options, self.store) for m in modules]
+        return [UnitMemo(part.label, self.engine.identity, self.options, self.store) for part in modules]
 
     @cached_property
     def fingerprints(self) -> Fingerprints:
-        """Fingerprints without imports."""
+        """Of units without what they import."""
         return Fingerprints(self.program, b"", self.memos)
+
+    @cached_property
+    def import_fingerprints(self) -> ImportFingerprints:
+        """Of units with what they import."""
+        return ImportFingerprints(self.fingerprints, self.candidates, self.candidates.limits.lines)
 
     def simplify(self, limits: ImportLimits, *, packs: EntryStore | None = None) -> "Pipeline":
         """With short functions simplified. `packs`: where simplified bodies are kept, if not in `store`."""
@@ -102,17 +113,25 @@ class Pipeline:
             store=packs or self.store,
             threads=1,
         )
-        return replace(self, candidates=ImportCandidates(bodies, frozenset(), limits))
+        return self._with(ImportCandidates(bodies, frozenset(), limits))
 
     def called_once(self, *roots: str) -> frozenset[str]:
         """Functions that one call reaches, if an image starts at the units of these names."""
         starts = [unit.index for unit in self.units if unit.name in roots]
-        bodies, limits = self.candidates.bodies, self.candidates.limits
-        return find_called_once(self.program, bodies, self.units, self.fingerprints, starts, limits)
+        found = self.candidates
+        return find_called_once(
+            self.program, found.bodies, self.units, self.fingerprints, starts, found.limits
+        )
 
     def with_callers(self, *roots: str) -> "Pipeline":
         """With functions that are called once compiled with their callers."""
-        return replace(self, candidates=replace(self.candidates, once=self.called_once(*roots)))
+        return self._with(replace(self.candidates, once=self.called_once(*roots)))
+
+    def _with(self, candidates: ImportCandidates) -> "Pipeline":
+        """With other candidates, and all that does not depend on them as it is."""
+        made = replace(self, candidates=candidates)
+        vars(made).update(units=self.units, memos=self.memos, fingerprints=self.fingerprints)
+        return made
 
     def extract(
         self,
@@ -164,6 +183,5 @@ def body(name: str, lines: int, head: str = "", attributes: str = "") -> str:
 
 
 def caller(name: str, callee: str, arguments: str = "ptr %p") -> str:
-    """A function that calls another one."""
     result = "i32" if callee == "work" else "void"
     return f"define void @{name}(ptr %p) {{\n  call {result} @{callee}({arguments})\n  ret void\n}}\n"

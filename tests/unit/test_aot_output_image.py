@@ -3,25 +3,22 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pipeline import OPTIONS, resolved
 
 from nativecache.aot.codegen import llvm
 from nativecache.aot.errors import BuildError
 from nativecache.aot.ir.module import index_module
-from nativecache.aot.key import Options
 from nativecache.aot.output.image import Image, write_output
 from nativecache.aot.output.link_line import Ours
 from nativecache.aot.output.results import UnitResult
 from nativecache.aot.packed import encode_pairs
-from nativecache.aot.units.extract import extract
-from nativecache.aot.units.partition import partition
-from nativecache.aot.units.resolve import resolve_symbols
 from nativecache.aot.write import write_file
 from nativecache.linker.symbol_options import SymbolOptions
 
-TRIPLE = "x86_64-unknown-linux-gnu"
 ONE = (
     "define internal i32 @local() {\n  ret i32 1\n}\ndefine i32 @one() {\n"
     "  %x = call i32 @local()\n  ret i32 %x\n}\n"
@@ -31,24 +28,14 @@ TWO = ONE.replace("i32 1", "i32 2").replace("@one", "@two")
 
 def image(output: str, *texts: str) -> Image:
     """Every unit of the program, emitted without optimisation."""
-    modules = [index_module(llvm.read_module(text.encode()), f"{n}.ll") for n, text in enumerate(texts)]
-    program = resolve_symbols(modules)
-    units = partition(program)
-    options = Options(
-        triple=TRIPLE,
-        cpu="",
-        features="",
-        level=0,
-        optimize=False,
-        relocation="pic",
-        code_model="default",
-        output=output,
-    )
+    options = replace(OPTIONS, level=0, optimize=False, output=output)
+    made = replace(resolved(*texts), options=options)
     objects, results = {}, {}
-    for unit in units:
-        text = extract(program, unit, triple=TRIPLE, datalayout="")
-        objects[unit.index] = llvm.Llvmlite().emit(llvm.Llvmlite().unit_bitcode(text.text), options)
+    for unit in made.units:
+        text = made.extract(unit)
+        objects[unit.index] = made.emit(unit, text)
         results[unit.index] = UnitResult(f"{unit.index:064}", text.own, encode_pairs(text.bindings))
+    program, units = made.program, made.units
     line = (Ours(tuple(range(len(program.modules)))),)
     return Image(program, units, objects, results, line, cplusplus=False, target=None)
 

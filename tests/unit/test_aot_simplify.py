@@ -1,77 +1,45 @@
 """Functions are cleaned up once, and carried where that pays."""
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from harness import edit, needs_clang
+from pipeline import Pipeline, indexed, resolved_modules
 from rules import Build, write
 
-from nativecache.aot.called_once import find_called_once
 from nativecache.aot.codegen import llvm
-from nativecache.aot.ir.module import index_module
 from nativecache.aot.key import Options
 from nativecache.aot.packed import decode_names
-from nativecache.aot.records.memo import UnitMemo
-from nativecache.aot.simplify import CLEANED_LINES, find_bodies
+from nativecache.aot.simplify import CLEANED_LINES
 from nativecache.aot.units.bodies import Body, RawBody, SimplifiedBody
-from nativecache.aot.units.fingerprint import Fingerprints
 from nativecache.aot.units.imports import ImportLimits
 from nativecache.aot.units.output_model import OutputModel
-from nativecache.aot.units.partition import Unit, partition
-from nativecache.aot.units.program import Program
-from nativecache.aot.units.resolve import resolve_symbols
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.store import BuildStore, MemoryStore
 
-TRIPLE = "x86_64-unknown-linux-gnu"
-ENGINE = llvm.Llvmlite()
-OPTIONS = Options(
-    triple=TRIPLE, cpu="", features="", level=2, optimize=True, relocation="pic", code_model="default"
-)
 LIMITS = ImportLimits(lines=10, total=100)
 
 
-def prepared(
-    *texts: str, store: BuildStore | None = None, interposable: bool = False
-) -> tuple[Program, tuple[Unit, ...], Fingerprints, dict[str, Body]]:
-    modules = [index_module(llvm.read_module(text.encode()), f"{n}.ll") for n, text in enumerate(texts)]
-    program = resolve_symbols(modules, OutputModel(interposable=interposable))
-    units = partition(program)
-    entries = EntryStore(store or MemoryStore())
-    memos = [UnitMemo(module.label, ENGINE.identity, OPTIONS, entries) for module in modules]
-    fingerprints = Fingerprints(program, b"", memos)
-    bodies = find_bodies(
-        program,
-        units,
-        fingerprints,
-        memos,
-        engine=ENGINE,
-        options=OPTIONS,
-        store=entries,
-        threads=1,
-    )
-    for memo in memos:
+def prepared(*texts: str, store: BuildStore | None = None, interposable: bool = False) -> Pipeline:
+    made = resolved_modules(indexed(*texts), OutputModel(interposable=interposable))
+    made = replace(made, store=EntryStore(store or MemoryStore())).simplify(LIMITS)
+    for memo in made.memos:
         memo.save()
-    return program, units, fingerprints, bodies
+    return made
 
 
-def once(*texts: str, roots: str = "main") -> set[str]:
-    program, units, fingerprints, bodies = prepared("".join(texts))
-    fixed = [unit.index for unit in units if unit.name in roots.split()]
-    return set(find_called_once(program, bodies, units, fingerprints, fixed, LIMITS))
-
-
-def long(name: str, *callees: str, head: str = "", attributes: str = "") -> str:
-    """A function too long to be imported."""
-    steps = "".join(f"  store volatile i32 {n}, ptr %p\n" for n in range(20))
-    calls = "".join(f"  call void @{callee}(ptr %p)\n" for callee in callees)
-    return f"define {head} void @{name}(ptr %p) {attributes} {{\n{steps}{calls}  ret void\n}}\n"
+def simplified_bodies(
+    *texts: str, store: BuildStore | None = None, interposable: bool = False
+) -> Mapping[str, Body]:
+    return prepared(*texts, store=store, interposable=interposable).candidates.bodies
 
 
 def test_bodies_are_cleaned_up_and_counted() -> None:
-    *_, bodies = prepared(
+    bodies = simplified_bodies(
         "define i32 @f(i32 %x) {\n  %p = alloca i32\n  store i32 %x, ptr %p\n"
         "  %v = load i32, ptr %p\n  ret i32 %v\n}\n"
     )
@@ -81,13 +49,13 @@ def test_bodies_are_cleaned_up_and_counted() -> None:
 
 def test_long_functions_are_left_as_they_are() -> None:
     steps = "".join(f"  store volatile i32 {n}, ptr %p\n" for n in range(CLEANED_LINES))
-    *_, bodies = prepared(f"define void @f(ptr %p) {{\n{steps}  ret void\n}}\n")
+    bodies = simplified_bodies(f"define void @f(ptr %p) {{\n{steps}  ret void\n}}\n")
     assert isinstance(bodies["f"], RawBody)
     assert bodies["f"].entity.text.count("store") == CLEANED_LINES
 
 
 def test_what_must_not_be_optimised_or_stays_together_has_no_body() -> None:
-    *_, bodies = prepared(
+    bodies = simplified_bodies(
         "define void @raw() noinline optnone {\n  ret void\n}\n"
         "define ptr @blocks() {\n  br label %b\nb:\n  ret ptr blockaddress(@blocks, %b)\n}\n"
         "define void @aliased() {\n  ret void\n}\n@a = alias void (), ptr @aliased\n"
@@ -97,7 +65,7 @@ def test_what_must_not_be_optimised_or_stays_together_has_no_body() -> None:
 
 
 def test_mentions_are_counted_by_final_names() -> None:
-    *_, bodies = prepared(
+    bodies = simplified_bodies(
         "declare void @out(ptr)\ndefine internal void @in(ptr %p) {\n"
         "  store volatile i32 1, ptr %p\n  ret void\n}\n"
         "define void @f(ptr %p) {\n  call void @in(ptr %p)\n  call void @in(ptr @in)\n"
@@ -108,28 +76,28 @@ def test_mentions_are_counted_by_final_names() -> None:
 
 def test_exported_functions_of_a_shared_library_stay_in_their_file() -> None:
     text = "define void @open() {\n  ret void\n}\ndefine hidden void @closed() {\n  ret void\n}\n"
-    *_, bodies = prepared("define void @x() {\n  ret void\n}\n", text, interposable=True)
+    bodies = simplified_bodies("define void @x() {\n  ret void\n}\n", text, interposable=True)
     assert (bodies["open"].home, bodies["closed"].home) == (1, None)
-    assert prepared(text)[3]["open"].home is None
+    assert simplified_bodies(text)["open"].home is None
 
 
 def test_clean_ups_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "define i32 @f() {\n  ret i32 1\n}\ndefine i32 @g() {\n  ret i32 2\n}\n"
     store = MemoryStore()
-    *_, first = prepared(text, store=store)
+    first = simplified_bodies(text, store=store)
 
     def never(self: llvm.Llvmlite, text: str, options: Options) -> str:
         raise RuntimeError("cleaned up again")
 
     monkeypatch.setattr(llvm.Llvmlite, "simplify", never)
-    *_, second = prepared(text, store=store)
+    second = simplified_bodies(text, store=store)
     simplified = (
         {n: bytes(b.printed) for n, b in bodies.items() if isinstance(b, SimplifiedBody)}
         for bodies in (first, second)
     )
     texts = list(simplified)
     assert texts[0] == texts[1] != {}
-    *_, other = prepared(text.replace("i32 2", "i32 3"), store=store)
+    other = simplified_bodies(text.replace("i32 2", "i32 3"), store=store)
     assert list(other) == ["f"], "only g is new, and its clean-up fails here"
 
 
@@ -159,9 +127,9 @@ def cleaned_up_anew(monkeypatch: pytest.MonkeyPatch, store: BuildStore, *texts: 
 
     with monkeypatch.context() as patch:
         patch.setattr(llvm.Llvmlite, "simplify", never)
-        _, units, _, bodies = prepared(*texts, store=store)
+        made = prepared(*texts, store=store)
     prepared(*texts, store=store)
-    return len(units) - len(bodies)
+    return len(made.units) - len(made.candidates.bodies)
 
 
 F, G, H = (f"define linkonce_odr i32 @{name}() {{\n  ret i32 {n}\n}}\n" for n, name in enumerate("fgh"))
@@ -195,49 +163,9 @@ def test_damaged_clean_ups_cost_time_only() -> None:
 
     store = Damaged()
     text = "define i32 @f() {\n  ret i32 1\n}\n"
-    *_, first = prepared(text, store=store)
-    *_, second = prepared(text, store=store)
+    first = simplified_bodies(text, store=store)
+    second = simplified_bodies(text, store=store)
     assert first["f"].entity.text == second["f"].entity.text
-
-
-def test_a_function_that_one_call_names_is_called_once() -> None:
-    assert once(long("main", "f"), long("f", head="internal")) == {"f.0"}
-    assert once(long("main", "f"), long("f", head="linkonce_odr")) == {"f"}
-
-
-def test_an_exported_function_is_not_called_once() -> None:
-    """The next program may call it twice."""
-    assert once(long("main", "f"), long("f")) == set()
-
-
-def test_two_calls_are_not_one() -> None:
-    f, g = long("f", head="internal"), long("g", "f", head="internal")
-    assert once(long("main", "f", "f"), f) == set()
-    assert once(long("main", "f", "g"), f + g) == {"g.0"}
-
-
-def test_chains_of_calls_are_followed() -> None:
-    chain = [long(*names, head="linkonce_odr") for names in ("fg", "gh", "h")]
-    assert once(long("main", "f"), *chain) == {"f", "g", "h"}
-
-
-def test_roots_are_not_called_once() -> None:
-    assert once(long("main", "f"), long("f", head="linkonce_odr"), roots="main f") == set()
-
-
-def test_a_caller_that_is_imported_elsewhere_does_not_count() -> None:
-    """Its text stands in several units, so several would hold the function."""
-    short = "define void @short(ptr %p) {\n  call void @f(ptr %p)\n  ret void\n}\n"
-    assert "f" not in once(long("main", "short", "short") + short, long("f", head="linkonce_odr"))
-
-
-def test_a_function_whose_address_is_held_is_not_called_once() -> None:
-    assert once(long("main", "f") + "@table = global ptr @f\n", long("f", head="linkonce_odr")) == set()
-
-
-@pytest.mark.parametrize(("head", "attributes"), [("internal", "noinline"), ("weak", "")])
-def test_what_may_not_be_inlined_is_not_called_once(head: str, attributes: str) -> None:
-    assert once(long("main", "f"), long("f", head=head, attributes=attributes)) == set()
 
 
 # End to end

@@ -1,12 +1,11 @@
 """What a module's asm ties together."""
 
 import pytest
+from pipeline import resolved_modules
 
 from nativecache.aot.codegen.llvm import read_module
 from nativecache.aot.ir.module import Module, index_module
 from nativecache.aot.units.bonds import NO_BONDS, Bonds, find_bonds
-from nativecache.aot.units.partition import partition
-from nativecache.aot.units.resolve import resolve_symbols
 
 ASM = 'call void asm sideeffect "{}", ""()'
 
@@ -26,7 +25,7 @@ def bonds(*lines: str, module_asm: str = "") -> Bonds:
 
 
 def units(module: Module) -> list[set[str]]:
-    return [set(unit.tokens) for unit in partition(resolve_symbols([module]))]
+    return [set(unit.tokens) for unit in resolved_modules([module]).units]
 
 
 def test_a_module_without_asm_has_none() -> None:
@@ -73,7 +72,7 @@ def test_what_seals_a_module(asm: str) -> None:
         module_asm=asm,
     )
     assert find_bonds(module).sealed
-    (unit,) = partition(resolve_symbols([module]))
+    (unit,) = resolved_modules([module]).units
     assert (set(unit.tokens), unit.has_asm, unit.has_structors) == ({"@f", "@v"}, True, True)
 
 

@@ -10,32 +10,20 @@ from pathlib import Path
 
 import pytest
 from harness import CLANG, needs_clang, needs_csmith
+from pipeline import Pipeline, resolved_modules
 
-from nativecache.aot.called_once import find_called_once
 from nativecache.aot.codegen import llvm
 from nativecache.aot.errors import BuildError
 from nativecache.aot.ir.module import index_module
-from nativecache.aot.key import Options, digest
-from nativecache.aot.records.memo import UnitMemo
+from nativecache.aot.key import digest
 from nativecache.aot.request import EmitKind
-from nativecache.aot.simplify import find_bodies
-from nativecache.aot.units.bodies import Body, SimplifiedBody, unit_body
-from nativecache.aot.units.extract import extract
-from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints
-from nativecache.aot.units.imports import ImportCandidates, ImportLimits
+from nativecache.aot.units.bodies import SimplifiedBody, unit_body
+from nativecache.aot.units.imports import ImportLimits
 from nativecache.aot.units.output_model import OutputModel
-from nativecache.aot.units.partition import Unit, partition
-from nativecache.aot.units.program import Program
-from nativecache.aot.units.resolve import resolve_symbols
 from nativecache.cache.lookup import EntryStore
-from nativecache.cache.store import MemoryStore, NullStore
+from nativecache.cache.store import MemoryStore
 
-TRIPLE = "x86_64-unknown-linux-gnu"
-OPTIONS = Options(
-    triple=TRIPLE, cpu="", features="", level=2, optimize=True, relocation="pic", code_model="default"
-)
 LIMITS = ImportLimits(lines=12, total=60)
-ENGINE = llvm.Llvmlite()
 
 FIRST = r"""
 %struct.S = type { i32, ptr }
@@ -293,30 +281,11 @@ def mutations(texts: list[str], rng: random.Random, share: float) -> Iterator[li
 
 def prepared(
     texts: list[str], limits: ImportLimits, *, kind: EmitKind = "exe", packs: EntryStore | None = None
-) -> tuple[Program, tuple[Unit, ...], Fingerprints, ImportCandidates]:
+) -> Pipeline:
     """Clean-ups come from `packs`, if given, by their text; fingerprints are made anew."""
     modules = [index_module(text, f"{n}.ll") for n, text in enumerate(texts)]
-    program = resolve_symbols(modules, OutputModel(kind))
-    units = partition(program)
-    store = EntryStore(NullStore())
-    memos = [UnitMemo(m.label, ENGINE.identity, OPTIONS, store) for m in modules]
-    fingerprints = Fingerprints(program, b"", memos)
-    bodies: dict[str, Body] = {}
-    once = frozenset[str]()
-    if limits.lines:
-        bodies = find_bodies(
-            program,
-            units,
-            fingerprints,
-            memos,
-            engine=ENGINE,
-            options=OPTIONS,
-            store=packs or store,
-            threads=1,
-        )
-        roots = [unit.index for unit in units if unit.name == "main"]
-        once = find_called_once(program, bodies, units, fingerprints, roots, limits)
-    return program, units, fingerprints, ImportCandidates(bodies, once, limits)
+    made = resolved_modules(modules, OutputModel(kind))
+    return made.simplify(limits, packs=packs).with_callers("main") if limits.lines else made
 
 
 class Records:
@@ -332,19 +301,19 @@ class Records:
 
     def check(self, texts: list[str]) -> None:
         """Each record that holds gives what this program gives; then it is recorded."""
-        program, units, plain, candidates = prepared(texts, self.limits, kind=self.kind, packs=self.packs)
-        fingerprints = ImportFingerprints(plain, candidates, self.limits.lines)
-        for unit in units:
+        made = prepared(texts, self.limits, kind=self.kind, packs=self.packs)
+        program, plain, fingerprints = made.program, made.fingerprints, made.import_fingerprints
+        for unit in made.units:
             if unit.kind not in ("function", "data"):
                 continue
-            body = unit_body(program, candidates.bodies, unit)
+            body = unit_body(program, made.candidates.bodies, unit)
             if unit.kind == "function" and self.limits.lines and body is None:
                 continue
             if isinstance(body, SimplifiedBody):
                 name, printed = plain.unit(unit.module, unit.tokens), str(body.printed, "latin-1")
                 cleaned, bindings, where = self.clean_ups.setdefault(name, (printed, body.bindings, texts))
                 assert (printed, body.bindings) == (cleaned, bindings), shown(where, texts)
-            text = extract(program, unit, candidates, triple=TRIPLE, datalayout="")
+            text = made.extract(unit)
             known = self.units[fingerprints.unit(unit.module, unit.tokens)]
             now = digest(*map(fingerprints.body, text.imported))
             for imported, then, known_text, known_program in known:
@@ -360,7 +329,6 @@ def shown(one: list[str], other: list[str]) -> str:
     return "\n".join([*one, "and", *other])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("limits", "kind", "share"), [(LIMITS, "exe", 1.0), (ImportLimits(), "exe", 0.3), (LIMITS, "object", 0.3)]
 )
@@ -387,7 +355,6 @@ def csmith_ir(space: Path, seed: int) -> str:
     return done.stdout.decode()
 
 
-@pytest.mark.slow
 @needs_csmith
 @needs_clang
 def test_equal_meanings_give_equal_units_in_random_programs(tmp_path: Path) -> None:
@@ -498,8 +465,7 @@ def test_numbers_mean_nothing() -> None:
     assert llvm.read_module(more.encode()) != llvm.read_module(FIRST.encode())
     found = []
     for text in (FIRST, more):
-        _, units, plain, candidates = prepared([text, SECOND], LIMITS)
-        fingerprints = ImportFingerprints(plain, candidates, LIMITS.lines)
-        found.append({u.name: fingerprints.unit(u.module, u.tokens) for u in units})
+        made = prepared([text, SECOND], LIMITS)
+        found.append({u.name: made.import_fingerprints.unit(u.module, u.tokens) for u in made.units})
     # Alias scopes point at other nodes with an identity: their numbers stay part of the fingerprint.
     assert {name for name in found[0] if found[0][name] != found[1].get(name)} == {"loops"}

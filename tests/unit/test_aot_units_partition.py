@@ -1,26 +1,23 @@
 """What is compiled alone and what stays together."""
 
+import pipeline
 import pytest
 
-from nativecache.aot.codegen.llvm import read_module
-from nativecache.aot.ir.module import index_module
 from nativecache.aot.request import EmitKind
 from nativecache.aot.units.output_model import EXECUTABLE, OutputModel
-from nativecache.aot.units.partition import Slot, Unit, partition, structors
+from nativecache.aot.units.partition import Slot, Unit, structors
 from nativecache.aot.units.program import Program
-from nativecache.aot.units.resolve import resolve_symbols
 
 PAIR = "{ i32, ptr, ptr }"
+LABELS = ("a.ll", "b.ll", "c.ll")
 
 
 def resolved(*texts: str, kind: EmitKind = "exe") -> Program:
-    named = zip(texts, "abc", strict=False)
-    modules = [index_module(read_module(text.encode()), f"{name}.ll") for text, name in named]
-    return resolve_symbols(modules, OutputModel(kind))
+    return pipeline.resolved(*texts, labels=LABELS, output=OutputModel(kind)).program
 
 
 def units(*texts: str, kind: EmitKind = "exe") -> tuple[Unit, ...]:
-    return partition(resolved(*texts, kind=kind))
+    return pipeline.resolved(*texts, labels=LABELS, output=OutputModel(kind)).units
 
 
 def shapes(*texts: str, kind: EmitKind = "exe") -> list[tuple[str, list[str]]]:

@@ -1,11 +1,10 @@
 """What a program tells of its symbols once they are resolved."""
 
-from nativecache.aot.codegen.llvm import read_module
+import pipeline
+
 from nativecache.aot.ir.debug_info import DebugInfo, LineMap
-from nativecache.aot.ir.module import index_module
 from nativecache.aot.units.output_model import OutputModel
 from nativecache.aot.units.program import Definition, Program
-from nativecache.aot.units.resolve import resolve_symbols
 from nativecache.linker.symbol_options import SymbolOptions
 
 ALIASES = "@v = global i32 1\n@a = alias i32, ptr @v\n@w = weak alias i32, ptr @v\n"
@@ -16,8 +15,8 @@ LOCALS = (
 
 
 def resolved(*texts: str, output: OutputModel | None = None, told: SymbolOptions | None = None) -> Program:
-    modules = [index_module(read_module(text.encode()), f"{n}.ll") for n, text in enumerate(texts)]
-    return resolve_symbols(modules, output or OutputModel(), told or SymbolOptions())
+    made = pipeline.resolved(*texts, output=output or OutputModel(), told=told or SymbolOptions())
+    return made.program
 
 
 def opaque(program: Program) -> set[str]:

@@ -4,12 +4,9 @@ from pathlib import Path
 
 import pytest
 from harness import needs_clang, run
+from pipeline import resolved
 from rules import Build, clang_archive, clang_object, write
 
-from nativecache.aot.codegen.llvm import read_module
-from nativecache.aot.ir.module import index_module
-from nativecache.aot.units.partition import partition
-from nativecache.aot.units.resolve import resolve_symbols
 from nativecache.aot.units.roots import find_roots, index_symbols
 from nativecache.linker.symbol_options import read_symbol_options
 
@@ -31,8 +28,8 @@ def roots(
     outside: frozenset[str] = frozenset(),
     everything: bool = False,
 ) -> set[str]:
-    program = resolve_symbols([index_module(read_module(text.encode()), "m.ll")])
-    units = partition(program)
+    made = resolved(text, labels=["m.ll"])
+    program, units = made.program, made.units
     found = find_roots(
         program,
         units,
@@ -136,8 +133,8 @@ def test_library_functions_that_the_program_replaces() -> None:
 
 def test_symbols_are_found_by_their_final_name() -> None:
     text = "@x = common global i32 0\n"
-    program = resolve_symbols([index_module(read_module(text.encode()), f"{n}.ll") for n in "ab"])
-    assert index_symbols(program, partition(program)) == {"x": [0, 1]}
+    made = resolved(text, text)
+    assert index_symbols(made.program, made.units) == {"x": [0, 1]}
 
 
 # End to end; at -O0, so that nothing is inlined.

@@ -34,7 +34,7 @@ def program(name: str, text: str) -> Pipeline:
 
 
 def shown(made: Pipeline, unit: Unit, text: UnitText) -> str:
-    file = made.program.modules[unit.module].label
+    file = made.program.modules[unit.module].module.label
     lines = [f"{unit.kind} {unit.name} of {file}"]
     lines += [f"imports {name}" for name in text.imported]
     lines += [f"{placeholder} = {name}" for placeholder, name in text.bindings.items()]
