@@ -462,7 +462,7 @@ def test_folder_with_any_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("emit", ["exe", "bitcode"])
 def test_what_is_not_understood_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, emit: str) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise Unsupported
 
     monkeypatch.setattr(analysis, "analyse", refuse)
