@@ -130,7 +130,7 @@ JOINED: "Final" = (
         for start in (
             *("-stdlib=", "--stdlib=", "-rtlib=", "--rtlib=", "-unwindlib=", "--unwindlib=", "--sysroot="),
             *("-isysroot", "-fsanitize", "-fno-sanitize", "-fprofile-", "-fcs-profile-", "-fcoverage"),
-            *("-fopenmp", "-fno-openmp", "-fxray-", "-ffast-math", "-funsafe-math-opt"),
+            *("-fopenmp", "-fno-openmp", "-fxray-"),
             *("-fmemory-profile", "-fsplit-stack", "-specs=", "--specs="),
             *("--gcc-toolchain=", "-resource-dir="),
             *("--gcc-install-dir=", "--gcc-triple=", "-B", "--prefix="),

@@ -64,7 +64,7 @@ def _request(
 
     flags = [*_from_environment(line, options), *_clang_flags(line)]
     return Request(
-        line=(*items, *_compression(flags, options)),
+        line=(*items, *_compression(flags, options), *_fast_start(line, flags, options)),
         output=output,
         store=open_store(options),
         emit=options.emit,
@@ -111,6 +111,14 @@ def _compiled_alone(inputs: list[Input]) -> list[Input]:
     if not found:
         raise click.UsageError("-c: there is nothing to compile among the inputs")
     return found
+
+
+def _fast_start(line: Sequence[Word], flags: Sequence[str], options: BuildOptions) -> list[str]:
+    """At -Ofast, as clang has it, a program starts with denormals off whatever else is said of fast maths."""
+    levels = [word.value for word in line if word.place == OURS and word.name == "-O"]
+    asked = [flag for flag in flags if flag in ("-mdaz-ftz", "-mno-daz-ftz")]
+    fast = levels[-1:] == ["fast"] and options.emit == "exe" and asked[-1:] != ["-mno-daz-ftz"]
+    return ["-ffast-math"] if fast else []
 
 
 def _items(line: Sequence[Word]) -> list[Input | str]:

@@ -300,8 +300,17 @@ def _front_end(request: Request, cache: FrontCache | None) -> FrontEnd:
         # that no file uses. Of its levels assembly uses none, and -Werror would end the build for that.
         flags.append("-Qunused-arguments")
     image = request.output if request.emit in ("exe", "shared") or "-r" in request.line else None
+    if image is not None:
+        flags = [word for flag in flags for word in _known_to_link(flag)]
     alone = request.output if image is None and _is_object_alone(request) else None
     return FrontEnd(found, request.level, tuple(flags), cache, request.whole, image, alone)
+
+
+def _known_to_link(flag: str) -> tuple[str, ...]:
+    """A flag that only clang's link has a use for is not unused where a link follows."""
+    if flag in ("-mdaz-ftz", "-mno-daz-ftz"):
+        return ("--start-no-unused-arguments", flag, "--end-no-unused-arguments")
+    return (flag,)
 
 
 def _is_object_alone(request: Request) -> bool:

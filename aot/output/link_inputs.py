@@ -84,7 +84,8 @@ def link_driver(request: Request, options: Options, loaded: Loaded) -> str | Non
 
 #: What clang as a driver links other libraries for than gcc does, or gcc does not know.
 _CLANGS_LINK: Final = re.compile(
-    r"-fopenmp(?!-simd|-version)|-fsanitize|--?stdlib=|--?rtlib=|--?unwindlib=|-nostdlib\+\+|-fxray|-fprofile-"
+    r"-fopenmp(?!-simd)|-fsanitize|-fno-(?:sanitize|openmp)-|--?stdlib=|--?rtlib=|--?unwindlib=|-nostdlib\+\+|-fxray"
+    r"|-fprofile-|-mdaz-ftz$"
     r"|-fcs-profile|-fcoverage|--?coverage|-fmemory-profile|-static-openmp|-(?:static|shared)-lib[at]?san"
     r"|--gcc-(?:toolchain|install-dir|triple)|-resource-dir|-framework|--?static-pie|-nopie|-noprebind"
 )
@@ -95,10 +96,12 @@ def mentioned_symbols(modules: Iterable[Module]) -> set[str]:
     return {symbol_name(token) for module in modules for token in module.entities}
 
 
-#: With these, compilers link start-up code that turns denormals off.
-_FAST_MATH: Final = ("-ffast-math", "-Ofast", "-funsafe-math-optimizations")
+#: What says whether floating-point operations may be as fast as possible; the last of them counts.
+_MATHS: Final = re.compile(r"-f(?P<no>no-)?(?:fast-math|unsafe-math-optimizations)$|-ffp-model=(?P<model>.*)")
+_FAST_MODELS: Final = ("fast", "aggressive")
+#: A flag by which any link driver links the start-up code that turns denormals off.
+FAST_MATH: Final = "-ffast-math"
 _LINKED_TOO: Final = (
-    *_FAST_MATH,
     *("-fsanitize", "-fprofile", "-fcoverage", "--coverage", "-pthread", "-fopenmp", "-pg", "-m32"),
     *("-stdlib=", "-rtlib=", "--rtlib=", "-unwindlib=", "--unwindlib=", "--sysroot=", "-fmemory-profile"),
     "-fxray",
@@ -108,7 +111,27 @@ _LINKED_TOO: Final = (
 def link_flags(request: Request) -> tuple[str, ...]:
     """The flags that a link driver needs as well, and were given for the compiler alone."""
     given = frozenset(request.link_options)
-    return tuple(f for f in request.clang_flags if f.startswith(_LINKED_TOO) and f not in given)
+    linked = (f for f in request.clang_flags if f.startswith(_LINKED_TOO) and f not in given)
+    return (*linked, *(flag for flag in _denormals(request) if flag not in given))
+
+
+def _denormals(request: Request) -> tuple[str, ...]:
+    """The flag for start-up code that turns denormals off, where clang links it.
+
+    The rule is clang's (clang/lib/Driver/ToolChain.cpp, isFastMathRuntimeAvailable); gcc knows another one
+    in each of its versions.
+    """
+    shared = request.emit == "shared" or "-shared" in request.link_options
+    asked = [flag for flag in request.clang_flags if flag in ("-mdaz-ftz", "-mno-daz-ftz")]
+    maths = [match for match in map(_MATHS.match, request.clang_flags) if match]
+    if asked:
+        wanted = asked[-1] == "-mdaz-ftz"
+    else:
+        last = maths[-1] if maths else None
+        wanted = bool(last and not last["no"] and (last["model"] in (None, *_FAST_MODELS)) and not shared)
+    if not wanted:
+        return ()
+    return ("-mdaz-ftz",) if shared else (FAST_MATH,)
 
 
 def system_libraries(request: Request) -> Libraries:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
-from rules import compare
+from harness import CLANG, run
+from rules import Build, compare, write
 
 
 def test_function_whose_statics_look_like_copies(tmp_path: Path) -> None:
@@ -115,6 +117,44 @@ int main(void) { printf("%g\\n", vc(1, 2) + local(3)); }
 def test_fast_math_turns_denormals_off(tmp_path: Path) -> None:
     text = '#include <stdio.h>\nint main(int c, char **v) { printf("%g\\n", 1e-310 * c * 0.5); }\n'
     compare(tmp_path, {"main.c": text}, "0\n", cflags=["-ffast-math"])
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "-mdaz-ftz -Werror",
+        "-mdaz-ftz -shared -fPIC",
+        "-mno-daz-ftz -ffast-math",
+        "-mno-daz-ftz -Ofast",
+        "-ffast-math -shared -fPIC",
+        "-Ofast -shared -fPIC",
+        "-Ofast -fno-fast-math",
+        "-Ofast -O2",
+        "-ffast-math -fno-fast-math",
+        "-funsafe-math-optimizations",
+        "-ffast-math -fno-unsafe-math-optimizations",
+        "-ffp-model=fast",
+        "-fno-fast-math -ffp-model=aggressive",
+        "-ffast-math -ffp-model=precise",
+    ],
+)
+def test_start_up_code_that_turns_denormals_off_is_linked_as_by_clang(tmp_path: Path, flags: str) -> None:
+    write(tmp_path, {"main.c": "int main(void) { return 0; }\n"})
+    words = ["main.c", *flags.split()]
+    ours = Build.start(tmp_path, tmp_path, *words, "-o", "ours")
+    subprocess.run([CLANG, *words, "-o", "theirs"], cwd=tmp_path, check=True, stderr=subprocess.DEVNULL)
+    ours.result()
+    found = [b"set_fast_math" in (tmp_path / name).read_bytes() for name in ("ours", "theirs")]
+    assert found[0] == found[1]
+
+
+def test_link_takes_flags_that_only_clang_knows(tmp_path: Path) -> None:
+    write(tmp_path, {"main.c": "int main(void) { return 0; }\n"})
+    flags = ["-fopenmp-simd", "-fopenmp-version=50", "-fno-sanitize-trap", "-fno-openmp-extensions"]
+    for n, flag in enumerate(flags[1:]):
+        (tmp_path / str(n)).mkdir()
+        Build.start(tmp_path, tmp_path / str(n), "main.c", flags[0], flag, "-o", "app").result()
+        assert run(tmp_path / "app").code == 0
 
 
 def test_large_code_model_without_pic(tmp_path: Path) -> None:
