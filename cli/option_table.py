@@ -206,6 +206,7 @@ REFUSED: "Final" = {
 REFUSED_JOINED: "Final" = (
     ("-print-", "it asks clang about itself; run clang itself for it"),
     ("--print-", "it asks clang about itself; run clang itself for it"),
+    ("-fmodule-header", "nothing is built by it; run clang itself for it"),
     ("-ccc-", "it changes clang's driver; run clang itself for it"),
 )
 

@@ -60,7 +60,7 @@ def read_words(given: "list[str]") -> "list[Word]":
 
     Raises BadWords.
     """
-    words = expand(given)
+    words = _configured(expand(given))
     cut = words.index("--") if "--" in words else len(words)
     reader = _Reader(words[:cut])
     found = reader.read()
@@ -239,6 +239,80 @@ def _linkers_spelling(option: str, values: "list[str]") -> "tuple[str, ...]":
     return (option, *values)
 
 
+def _configured(words: "list[str]") -> "list[str]":
+    """Puts the words of clang's configuration files before all others, as clang does (clang/lib/Driver).
+
+    They are read here, for they hold flags for the link and for the back end as any other words.
+    """
+    first: list[str] = []
+    last: list[str] = []
+    rest: list[str] = []
+    at = 0
+    end = words.index("--") if "--" in words else len(words)
+    while at < end:
+        word = words[at]
+        at += 1
+        if word == "--config" and at < end:
+            name = words[at]
+            at += 1
+        elif word.startswith("--config="):
+            name = word[len("--config=") :]
+        else:
+            rest.append(word)
+            if PAIRS.get(word) and at < end:  # whose value is no option, whatever it looks like
+                rest.append(words[at])
+                at += 1
+            continue
+        if "/" not in name:
+            raise BadWords(
+                f"'--config={name}': clang would look for it in folders of its own; name it with its folder"
+            )
+        for found in _read_configuration(name, ()):
+            (last if found[:1] == "$" else first).append(found.removeprefix("$"))
+    return [*first, *rest, *last, *words[end:]]
+
+
+def _read_configuration(path: str, within: "tuple[str, ...]") -> "list[str]":
+    """The words of a configuration file and of those that it names as `@FILE`, beside it. Raises BadWords."""
+    real = os.path.abspath(path)
+    folder = os.path.dirname(real)
+    if real in within:
+        raise BadWords(f"'{path}': the configuration file holds itself; take it out of {within[-1]}")
+    found = []
+    for word in split(_configuration_text(_read_text(path, f"--config={path}"))):
+        if word.startswith("--config"):
+            raise BadWords(f"'{path}': clang takes no {word.partition('=')[0]} inside a configuration file")
+        if word[:1] == "@":
+            found += _read_configuration(os.path.join(folder, word[1:]), (*within, real))
+        else:
+            found.append(word.replace("<CFGDIR>", folder))
+    return found
+
+
+def _configuration_text(text: str) -> str:
+    """Without comments, which fill lines, and with lines that end in a backslash joined to the next."""
+    found = []
+    before = ""
+    continued = False
+    for line in text.replace("\r\n", "\n").split("\n"):
+        if not continued and line.lstrip()[:1] == "#":
+            continue
+        continued = (len(line) - len(line.rstrip("\\"))) % 2 == 1
+        before += line[:-1] if continued else line
+        if not continued:
+            found.append(before)
+            before = ""
+    return "\n".join([*found, before])
+
+
+def _read_text(path: str, word: str) -> str:
+    try:
+        content, _ = read_plain(path)  # twice, by whoever asks for an up-to-date record first: no pipe
+    except OSError as error:
+        raise BadWords(f"'{word}': the file cannot be read: {error.strerror}") from None
+    return os.fsdecode(content.removeprefix(b"\xef\xbb\xbf"))
+
+
 def expand(words: "list[str]", within: "tuple[str, ...]" = ()) -> "list[str]":
     """Puts the words of `@FILE` in its place, as clang does; where there is no such file it is a word.
 
@@ -255,13 +329,7 @@ def expand(words: "list[str]", within: "tuple[str, ...]" = ()) -> "list[str]":
         real = os.path.realpath(path)
         if real in within:
             raise BadWords(f"'{word}': the file holds itself; take it out of {within[-1]}")
-        try:
-            content, _ = read_plain(
-                path
-            )  # twice, by whoever asks for an up-to-date record first: a pipe could not be
-            text = os.fsdecode(content.removeprefix(b"\xef\xbb\xbf"))
-        except OSError as error:
-            raise BadWords(f"'{word}': the file cannot be read: {error.strerror}") from None
+        text = _read_text(path, word)
         found += expand(split(text), (*within, real))
     return found
 

@@ -203,3 +203,24 @@ def test_bare_ir_gives_clangs_object(tmp_path: Path, flag: str) -> None:
         subprocess.run([CLANG, "-O2", "-w", *words], cwd=tmp_path, check=True, timeout=60)
     assert (tmp_path / "ours.o").read_bytes() == (tmp_path / "theirs.o").read_bytes()
     assert beyond_ir([flag]) == ()
+
+
+def test_flags_in_configuration_files_reach_back_end_and_link(tmp_path: Path) -> None:
+    write(tmp_path, {"a.c": SOURCE})
+    (tmp_path / "my.cfg").write_text("-fstack-size-section @more.cfg $-Wl,-z,now\n")
+    for words in ("-mdaz-ftz", "-fsanitize=undefined"):
+        (tmp_path / "more.cfg").write_text(words)
+        command = ["a.c", "--config=./my.cfg"]
+        Build.start(tmp_path, tmp_path, *command, "-o", "ours").result()
+        subprocess.run([CLANG, *command, "-o", "theirs"], cwd=tmp_path, check=True, timeout=60)
+        found = []
+        for image in (tmp_path / "ours", tmp_path / "theirs"):
+            assert run(image).code == 0
+            dynamic = subprocess.run(
+                ["readelf", "-dW", image], capture_output=True, text=True, check=True, timeout=60
+            ).stdout
+            names = ("set_fast_math", "__ubsan_handle_add_overflow")
+            symbols = symbols_in(image)
+            shown = tuple(name in symbols for name in names)
+            found.append((".stack_sizes" in sections(image), "NOW" in dynamic, shown))
+        assert found[0] == found[1] and found[0][:2] == (True, True)

@@ -147,3 +147,34 @@ def test_files_of_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         expand(["@loop"])
     with pytest.raises(BadWords, match="cannot be read"):
         expand([f"@{tmp_path}"])
+
+
+def test_configuration_files_stand_before_all_else_and_dollars_behind(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "more.cfg").write_text("-I<CFGDIR>\n")
+    text = "# none \\\n  # none\n-DA=1 \\\n  -DB='x y' -DC#\n@inner/more.cfg\n$-lm -lfirst\n-DD=\\\\\n-w"
+    (tmp_path / "k.cfg").write_text(text)
+    given = ["-la", "a.c", "--config", f"{tmp_path}/k.cfg", "-Xclang", "--config=b", "--", "-z", "x"]
+    words = read_words(given)
+    assert [word for one in words for word in one.words] == [
+        *("-DA=1", "-DB=x y", "-DC#", f"-I{tmp_path}/inner", "-lfirst", "-DD=\\", "-w"),
+        *("-la", "a.c", "-Xclang", "--config=b", "-lm", "-z", "x"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("k.cfg", "", "name it with its folder"),
+        ("./none.cfg", "", "cannot be read: No such file"),
+        ("./k.cfg", "@k.cfg", "holds itself"),
+        ("./k.cfg", "--config=other.cfg", "inside a configuration file"),
+    ],
+)
+def test_configuration_files_that_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "k.cfg").write_text(text)
+    with pytest.raises(BadWords, match=said):
+        read_words([f"--config={name}", "a.c"])
