@@ -29,6 +29,10 @@ def read_requests(line: Sequence[Word], options: BuildOptions) -> list[Request]:
     """The builds that a command line asks for, in order. Raises click.UsageError."""
     from nativecache.aot.request import Input
 
+    if os.environ.get("CCC_OVERRIDE_OPTIONS", "").strip("# "):
+        raise click.UsageError(
+            "CCC_OVERRIDE_OPTIONS: it edits flags of clang where nobody sees them; unset it, write the flags"
+        )
     items = _items(line)
     inputs = [item for item in items if isinstance(item, Input)]
     if not inputs:

@@ -507,3 +507,12 @@ def test_the_image_is_the_same_whichever_llvm_makes_it(tmp_path: Path) -> None:
         build(tmp_path, "a.c", "-o", "a", "--llvm", engine)
         images.append((tmp_path / "a").read_bytes())
     assert images[0] == images[1]
+
+
+def test_flags_that_are_edited_behind_the_builds_back_are_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CCC_OVERRIDE_OPTIONS", "# +-fsanitize=address")
+    with pytest.raises(SystemExit) as ended:
+        main(["build", "a.c"])
+    assert ended.value.code == 2 and "CCC_OVERRIDE_OPTIONS" in capsys.readouterr().err
