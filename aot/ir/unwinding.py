@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence, Set
 from functools import partial
 from typing import Final
 
+from nativecache.aot.ir.linkage import is_interposable, may_be_replaced
 from nativecache.aot.ir.module import Entity, Module
 from nativecache.aot.ir.syntax import NAME
 
@@ -20,55 +21,94 @@ def admit_unwinding(modules: Sequence[Module]) -> None:
 
     Exceptions pass through C in an image of separate objects, as its functions are described to the unwinder.
     LLVM would believe the word of a C function that is inlined into C++, or just in sight there, and
-    remove the handlers around the call.
+    remove the handlers around the call. A function keeps its word if nothing that it calls may throw.
     """
-    if not any(" personality " in _head(f) for module in modules for f in module.functions()):
+    handlers = [any(map(_has_personality, module.functions())) for module in modules]
+    if not any(handlers):
         return
-    for module in modules:
+    for module, knows in zip(modules, handlers, strict=True):
         claims = {group for group, text in module.attributes.items() if " nounwind " in text}
-        nothrow = {
-            e.token for e in module.entities.values() if not e.defined and not claims.isdisjoint(e.groups)
-        }
         # Where nothing knows of exceptions, optimised calls only repeat what their callers claim.
-        believed = claims if any(" personality " in _head(f) for f in module.functions()) else set[str]()
+        believed = claims if knows else set[str]()
+        calls = {
+            function.token: _find_calls(function, believed)
+            for function in module.functions()
+            if not claims.isdisjoint(function.groups) and not _has_personality(function)
+        }
         without: dict[str, str] = {}
-        for function in module.functions():
-            if claims.isdisjoint(function.groups) or " personality " in _head(function):
-                continue
-            head, *lines = function.text.splitlines(keepends=True)
-            unsure = [
-                n for n, line in enumerate(lines) if " call " in line and _may_unwind(line, believed, nothrow)
-            ]
-            if not unsure:
-                continue
-            lines = [head, *lines]
-            for n in (0, *(n + 1 for n in unsure)):
-                for group in sorted(claims.intersection(_GROUP.findall(lines[n])) - without.keys()):
-                    rest = module.attributes[group].replace(" nounwind ", " ", 1)
-                    without[group] = (
-                        f"#{max(int(g[1:]) for g in module.attributes) + 1}" if rest != "{ }" else ""
-                    )
-                    if without[group]:
-                        module.attributes[without[group]] = rest
-                lines[n] = _QUOTED_OR_GROUP.sub(partial(_exchange, without), lines[n])
-            function.text = "".join(lines)
-            function.groups = tuple(_GROUP.findall(lines[0]))
+        for token, numbers in _find_unsure(calls, module, claims).items():
+            _take_word(module.entities[token], module, numbers, claims, without)
+
+
+def _has_personality(function: Entity) -> bool:
+    return " personality " in function.text[: function.text.find("\n")]
+
+
+def _find_calls(function: Entity, believed: Set[str]) -> dict[int, str]:
+    """Calls that are not `nounwind` themselves: the callee, "" if it has no name, by number of the line."""
+    found: dict[int, str] = {}
+    for n, line in enumerate(function.text.split("\n")):
+        if " call " not in line or not believed.isdisjoint(_GROUP.findall(line)):
+            continue
+        callee = _CALLEE.search(line)
+        if callee is None:
+            if " asm " not in line or " unwind " in line:
+                found[n] = ""
+        elif not callee[1].startswith("@llvm."):
+            found[n] = callee[1]
+    return found
+
+
+def _find_unsure(
+    calls: Mapping[str, Mapping[int, str]], module: Module, claims: Set[str]
+) -> dict[str, list[int]]:
+    """The functions of `calls` that something may be thrown out of, and the lines of the calls that throw.
+
+    A definition of the module that cannot be another at run time is believed as long as what it calls is;
+    a declaration is believed, for someone has written it so.
+    """
+    sure = {
+        entity.token
+        for entity in module.entities.values()
+        if not claims.isdisjoint(entity.groups) and (not entity.defined or _is_final(entity, module))
+    }
+    unsure: dict[str, list[int]] = {}
+    while True:
+        more = {
+            token: numbers
+            for token, callees in calls.items()
+            if (numbers := [n for n, callee in callees.items() if callee not in sure])
+        }
+        if more == unsure:
+            return unsure
+        unsure = more
+        sure -= unsure.keys()
+
+
+def _is_final(entity: Entity, module: Module) -> bool:
+    """Whether no other definition can take a definition's place, at link time or at run time."""
+    return not is_interposable(entity) and not (module.for_library and may_be_replaced(entity))
+
+
+def _take_word(
+    function: Entity, module: Module, numbers: Sequence[int], claims: Set[str], without: dict[str, str]
+) -> None:
+    """Takes `nounwind` from a function and from some calls in it, by number of the line.
+
+    `without`: groups by those that they are without it, to which what is made here is added.
+    """
+    lines = function.text.split("\n")
+    for n in (0, *numbers):
+        for group in sorted(set(_GROUP.findall(lines[n])) & claims - without.keys()):
+            rest = module.attributes[group].replace(" nounwind ", " ", 1)
+            without[group] = f"#{max(int(g[1:]) for g in module.attributes) + 1}" if rest != "{ }" else ""
+            if without[group]:
+                module.attributes[without[group]] = rest
+        lines[n] = _QUOTED_OR_GROUP.sub(partial(_exchange, without), lines[n])
+    function.text = "\n".join(lines)
+    function.groups = tuple(_GROUP.findall(lines[0]))
 
 
 def _exchange(groups: Mapping[str, str], match: re.Match[str]) -> str:
     group = groups.get(match[0][1:])
     return match[0] if group is None else group and f" {group}"
-
-
-def _head(function: Entity) -> str:
-    return function.text[: function.text.find("\n")]
-
-
-def _may_unwind(call: str, believed: Set[str], nothrow: Set[str]) -> bool:
-    """Whether something may be thrown out of the call on a line, by its attribute groups and its callee."""
-    if not believed.isdisjoint(_GROUP.findall(call)):
-        return False
-    callee = _CALLEE.search(call)
-    if callee is None:
-        return " asm " not in call or " unwind " in call
-    return not callee[1].startswith("@llvm.") and callee[1] not in nothrow
