@@ -100,7 +100,7 @@ def build(  # noqa: PLR0915 - the phases, one after the other
         loaded = replace(loaded, texts=())  # the index has all of them, in pieces
     # Agree on one target for all of them.
     with clock.phase("target"):
-        options = choose_target(request, modules)
+        options, modules = choose_target(request, modules)
     # Resolve symbols over the whole program.
     with clock.phase("resolve"):
         told = read_told(request, loaded, libraries)
@@ -328,8 +328,7 @@ def _build_whole(
 ) -> Report:
     """The build with some more sources compiled whole. Raises what `build` does, with clang's own words."""
     again = replace(request, whole=request.whole | whole)
-    with Front(again) as second:
-        second.start, second.start_cpu = front.start, front.start_cpu
+    with Front(again, since=front) as second:
         return build(again, second, progress=progress)
 
 

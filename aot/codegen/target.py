@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from nativecache.aot.codegen import llvm
@@ -15,8 +16,8 @@ from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.aot.request import Request
 
 
-def choose_target(request: Request, modules: tuple[Module, ...]) -> Options:
-    """The options that every unit is compiled with; gives each module the target's data layout.
+def choose_target(request: Request, modules: tuple[Module, ...]) -> tuple[Options, tuple[Module, ...]]:
+    """The options that every unit is compiled with, and the modules with the target's data layout.
 
     Raises BuildError with all modules of another target, and for one that what is asked for cannot be
     made for.
@@ -47,9 +48,7 @@ def choose_target(request: Request, modules: tuple[Module, ...]) -> Options:
         if not _agrees(m.datalayout, layout)
     ]:
         raise BuildError(*problems)
-    for module in modules:
-        module.datalayout = layout
-    return options
+    return options, tuple(replace(module, datalayout=layout) for module in modules)
 
 
 def _check(request: Request, modules: tuple[Module, ...], triple: str) -> None:

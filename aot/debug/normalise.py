@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -38,8 +39,8 @@ def normalise(
     directory: str = "",
     line_map: LineMap | None = None,
     names: Mapping[str, str] = MappingProxyType({}),
-) -> None:
-    """Normalise the debug information of a program's modules, in place.
+) -> list[Module]:
+    """The modules of a program with their debug information normalised.
 
     What is of a form that is not understood stays as it is, in that module. `relative`: lines count from the
     first of their function, unless some of the program are too large for that. `directory` is the compilation
@@ -47,7 +48,7 @@ def normalise(
     stand for, where they are not the program's.
     """
     if not any(module.debug_text for module in modules):
-        return
+        return list(modules)
     # Builds without debug information do not load what is loaded here, which takes 7 ms.
     from nativecache.aot.debug.analysis import analyse
     from nativecache.aot.debug.functions import described
@@ -64,33 +65,41 @@ def normalise(
                         module.debug_text, symbols, relative=relative, directory=directory, line_map=line_map
                     )
                 except FarLines:
-                    normalise(modules, relative=False, directory=directory, line_map=line_map, names=names)
-                    return
+                    return normalise(
+                        modules, relative=False, directory=directory, line_map=line_map, names=names
+                    )
     try:
         shapes = [find_shapes(read) for read in found.values()] if len(found) > 1 else []
         ambiguous = find_ambiguous(shapes)
     except (Unsupported, RecursionError):
         found, ambiguous = {}, frozenset()
-    for i, module in enumerate(modules):
-        if module.debug_text and not (i in found and _apply(module, found[i], ambiguous)):
-            keep_debug(module)
-        module.debug_text = ""
+    return [
+        (_apply(module, found[i], ambiguous) if i in found else None) or keep_debug(module)
+        for i, module in enumerate(modules)
+    ]
 
 
-def keep_debug(module: Module) -> None:
-    """Leave a module's debug information as it is."""
-    module.metadata = dict(METADATA.findall(module.debug_text))
+def keep_debug(module: Module) -> Module:
+    """The module with its debug information, if it has any, as numbered nodes like others."""
+    if not module.debug_text:
+        return module
+    return replace(module, metadata=dict(METADATA.findall(module.debug_text)), debug_text="")
 
 
-def _apply(module: Module, read: Analysis, ambiguous: frozenset[str]) -> bool:
-    """Whether the module could be normalised; if not, it is as it was."""
+def _apply(module: Module, read: Analysis, ambiguous: frozenset[str]) -> Module | None:
+    """The module with normalised debug information; None if that is not understood."""
     from nativecache.aot.debug.rewrite import rewrite
 
     try:
         done = rewrite(module, read, ambiguous)
     except (Unsupported, RecursionError):
-        return False
-    for token, text in done.texts.items():
-        module.entities[token].text = text
-    module.named_metadata, module.metadata, module.debug = done.named_metadata, done.nodes, done.info
-    return True
+        return None
+    entities = {t: replace(module.entities[t], text=text) for t, text in done.texts.items()}
+    return replace(
+        module,
+        entities=module.entities | entities,
+        named_metadata=done.named_metadata,
+        metadata=done.nodes,
+        debug=done.info,
+        debug_text="",
+    )

@@ -168,15 +168,14 @@ def index(texts: Sequence[tuple[str, str]], *, relative: bool) -> tuple[tuple[Mo
             problems.append(f"{label}: IR of an unknown form: {error}")
     if problems:
         raise BuildError(*problems)
-    admit_unwinding(modules)
+    modules = admit_unwinding(modules)
     first = next((module.debug_text for module in modules if module.debug_text), "")
     directory = ""
     if first:
         from nativecache.aot.debug.files import compilation_directory
 
         directory = compilation_directory(first)
-    normalise(modules, relative=relative, directory=directory)
-    return tuple(modules), directory
+    return tuple(normalise(modules, relative=relative, directory=directory)), directory
 
 
 class _Reader:

@@ -224,11 +224,13 @@ class Front:
     compiler, `sources` raises.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, *, since: Front | None = None) -> None:
+        """Starts clang. `since`: of a build that begins anew, the front whose time counts."""
         check(request)
         check_depfiles(request)
         _check_flags(request)
-        self.start, self.start_cpu = time.perf_counter(), cpu_seconds()
+        self.start: float = since.start if since else time.perf_counter()
+        self.start_cpu: float = since.start_cpu if since else cpu_seconds()
         with hold_signals(), temporary_files(), ExitStack() as stack:
             self.scratch = stack.enter_context(temporary_folder())
             self._scratch = stack.pop_all()

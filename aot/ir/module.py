@@ -54,7 +54,7 @@ _ASM_PLACE: Final = re.compile(r", !srcloc !\d+(?=(?:, ![\w.]+ !\d+)*$)", re.MUL
 LOCAL: Final = frozenset(("private", "internal"))
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Entity:
     """A function, variable, alias or ifunc of one module, with its printed text."""
 
@@ -88,7 +88,7 @@ class Structor:
     associated: str | None
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Module:
     """One input, indexed. Tokens (`@f`, `%struct.S`, `#3`, `!7`, `$c`) are spelled as printed."""
 
@@ -105,7 +105,8 @@ class Module:
     entities: dict[str, Entity]
     structors: dict[str, tuple[Structor, ...]] = field(default_factory=dict)  # ctors, dtors
     used: dict[str, tuple[str, ...]] = field(default_factory=dict)  # llvm.used, llvm.compiler.used
-    declarations: dict[str, str] = field(default_factory=dict)  # made on demand
+    #: By token what other units see of an entity, made on demand (linkage.py).
+    declarations: dict[str, str] = field(default_factory=dict, init=False)
     debug: DebugInfo | None = None  # normalised
     #: The numbered metadata as printed, where it holds debug information.
     debug_text: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence, Set
-from functools import partial
+from dataclasses import replace
 from typing import Final
 
 from nativecache.aot.ir.linkage import is_interposable, may_be_replaced
@@ -16,8 +16,8 @@ _CALLEE: Final = re.compile(rf" (@{NAME})\(", re.ASCII)
 _QUOTED_OR_GROUP: Final = re.compile(r'"[^"]*"| #\d+', re.ASCII)
 
 
-def admit_unwinding(modules: Sequence[Module]) -> None:
-    """Takes `nounwind` from functions that only have it because their language knows no exceptions.
+def admit_unwinding(modules: Sequence[Module]) -> list[Module]:
+    """The modules without `nounwind` where a function only has it for want of exceptions in its language.
 
     Exceptions pass through C in an image of separate objects, as its functions are described to the unwinder.
     LLVM would believe the word of a C function that is inlined into C++, or just in sight there, and
@@ -25,19 +25,24 @@ def admit_unwinding(modules: Sequence[Module]) -> None:
     """
     handlers = [any(map(_has_personality, module.functions())) for module in modules]
     if not any(handlers):
-        return
-    for module, knows in zip(modules, handlers, strict=True):
-        claims = {group for group, text in module.attributes.items() if " nounwind " in text}
-        # Where nothing knows of exceptions, optimised calls only repeat what their callers claim.
-        believed = claims if knows else set[str]()
-        calls = {
-            function.token: _find_calls(function, believed)
-            for function in module.functions()
-            if not claims.isdisjoint(function.groups) and not _has_personality(function)
-        }
-        without: dict[str, str] = {}
-        for token, numbers in _find_unsure(calls, module, claims).items():
-            _take_word(module.entities[token], module, numbers, claims, without)
+        return list(modules)
+    return [_admit(module, knows) for module, knows in zip(modules, handlers, strict=True)]
+
+
+def _admit(module: Module, knows: bool) -> Module:
+    """A module without the `nounwind` that is not believed. `knows`: it handles exceptions itself."""
+    claims = {group for group, text in module.attributes.items() if " nounwind " in text}
+    # Where nothing knows of exceptions, optimised calls only repeat what their callers claim.
+    believed = claims if knows else set[str]()
+    calls = {
+        function.token: _find_calls(function, believed)
+        for function in module.functions()
+        if not claims.isdisjoint(function.groups) and not _has_personality(function)
+    }
+    unsure = _find_unsure(calls, module, claims)
+    groups = _Groups(module.attributes, claims)
+    changed = {token: groups.leave_out(module.entities[token], numbers) for token, numbers in unsure.items()}
+    return replace(module, attributes=groups.all, entities=module.entities | changed) if changed else module
 
 
 def _has_personality(function: Entity) -> bool:
@@ -90,25 +95,31 @@ def _is_final(entity: Entity, module: Module) -> bool:
     return not is_interposable(entity) and not (module.for_library and may_be_replaced(entity))
 
 
-def _take_word(
-    function: Entity, module: Module, numbers: Sequence[int], claims: Set[str], without: dict[str, str]
-) -> None:
-    """Takes `nounwind` from a function and from some calls in it, by number of the line.
+class _Groups:
+    """Attribute groups, and those without `nounwind` that stand for some that have it."""
 
-    `without`: groups by those that they are without it, to which what is made here is added.
-    """
-    lines = function.text.split("\n")
-    for n in (0, *numbers):
-        for group in sorted(set(_GROUP.findall(lines[n])) & claims - without.keys()):
-            rest = module.attributes[group].replace(" nounwind ", " ", 1)
-            without[group] = f"#{max(int(g[1:]) for g in module.attributes) + 1}" if rest != "{ }" else ""
-            if without[group]:
-                module.attributes[without[group]] = rest
-        lines[n] = _QUOTED_OR_GROUP.sub(partial(_exchange, without), lines[n])
-    function.text = "\n".join(lines)
-    function.groups = tuple(_GROUP.findall(lines[0]))
+    def __init__(self, attributes: Mapping[str, str], claims: Set[str]) -> None:
+        self.all = dict(attributes)
+        self._claims = claims
+        self._without: dict[str, str] = {}
 
+    def leave_out(self, function: Entity, numbers: Sequence[int]) -> Entity:
+        """A function that does not claim `nounwind`, nor do some calls in it, by number of the line."""
+        lines = function.text.split("\n")
+        for n in (0, *numbers):
+            for group in sorted(set(_GROUP.findall(lines[n])) & self._claims - self._without.keys()):
+                self._without[group] = self._make(self.all[group].replace(" nounwind ", " ", 1))
+            lines[n] = _QUOTED_OR_GROUP.sub(self._exchange, lines[n])
+        return replace(function, text="\n".join(lines), groups=tuple(_GROUP.findall(lines[0])))
 
-def _exchange(groups: Mapping[str, str], match: re.Match[str]) -> str:
-    group = groups.get(match[0][1:])
-    return match[0] if group is None else group and f" {group}"
+    def _make(self, body: str) -> str:
+        """A new group; "" for one that says nothing."""
+        if body == "{ }":
+            return ""
+        name = f"#{max(int(group[1:]) for group in self.all) + 1}"
+        self.all[name] = body
+        return name
+
+    def _exchange(self, match: re.Match[str]) -> str:
+        group = self._without.get(match[0][1:])
+        return match[0] if group is None else group and f" {group}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -75,11 +75,11 @@ class SimplifiedBody(_Importable):
         if self.debug is not None:
             relative = self.debug.relative
             places = LineMap.decode(self.line_map) if relative else None
-            normalise([module], relative=relative, line_map=places, names=bindings)
+            (module,) = normalise([module], relative=relative, line_map=places, names=bindings)
             if relative and module.debug is None:
-                _strip_debug_info(module)
-        elif module.debug_text:
-            keep_debug(module)
+                module = _strip_debug_info(module)
+        else:
+            module = keep_debug(module)
         for token in module.entities:
             name = symbol_name(token)
             names[token] = bindings.get(name, name)
@@ -100,10 +100,10 @@ class SimplifiedBody(_Importable):
 Body = RawBody | SimplifiedBody
 
 
-def _strip_debug_info(module: Module) -> None:
-    """Takes out debug information whose lines are encoded though nothing says what they stand for."""
-    for entity in module.entities.values():
-        entity.text = _DEBUG_INFO.sub("", entity.text)
+def _strip_debug_info(module: Module) -> Module:
+    """The module without its debug information: lines are encoded, and nothing says what they stand for."""
+    entities = {t: replace(e, text=_DEBUG_INFO.sub("", e.text)) for t, e in module.entities.items()}
+    return replace(module, entities=entities)
 
 
 def called(text: str) -> frozenset[str]:

@@ -15,7 +15,7 @@ from pathlib import PurePath
 
 from nativecache.aot.errors import BuildError
 from nativecache.aot.ir.linkage import aliasee, definition, is_decorated
-from nativecache.aot.ir.module import Module, index_function, index_global
+from nativecache.aot.ir.module import Entity, Module, index_function, index_global
 from nativecache.aot.ir.syntax import quote, split_global, symbol_name
 from nativecache.aot.units.bonds import Bonds, find_bonds
 from nativecache.aot.units.output_model import EXECUTABLE, OutputModel
@@ -32,7 +32,7 @@ def resolve_symbols(
     """The program of some modules: which definition of each symbol prevails, and what locals are called.
 
     `output`: what they become. `told`: what the linker is told. `elsewhere`: symbols that native inputs and
-    libraries define. Modules are given bodies for aliases of what does not prevail.
+    libraries define.
 
     Raises BuildError with every duplicate strong definition, each with both files.
     """
@@ -54,8 +54,7 @@ def resolve_symbols(
         for loser in choice.losers:
             if loser.token not in kept[loser.module]:
                 dropped[loser.module].add(loser.token)
-    for module, lost in zip(modules, dropped, strict=True):
-        _keep_aliased_bodies(module, lost)
+    modules = [_keep_aliased_bodies(module, lost) for module, lost in zip(modules, dropped, strict=True)]
     multiple = frozenset(name for name, choice in choices.items() if choice.multiple)
     led_elsewhere = frozenset(candidates.keys() & (assigned | multiple))
     definitions = {name: found[0] for name, found in candidates.items()}
@@ -196,21 +195,23 @@ def check_one_file(program: Program) -> None:
         raise BuildError(*problems)
 
 
-def _keep_aliased_bodies(module: Module, dropped: set[str]) -> None:
-    """Gives aliases that prevail a body of their own where their aliasee is replaced by another file's."""
-    for token, entity in list(module.entities.items()):
+def _keep_aliased_bodies(module: Module, dropped: set[str]) -> Module:
+    """The module with bodies for aliases that prevail while their aliasee is replaced by another file's."""
+    made: dict[str, Entity] = {}
+    for token, entity in module.entities.items():
         if entity.kind not in ("alias", "ifunc") or token in dropped:
             continue
         base = module.entities[aliasee(entity)]
         if base.token not in dropped:
             continue
         own = "@" + quote(f"{symbol_name(base.token)}.aliased")
-        if own not in module.entities:
+        if own not in made:
             text = definition(base, keep_comdat=False, linkage="internal")
             body = index_function if base.kind == "function" else index_global
-            module.entities[own] = body(text.replace(base.token, own, 1))
+            made[own] = body(text.replace(base.token, own, 1))
         head, rest = split_global(entity.text)
-        module.entities[token] = index_global(f"{head} = {rest.replace(base.token, own, 1)}")
+        made[token] = index_global(f"{head} = {rest.replace(base.token, own, 1)}")
+    return replace(module, entities=module.entities | made) if made else module
 
 
 def _comdat_losers(modules: Sequence[Module], assigned: frozenset[str]) -> list[set[str]]:

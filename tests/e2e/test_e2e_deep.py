@@ -119,6 +119,5 @@ def test_what_is_nested_deeply_is_built(tmp_path: Path, text: str) -> None:
 
 
 def test_deep_debug_information_is_made_small_all_the_same() -> None:
-    module = index_module(pointers(), "a.ll")
-    normalise([module])
+    (module,) = normalise([index_module(pointers(), "a.ll")])
     assert module.debug is not None and len(module.metadata) > DEPTH

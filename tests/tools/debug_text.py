@@ -53,7 +53,7 @@ def module(*functions: tuple[str, str], types: str = STRUCT, head: str = HEAD) -
 
 def normalised(*functions: tuple[str, str], types: str = STRUCT, head: str = HEAD) -> Module:
     made = module(*functions, types=types, head=head)
-    normalise([made], directory="/home/me")
+    (made,) = normalise([made], directory="/home/me")
     return made
 
 

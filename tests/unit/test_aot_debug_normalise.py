@@ -40,7 +40,7 @@ def test_what_is_not_understood_stays_as_it_is() -> None:
 
 def test_lines_beyond_all_encodings_keep_all_lines_real() -> None:
     near, far = module(function(30, "f", 10)), module(function(30, "g", 200_000_000))
-    normalise([near, far], directory="/home/me")
+    near, far = normalise([near, far], directory="/home/me")
     for made in near, far:
         assert made.debug is not None and not made.debug.relative
     assert "line: 13" in text(near, "f")
@@ -48,7 +48,7 @@ def test_lines_beyond_all_encodings_keep_all_lines_real() -> None:
 
 def test_debug_information_can_be_kept() -> None:
     made = module(function(30, "f", 10))
-    keep_debug(made)
+    made = keep_debug(made)
     assert made.metadata["!32"] == "!DILocation(line: 13, column: 5, scope: !33)"
     assert made.debug is None
 
@@ -56,5 +56,5 @@ def test_debug_information_can_be_kept() -> None:
 def test_a_module_that_is_not_understood_leaves_others_normalised() -> None:
     code, nodes = function(30, "f", 10)
     odd, plain = module((code, nodes.replace("!33)", "!1)"))), module(function(30, "g", 10))
-    normalise([odd, plain], directory="/home/me")
+    odd, plain = normalise([odd, plain], directory="/home/me")
     assert odd.debug is None and plain.debug is not None

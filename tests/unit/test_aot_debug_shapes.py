@@ -14,7 +14,7 @@ def test_types_of_one_name_that_differ_stay_whole() -> None:
         module(function(30, "f", 10)),
         module(function(30, "g", 10), types=STRUCT.replace('"next"', '"previous"')),
     )
-    normalise([one, other], directory="/home/me")
+    one, other = normalise([one, other], directory="/home/me")
     for made, name in ((one, "next"), (other, "previous")):
         token = re.findall(r" !dbg (!\d+) ", text(made, "f" if made is one else "g"))[0]
         assert token in made.metadata
@@ -29,7 +29,7 @@ def test_a_type_that_one_file_only_declares_is_no_other() -> None:
     defined = f"!24 = distinct {type_}size: 64, elements: !21)\n"
     one = module(function(30, "f", 10, type_="!20"), types=held + declared)
     other = module(function(30, "g", 10, type_="!20"), types=held + defined)
-    normalise([one, other], directory="/home/me")
+    one, other = normalise([one, other], directory="/home/me")
     for made in (one, other):
         assert any('name: "s"' in body for body in made.metadata.values())
         assert not any('name: "next"' in body for body in made.metadata.values())

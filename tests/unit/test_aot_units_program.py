@@ -1,5 +1,7 @@
 """What a program tells of its symbols once they are resolved."""
 
+from dataclasses import replace
+
 import pipeline
 
 from nativecache.aot.ir.debug_info import DebugInfo, LineMap
@@ -56,9 +58,9 @@ def test_common_symbols_are_ours_or_those_of_native_inputs() -> None:
 
 
 def test_lines_exist_while_their_ranges_do() -> None:
-    program = resolved("")
-    module = program.modules[0].module
-    module.debug = DebugInfo(ranges={"f": 1}, lines={"!a": 2}, checksums={b"p": b"r"})
+    debug = DebugInfo(ranges={"f": 1}, lines={"!a": 2}, checksums={b"p": b"r"})
+    (empty,) = pipeline.indexed("")
+    program = pipeline.resolved_modules([replace(empty, debug=debug)]).program
     assert program.has_lines(LineMap(ranges=(("0.ll", "f"),), lines=(("0.ll", "!a"),)))
     assert not program.has_lines(LineMap(ranges=(("0.ll", "g"),)))
     assert not program.has_lines(LineMap(ranges=(("1.ll", "f"),)))
