@@ -277,7 +277,7 @@ def wait_for(file: Path) -> int:
 
 
 def is_running(pid: int) -> bool:
-    for _ in range(200):
+    for _ in range(1000):  # a machine with much else to do takes its time to bury the dead
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
