@@ -34,10 +34,15 @@ def why_whole(request: Request, whole: Sequence[str]) -> str:
 
 def searching_sources(request: Request, loaded: Loaded) -> frozenset[Path]:
     """Sources whose asm reads files that clang's assembler finds in the folders for headers."""
-    splits = {str(path): path for path in request.inputs if is_split(path)}
+    splits = _splits(request)
     return frozenset(
         splits[label] for label, text in loaded.texts if label in splits and assembler_searches(text)
     )
+
+
+def _splits(request: Request) -> dict[str, Path]:
+    """The sources that are cut into units, by the label of their modules."""
+    return {str(path): path for path in request.inputs if is_split(path)}
 
 
 def judge(request: Request, plan: Plan, heard: Iterable[Heard]) -> tuple[list[str], frozenset[Path]]:
@@ -47,7 +52,7 @@ def judge(request: Request, plan: Plan, heard: Iterable[Heard]) -> tuple[list[st
     removed only by those who see all of the file. Raises BuildError for errors in other inputs.
     """
     wanted = Wanted(request.clang_flags)
-    sources = {str(path): path for path in request.inputs if is_split(path)}
+    sources = _splits(request)
     whole: set[Path] = set()
     warnings: dict[str, None] = {}
     errors: dict[str, None] = {}

@@ -196,7 +196,10 @@ def _base(clang: Clang, source: Path) -> list[str]:
 
 def _compile(clang: Clang, source: Path, level: int, flags: Sequence[str]) -> list[str]:
     command = [*_base(clang, source), f"-O{level}"]
-    return [*command, *noting(flags, [*command, *flags, "-c", *_named(source)])]
+    command += noting(flags, [*command, *flags, "-c", *_named(source)])
+    if any(flag.startswith("-gsplit-dwarf") for flag in flags):
+        command.append("-gno-split-dwarf")  # there is no place for a file per unit, or beside what is linked
+    return command
 
 
 def emit_ir(
@@ -218,8 +221,6 @@ def emit_ir(
     """
     command = [*_compile(clang, source, level, flags), *_depfile_flags(depfile)]
     command += ["-Xclang", "-disable-llvm-passes"]
-    if any(flag.startswith("-gsplit-dwarf") for flag in flags):
-        command.append("-gno-split-dwarf")  # there is no place for a file per unit
     kind = "-c" if clang.version < NEWEST else "-S"
     return _make([*command, kind, "-emit-llvm"], source, scratch, running)
 
@@ -240,8 +241,6 @@ def compile_whole(
     usage it writes beside `scratch`.
     """
     command = [*_compile(clang, source, level, flags), *_depfile_flags(depfile), *places]
-    if any(flag.startswith("-gsplit-dwarf") for flag in flags):
-        command.append("-gno-split-dwarf")
     return _make([*command, "-c"], source, scratch, running)
 
 

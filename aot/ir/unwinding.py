@@ -12,6 +12,7 @@ from nativecache.aot.ir.module import Entity, Module
 from nativecache.aot.ir.syntax import NAME
 
 _GROUP: Final = re.compile(r"#\d+", re.ASCII)
+_CALL_LINE: Final = re.compile(r"^.* call .*$", re.MULTILINE)
 _CALLEE: Final = re.compile(rf" (@{NAME})\(", re.ASCII)
 _QUOTED_OR_GROUP: Final = re.compile(r'"[^"]*"| #\d+', re.ASCII)
 
@@ -52,9 +53,12 @@ def _has_personality(function: Entity) -> bool:
 def _find_calls(function: Entity, believed: Set[str]) -> dict[int, str]:
     """Calls that are not `nounwind` themselves: the callee, "" if it has no name, by number of the line."""
     found: dict[int, str] = {}
-    for n, line in enumerate(function.text.split("\n")):
-        if " call " not in line or not believed.isdisjoint(_GROUP.findall(line)):
+    text = function.text
+    for call in _CALL_LINE.finditer(text):
+        line = call[0]
+        if not believed.isdisjoint(_GROUP.findall(line)):
             continue
+        n = text.count("\n", 0, call.start())
         callee = _CALLEE.search(line)
         if callee is None:
             if " asm " not in line or " unwind " in line:
