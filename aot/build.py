@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,13 +15,14 @@ from nativecache.aot.called_once import find_called_once, longest_import
 from nativecache.aot.codegen import llvm
 from nativecache.aot.codegen.engine import Engine
 from nativecache.aot.codegen.target import choose_target, is_foreign
-from nativecache.aot.errors import Unread
+from nativecache.aot.errors import PlanLost, Unread
 from nativecache.aot.front.load import Loaded, index, load
 from nativecache.aot.front.sources import Front, is_source
 from nativecache.aot.image_link import ImageLink, finished_build
 from nativecache.aot.ir.module import Module
+from nativecache.aot.keep_plan import Counts, Settled, Whole, guard, keep, may_stand
 from nativecache.aot.key import Options, assembler_reads, option_fields
-from nativecache.aot.output.image import Image
+from nativecache.aot.output.image import Image, ImageFacts
 from nativecache.aot.output.link_inputs import (
     explain_link,
     link_driver,
@@ -33,8 +35,12 @@ from nativecache.aot.output.link_inputs import (
     unused_options,
 )
 from nativecache.aot.output.link_line import arrange
+from nativecache.aot.output.pieces import Pieces, piece_recipe
+from nativecache.aot.output.results import UnitResult
 from nativecache.aot.records.history import BuildRecord
+from nativecache.aot.records.last_plan import LastPlan, load_plan
 from nativecache.aot.records.memo import UnitMemo
+from nativecache.aot.replan import Given, Replan, replan
 from nativecache.aot.report import Clock, Report
 from nativecache.aot.request import Request
 from nativecache.aot.schedule.plan import Plan
@@ -50,22 +56,20 @@ from nativecache.aot.units.imports import (
 )
 from nativecache.aot.units.output_model import OutputModel
 from nativecache.aot.units.partition import NOTHING_APART, Apart, Unit, partition
-from nativecache.aot.units.program import Program
 from nativecache.aot.units.resolve import check_one_file, resolve_symbols
-from nativecache.aot.units.roots import find_roots, index_symbols
+from nativecache.aot.units.roots import find_roots, index_symbols, root_rules
 from nativecache.aot.verify import Verifier
 from nativecache.aot.whole import judge, searching_sources, why_whole
 from nativecache.aot.write import write_file
 from nativecache.cache.dependencies import Dependency, observe
 from nativecache.cache.recipe import Recipe
 from nativecache.linker.errors import LinkError
+from nativecache.linker.libraries import Libraries
 from nativecache.linker.native import NativeSymbols
 from nativecache.linker.symbol_options import SymbolOptions
 
 
-def build(  # noqa: PLR0915 - the phases, one after the other
-    request: Request, front: Front, *, progress: Callable[[int, int], None] | None = None
-) -> Report:
+def build(request: Request, front: Front, *, progress: Callable[[int, int], None] | None = None) -> Report:
     """Builds the image.
 
     `front` was started on the same request. `progress(compiled, missing)` is called as units are
@@ -77,11 +81,13 @@ def build(  # noqa: PLR0915 - the phases, one after the other
         sources = front.sources
         engine = llvm.find_engine(request.engine, sources.end.clang.command[0] if sources else None)
         libraries = system_libraries(request)
+        last = load_plan(request.store, request.output) if request.emit in ("exe", "shared") else None
     # Load the inputs as IR that LLVM has accepted and printed, or would print as it stands.
     unread: frozenset[Path] = frozenset()
     with clock.phase("load"):
+        known = dict(zip(last.head.numbers, last.head.texts, strict=True)) if last else {}
         try:
-            loaded = load(request.inputs, sources, request.store, threads=request.threads)
+            loaded = load(request.inputs, sources, request.store, threads=request.threads, known=known)
             _write_stack_usage(request, front.scratch, loaded)
         except Unread as error:
             unread = error.sources
@@ -92,123 +98,312 @@ def build(  # noqa: PLR0915 - the phases, one after the other
         unread = searching_sources(request, loaded)
     if unread:
         return _build_whole(request, unread, front, progress)
-    # Find the entities in the printed text.
-    with clock.phase("index"):
-        # Lines are put into objects later; into asm and bitcode they cannot be, so they stay as they are.
-        modules, directory = index(loaded.texts, relative=request.emit not in ("asm", "bitcode"))
-        files = [assembler_reads(text) for _, text in loaded.texts]
-        loaded = replace(loaded, texts=())  # the index has all of them, in pieces
-    # Agree on one target for all of them.
-    with clock.phase("target"):
-        options, modules = choose_target(request, modules)
-    # Resolve symbols over the whole program.
-    with clock.phase("resolve"):
-        told = read_told(request, loaded, libraries)
-        native = native_symbols(request, loaded, libraries, told)
-        output = _output_model(request, modules, told, native, directory)
-        program = resolve_symbols(modules, output, told, native.defined)
-        if request.emit in ("asm", "bitcode"):
-            check_one_file(program)
-    # Cut it into units.
-    with clock.phase("partition"):
-        apart = _apart(request)
-        units = partition(program, apart)
-        defined_in = index_symbols(program, units)
-        roots = _roots(request, program, units, defined_in, told, native)
-    # What each input's units were made from, and became, in earlier builds.
-    with clock.phase("memo"):
-        limits = _limits(request)
-        memos = _open_memos(request, engine, options, modules)
-        fingerprints = Fingerprints(program, _context(program, options, limits, files), memos)
-    # Clean each function up alone, so that callees worth inlining can be told and carried.
-    candidates = ImportCandidates({}, frozenset(), limits)
-    if limits.lines:
-        with clock.phase("simplify"):
-            bodies = find_bodies(
-                program,
-                units,
-                fingerprints,
-                memos,
+    job = _Job(request, front, loaded, engine, libraries, clock, progress)
+    if last:
+        try:
+            return job.build(last)
+        except PlanLost:
+            pass  # what the last build left is no more: plan from nothing
+    return job.build(None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """What is to be scheduled. `again`: the plan is made from the last one; `everything` as RootRules has it."""
+
+    plan: Plan
+    memory: Memory
+    plain: Fingerprints
+    again: Replan | None = None
+    everything: bool = False
+    #: Digests of the files that assemblers read.
+    files: tuple[bytes, ...] = ()
+
+
+class _Job:
+    """A build whose inputs are loaded."""
+
+    def __init__(
+        self,
+        request: Request,
+        front: Front,
+        loaded: Loaded,
+        engine: Engine,
+        libraries: Libraries,
+        clock: Clock,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self._request, self._front, self._loaded = request, front, loaded
+        self._engine, self._libraries, self._clock = engine, libraries, clock
+        self._progress = progress
+        with clock.phase("resolve"):
+            self._told = read_told(request, loaded, libraries)
+            self._native = native_symbols(request, loaded, libraries, self._told)
+        self._limits = _limits(request)
+        self._apart = _apart(request)
+        self._guard = ""
+        if may_stand(request, self._told):
+            self._guard = guard(request, loaded, engine, self._told, self._native, self._limits)
+
+    def build(self, last: LastPlan | None) -> Report:
+        """Builds the image by the plan of its last build, or from nothing. Raises PlanLost, and what `build` does."""
+        request, clock = self._request, self._clock
+        planned = (self._plan_again(last) if last else None) or self._plan()
+        plan, memory = planned.plan, planned.memory
+        verifier = _verifier(request, memory.history)
+        scheduled = Scheduler(
+            plan,
+            self._engine,
+            request.store,
+            memory,
+            verifier=verifier,
+            clock=clock,
+            threads=request.threads,
+            progress=self._progress,
+            standing=planned.again,
+        ).run()
+        # What LLVM refuses, or what -Werror makes of its warnings, is for clang to judge over the whole file.
+        said, whole = judge(request, plan, scheduled.heard)
+        if whole:
+            return _build_whole(request, whole, self._front, self._progress)
+        # Join what stood with what was made anew; what modules put into the image is kept by module.
+        with clock.phase("plan"):
+            settled = Settled(planned.again, scheduled, request.store) if planned.again else None
+            pieces = None if settled else self._pieces(plan, scheduled)
+        # Rename, archive and link, but for the very objects of the last link, whose output stands.
+        with clock.phase("rename"):
+            image = self._image(plan, scheduled, settled, pieces)
+        driver = link_driver(request, plan.options, self._loaded)
+        link = ImageLink(request, image, self._told, driver, self._front.scratch, clock)
+        remember = partial(self._remember, planned, scheduled, settled, image)
+        # Where a hit turned out to be wrong, the last image may hold it, too.
+        try:
+            written = link.write(trusted=not verifier.mismatches, meanwhile=remember)
+        except LinkError as error:
+            lines = name_sources(error.lines, request, self._loaded)
+            raise LinkError(*explain_link(lines, request, plan.options)) from None
+        written = replace(written, warnings=name_sources(written.warnings, request, self._loaded))
+        # Note what was read, so that the next build can tell whether it has anything to do.
+        with clock.phase("note"):
+            reads = None
+            if request.store.root and not any(planned.files):
+                found = (self._engine, self._libraries, self._told, written, self._front.scratch)
+                reads = link.note(finished_build(request, *found), self._front)
+            reads = _write_depfiles(self._front, reads)
+        warnings = (*self._loaded.warnings, *unused_options(request), *said, *written.warnings)
+        return self._report(planned, scheduled, settled, verifier, warnings, written.image, reads)
+
+    # Planning
+
+    def _plan_again(self, last: LastPlan) -> _Planned | None:
+        """A plan made from that of the last build, where nothing changed that all modules rest on."""
+        request, engine = self._request, self._engine
+        if not self._guard or last.head.guard != self._guard:
+            return None
+        with self._clock.phase("plan"):
+            options = Options(**last.head.options)
+            output = _output_model(request, (), self._told, self._native, "")
+            given = Given(
+                loaded=self._loaded,
                 engine=engine,
-                options=options,
                 store=request.store,
                 threads=request.threads,
+                limits=self._limits,
+                output=output,
+                told=self._told,
+                native=self._native,
+                context=_context(output, options, self._limits, [b""] * len(last)),
             )
-            once = find_called_once(program, bodies, units, fingerprints, roots, limits)
-            candidates = ImportCandidates(bodies, once, limits)
-    # Key, look up and compile what the roots reach.
-    plan = Plan(program, units, defined_in, tuple(roots), options, candidates)
-    with clock.phase("memo"):
-        memory = Memory(
-            ImportFingerprints(fingerprints, candidates, longest_import(program, limits)),
-            memos,
-            BuildRecord(request.store, engine.identity, options, request.output),
+            again = replan(last, given)
+            if again is None:
+                return None
+            arranged = again.arranged
+            history = BuildRecord(request.store, engine.identity, options, request.output)
+            memory = Memory(arranged.fingerprints, arranged.memos, history)
+            return _Planned(again.plan, memory, arranged.plain, again)
+
+    def _plan(self) -> _Planned:
+        """A plan made from nothing."""
+        request, engine, clock, limits = self._request, self._engine, self._clock, self._limits
+        # Find the entities in the printed text.
+        with clock.phase("index"):
+            texts = [(text.label, text.text) for text in self._loaded.texts]
+            # Lines are put into objects later; into asm and bitcode they cannot be, so they stay as they are.
+            modules, directory = index(texts, relative=request.emit not in ("asm", "bitcode"))
+            files = tuple(assembler_reads(text) for _, text in texts)
+            for text in self._loaded.texts:
+                text.forget()  # the index has all of it, in pieces
+            del texts
+        # Agree on one target for all of them.
+        with clock.phase("target"):
+            options, modules = choose_target(request, modules)
+        # Resolve symbols over the whole program.
+        with clock.phase("resolve"):
+            output = _output_model(request, modules, self._told, self._native, directory)
+            program = resolve_symbols(modules, output, self._told, self._native.defined)
+            if request.emit in ("asm", "bitcode"):
+                check_one_file(program)
+        # Cut it into units.
+        with clock.phase("partition"):
+            units = partition(program, self._apart)
+            defined_in = index_symbols(program, units)
+            executable = request.emit == "exe" and not self._told.shared
+            outside = self._native.defined | self._native.undefined
+            rules = root_rules(defined_in, executable=executable, options=self._told, outside=outside)
+            roots = find_roots(program, units, rules, all_units=request.emit in ("asm", "bitcode"))
+        # What each input's units were made from, and became, in earlier builds.
+        with clock.phase("memo"):
+            memos = _open_memos(request, engine, options, modules)
+            plain = Fingerprints(program, _context(program.output, options, limits, files), memos)
+        # Clean each function up alone, so that callees worth inlining can be told and carried.
+        candidates = ImportCandidates({}, frozenset(), limits)
+        if limits.lines:
+            with clock.phase("simplify"):
+                every = range(len(modules))
+                bodies = find_bodies(
+                    program,
+                    every,
+                    units,
+                    plain,
+                    memos,
+                    engine=engine,
+                    options=options,
+                    store=request.store,
+                    threads=request.threads,
+                )
+                numbered = dict(enumerate(units))
+                once = find_called_once(program, bodies, every, numbered, plain, roots, limits)
+                candidates = ImportCandidates(bodies, once, limits)
+        # Key, look up and compile what the roots reach.
+        plan = Plan(program, units, defined_in, tuple(roots), options, candidates)
+        with clock.phase("memo"):
+            memory = Memory(
+                ImportFingerprints(plain, candidates, longest_import(program, limits)),
+                memos,
+                BuildRecord(request.store, engine.identity, options, request.output),
+            )
+        return _Planned(plan, memory, plain, everything=rules.everything, files=files)
+
+    # Linking
+
+    def _pieces(self, plan: Plan, scheduled: Scheduled) -> Pieces | None:
+        """What each module puts into an image; None where that is not kept by module."""
+        if not self._guard or plan.program.debug or not self._request.store.keeps:
+            return None
+        found: dict[int, list[tuple[Unit, UnitResult]]] = defaultdict(list)
+        for i, result in scheduled.results.items():
+            found[plan.units[i].module].append((plan.units[i], result))
+        modules = plan.program.modules
+        keys = {i: piece_recipe(made, modules[i].module.source_file).key() for i, made in found.items()}
+        return Pieces(self._request.store, keys)
+
+    def _image(
+        self, plan: Plan, scheduled: Scheduled, settled: Settled | None, pieces: Pieces | None
+    ) -> Image:
+        request, loaded = self._request, self._loaded
+        line = (*link_flags(request), *arrange(request.line, loaded.numbers, loaded.native))
+        target = plan.options.triple if is_foreign(plan.options) else request.target
+        if settled:
+            return Image(
+                program=plan.program,
+                units=plan.units,
+                objects=settled.objects,
+                results=settled.results,
+                line=line,
+                cplusplus=settled.kept.head.cplusplus,
+                target=target,
+                triple=plan.options.triple,
+                apart=self._apart,
+                facts=settled.facts,
+                pieces=Pieces(request.store, settled.pieces, settled.pieces.keys() - settled.made),
+                members=settled.members,
+            )
+        modules = [part.module for part in plan.program.modules]
+        return Image(
+            program=plan.program,
+            units=plan.units,
+            objects=scheduled.objects,
+            results=scheduled.results,
+            line=line,
+            cplusplus=loaded.cplusplus or "__gxx_personality_v0" in mentioned_symbols(modules),
+            target=target,
+            triple=plan.options.triple,
+            apart=self._apart,
+            facts=ImageFacts.of(plan.program),
+            pieces=pieces,
         )
-    verifier = _verifier(request, memory.history)
-    scheduler = Scheduler(
-        plan,
-        engine,
-        request.store,
-        memory,
-        verifier=verifier,
-        clock=clock,
-        threads=request.threads,
-        progress=progress,
-    )
-    scheduled = scheduler.run()
-    # What LLVM refuses, or what -Werror makes of its warnings, is for clang to judge over the whole file.
-    said, whole = judge(request, plan, scheduled.heard)
-    if whole:
-        return _build_whole(request, whole, front, progress)
-    # Rename, archive and link, but for the very objects of the last link, whose output stands.
-    image = _image(request, loaded, plan, scheduled, apart)
-    link = ImageLink(request, image, told, link_driver(request, options, loaded), front.scratch, clock)
-    remember = partial(_remember, plan, scheduled, memory)
-    # Where a hit turned out to be wrong, the last image may hold it, too.
-    try:
-        written = link.write(trusted=not verifier.mismatches, meanwhile=remember)
-    except LinkError as error:
-        raise LinkError(*explain_link(name_sources(error.lines, request, loaded), request, options)) from None
-    written = replace(written, warnings=name_sources(written.warnings, request, loaded))
-    # Note what was read, so that the next build can tell whether it has anything to do.
-    with clock.phase("note"):
-        reads = None
-        if request.store.root and not any(files):
-            finished = finished_build(request, engine, libraries, told, written, front.scratch)
-            reads = link.note(finished, front)
-        reads = _write_depfiles(front, reads)
-    warnings = (*loaded.warnings, *unused_options(request), *said, *written.warnings)
-    done = [units[i] for i in scheduled.results]
-    functions = sum(unit.is_function for unit in done)
-    return Report(
-        output=request.output.name,
-        units=len(done),
-        functions=functions,
-        function_hits=functions - len(scheduled.compiled_functions),
-        hits=len(done) - len(scheduled.compiled),
-        shared=scheduled.shared,
-        grouped=sum(u.kind == "group" for u in done),
-        unreached=len(units) - len(done),
-        compiled=scheduled.compiled,
-        corrupt=request.store.corrupt.total(),
-        saved_seconds=scheduled.saved_seconds,
-        whole=loaded.whole,
-        whole_for=why_whole(request, loaded.whole),
-        sealed={part.label: part.bonds.sealed for part in program.modules if part.bonds.sealed},
-        warnings=warnings,
-        phases=clock.phases,
-        wall_seconds=time.perf_counter() - front.start,
-        image_bytes=_size(request.output),
-        sources=sum(map(is_source, request.inputs)),
-        sources_unchanged=front.cache.unchanged,
-        not_kept=dict(front.cache.not_kept),
-        doubts=front.cache.compilers.doubts,
-        missed=scheduled.missed,
-        verified=verifier.checked,
-        mismatches=tuple(verifier.mismatches),
-        image=written.image,
-        reads=reads,
-    )
+
+    # What is kept
+
+    def _remember(
+        self, planned: _Planned, scheduled: Scheduled, settled: Settled | None, image: Image
+    ) -> None:
+        """Saves what the next build of this output, or of these inputs, need not find out again."""
+        plan, memory, request = planned.plan, planned.memory, self._request
+        if settled:
+            memory.history.update(*settled.digests())
+            settled.kept.save(request.store, request)
+        else:
+            memory.history.save({plan.units[i].name: result.own for i, result in scheduled.results.items()})
+        for memo in memory.memos if planned.again is None else planned.again.arranged.opened_memos():
+            memo.save()
+        if settled or image.pieces is None or any(planned.files):
+            return
+        longest = longest_import(plan.program, self._limits)
+        whole = Whole(plan, planned.plain, memory.fingerprints, scheduled, longest, planned.everything)
+        facts, keys = image.known, image.pieces.keys
+        if kept := keep(whole, self._guard, self._loaded, keys, facts, cplusplus=image.cplusplus):
+            kept.save(request.store, request)
+
+    def _report(
+        self,
+        planned: _Planned,
+        scheduled: Scheduled,
+        settled: Settled | None,
+        verifier: Verifier,
+        warnings: tuple[str, ...],
+        image: str,
+        reads: tuple[Dependency, ...] | None,
+    ) -> Report:
+        request, loaded, front, plan = self._request, self._loaded, self._front, planned.plan
+        if settled:
+            counts = settled.counts()
+            sealed: dict[str, str] = {}
+        else:
+            done = [plan.units[i] for i in scheduled.results]
+            functions = sum(unit.is_function for unit in done)
+            groups = sum(unit.kind == "group" for unit in done)
+            counts = Counts(len(plan.units), len(done), functions, groups, scheduled.saved_seconds)
+            sealed = {part.label: part.bonds.sealed for part in plan.program.modules if part.bonds.sealed}
+        return Report(
+            output=request.output.name,
+            units=counts.reached,
+            functions=counts.functions,
+            function_hits=counts.functions - len(scheduled.compiled_functions),
+            hits=counts.reached - len(scheduled.compiled),
+            shared=scheduled.shared,
+            grouped=counts.groups,
+            unreached=counts.units - counts.reached,
+            compiled=scheduled.compiled,
+            corrupt=request.store.corrupt.total(),
+            saved_seconds=counts.saved_seconds,
+            whole=loaded.whole,
+            whole_for=why_whole(request, loaded.whole),
+            sealed=sealed,
+            warnings=warnings,
+            phases=self._clock.phases,
+            wall_seconds=time.perf_counter() - front.start,
+            image_bytes=_size(request.output),
+            sources=sum(map(is_source, request.inputs)),
+            sources_unchanged=front.cache.unchanged,
+            not_kept=dict(front.cache.not_kept),
+            doubts=front.cache.compilers.doubts,
+            missed=scheduled.missed,
+            verified=verifier.checked,
+            mismatches=tuple(verifier.mismatches),
+            image=image,
+            reads=reads,
+        )
 
 
 def _output_model(
@@ -225,28 +420,8 @@ def _output_model(
     )
 
 
-def _roots(
-    request: Request,
-    program: Program,
-    units: tuple[Unit, ...],
-    defined_in: Mapping[str, list[int]],
-    told: SymbolOptions,
-    native: NativeSymbols,
-) -> list[int]:
-    return find_roots(
-        program,
-        units,
-        defined_in,
-        executable=request.emit == "exe" and not told.shared,
-        options=told,
-        outside=native.defined | native.undefined,
-        everything=request.emit in ("asm", "bitcode"),
-    )
-
-
-def _context(program: Program, options: Options, limits: ImportLimits, files: Sequence[bytes]) -> bytes:
+def _context(output: OutputModel, options: Options, limits: ImportLimits, files: Sequence[bytes]) -> bytes:
     """The digest of what all fingerprints of a build depend on besides the program's text."""
-    output = program.output
     return Recipe(
         *option_fields(options),
         ("limits", f"{limits.lines} {limits.total}"),
@@ -273,29 +448,6 @@ def _verifier(request: Request, history: BuildRecord) -> Verifier:
     if request.verify_percent:
         history.count_verification()
     return verifier
-
-
-def _remember(plan: Plan, scheduled: Scheduled, memory: Memory) -> None:
-    """Saves what the next build of this output, or of these inputs, need not find out again."""
-    memory.history.save({plan.units[i].name: result.own for i, result in scheduled.results.items()})
-    for memo in memory.memos:
-        memo.save()
-
-
-def _image(request: Request, loaded: Loaded, plan: Plan, scheduled: Scheduled, apart: Apart) -> Image:
-    options = plan.options
-    modules = [part.module for part in plan.program.modules]
-    return Image(
-        program=plan.program,
-        units=plan.units,
-        objects=scheduled.objects,
-        results=scheduled.results,
-        line=(*link_flags(request), *arrange(request.line, loaded.numbers, loaded.native)),
-        cplusplus=loaded.cplusplus or "__gxx_personality_v0" in mentioned_symbols(modules),
-        target=options.triple if is_foreign(options) else request.target,
-        triple=options.triple,
-        apart=apart,
-    )
 
 
 def _write_depfiles(front: Front, reads: tuple[Dependency, ...] | None) -> tuple[Dependency, ...] | None:

@@ -29,24 +29,29 @@ def longest_import(program: Program, limits: ImportLimits) -> int:
 def find_called_once(
     program: Program,
     bodies: Mapping[str, Body],
-    units: tuple[Unit, ...],
+    modules: Iterable[int],
+    units: Mapping[int, Unit],
     fingerprints: Fingerprints,
     roots: Iterable[int],
     limits: ImportLimits,
+    others: frozenset[str] | None = None,
 ) -> frozenset[str]:
     """Functions private to a file that a single call mentions, from a caller that is never imported.
 
     Such a caller is the only text that names the function, so the function can live in its unit.
+    `modules`: all, or some of the program's, whose own functions are then found as they are among all;
+    `units`: theirs by index, of which `roots` are indices. `others`: those that are known to be found, if only
+    locals are looked for.
     """
     mentions: Counter[str] = Counter()
     callers: dict[str, str] = {}
-    for unit in units:
+    for unit in units.values():
         body = unit_body(program, bodies, unit)
         names = unit_mentions(fingerprints, program, unit) if body is None else decode_names(body.mentions)
         mentions.update(names)
         callers.update(dict.fromkeys(names, unit.name if body is not None else ""))
     fixed = {units[i].name for i in roots} | program.asm_words | program.assigned
-    for part in program.modules:
+    for part in map(program.modules.__getitem__, modules):
         # Bodies without a unit of their own are carried into any unit.
         for function in part.module.functions():
             if function.linkage == "available_externally":
@@ -56,17 +61,17 @@ def find_called_once(
         for name, count in mentions.items()
         if count == 1
         and name not in fixed
-        and _is_private(program, name)
+        and (_is_private(program, name) if others is None else _is_local(program, name))
         and _may_move(program, bodies.get(name), callers[name])
     }
     # What some call makes hot is imported up to a higher limit.
     longest = longest_import(program, limits)
-    once: set[str] = set()
+    once = set(others or ())
     while True:
         more = {
             name
             for name, caller in candidates.items()
-            if name not in once and (caller in once or _stays(bodies.get(caller), longest))
+            if name not in once and (caller in once or stays(bodies.get(caller), longest))
         }
         if not more:
             return frozenset(once)
@@ -103,6 +108,11 @@ def _is_private(program: Program, name: str) -> bool:
     return entity is not None and (entity.local or entity.linkage == "linkonce_odr")
 
 
+def _is_local(program: Program, name: str) -> bool:
+    found = program.definitions.get(name)
+    return found is not None and program.entity(found).local
+
+
 def _may_move(program: Program, body: Body | None, caller: str) -> bool:
     if body is None or not body.importable or body.lines > ONCE_LINES:
         return False
@@ -110,6 +120,6 @@ def _may_move(program: Program, body: Body | None, caller: str) -> bool:
     return body.home is None or (found is not None and body.home == found.module)
 
 
-def _stays(body: Body | None, longest: int) -> bool:
-    """Whether no unit but its own ever holds this body."""
+def stays(body: Body | None, longest: int) -> bool:
+    """Whether no unit but its own ever holds this body; None: there is none. `longest` as longest_import has it."""
     return body is not None and (not body.importable or body.lines > longest)

@@ -49,3 +49,7 @@ def temporary_files() -> Iterator[None]:
 
         folder = tempfile.tempdir or "the folders for temporary files"
         raise BuildError(f"{folder}: cannot be written: {error.strerror or error}") from None
+
+
+class PlanLost(Exception):
+    """Something that the last build of an output had cannot be had any more: all is to be planned anew."""

@@ -8,9 +8,11 @@ from typing import Final
 from nativecache.aot.front.accepted import read_accepted
 from nativecache.aot.front.manifest import read_answer, read_manifest
 from nativecache.aot.key import form_of
+from nativecache.aot.output.pieces import read_piece
 from nativecache.aot.records.clean_ups import read_bodies
 from nativecache.aot.records.history import read_how, read_record
 from nativecache.aot.records.last_link import read_link
+from nativecache.aot.records.last_plan import read_plan
 from nativecache.aot.records.memo import read_memo
 from nativecache.aot.records.objects import object_form, read_object
 from nativecache.cache.entry import Entry
@@ -20,11 +22,13 @@ from nativecache.linker.fixups import Fixups, find_fixups
 
 _OURS: Final[Mapping[str, Callable[[Entry], object]]] = {
     "accepted": read_accepted,
-    "answer": read_answer,
+    "answer": lambda entry: read_answer(entry, closely=True),
     "bodies": read_bodies,
     "how": read_how,
     "link": read_link,
     "manifest": read_manifest,
+    "piece": read_piece,
+    "plan": lambda entry: read_plan(entry, closely=True),
     "memo": lambda entry: read_memo(entry, closely=True),
     "record": read_record,
 }

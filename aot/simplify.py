@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -40,7 +40,8 @@ _HINTED: Final = 0.5
 
 def find_bodies(
     program: Program,
-    units: tuple[Unit, ...],
+    modules: Iterable[int],
+    units: Sequence[Unit],
     fingerprints: Fingerprints,
     memos: Sequence[UnitMemo],
     *,
@@ -49,18 +50,17 @@ def find_bodies(
     store: EntryStore,
     threads: int,
 ) -> dict[str, Body]:
-    """Every function that stands alone, by final name, short ones cleaned up.
+    """Every function of some modules that stands alone, by final name, short ones cleaned up.
+
+    `units` are those of these modules.
 
     Where exported functions may be replaced at run time they are inlined in their own file only, which
     is what clang does. Raises BuildError with the functions whose clean-up was lost: others would inline
     what they cannot see, so it would be another image.
     """
-    packs = [
-        CleanUpPack(m.label, engine.identity, replace(options, relative=m.debug is not None), store)
-        for m in program.modules
-    ]
+    packs = {i: open_pack(program.modules[i].module, engine, options, store) for i in modules}
     found = _Bodies(program, fingerprints, memos, packs)
-    clean = partial(_clean_up, program, units, engine, options, found.kept)
+    clean = partial(_clean_up, program, {u.index: u for u in units}, engine, options, found.kept)
     with Pool(threads, {"simplify": clean}, describe=partial(_describe, program)) as pool:
         for unit in units:
             if unit.kind != "function" or not _may_leave(program, unit):
@@ -70,7 +70,7 @@ def find_bodies(
         lost = [why for done in pool.results() if (why := found.add_done(done))]
     if lost:
         raise BuildError(*sorted(lost))
-    for pack in packs:
+    for pack in packs.values():
         pack.save()
     return {
         unit.name: replace(body, home=unit.module) if _stays_home(program, unit, body) else body
@@ -79,9 +79,16 @@ def find_bodies(
     }
 
 
+def open_pack(module: Module, engine: Engine, options: Options, store: EntryStore) -> CleanUpPack:
+    """Where the cleaned-up functions of a module are kept."""
+    return CleanUpPack(
+        module.label, engine.identity, replace(options, relative=module.debug is not None), store
+    )
+
+
 def _clean_up(
     program: Program,
-    units: Sequence[Unit],
+    units: Mapping[int, Unit],
     engine: Engine,
     options: Options,
     kept: Mapping[bytes, memoryview],
@@ -118,12 +125,12 @@ class _Bodies:
         program: Program,
         fingerprints: Fingerprints,
         memos: Sequence[UnitMemo],
-        packs: Sequence[CleanUpPack],
+        packs: Mapping[int, CleanUpPack],
     ) -> None:
         self._program, self._fingerprints = program, fingerprints
         self._memos, self._packs = memos, packs
         #: A function is looked for in all packs: one more file may take over what others share with it.
-        self.kept = {digest: text for pack in packs for digest, text in pack.stored()}
+        self.kept = {digest: text for pack in packs.values() for digest, text in pack.stored()}
         self.bodies: dict[str, Body] = {}
 
     def add_known(self, unit: Unit) -> bytes | None:
@@ -177,6 +184,7 @@ class _Bodies:
             printed=text,
             bindings=made.bindings,
             line_map=made.line_map,
+            digest=made.text,
             label=source.module.label,
             debug=source.module.debug,
             heat=_heat(source.module, entity),

@@ -36,7 +36,9 @@ def searching_sources(request: Request, loaded: Loaded) -> frozenset[Path]:
     """Sources whose asm reads files that clang's assembler finds in the folders for headers."""
     splits = _splits(request)
     return frozenset(
-        splits[label] for label, text in loaded.texts if label in splits and assembler_searches(text)
+        splits[found.label]
+        for found in loaded.texts
+        if found.label in splits and not found.as_before and assembler_searches(found.text)
     )
 
 

@@ -60,6 +60,11 @@ def number(low: float = 0, high: float = 2.0**63) -> Shape:
     return lambda value: type(value) in (int, float) and low <= value <= high
 
 
+def boolean() -> Shape:
+    """The shape of true and false."""
+    return lambda value: type(value) is bool
+
+
 def list_of(shape: Shape) -> Shape:
     """The shape of a list of values of one shape."""
     return lambda value: isinstance(value, (list, tuple)) and all(map(shape, value))

@@ -44,9 +44,9 @@ SEARCHED = tuple(
 
 @dataclass(frozen=True)
 class Whole:
-    """An archive, in memory or in a file, of which every member is linked where it stands."""
+    """An archive, in memory or in a file, of which every member is linked where it stands; or several files."""
 
-    archive: bytes | Path
+    archive: bytes | Path | tuple[Path, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,17 +186,26 @@ def _items(job: LinkJob, archive: str) -> list[str]:
             continue
         if lazy:
             raise LinkError("sources between --start-lib and --end-lib: put them before it")
-        name = f"{archive}.{n}.a"
-        if isinstance(item.archive, bytes):
-            with open(name, "wb") as file:
-                file.write(item.archive)
-        else:
-            os.symlink(os.path.abspath(item.archive), name)
+        names = list(_archive_files(item, f"{archive}.{n}"))
         if job.loose:
-            items.append("@" + _unpack(name, f"{archive}.{n}.d"))
+            items += ["@" + _unpack(name, f"{name.removesuffix('.a')}.d") for name in names]
             continue
-        items += [f"-Wl,{before}--whole-archive", name, f"-Wl,{after}"]
+        items += [f"-Wl,{before}--whole-archive", *names, f"-Wl,{after}"]
     return items
+
+
+def _archive_files(item: Whole, name: str) -> Iterator[str]:
+    """The files of an item, under names that begin with `name`."""
+    if isinstance(item.archive, bytes):
+        with open(f"{name}.a", "wb") as file:
+            file.write(item.archive)
+        yield f"{name}.a"
+        return
+    several = isinstance(item.archive, tuple)
+    for n, path in enumerate(item.archive if isinstance(item.archive, tuple) else (item.archive,)):
+        link = f"{name}{n:06}.a" if several else f"{name}.a"
+        os.symlink(os.path.abspath(path), link)
+        yield link
 
 
 def _command(job: LinkJob, items: list[str], image: str, folder: str) -> tuple[str, ...]:

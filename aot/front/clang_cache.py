@@ -54,7 +54,7 @@ from nativecache.aot.front.manifest import (
 )
 from nativecache.aot.key import form_of
 from nativecache.cache.dependencies import Dependency, StatCache, observe, still_valid
-from nativecache.cache.entry import Entry
+from nativecache.cache.entry import JSON, Entry
 from nativecache.cache.files import read_plain
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.since import changed_since
@@ -227,7 +227,12 @@ class FrontCache:
     def _save_all(self) -> None:
         for key, answer in self._unsaved:
             payload = zlib.compress(answer.output, _LEVEL)
-            meta = {**form_of("answer"), "messages": answer.messages, "size": len(answer.output)}
+            meta: dict[str, JSON] = {
+                **form_of("answer"),
+                "messages": answer.messages,
+                "size": len(answer.output),
+                "digest": answer.digest,
+            }
             self._store.save(Entry(key, payload, meta))
 
     def _note_reads(self, dependencies: Iterable[Dependency]) -> None:

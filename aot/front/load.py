@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from nativecache.aot.codegen import llvm
@@ -14,6 +16,7 @@ from nativecache.aot.errors import BuildError, Unread
 from nativecache.aot.front import clang
 from nativecache.aot.front.accepted import Accepted, is_as_printed
 from nativecache.aot.front.contents import BITCODE, holds_bitcode, is_bitcode, is_elf_or_archive
+from nativecache.aot.front.manifest import Answer
 from nativecache.aot.front.members import compile_members
 from nativecache.aot.front.sources import ClangJobs, is_native, is_source, unreadable
 from nativecache.aot.ir.module import Module, index_module
@@ -22,21 +25,45 @@ from nativecache.aot.ir.unwinding import admit_unwinding
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.cache.files import read_plain
 from nativecache.cache.lookup import EntryStore
+from nativecache.cache.shape import Malformed
 from nativecache.linker.native import is_script
 
 _IR: Final = frozenset((".ll", ".bc"))
 _KNOWN: Final = ".ll .bc .c .cc .cpp .cxx .s .o .a .so"
 
 
+@dataclass(frozen=True, eq=False)
+class LoadedText:
+    """An input's printed IR; `digest`: in hexadecimal, of what it was before LLVM read it, if it did.
+
+    Read when it is asked for, where the last build had the same.
+    """
+
+    label: str
+    digest: str
+    read: Callable[[], str]
+    #: Whether the last build had the same.
+    as_before: bool = False
+
+    @cached_property
+    def text(self) -> str:
+        """The printed IR, one character per byte. Raises BuildError where it cannot be read any more."""
+        return self.read()
+
+    def forget(self) -> None:
+        """Lets go of the text, until it is asked for again."""
+        vars(self).pop("text", None)
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """What a build's inputs hold: IR, and native files for the link.
 
-    `texts`: (label, printed IR) in input order, and `numbers`, which inputs those are. `native`: files for
-    the linker, by number of the input.
+    `texts`: printed IR in input order, and `numbers`, which inputs those are. `native`: files for the linker,
+    by number of the input.
     """
 
-    texts: tuple[tuple[str, str], ...]
+    texts: tuple[LoadedText, ...]
     numbers: tuple[int, ...]
     native: Mapping[int, Path]
     whole: tuple[str, ...]  # inputs that clang compiled whole
@@ -48,9 +75,21 @@ class Loaded:
 class _Text:
     """An input's IR: printed already, or to be read by LLVM first."""
 
-    data: bytes
+    answer: Answer
     printed: bool
     older: bool = False  # an older clang's
+    #: Has clang answer once more, where what was kept turns out to be damaged.
+    again: Callable[[], Answer] | None = None
+
+    @property
+    def data(self) -> bytes:
+        try:
+            return self.answer.output
+        except Malformed:
+            if self.again is None:
+                raise
+            self.answer.replace(self.again())
+            return self.answer.output
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +104,17 @@ class _Part:
     problems: list[str] = field(default_factory=list)
 
 
-def load(inputs: Sequence[Path], sources: ClangJobs | None, store: EntryStore, *, threads: int) -> Loaded:
+def load(
+    inputs: Sequence[Path],
+    sources: ClangJobs | None,
+    store: EntryStore,
+    *,
+    threads: int,
+    known: Mapping[int, str] = MappingProxyType({}),
+) -> Loaded:
     """Reads all inputs; `sources` has compilers at work on those that need one.
+
+    `known`: digests that the last build had, by number of the input: what is still that is not read yet.
 
     LLVM reads IR in worker processes, for it may not survive that, and only what `store` does not tell
     to be fit as it stands. Raises BuildError with every input that cannot be read, each on a line of its own;
@@ -78,16 +126,35 @@ def load(inputs: Sequence[Path], sources: ClangJobs | None, store: EntryStore, *
         compiled = _wait_for_clang(inputs, sources)
         members = _compile_archives(given.archives, sources, store, threads)
     problems = [*given.problems, *compiled.problems, *members.problems]
-    reader = _Reader(inputs, {**given.texts, **compiled.texts}, store)
+    texts = {**given.texts, **compiled.texts}
+    as_before = {n: text for n, text in texts.items() if known.get(n) == text.answer.digest}
+    reader = _Reader(inputs, {n: text for n, text in texts.items() if n not in as_before}, store)
     printed = reader.print_all(threads)
     if reader.unread and not problems and len(reader.unread) == len(reader.problems):
         raise Unread(frozenset(reader.unread), *reader.problems)
     problems += reader.problems
     if problems:
         raise BuildError(*problems)
+
+    def read(n: int) -> str:
+        late = _Reader(inputs, {n: texts[n]}, store)
+        found = late.print_all(1)
+        if late.problems:
+            raise BuildError(*late.problems)
+        return found[n]
+
+    numbers = tuple(n for n in sorted(texts) if n in printed or n in as_before)
     return Loaded(
-        texts=tuple((str(inputs[n]), text) for n, text in sorted(printed.items())),
-        numbers=tuple(sorted(printed)),
+        texts=tuple(
+            LoadedText(
+                str(inputs[n]),
+                texts[n].answer.digest,
+                partial(printed.__getitem__, n) if n in printed else partial(read, n),
+                n in as_before,
+            )
+            for n in numbers
+        ),
+        numbers=numbers,
         native={**given.native, **compiled.native, **members.native},
         whole=(*compiled.whole, *members.whole),
         cplusplus=any(map(clang.is_cplusplus, inputs)),
@@ -104,13 +171,13 @@ def _sort(inputs: Sequence[Path], *, members: bool) -> _Part:
         elif is_source(path):
             continue
         elif is_bitcode(path):
-            part.texts[n] = _Text(read_plain(path)[0], printed=False)
+            part.texts[n] = _Text(Answer(read_plain(path)[0], ""), printed=False)
         elif members and holds_bitcode(path):
             part.archives[n] = path
         elif clang.language(path) != "ir" and (is_native(path) or is_elf_or_archive(path)):
             part.native[n] = path
         elif clang.language(path) == "ir" or path.suffix in _IR:
-            part.texts[n] = _Text(read_plain(path)[0], printed=False)
+            part.texts[n] = _Text(Answer(read_plain(path)[0], ""), printed=False)
         elif is_script(path):
             part.native[n] = path
         else:
@@ -133,7 +200,7 @@ def _wait_for_clang(inputs: Sequence[Path], sources: ClangJobs) -> _Part:
             part.whole.append(str(inputs[n]))
         else:
             older = not run.clang.is_zig and run.clang.version < clang.NEWEST
-            part.texts[n] = _Text(answer.output, run.front.prints, older)
+            part.texts[n] = _Text(answer, run.front.prints, older, run)
     return part
 
 

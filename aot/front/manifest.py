@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
 from collections.abc import Iterable
@@ -25,13 +26,41 @@ Search: TypeAlias = tuple[tuple[str, ...], tuple[Dependency, ...]]
 _VARIANTS: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
 class Answer:
-    """What clang wrote, and its warnings. `dated`: whether it met the time of day, if it was asked."""
+    """What clang wrote, and its warnings. `dated`: whether it met the time of day, if it was asked.
 
-    output: bytes
-    messages: str
-    dated: bool | None = None
+    One that was kept is unfolded when its output is asked for: its digest tells whether that is needed.
+    """
+
+    def __init__(self, output: bytes, messages: str, dated: bool | None = None) -> None:
+        self.messages, self.dated = messages, dated
+        self._output: bytes | None = output
+        self._folded, self._size, self._digest = b"", len(output), ""
+
+    @classmethod
+    def folded(cls, data: bytes, size: int, digest: str, messages: str) -> Answer:
+        """An answer as it was kept: `data` unfolds to `size` bytes of that digest."""
+        answer = cls(b"", messages)
+        answer._output, answer._folded, answer._size, answer._digest = None, data, size, digest
+        return answer
+
+    @property
+    def output(self) -> bytes:
+        """What clang wrote. Raises Malformed where that was kept and does not unfold to it."""
+        if self._output is None:
+            self._output = _unfold(self._folded, self._size)
+        return self._output
+
+    def replace(self, other: Answer) -> None:
+        """Takes another answer's output in place of its own, which cannot be had."""
+        self._output, self._digest = other.output, other.digest
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the output in hexadecimal."""
+        if not self._digest:
+            self._digest = hashlib.sha256(self.output).hexdigest()
+        return self._digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +146,30 @@ def read_manifest(entry: Entry) -> Manifest:
         raise Malformed(str(error)) from None
 
 
-_ANSWER: Final = record({"messages": text(), "size": whole(0, _LARGEST)}, optional={"form": text()})
+_ANSWER: Final = record(
+    {"messages": text(), "size": whole(0, _LARGEST), "digest": text(longest=64)}, optional={"form": text()}
+)
 
 
-def read_answer(entry: Entry) -> Answer:
-    """What clang made; it unfolds to the size that its metadata says and no further. Raises Malformed."""
+def read_answer(entry: Entry, *, closely: bool = False) -> Answer:
+    """What clang made; it unfolds to the size that its metadata says and no further. Raises Malformed.
+
+    `closely`: unfolds it now; a build does so where it needs the output.
+    """
     check(entry.meta, _ANSWER)
     size: Any = entry.meta["size"]
+    answer = Answer.folded(entry.payload, size, str(entry.meta["digest"]), str(entry.meta["messages"]))
+    if closely and hashlib.sha256(answer.output).hexdigest() != answer.digest:
+        raise Malformed("another output than is said")
+    return answer
+
+
+def _unfold(data: bytes, size: int) -> bytes:
     unfolding = zlib.decompressobj()
     try:
-        output = unfolding.decompress(entry.payload, size + 1)
+        output = unfolding.decompress(data, size + 1)
     except zlib.error as error:
         raise Malformed(str(error)) from None
     if len(output) != size or not unfolding.eof or unfolding.unused_data:
         raise Malformed("another size than is said")
-    return Answer(output, str(entry.meta["messages"]))
+    return output

@@ -24,14 +24,20 @@ def admit_unwinding(modules: Sequence[Module]) -> list[Module]:
     LLVM would believe the word of a C function that is inlined into C++, or just in sight there, and
     remove the handlers around the call. A function keeps its word if nothing that it calls may throw.
     """
-    handlers = [any(map(_has_personality, module.functions())) for module in modules]
+    handlers = list(map(handles_exceptions, modules))
     if not any(handlers):
         return list(modules)
-    return [_admit(module, knows) for module, knows in zip(modules, handlers, strict=True)]
+    return list(map(admit, modules))
 
 
-def _admit(module: Module, knows: bool) -> Module:
-    """A module without the `nounwind` that is not believed. `knows`: it handles exceptions itself."""
+def handles_exceptions(module: Module) -> bool:
+    """Whether a function of the module catches what is thrown, or cleans up behind it."""
+    return any(map(_has_personality, module.functions()))
+
+
+def admit(module: Module) -> Module:
+    """A module without the `nounwind` that is not believed, where any module of its program handles exceptions."""
+    knows = handles_exceptions(module)
     claims = {group for group, text in module.attributes.items() if " nounwind " in text}
     # Where nothing knows of exceptions, optimised calls only repeat what their callers claim.
     believed = claims if knows else set[str]()

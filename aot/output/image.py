@@ -5,9 +5,11 @@ from __future__ import annotations
 import mmap
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Final
 
@@ -18,12 +20,13 @@ from nativecache.aot.ir.debug_info import LineMap
 from nativecache.aot.ir.module import Module
 from nativecache.aot.ir.syntax import symbol_name, unescape
 from nativecache.aot.output.link_line import Ours
+from nativecache.aot.output.pieces import Pieces
 from nativecache.aot.output.results import UnitResult
 from nativecache.aot.packed import decode_pairs
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.aot.units.extract import FILE_PLACEHOLDER
 from nativecache.aot.units.partition import NOTHING_APART, Apart, Unit
-from nativecache.aot.units.program import Program
+from nativecache.aot.units.program import Program, ProgramModule
 from nativecache.aot.write import measure_image, write_file
 from nativecache.linker.alike import how_read
 from nativecache.linker.archive import stream_archive, write_archive
@@ -70,14 +73,44 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What linkers are chosen and told by, of all modules.
+
+    `common`: whether common symbols are linked; `ifunc`: functions that are chosen at run time; `rustc`: code
+    of rustc's. `promoted`: names of locals that begin with their names in the source.
+    """
+
+    common: bool
+    ifunc: bool
+    rustc: bool
+    promoted: Mapping[str, str]
+
+    @classmethod
+    def of(cls, program: Program) -> ImageFacts:
+        """The facts of a whole program."""
+        modules = [part.module for part in program.modules]
+        promoted: dict[str, str] = {}
+        for part in program.modules:
+            promoted.update(promoted_names(part))
+        return cls(
+            program.has_common,
+            any(map(has_ifunc, modules)),
+            any(map(is_of_rustc, modules)),
+            _longer(promoted),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """All that goes into the output: objects by unit index and, in the image's order, how they come in.
 
     `cplusplus`: whether it is linked as C++. `target`: the triple that a link driver is told, if any.
+    `pieces`: what modules put into an image, where that is kept; objects and results of units are then
+    only those of modules that are not in it as they were.
     """
 
     program: Program
-    units: tuple[Unit, ...]
+    units: Sequence[Unit]
     objects: Mapping[int, bytes]
     results: Mapping[int, UnitResult]
     #: What goes to the linker, in order.
@@ -86,6 +119,22 @@ class Image:
     target: str | None
     triple: str = ""
     apart: Apart = NOTHING_APART
+    facts: ImageFacts | None = None
+    pieces: Pieces | None = None
+    #: Objects as an earlier link had them, under their real names.
+    members: Mapping[int, bytes] = field(default_factory=dict)
+
+    def by_module(self) -> dict[int, list[int]]:
+        """The indices of units with results, by their modules'."""
+        found: dict[int, list[int]] = defaultdict(list)
+        for index in self.results:
+            found[self.units[index].module].append(index)
+        return found
+
+    @property
+    def known(self) -> ImageFacts:
+        """The facts that are given, or those of the program."""
+        return self.facts or ImageFacts.of(self.program)
 
 
 def write_output(
@@ -136,7 +185,8 @@ def write_output(
             return _link(image, job, emit, members, environ)
 
 
-def _has_ifunc(module: Module) -> bool:
+def has_ifunc(module: Module) -> bool:
+    """Whether a module has functions that are chosen at run time."""
     return any(entity.kind == "ifunc" for entity in module.entities.values())
 
 
@@ -144,10 +194,11 @@ def _is_rusts(image: Image) -> bool:
     """Whether code of rustc's is linked: it has linkers drop what nobody uses."""
     words = [os.fspath(item) for item in image.line if not isinstance(item, Ours)]
     libraries = any(name.endswith(".rlib") for word in words for name in word.split(","))
-    return libraries or any(_is_of_rustc(part.module) for part in image.program.modules)
+    return libraries or image.known.rustc
 
 
-def _is_of_rustc(module: Module) -> bool:
+def is_of_rustc(module: Module) -> bool:
+    """Whether rustc wrote a module."""
     nodes = module.named_metadata.get("llvm.ident", "")
     return any('"rustc version' in module.metadata.get(token, "") for token in re.findall(r"!\d+", nodes))
 
@@ -172,6 +223,8 @@ def _archived(image: Image, folder: Path, *, named_by_source: bool) -> Iterator[
     for n, item in enumerate(image.line):
         if not isinstance(item, Ours):
             yield os.fspath(item)
+        elif image.pieces is not None and (kept := [i for i in item.modules if i in image.pieces.keys]):
+            yield Whole(tuple(_write_pieces(image, image.pieces, folder, kept)))
         elif (indices := _units_of(image, item)) or _is_bare(image):
             path = folder / f"{n}.a"
             with temporary_files(), path.open("wb") as file:
@@ -186,13 +239,29 @@ def _archived(image: Image, folder: Path, *, named_by_source: bool) -> Iterator[
             yield Whole(path)
 
 
+def _write_pieces(image: Image, pieces: Pieces, folder: Path, modules: Iterable[int]) -> Iterator[Path]:
+    """A file for the objects of each module: the piece that an earlier link had, or a new one."""
+    by_module = image.by_module()
+
+    def make(path: Path, indices: list[int]) -> None:
+        with temporary_files(), path.open("wb") as file:
+            names = [_member_name(image, index) for index in indices]
+            stream_archive(names, (_renamed(image, index) for index in indices), file)
+
+    for module in modules:
+        path = folder / f"{module}.a"
+        pieces.write(module, path, partial(make, indices=by_module[module]))
+        yield path
+
+
 #: A member that holds nothing, where something must be linked though the sources yield nothing.
 _EMPTY: Final = "empty.o"
 
 
 def _is_bare(image: Image) -> bool:
     """Whether nothing at all would go to the linker."""
-    return not image.results and not any(isinstance(item, Path) for item in image.line)
+    ours = image.pieces.keys if image.pieces is not None else image.results
+    return not ours and not any(isinstance(item, Path) for item in image.line)
 
 
 def _units_of(image: Image, ours: Ours) -> list[int]:
@@ -205,19 +274,19 @@ def _find_linker(
 ) -> Linker | None:
     """The linker for the image's machine. Raises LinkError where there is none that knows it."""
     machine = architecture(image.triple)
-    relocatable, common = emit in ("object", "archive"), image.program.has_common
+    relocatable, known = emit in ("object", "archive"), image.known
     words = (item for item in image.line if isinstance(item, str))
     reading = how_read(words, gc_sections=_is_rusts(image))
     if image.program.output.native_padded and reading in ("alike", "exports"):
         reading = "unlike"  # in the order of GNU ld, which clang runs by default
-    if reading in ("alike", "exports") and any(_has_ifunc(part.module) for part in image.program.modules):
+    if reading in ("alike", "exports") and known.ifunc:
         reading = "unlike"  # mold 1.10 gives a function that is chosen at run time several addresses
     found = find_linker(
         name,
         environ,
         relocatable=relocatable,
         machine=machine,
-        common=common,
+        common=known.common,
         scripted=scripted,
         reading=reading,
     )
@@ -235,7 +304,7 @@ def _link(
     programs = (job.driver.command[0], job.linker.path) if known and job.linker else ()
     if emit in ("exe", "shared"):
         seen: list[str] = []
-        promoted = _promoted(image.program)
+        promoted = image.known.promoted
 
         def finish(path: str) -> None:
             _restore_names(path, promoted)
@@ -300,6 +369,8 @@ def _member_name(image: Image, index: int) -> str:
 
 def _renamed(image: Image, index: int) -> bytes:
     """An object under its real symbol names."""
+    if (linked := image.members.get(index)) is not None:
+        return linked
     try:
         renamed = rename_symbols(_with_lines(image, index), _names(image, index))
         unit = image.units[index]
@@ -341,14 +412,25 @@ def _with_lines(image: Image, index: int) -> bytes:
     return bytes(placed)
 
 
-def _promoted(program: Program) -> dict[str, str]:
-    """The names of all that is local in its source file, and what it is called there."""
+def promoted_names(part: ProgramModule) -> dict[str, str]:
+    """The names of all that is local in a module's source file, and what it is called there."""
     return {
         part.names[token]: symbol_name(token)
-        for part in program.modules
         for token, entity in part.entities.items()
         if entity.local and token not in part.pinned  # those are local already, or asm exports them
     }
+
+
+def _promoted(program: Program) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for part in program.modules:
+        found.update(promoted_names(part))
+    return found
+
+
+def longer_names(part: ProgramModule) -> dict[str, str]:
+    """Of a module's promoted names those that a linked image may be given back, and to what."""
+    return _longer(promoted_names(part))
 
 
 def _longer(promoted: Mapping[str, str]) -> dict[str, str]:
@@ -363,7 +445,7 @@ def _restore_names(path: str, promoted: Mapping[str, str]) -> None:
     knows the section of one that is described, without which it shows no lines once the program runs. Where
     names cannot be restored, as in an image that is not ELF, it is as good an image without.
     """
-    names = _longer(promoted)
+    names = promoted
     try:
         if not names or not os.path.getsize(path):
             return

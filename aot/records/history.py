@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,6 +64,13 @@ class BuildRecord:
         how = {**self._how, "turn": self._turn}
         if how != self._last_how:
             self._save(self._how_key, how, "how")
+
+    def update(self, digests: Mapping[str, str], gone: Iterable[str]) -> None:
+        """Keeps the digests of some units of this build; `gone`: names of those that the image had."""
+        kept = {**self._last, **digests}
+        for name in gone:
+            kept.pop(name, None)
+        self.save(kept)
 
     def _save(self, key: str, values: Mapping[str, Any], kind: str) -> None:
         payload = json.dumps(values, sort_keys=True, separators=(",", ":")).encode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -114,15 +114,19 @@ def link_recipe(image: Image, environ: Mapping[str, str], scratch: Path, *detail
     compiler drivers and linkers look at many variables; and so does this program.
     """
     program = image.program
-    units = [
-        (image.units[index].name, image.units[index].module, result.key, result.bindings, result.line_map)
-        for index, result in image.results.items()
-    ]
+    units: Sequence[tuple[object, ...]]
+    if image.pieces is None:
+        units = [
+            (image.units[index].name, image.units[index].module, result.key, result.bindings, result.line_map)
+            for index, result in image.results.items()
+        ]
+    else:
+        units = sorted(image.pieces.keys.items())
     debug = [
         (label, d.ranges, d.lines, d.named, d.checksums, d.types and (d.types.lines, d.types.named))
         for label, d in program.debug.items()
     ]
-    files = [part.module.source_file for part in program.modules]
+    files = [] if image.pieces is not None else [part.module.source_file for part in program.modules]
     line = [
         (os.fspath(item).removeprefix(os.fspath(scratch)), digest_file(os.fspath(item)))
         if isinstance(item, Path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nativecache.aot.ir.syntax import symbol_name
@@ -21,7 +21,7 @@ class Plan:
     """
 
     program: Program
-    units: tuple[Unit, ...]
+    units: Sequence[Unit]
     defined_in: Mapping[str, list[int]]
     roots: tuple[int, ...]
     options: Options

@@ -11,10 +11,10 @@ next; so what no object names, or only bodies that were inlined everywhere, is n
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from nativecache.aot.codegen import llvm
 from nativecache.aot.codegen.diagnostics import Diagnostic, Refused, is_removable, misses_file, read_spoken
@@ -70,10 +70,48 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
+class Finished:
+    """A unit's object as it was found or compiled, and what is known of it."""
+
+    output: bytes
+    undefined: Sequence[str]
+    fixups: str
+    said: Sequence[Diagnostic]
+    milliseconds: float
+
+
+class Standing(Protocol):
+    """What of the last build's units stands (see replan.py)."""
+
+    def stands(self, index: int) -> bool:
+        """Whether a unit is in the image as it was, with all that it needs."""
+
+    def kept(self, index: int, keyed: KeyedUnit) -> Outcome | None:
+        """What came of a unit before, if its object is in the image already under the same names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What else is known of a unit that is done.
+
+    `needs`: the program's symbols that its object leaves undefined, packed (packed.py); `imported` as KeyedUnit
+    has it; `milliseconds`: what its object took to compile.
+    """
+
+    needs: str
+    imported: tuple[str, ...]
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Scheduled:
-    """All units that the image needs, by index in the units' order, with objects; and how they came about."""
+    """All units that the image needs, by index in the units' order, with objects; and how they came about.
+
+    Those that stand are left out; those that are kept have no object.
+    """
 
     results: Mapping[int, UnitResult]
+    outcomes: Mapping[int, Outcome]
     objects: Mapping[int, bytes]
     compiled: tuple[CompiledUnit, ...]
     #: The indices of the compiled units with code.
@@ -100,8 +138,11 @@ class Scheduler:
         clock: Clock,
         threads: int,
         progress: Callable[[int, int], None] | None,
+        standing: Standing | None = None,
     ) -> None:
         self._plan, self._engine, self._store = plan, engine, store
+        self._standing = standing
+        self._outcomes: dict[int, Outcome] = {}
         self._memory, self._verifier, self._clock = memory, verifier, clock
         self._threads, self._progress = threads, progress
         self._lookups = Lookups(store, plan.options.output, clock)
@@ -110,8 +151,8 @@ class Scheduler:
         self._results: dict[int, UnitResult] = {}
         #: By key that a worker compiles: the units that take the object, first the one that is compiled.
         self._waiting: dict[str, list[tuple[int, KeyedUnit]]] = defaultdict(list)
-        #: What this build compiled, by key: the unit with the object, its undefined names, what LLVM said.
-        self._ready: dict[str, tuple[int, str, list[Diagnostic]]] = {}
+        #: What this build compiled, by key: the unit with the object, and all else of it.
+        self._ready: dict[str, tuple[int, Finished]] = {}
         self._queued = 0  # bytes of bitcode that waits to be compiled
         self._missing = 0  # keys that are or were to be compiled
         self._compiled: dict[int, CompiledUnit] = {}
@@ -155,6 +196,7 @@ class Scheduler:
         assert not self._states.unfinished(), "units without an end"
         return Scheduled(
             results=dict(sorted(self._results.items())),
+            outcomes=self._outcomes,
             objects=self._objects,
             compiled=tuple(self._compiled.values()),
             compiled_functions=frozenset(i for i in self._compiled if self._plan.units[i].is_function),
@@ -228,21 +270,29 @@ class Scheduler:
     def _use_key(self, index: int, keyed: KeyedUnit, bitcode: bytes | None) -> None:
         """Takes the object of a key, or has it compiled; without bitcode, after that was made."""
         key = keyed.key
+        if self._standing and (kept := self._standing.kept(index, keyed)):
+            self._saved += kept.milliseconds
+            self._states.move(index, UnitState.DONE)
+            self._results[index] = UnitResult(key, keyed.own, keyed.bindings)
+            self._reach(index, kept)
+            return
         if key in self._waiting:
             self._wait(index, keyed)
             self._shared += 1
             return
         if key in self._ready:
             self._shared += 1
-            first, undefined, said = self._ready[key]
-            fixups = self._results[first].fixups
-            self._finish(index, keyed, self._objects[first], decode_names(undefined), fixups, said)
+            first, made = self._ready[key]
+            self._finish(index, keyed, replace(made, output=self._objects[first]))
             return
         found = self._lookups.find(key)
         sampled = found is not None and self._verifier.samples(key)
         if found is not None and not sampled:
             self._saved += found.milliseconds
-            self._finish(index, keyed, found.entry.payload, found.undefined, found.fixups, found.said)
+            made = Finished(
+                found.entry.payload, found.undefined, found.fixups, found.said, found.milliseconds
+            )
+            self._finish(index, keyed, made)
         elif bitcode is None:
             if sampled:
                 self._verifier.expect(index, key)
@@ -295,9 +345,10 @@ class Scheduler:
         )
         entry = Entry(key, made.output, meta)
         hit = self._verifier.compare(self._plan.label(index), entry)  # of the same content, else None
-        self._ready[key] = index, encode_names(made.undefined), made.diagnostics
+        finished = Finished(made.output, made.undefined, made.fixups, made.diagnostics, made.milliseconds)
         for waiter, keyed in waiting:
-            self._finish(waiter, keyed, made.output, made.undefined, made.fixups, made.diagnostics)
+            self._finish(waiter, keyed, finished)
+        self._ready[key] = index, replace(finished, output=b"")
         if hit is None:
             with self._clock.phase("store"), Waiting("the cache folder"):
                 self._store.save(entry)
@@ -313,27 +364,27 @@ class Scheduler:
 
     # The ends
 
-    def _finish(
-        self,
-        index: int,
-        keyed: KeyedUnit,
-        output: bytes,
-        undefined: Iterable[str],
-        fixups: str,
-        said: Iterable[Diagnostic],
-    ) -> None:
+    def _finish(self, index: int, keyed: KeyedUnit, made: Finished) -> None:
         """Keeps a unit's object and what LLVM said of it, and reaches what it leaves undefined."""
         self._states.move(index, UnitState.DONE)
-        self._objects.put(index, output)
-        line_map = keyed.line_map if fixups else ""
-        self._results[index] = UnitResult(keyed.key, keyed.own, keyed.bindings, line_map, fixups)
-        self._heard += [Heard(index, one, keyed.bindings) for one in said]
+        self._objects.put(index, made.output)
+        line_map = keyed.line_map if made.fixups else ""
+        self._results[index] = UnitResult(keyed.key, keyed.own, keyed.bindings, line_map, made.fixups)
+        self._heard += [Heard(index, one, keyed.bindings) for one in made.said]
         names, defined_in = decode_pairs(keyed.bindings), self._plan.defined_in
-        for name in undefined:
-            final = names.get(name, name)
-            # Asm may ask for a version of a symbol.
-            for target in defined_in.get(final, ()) or defined_in.get(final.partition("@")[0], ()):
-                self._states.need(target)
+        finals = (names.get(name, name) for name in made.undefined)
+        # Asm may ask for a version of a symbol.
+        known = (name if name in defined_in else name.partition("@")[0] for name in finals)
+        needs = encode_names(name for name in known if name in defined_in)
+        self._reach(index, Outcome(needs, keyed.imported, made.milliseconds))
+
+    def _reach(self, index: int, outcome: Outcome) -> None:
+        """Notes what came of a unit, and needs what its object needs."""
+        self._outcomes[index] = outcome
+        for name in decode_names(outcome.needs):
+            for target in self._plan.defined_in[name]:
+                if self._standing is None or not self._standing.stands(target):
+                    self._states.need(target)
 
     def _fail(self, index: int, error: Exception) -> None:
         self._states.move(index, UnitState.FAILED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
@@ -63,6 +63,8 @@ class SimplifiedBody(_Importable):
     bindings: str
     #: What that unit's encoded lines stand for, packed.
     line_map: str
+    #: The digest of what was simplified.
+    digest: bytes
     #: The label of the module that the function is from, and that module's debug information.
     label: str
     debug: DebugInfo | None
@@ -96,8 +98,34 @@ class SimplifiedBody(_Importable):
         return called(self.entity.text)
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StandingBody(_Importable):
+    """A function of a module that stands as the last build had it: what decides on it is known, it is read late."""
+
+    load: Callable[[], RawBody | SimplifiedBody]
+
+    @cached_property
+    def _body(self) -> RawBody | SimplifiedBody:
+        return self.load()
+
+    @property
+    def source(self) -> Definitions:
+        """The text that it is in."""
+        return self._body.source
+
+    @property
+    def entity(self) -> Entity:
+        """The function, as an entity of `source`."""
+        return self._body.entity
+
+    @property
+    def calls(self) -> frozenset[str]:
+        """Tokens of what the function calls by name."""
+        return self._body.calls
+
+
 #: A function that may stand in other functions' units.
-Body = RawBody | SimplifiedBody
+Body = RawBody | SimplifiedBody | StandingBody
 
 
 def _strip_debug_info(module: Module) -> Module:

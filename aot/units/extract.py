@@ -156,7 +156,7 @@ class _UnitWriter:
         self.candidates = candidates
         self.imports = candidates.limits.lines > 0
         self.budget = ImportBudget(candidates.limits, unit.module)
-        self.relative = any(m.debug is not None and m.debug.relative for m in program.modules)
+        self.relative = program.relative
         self.names = SymbolNames(program, unit)
         self.copies = 0  # how many constants are copied
         self.imported: list[str] = []
@@ -305,7 +305,7 @@ class _UnitWriter:
     def _aliasee(self, final: str) -> tuple[Definitions, str] | None:
         """What a plain second name stands for: LLVM would take two declarations for two objects."""
         found = self.program.definitions.get(final)
-        if not found or final in self.names.members or self.names.sealed:
+        if not found or final in self.names.members or self.names.sealed or self.program.is_plain(found):
             return None
         part, other = self.program.modules[found.module], self.program.entity(found)
         if other.kind != "alias" or self.program.is_opaque_alias(part, other):

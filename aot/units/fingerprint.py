@@ -16,7 +16,8 @@ twin, its own token is part of its fingerprint.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from nativecache.aot.ir.linkage import aliasee
@@ -26,18 +27,44 @@ from nativecache.aot.packed import decode_names
 from nativecache.aot.units.bodies import RawBody
 from nativecache.aot.units.imports import ImportCandidates, must_import, shows_constant
 from nativecache.aot.units.module_fingerprints import ModuleFingerprints, OnDemand
+from nativecache.aot.units.on_demand import OnDemandSequence
 from nativecache.aot.units.program import Definition, Program
 from nativecache.aot.units.shapes import ShapeStore
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDefinition:
+    """What units of other modules depend on of a definition, as an earlier build found it.
+
+    `own`: what a declaration of it is made from; `code`: all that a copy of its body is, b"" if there is none.
+    `changed`: asm does something to it.
+    """
+
+    label: str
+    own: bytes
+    code: bytes = b""
+    changed: bool = False
+
+
+#: What is known of a definition in a module that stands as it was; None for every other.
+Known = Callable[[str], KnownDefinition | None]
+
+
+def _nothing_known(_name: str) -> None:
+    return None
 
 
 class _UnitFingerprints(ABC):
     """Fingerprints of a program's units, given what a unit sees of each symbol (`_view`)."""
 
-    def __init__(self, program: Program, context: bytes, modules: Sequence[ModuleFingerprints]) -> None:
-        """`context`: all else that units depend on."""
+    def __init__(
+        self, program: Program, context: bytes, modules: Sequence[ModuleFingerprints], known: Known
+    ) -> None:
+        """`context`: all else that units depend on. `known`: of definitions, by final name."""
         self.program = program
         self.context = context
         self.modules = modules
+        self.known = known
         count = range(len(modules))
         #: By module and token: all that a unit knows of a symbol.
         self._seen = [OnDemand(partial(self._see, i)) for i in count]
@@ -56,6 +83,8 @@ class _UnitFingerprints(ABC):
 
     def body(self, name: str) -> bytes:
         """The fingerprint of the program's definition of a symbol, by final name; b"" if there is none."""
+        if known := self.known(name):
+            return known.code
         found = self.program.definitions.get(name)
         return self._code[found.module][found.token] if found else b""
 
@@ -112,9 +141,10 @@ class _UnitFingerprints(ABC):
             return None, []
         below: list[tuple[int, str]] = []
         found = program.definitions.get(part.names[token])
-        other = program.entity(found) if found else entity
-        if other.kind == "alias":
-            below.append((found.module if found else module, aliasee(other)))
+        if not (found and program.is_plain(found)):
+            other = program.entity(found) if found else entity
+            if other.kind == "alias":
+                below.append((found.module if found else module, aliasee(other)))
         if not must_import(program, part.source, entity):
             return None, below
         fingerprint = self.modules[module]
@@ -132,11 +162,17 @@ class Fingerprints(_UnitFingerprints):
     The clean-up of functions needs these, for it decides what can be imported (see ImportFingerprints).
     """
 
-    def __init__(self, program: Program, context: bytes, known: Iterable[ShapeStore]) -> None:
-        """`context`: all else that units depend on; `known`: by module, shapes that were made before."""
-        stores = zip(program.modules, known, strict=True)
-        modules = [ModuleFingerprints(program, part, shapes) for part, shapes in stores]
-        super().__init__(program, context, modules)
+    def __init__(
+        self, program: Program, context: bytes, shapes: Sequence[ShapeStore], known: Known = _nothing_known
+    ) -> None:
+        """`context`: all else that units depend on; `shapes`: by module, those that were made before.
+        `known`: what an earlier build found of definitions, by final name."""
+
+        def fingerprints(i: int) -> ModuleFingerprints:
+            return ModuleFingerprints(program, program.modules[i], shapes[i])
+
+        modules = OnDemandSequence(len(program.modules), fingerprints)
+        super().__init__(program, context, modules, known)
         self._declared = [OnDemand(partial(self._declare, i)) for i in range(len(modules))]
 
     def seen(self, found: Definition) -> bytes:
@@ -158,20 +194,30 @@ class Fingerprints(_UnitFingerprints):
             return copied
         name = part.names[token]
         found = program.definitions.get(name)
+        outer = self.definition(name, found) if found else None
         flags = (
             name,
             entity.kind,
             entity.defined,
             token in part.pinned,
             name in program.assigned,
-            program.modules[found.module].label if found else None,
+            outer.label if outer else None,
             found is not None and found.module == module,
-            found is not None and found.token in program.modules[found.module].bonds.changed,
+            outer is not None and outer.changed,
         )
         parts = [value_digest(flags), self._own(module, entity)]
-        if found and (found.module, found.token) != (module, token):
-            parts.append(self._own(found.module, program.entity(found)))
+        if outer and found and (found.module, found.token) != (module, token):
+            parts.append(outer.own)
         return digest(*parts)
+
+    def definition(self, name: str, found: Definition) -> KnownDefinition:
+        """What other units depend on of the definition of a symbol, but for its body."""
+        known = self.known(name)
+        if known is None:
+            part = self.program.modules[found.module]
+            own = self._own(found.module, part.entities[found.token])
+            known = KnownDefinition(part.label, own, changed=found.token in part.bonds.changed)
+        return known
 
     def _own(self, module: int, entity: Entity) -> bytes:
         """A function's first line; all of a variable, whose contents may be shown; an alias with its base."""
@@ -196,7 +242,7 @@ class ImportFingerprints(_UnitFingerprints):
 
     def __init__(self, plain: Fingerprints, candidates: ImportCandidates, longest: int = 0) -> None:
         """`plain`: fingerprints without imports. `longest`: lines of the longest body that is imported."""
-        super().__init__(plain.program, plain.context, plain.modules)
+        super().__init__(plain.program, plain.context, plain.modules, plain.known)
         self._plain = plain
         self._candidates = candidates
         self._longest = longest

@@ -119,6 +119,8 @@ def importable_constant(entity: Entity) -> bool:
 
 def shows_constant(program: Program, found: Definition) -> bool:
     """Whether code in other units may fold loads from a variable: asm does nothing to it, either."""
+    if program.is_plain(found):
+        return False
     changed = found.token in program.modules[found.module].bonds.changed
     return not changed and importable_constant(program.entity(found))
 
@@ -128,8 +130,10 @@ def may_show_constant(program: Program, found: Definition, module: int) -> bool:
 
     What the constant names must mean the same there: no pinned local, nothing that the linker resolves.
     """
+    if not shows_constant(program, found):
+        return False
     source, entity = program.modules[found.module].source, program.entity(found)
-    if not shows_constant(program, found) or (entity.linkage == "" and found.module != module):
+    if entity.linkage == "" and found.module != module:
         return False
     named = references(entity.text)
     if not source.pinned.isdisjoint(named) or program.leads_elsewhere(source, named):

@@ -74,11 +74,18 @@ def partition(program: Program, apart: Apart = NOTHING_APART) -> tuple[Unit, ...
     """All units of the program in input order. `apart`: what is to have sections of its own."""
     units: list[Unit] = []
     for part in program.modules:
-        for kind, tokens, name in _module_units(program, part, apart):
-            members = tuple(token for token in tokens if token not in (MODULE_ASM, _STRUCTORS))
-            asm, listed = MODULE_ASM in tokens, _STRUCTORS in tokens
-            units.append(Unit(len(units), part.index, kind, members, name, asm, listed))
+        units += cut(program, part, apart, first=len(units))
     return tuple(units)
+
+
+def cut(program: Program, part: ProgramModule, apart: Apart, *, first: int) -> list[Unit]:
+    """The units of one module, numbered from `first`."""
+    units: list[Unit] = []
+    for kind, tokens, name in _module_units(program, part, apart):
+        members = tuple(token for token in tokens if token not in (MODULE_ASM, _STRUCTORS))
+        asm, listed = MODULE_ASM in tokens, _STRUCTORS in tokens
+        units.append(Unit(first + len(units), part.index, kind, members, name, asm, listed))
+    return units
 
 
 def _module_units(

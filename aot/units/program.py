@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -85,7 +85,7 @@ class ProgramModule:
 class Program:
     """All modules of a build with their symbols resolved (see resolve.py)."""
 
-    modules: tuple[ProgramModule, ...]
+    modules: Sequence[ProgramModule]
     output: OutputModel
     #: The prevailing definition by final symbol name.
     definitions: Mapping[str, Definition]
@@ -123,6 +123,16 @@ class Program:
         """By module, checksums of source files by placeholder, as the module itself knows them if it does."""
         every = {p: real for debug in self.debug.values() for p, real in debug.checksums.items()}
         return [every | part.debug.checksums if part.debug is not None else every for part in self.modules]
+
+    @cached_property
+    def relative(self) -> bool:
+        """Whether lines of some module count from the first of their function (debug/normalise.py)."""
+        return any(debug.relative for debug in self.debug.values())
+
+    def is_plain(self, _found: Definition) -> bool:
+        """Whether it is known without a look at a definition that it is no second name, and no constant whose
+        contents other units may see."""
+        return False
 
     def entity(self, found: Definition) -> Entity:
         """The global of a definition."""

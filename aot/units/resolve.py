@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Container, Sequence, Set
+from collections.abc import Container, MutableMapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
@@ -147,25 +147,43 @@ def _name_all(
 ) -> tuple[ProgramModule, ...]:
     """Gives every global its final name, and adds the locals that are promoted to `definitions`."""
     taken = {symbol_name(token) for m in modules for token, entity in m.entities.items() if not entity.local}
-    parts = []
-    for i, (module, identifier) in enumerate(zip(modules, _module_ids(modules), strict=True)):
-        pinned = _find_pinned(module, bonds[i], definitions)
-        names = {}
-        for token, entity in module.entities.items():
-            if not entity.local:
-                names[token] = symbol_name(token)
-                continue
-            name = symbol_name(token) if not token[1].isdigit() else f"__unnamed_{token[1:]}"
-            if token not in pinned:
-                name = f"{name}.{identifier}"
-                while name in taken:
-                    name += "_"
-                taken.add(name)
-                if entity.defined and token not in dropped[i]:
-                    definitions[name] = Definition(i, token)
-            names[token] = name
-        parts.append(ProgramModule(i, module, names, frozenset(dropped[i]), pinned, bonds[i]))
-    return tuple(parts)
+    identifiers = module_ids([module.label for module in modules])
+    return tuple(
+        name_globals(i, module, identifiers[i], bonds[i], dropped[i], definitions, taken)
+        for i, module in enumerate(modules)
+    )
+
+
+def name_globals(
+    index: int,
+    module: Module,
+    identifier: str,
+    bonds: Bonds,
+    dropped: Set[str],
+    definitions: MutableMapping[str, Definition],
+    taken: set[str],
+) -> ProgramModule:
+    """The module of this index with the final names of its globals; promoted locals go into `definitions`.
+
+    `identifier`: as `module_ids` has it. `dropped`: definitions that do not prevail. `taken`: names that no
+    local may be given; those that are given go into it.
+    """
+    pinned = _find_pinned(module, bonds, definitions)
+    names = {}
+    for token, entity in module.entities.items():
+        if not entity.local:
+            names[token] = symbol_name(token)
+            continue
+        name = symbol_name(token) if not token[1].isdigit() else f"__unnamed_{token[1:]}"
+        if token not in pinned:
+            name = f"{name}.{identifier}"
+            while name in taken:
+                name += "_"
+            taken.add(name)
+            if entity.defined and token not in dropped:
+                definitions[name] = Definition(index, token)
+        names[token] = name
+    return ProgramModule(index, module, names, frozenset(dropped), pinned, bonds)
 
 
 def check_one_file(program: Program) -> None:
@@ -239,15 +257,15 @@ def _comdat_losers(modules: Sequence[Module], assigned: frozenset[str]) -> list[
     return losers
 
 
-def _module_ids(modules: Sequence[Module]) -> list[str]:
+def module_ids(labels: Sequence[str]) -> list[str]:
     """A name per module for its promoted locals: the file's stem, numbered where two are the same.
 
     Never a content hash: that would rename every local, and miss every caller, at each edit.
     """
     seen: Counter[str] = Counter()
     ids = []
-    for module in modules:
-        stem = re.sub(r"[^\w]", "_", PurePath(module.label).stem) or "module"
+    for label in labels:
+        stem = re.sub(r"[^\w]", "_", PurePath(label).stem) or "module"
         seen[stem] += 1
         ids.append(stem if seen[stem] == 1 else f"{stem}.{seen[stem]}")
     return ids

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 from nativecache.aot.ir.library_names import has_meaning
@@ -32,47 +34,66 @@ def index_symbols(program: Program, units: Iterable[Unit]) -> dict[str, list[int
     return found
 
 
-def find_roots(
-    program: Program,
-    units: tuple[Unit, ...],
-    defined_in: Mapping[str, list[int]],
-    *,
-    executable: bool,
-    options: SymbolOptions,
-    outside: frozenset[str],
-    everything: bool,
-) -> list[int]:
-    """Indices of the units that the image needs in any case, in unit order.
+@dataclass(frozen=True, slots=True)
+class RootRules:
+    """What makes a unit of any module a root: `entry` and `outside` are symbols; `everything` that is exported."""
 
-    `options`: what the linker is told. `outside`: symbols that native inputs and system libraries mention.
-    """
-    if everything:
+    options: SymbolOptions
+    outside: frozenset[str]
+    entry: frozenset[str]
+    everything: bool
+
+
+def find_roots(
+    program: Program, units: Sequence[Unit], rules: RootRules, *, all_units: bool = False
+) -> list[int]:
+    """Indices of the units that the image needs in any case, in unit order; of all if `all_units` are written."""
+    if all_units:
         return [u.index for u in units]
-    sealed = [bool(part.bonds.sealed) for part in program.modules]
-    roots = {
-        u.index
-        for u in units
-        if u.kind in ("structors", "types") or u.has_asm or u.has_structors or sealed[u.module]
-    }
-    everything = not executable or options.exports
+    return [index for _, found in groupby(units, _module_of) for index in roots_among(program, found, rules)]
+
+
+def root_rules(
+    defined: Container[str], *, executable: bool, options: SymbolOptions, outside: frozenset[str]
+) -> RootRules:
+    """What makes a unit a root.
+
+    `defined`: symbols that the program's units define; `options`: what the linker is told; `outside`: symbols
+    that native inputs and system libraries mention.
+    """
     entry = {"main", "_start"} | options.named - {"_init", "_fini"}
-    if executable and not (entry | outside) & defined_in.keys():
-        everything = True  # the entry point is something that we do not know
-    kept = [
-        {slot.function for slot in structors(part, program.output)}.union(*part.module.used.values())
-        for part in program.modules
-    ]
-    effects = list(map(_leave_traces, program.modules))
+    # An entry point may be something that we do not know.
+    known = any(name in defined for name in entry) or any(name in defined for name in outside)
+    everything = not executable or options.exports or not known
+    return RootRules(options, outside, frozenset(entry), everything=everything)
+
+
+def _module_of(unit: Unit) -> int:
+    return unit.module
+
+
+def roots_among(program: Program, given: Iterable[Unit], rules: RootRules) -> list[int]:
+    """The indices of the roots among the units of one module, in their order."""
+    units = list(given)
+    if not units:
+        return []
+    part = program.modules[units[0].module]
+    sealed = bool(part.bonds.sealed)
+    roots = {
+        u.index for u in units if u.kind in ("structors", "types") or u.has_asm or u.has_structors or sealed
+    }
+    options, outside, entry = rules.options, rules.outside, rules.entry
+    kept = {slot.function for slot in structors(part, program.output)}.union(*part.module.used.values())
+    effects = _leave_traces(part)
     for unit in units:
-        part = program.modules[unit.module]
         for token in unit.tokens:
             entity, name = part.entities[token], part.names[token]
             exported = not entity.local and entity.linkage not in _DISCARDABLE
             if (
-                token in kept[unit.module]
-                or token in effects[unit.module]
+                token in kept
+                or token in effects
                 or is_decorated(entity)
-                or (everything and exported)
+                or (rules.everything and exported)
                 or name in entry
                 or (exported and name in program.multiple)
                 or (not entity.local and options.names(name))

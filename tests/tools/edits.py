@@ -8,7 +8,9 @@ cycles, so every program ends, and only unsigned numbers are computed with, so i
 from __future__ import annotations
 
 import copy
+import json
 import multiprocessing
+import os
 import shlex
 import subprocess
 import sys
@@ -21,6 +23,8 @@ from random import Random
 from harness import CLANG, enter, run
 
 import nativecache.aot.build  # noqa: F401 - loaded before forks
+from nativecache.aot.records.last_plan import plan_recipe
+from nativecache.cache.layout import entry_path
 from nativecache.cli import start
 
 ATTRIBUTES = (
@@ -72,6 +76,18 @@ class Variable:
     words: set[str] = field(default_factory=set)  # const, thread, weak, section, used
 
 
+#: Of what a project is made whose plan mostly stands: see replan.py.
+CALM_KINDS = (
+    *("plain", "calls", "calls", "once", "loop", "prints", "says", "switch", "state", "table", "indirect"),
+    *("struct", "long", "header", "variable", "string", "part", "local"),
+)
+CALM_ATTRIBUTES = ("noinline", "always_inline", "cold", "hot", "optnone", "constructor", "aligned(64)")
+CALM_EDITS = (
+    *("number", "number", "another number", "kind", "another kind", "callee", "callee", "attribute", "word"),
+    *("static", "other variable", "variable", "move", "above", "gap", "turn", "header", "define", "two"),
+)
+
+
 @dataclass
 class Project:
     """A model of a program, and how it is built."""
@@ -95,6 +111,11 @@ class Project:
     level: str = "-O2"
     options: list[str] = field(default_factory=list)
     emit: str = "exe"
+    calm: bool = False
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return CALM_KINDS if self.calm else KINDS
 
     def names(self) -> list[str]:
         return [f"p{n}{self.endings[n]}" for n in self.files]
@@ -291,10 +312,13 @@ inline unsigned many(unsigned x) {{ return x * 5u + mix(x) + {self.header}u; }}
         return [line if line[0] == "#" else "  " + line for line in lines]
 
 
-def random_project(rng: Random) -> Project:
+def random_project(rng: Random, *, calm: bool = False) -> Project:
     count = rng.randint(2, 4)
-    endings = {n: rng.choice((".c", ".c", ".c", ".cpp")) for n in range(count)}
-    project = Project(list(range(count)), endings, [], [])
+    cxx = ".c" if calm and rng.random() < 0.5 else ".cpp"
+    endings = {n: rng.choice((".c", ".c", ".c", cxx)) for n in range(count)}
+    project = Project(list(range(count)), endings, [], [], calm=calm)
+    if calm:
+        project.debug, project.emit = "", rng.choice(("exe", "exe", "exe", "shared"))
     for _ in range(rng.randint(2, 5)):
         _add_variable(project, rng)
     for _ in range(rng.randint(6, 14)):
@@ -317,7 +341,7 @@ def _add_function(p: Project, rng: Random) -> None:
     f = Function(
         rank,
         rng.choice(p.files),
-        rng.choice(KINDS),
+        rng.choice(p.kinds),
         rng.randint(1, 99),
         callees,
         0,
@@ -330,7 +354,7 @@ def _add_function(p: Project, rng: Random) -> None:
 
 def edit(p: Project, rng: Random) -> str:
     """Changes a project at random and says how."""
-    name = rng.choice(tuple(EDITS))
+    name = rng.choice(CALM_EDITS if p.calm else tuple(EDITS))
     said = EDITS[name](p, rng)
     _repair(p)
     return f"{name}{said or ''}"
@@ -389,7 +413,7 @@ def _number(p: Project, rng: Random) -> str:
 
 def _kind(p: Project, rng: Random) -> str:
     f = _some(p, rng)
-    f.kind = rng.choice(KINDS)
+    f.kind = rng.choice(p.kinds)
     return f" f{f.rank} {f.kind}"
 
 
@@ -400,7 +424,7 @@ def _callee(p: Project, rng: Random) -> None:
 
 
 def _attribute(p: Project, rng: Random) -> str:
-    f, word = _some(p, rng), rng.choice(ATTRIBUTES)
+    f, word = _some(p, rng), rng.choice(CALM_ATTRIBUTES if p.calm else ATTRIBUTES)
     f.attributes ^= {word}
     return f" f{f.rank} {word}"
 
@@ -438,7 +462,8 @@ def _move(p: Project, rng: Random) -> str:
 
 def _variable(p: Project, rng: Random) -> str:
     v = rng.choice(p.variables)
-    change = rng.choice(("number", "length", "static", "file", "const", "thread", "weak", "section", "used"))
+    changes = ("number", "length", "static", "file", "const", "thread", "weak", "section", "used")
+    change = rng.choice(changes[:6] if p.calm else changes)
     if change == "number":
         v.number = rng.randint(0, 99)
     elif change == "length":
@@ -588,9 +613,9 @@ EDITS: dict[str, Callable[[Project, Random], str | None]] = {
 class History:
     """A project, and what it was before."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, calm: bool = False) -> None:
         self.rng = Random(seed)
-        self.project = random_project(self.rng)
+        self.project = random_project(self.rng, calm=calm)
         self._past = [copy.deepcopy(self.project)]
 
     def step(self) -> str:
@@ -623,8 +648,10 @@ class Trial:
     Builds are forks of this process, as users' processes would run: what they answer without building counts.
     """
 
-    def __init__(self, seed: int, space: Path) -> None:
-        self.history = History(seed)
+    def __init__(self, seed: int, space: Path, *, calm: bool = False) -> None:
+        """`calm`: the project is one whose plan mostly stands."""
+        self.history = History(seed, calm=calm)
+        self.followed = 0  # how many edits were planned by the last plan
         self.space = space
         self.said = "the first build"
         self.commands: list[str] = []
@@ -646,15 +673,35 @@ class Trial:
             f"# {self.said}\ncd {shlex.quote(project.folder)}; nativecache build {shlex.join(words)}"
         )
         workers, others = rng.sample(["-j1", "-j2"], 2)
-        warm = self._build([*words, workers, "--cache-dir", "../cache", "-o", f"../warm/{output}"])
+        figures = self.space / "figures.json"
+        figures.unlink(missing_ok=True)
+        told = ["--cache-dir", "../cache", "--stats-json", "../figures.json"]
+        warm = self._build([*words, workers, *told, "-o", f"../warm/{output}"])
+        phases = json.loads(figures.read_text())["phases"] if figures.exists() else {}
+        self.followed += "plan" in phases and "index" not in phases
         cold = self._build([*words, others, "--no-cache", "-o", f"../cold/{output}"])
         if warm or cold:
             return [f"with the cache: {warm or 'built'}, without: {cold or 'built'}"]
         if (self.space / "warm" / output).read_bytes() != (self.space / "cold" / output).read_bytes():
             return ["with the cache it is another output than without"]
+        if problem := self._compare_plans(words, output):
+            return [problem]
         if not behaviour or project.emit in ("shared", "bitcode"):
             return []
         return self._compare(project, output)
+
+    def _compare_plans(self, words: list[str], output: str) -> str:
+        """Whether the plan that was kept is another one than the plan that is made from nothing."""
+        path = entry_path(str(self.space / "cache"), plan_recipe(self.space / "warm" / output).key())
+        if not os.path.exists(path):
+            return ""
+        kept = Path(path).read_bytes()
+        os.unlink(path)
+        again = [*words, "-v", "--cache-dir", "../cache", "-o", f"../warm/{output}"]
+        if problem := self._build(again):
+            return f"from nothing: {problem}"
+        anew = Path(path).read_bytes() if os.path.exists(path) else b""
+        return "" if kept == anew else "the plan that was kept is another one than from nothing"
 
     @property
     def _sources(self) -> Path:

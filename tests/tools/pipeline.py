@@ -105,6 +105,7 @@ class Pipeline:
         """With short functions simplified. `packs`: where simplified bodies are kept, if not in `store`."""
         bodies = find_bodies(
             self.program,
+            range(len(self.program.modules)),
             self.units,
             self.fingerprints,
             self.memos,
@@ -119,8 +120,9 @@ class Pipeline:
         """Functions that one call reaches, if an image starts at the units of these names."""
         starts = [unit.index for unit in self.units if unit.name in roots]
         found = self.candidates
+        every, units = range(len(self.program.modules)), dict(enumerate(self.units))
         return find_called_once(
-            self.program, found.bodies, self.units, self.fingerprints, starts, found.limits
+            self.program, found.bodies, every, units, self.fingerprints, starts, found.limits
         )
 
     def with_callers(self, *roots: str) -> "Pipeline":

@@ -62,7 +62,7 @@ class Space:
             if cached:
                 self.reads, self.not_kept = cache.reads, dict(cache.not_kept)
         objects = [path.read_bytes().hex() for path in loaded.native.values()]
-        return [*(text for _, text in loaded.texts), *objects, *loaded.warnings]
+        return [*(found.text for found in loaded.texts), *objects, *loaded.warnings]
 
     def check(self, expected_runs: int, *flags: str) -> list[str]:
         """Asks, counts the runs of clang and compares with what it says without a cache."""

@@ -42,14 +42,14 @@ def test_objects_archives_and_libraries_go_to_the_linker(name: str) -> None:
 def test_text_and_bitcode_read_alike(tmp_path: Path) -> None:
     (tmp_path / "a.ll").write_text(FUNCTION)
     (tmp_path / "a.bc").write_bytes(llvm.Llvmlite().unit_bitcode(FUNCTION))
-    texts = [text for _, text in read(tmp_path, "a.ll", "a.bc").texts]
+    texts = [found.text for found in read(tmp_path, "a.ll", "a.bc").texts]
     assert [text[text.index("define ") :] for text in texts] == [FUNCTION, FUNCTION]
 
 
 def test_text_that_llvm_would_print_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "a.ll").write_text(FUNCTION)
     (tmp_path / "b.ll").write_text(FUNCTION.replace("  ret", " ret"))
-    as_it_is, as_printed = (text for _, text in read(tmp_path, "a.ll", "b.ll").texts)
+    as_it_is, as_printed = (found.text for found in read(tmp_path, "a.ll", "b.ll").texts)
     assert as_it_is == FUNCTION and as_printed.startswith("; ModuleID") and as_printed.endswith(FUNCTION)
     assert {index_module(text, "").source_file for text in (as_it_is, as_printed)} == {"<string>"}
 
@@ -68,7 +68,7 @@ def test_llvm_reads_only_what_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyP
     edited = "".join(functions).replace("ret i32 1", "ret i32 100")
     for text in ("".join(functions), edited, edited):
         (tmp_path / "a.ll").write_text(text)
-        assert read(tmp_path, "a.ll").texts[0][1] == text
+        assert read(tmp_path, "a.ll").texts[0].text == text
 
 
 @pytest.mark.parametrize(
@@ -86,19 +86,19 @@ def test_a_function_that_went_bad_is_told_with_its_line(tmp_path: Path, body: st
     (tmp_path / "a.ll").write_text("".join(texts).replace("@g() {\n  ret i32 1\n", f"@g() {{\n{body}"))
     assert problems(tmp_path, "a.ll") == [problem]
     (tmp_path / "a.ll").write_text("".join(texts))
-    assert read(tmp_path, "a.ll").texts[0][1] == "".join(texts)
+    assert read(tmp_path, "a.ll").texts[0].text == "".join(texts)
 
 
 def test_texts_come_in_the_order_of_the_inputs(tmp_path: Path) -> None:
     names = [f"{name}.ll" for name in "dbca"]
     for name in names:
         (tmp_path / name).write_text(FUNCTION)
-    assert [Path(label).name for label, _ in read(tmp_path, *names).texts] == names
+    assert [Path(found.label).name for found in read(tmp_path, *names).texts] == names
 
 
 def test_bitcode_is_known_by_its_beginning(tmp_path: Path) -> None:
     (tmp_path / "odd").write_bytes(llvm.Llvmlite().unit_bitcode(FUNCTION))
-    assert "define i32 @f()" in read(tmp_path, "odd").texts[0][1]
+    assert "define i32 @f()" in read(tmp_path, "odd").texts[0].text
 
 
 def test_native_inputs_keep_their_places(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_names_that_look_like_types_are_taken_off_values(tmp_path: Path) -> None
         "define i32 @f(ptr %T) {\n"
         "  %x = getelementptr %T, ptr %T, i32 0, i32 1\n  %v = load i32, ptr %x\n  ret i32 %v\n}\n"
     )
-    text = read(tmp_path, "a.ll").texts[0][1]
+    text = read(tmp_path, "a.ll").texts[0].text
     assert "define i32 @f(ptr %0)" in text and "getelementptr %T, ptr %0" in text
 
 

@@ -1,5 +1,6 @@
 """Each reader takes what its writer wrote, and raises Malformed for whatever else may be in an entry."""
 
+import hashlib
 import json
 import random
 import zlib
@@ -155,7 +156,8 @@ def test_bitcode_is_whole() -> None:
 def test_an_answer_unfolds_to_what_is_said() -> None:
     text = b"define" * 1000
     folded = zlib.compress(text)
-    answer = read_answer(Entry(KEY, folded, {"messages": "m", "size": len(text)}))
+    digest = hashlib.sha256(text).hexdigest()
+    answer = read_answer(Entry(KEY, folded, {"messages": "m", "size": len(text), "digest": digest}))
     assert (answer.output, answer.messages) == (text, "m")
     bomb = zlib.compress(bytes(1 << 26))
     more, less, other = folded + b"x", folded[:-1], len(text) + 1
@@ -163,7 +165,7 @@ def test_an_answer_unfolds_to_what_is_said() -> None:
     wrong += [(more, len(text)), (bomb, 10), (folded, 2**40), (folded, -1), (folded, True), (folded, "6000")]
     for payload, size in wrong:
         with pytest.raises(Malformed):
-            read_answer(Entry(KEY, payload, {"messages": "", "size": size}))
+            read_answer(Entry(KEY, payload, {"messages": "", "size": size, "digest": digest}), closely=True)
 
 
 def test_a_damaged_form_is_a_miss_with_a_reason_and_falls_back() -> None:

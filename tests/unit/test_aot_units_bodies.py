@@ -24,6 +24,7 @@ def simplified() -> SimplifiedBody:
         printed=PRINTED.encode("latin-1"),
         bindings=encode_pairs({"nc.0": "f", "nc.1": "g"}),
         line_map="",
+        digest=b"",
         label="m.c",
         debug=None,
     )

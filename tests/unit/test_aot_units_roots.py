@@ -7,7 +7,7 @@ from harness import needs_clang, run
 from pipeline import resolved
 from rules import Build, clang_archive, clang_object, write
 
-from nativecache.aot.units.roots import find_roots, index_symbols
+from nativecache.aot.units.roots import find_roots, index_symbols, root_rules
 from nativecache.linker.symbol_options import read_symbol_options
 
 PAIR = "{ i32, ptr, ptr }"
@@ -30,15 +30,9 @@ def roots(
 ) -> set[str]:
     made = resolved(text, labels=["m.ll"])
     program, units = made.program, made.units
-    found = find_roots(
-        program,
-        units,
-        index_symbols(program, units),
-        executable=executable,
-        options=read_symbol_options(options),
-        outside=outside,
-        everything=everything,
-    )
+    defined, told = index_symbols(program, units), read_symbol_options(options)
+    rules = root_rules(defined, executable=executable, options=told, outside=outside)
+    found = find_roots(program, units, rules, all_units=everything)
     assert found == sorted(set(found))
     return {units[i].name for i in found}
 

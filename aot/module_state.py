@@ -1,0 +1,88 @@
+"""What other modules depend on of one, gathered once its program is planned: for the next build's plan."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from nativecache.aot.called_once import ONCE_LINES, stays, unit_mentions
+from nativecache.aot.key import value_digest
+from nativecache.aot.packed import decode_names
+from nativecache.aot.units.bodies import Body, SimplifiedBody, unit_body
+from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints
+from nativecache.aot.units.imports import ImportCandidates, shows_constant
+from nativecache.aot.units.partition import Unit
+from nativecache.aot.units.program import Definition, Program, ProgramModule
+
+KnownRow = tuple[str, str, bool]
+BodyRow = tuple[int, bool, int | None, int, str, str, str, str]
+
+
+def known_rows(
+    program: Program, plain: Fingerprints, imports: ImportFingerprints, definitions: Mapping[str, Definition]
+) -> dict[str, KnownRow]:
+    """What others depend on of definitions, by final name, as ModuleState has it."""
+    rows = {}
+    for name, found in definitions.items():
+        entity = program.entity(found)
+        code = imports.body(name).hex() if entity.kind == "function" else ""
+        is_plain = entity.kind not in ("alias", "ifunc") and not shows_constant(program, found)
+        rows[name] = (plain.definition(name, found).own.hex(), code, is_plain)
+    return rows
+
+
+def body_rows(candidates: ImportCandidates, definitions: Mapping[str, Definition]) -> dict[str, BodyRow]:
+    """What others may import of definitions, by final name, as ModuleState has it."""
+    rows = {}
+    for name in definitions:
+        body = candidates.bodies.get(name)
+        if body is not None:
+            digest = body.digest.hex() if isinstance(body, SimplifiedBody) else ""
+            bound = (body.bindings, body.line_map) if isinstance(body, SimplifiedBody) else ("", "")
+            known = body.lines, body.importable, body.home, body.heat, body.mentions
+            rows[name] = (*known, digest, *bound)
+    return rows
+
+
+def sharing(
+    program: Program,
+    bodies: Mapping[str, Body],
+    units: Iterable[Unit],
+    plain: Fingerprints,
+    once: frozenset[str],
+    longest: int,
+    shared: frozenset[str],
+) -> str:
+    """The digest of what the units of a module say to functions that several files may have (`shared`).
+
+    Which of those one call reaches is decided over the whole program, from no more than this.
+    """
+    if not shared:
+        return ""
+    said: list[object] = []
+    for unit in units:
+        body = unit_body(program, bodies, unit)
+        names = unit_mentions(plain, program, unit) if body is None else decode_names(body.mentions)
+        counts = Counter(name for name in names if name in shared)
+        if counts:
+            caller = unit.name if body is not None else ""
+            said.append((caller, caller in once, stays(body, longest), sorted(counts.items())))
+        if unit.name in shared and body is not None:
+            said.append((unit.name, body.importable, min(body.lines, ONCE_LINES + 1), body.home))
+    return value_digest(sorted(said, key=repr)).hex() if said else ""
+
+
+def names_seen(part: ProgramModule, bodies: Mapping[str, BodyRow]) -> set[str]:
+    """The final names of all symbols that something in a module refers to, or came to by the clean-up."""
+    names = set(part.names.values())
+    for body in bodies.values():
+        names.update(decode_names(body[4]))
+    return names
+
+
+def group(definitions: Mapping[str, Definition], count: int) -> Sequence[dict[str, Definition]]:
+    """The definitions of each of so many modules."""
+    found: list[dict[str, Definition]] = [{} for _ in range(count)]
+    for name, definition in definitions.items():
+        found[definition.module][name] = definition
+    return found

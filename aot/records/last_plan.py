@@ -1,0 +1,251 @@
+"""What the last build of an output decided, so that an edit need not have it all decided again.
+
+One file per output: a head for the program, and for each module a block that is read when something in it is
+asked for. It says of each module what it was made from, what others depend on of it, and what became of its
+units. It is only a faster way to the same image (see replan.py): a lost or damaged one costs time only.
+
+    plan   = length of head u32, head, blocks        integers are little-endian
+    head, block = JSON, as `Head` and `ModuleState` have it
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from struct import Struct
+from typing import Any, Final
+
+from nativecache.aot.key import form_of, own_record
+from nativecache.aot.packed import decode_names
+from nativecache.cache.entry import Entry
+from nativecache.cache.format import check_key
+from nativecache.cache.lookup import EntryStore
+from nativecache.cache.recipe import Recipe
+from nativecache.cache.shape import (
+    Malformed,
+    boolean,
+    check,
+    list_of,
+    mapping,
+    number,
+    read_json,
+    record,
+    row,
+    text,
+    whole,
+)
+
+_LENGTH: Final = Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What was decided for a whole program; columns have an item for each module, names are packed (packed.py).
+
+    `guard`: digest of all but the modules' contents that decides anything. `options`: those of code
+    generation, `datalayout` the target's. `once`: names of functions that one call reaches; `shared`: of
+    definitions that several files may have. `unwinds`: whether any module handles exceptions; `everything`: whether
+    all that is exported is a root.
+    """
+
+    guard: str
+    options: dict[str, Any]
+    datalayout: str
+    unwinds: bool
+    everything: bool
+    cplusplus: bool
+    ifunc: bool
+    rustc: bool
+    asm_words: str
+    opaque_bases: str
+    once: str
+    shared: str
+    #: Which inputs they are.
+    numbers: list[int]
+    #: What modules were made from (digests of printed IR); "" for one that cannot stand.
+    texts: list[str]
+    #: units/interface.py's digests.
+    interfaces: list[str]
+    #: Digests of what modules say to functions that several files may have.
+    sharing: list[str]
+    #: Final names of the definitions in them.
+    names: list[str]
+    #: Final names of bodies that their units' texts depend on, and of symbols that their objects need.
+    imports: list[str]
+    needs: list[str]
+    #: Keys of what they put into the image (output/pieces.py), "" for nothing.
+    pieces: list[str]
+    #: Pairs: names of locals, and what a linked image may call them.
+    promoted: list[str]
+    #: How many units; of the reached ones: how many, with code, of several functions, milliseconds that they took.
+    counts: list[list[float]]
+    #: Where their blocks end.
+    ends: list[int]
+
+
+_TEXTS: Final = list_of(text())
+_HEAD: Final = record(
+    {
+        **dict.fromkeys(("guard", "datalayout", "asm_words", "opaque_bases", "once", "shared"), text()),
+        **dict.fromkeys(("unwinds", "everything", "cplusplus", "ifunc", "rustc"), boolean()),
+        **dict.fromkeys(("texts", "interfaces", "sharing", "names", "imports", "needs"), _TEXTS),
+        **dict.fromkeys(("pieces", "promoted"), _TEXTS),
+        "options": mapping(lambda value: value is None or type(value) in (str, int, bool)),
+        "counts": list_of(row(number(), number(), number(), number(), number())),
+        "ends": list_of(whole()),
+        "numbers": list_of(whole()),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleState:
+    """What was decided for one module, and what became of its units.
+
+    `units`: kind, tokens, name, and whether it has asm and constructors, of each. `results`: of each that was
+    reached its key, the digest of its own code, its bindings (packed), what it needs of the program, by final
+    name, what it imports, and milliseconds. `roots`: positions of units. `dropped`: tokens of definitions that
+    do not prevail. `known`: of definitions by final name the digest of their declaration, that of their
+    body, and whether they are plain (Program.is_plain). `bodies`: of those that others may import by final
+    name: lines, importable, home, heat, mentions, digest of what was simplified or "", bindings, line map.
+    `sees`: final names that something in the module refers to.
+    """
+
+    units: Sequence[tuple[str, list[str], str, bool, bool]]
+    results: Sequence[tuple[str, str, str, list[str], list[str], float] | None]
+    roots: list[int]
+    dropped: list[str]
+    known: dict[str, tuple[str, str, bool]]
+    bodies: dict[str, tuple[int, bool, int | None, int, str, str, str, str]]
+    sees: list[str]
+
+
+_UNIT: Final = row(text(), _TEXTS, text(), boolean(), boolean())
+_RESULT: Final = row(text(), text(), text(), _TEXTS, _TEXTS, number())
+_KNOWN: Final = row(text(), text(), boolean())
+_HOME: Final = whole()
+_BODY: Final = row(
+    whole(),
+    boolean(),
+    lambda home: home is None or _HOME(home),
+    whole(),
+    *(text() for _ in range(4)),
+)
+_STATE: Final = record(
+    {
+        "units": list_of(_UNIT),
+        "results": list_of(lambda value: value is None or _RESULT(value)),
+        "roots": list_of(whole()),
+        "dropped": _TEXTS,
+        "known": mapping(_KNOWN),
+        "bodies": mapping(_BODY),
+        "sees": _TEXTS,
+    }
+)
+
+
+class LastPlan:
+    """The plan of an output's last build: its head, and its modules' states as they are asked for."""
+
+    def __init__(self, head: Head, blocks: memoryview) -> None:
+        self.head, self._blocks = head, blocks
+        self._states: dict[int, ModuleState] = {}
+
+    def __len__(self) -> int:
+        """How many modules there were."""
+        return len(self.head.texts)
+
+    def block(self, module: int) -> memoryview:
+        """The bytes of a module's state."""
+        ends = self.head.ends
+        return self._blocks[ends[module - 1] if module else 0 : ends[module]]
+
+    def state(self, module: int) -> ModuleState:
+        """The state of a module. Raises Malformed."""
+        found = self._states.get(module)
+        if found is None:
+            found = self._states[module] = read_state(bytes(self.block(module)))
+        return found
+
+    @cached_property
+    def module_of(self) -> dict[str, int]:
+        """The module that defines a symbol, by final name."""
+        found: dict[str, int] = {}
+        for module, names in enumerate(self.head.names):
+            found.update(dict.fromkeys(decode_names(names), module))
+        return found
+
+
+def read_state(data: bytes) -> ModuleState:
+    """A module's state. Raises Malformed."""
+    state = ModuleState(**read_json(data, _STATE))
+    if len(state.units) != len(state.results) or any(n >= len(state.units) for n in state.roots):
+        raise Malformed("results of other units")
+    return state
+
+
+def write_state(state: ModuleState) -> bytes:
+    """The bytes of a module's state, as `read_state` takes them."""
+    return _json({field.name: getattr(state, field.name) for field in fields(state)})
+
+
+def plan_recipe(output: Path) -> Recipe:
+    """What the plan of an output's last build is kept under."""
+    return Recipe(*own_record("plan"), ("label", str(output.absolute())))
+
+
+def load_plan(store: EntryStore, output: Path) -> LastPlan | None:
+    """The plan of an output's last build, if there is one."""
+    return store.read(plan_recipe(output).key(), read_plan)
+
+
+def save_plan(store: EntryStore, output: Path, head: Head, blocks: Sequence[bytes | memoryview]) -> None:
+    """Keeps the plan of an output's last build in place of the one before."""
+    packed = _json({field.name: getattr(head, field.name) for field in fields(head)})
+    payload = b"".join((_LENGTH.pack(len(packed)), packed, *blocks))
+    store.save(Entry(plan_recipe(output).key(), payload, form_of("plan")))
+
+
+def read_plan(entry: Entry, *, closely: bool = False) -> LastPlan:
+    """The plan of an output's last build. Raises Malformed.
+
+    `closely`: reads all modules' states, too; a build reads those that it uses.
+    """
+    data = memoryview(entry.payload)
+    if len(data) < _LENGTH.size:
+        raise Malformed("a plan without its head")
+    end = _LENGTH.size + _LENGTH.unpack_from(data)[0]
+    head = Head(**read_json(bytes(data[_LENGTH.size : end]), _HEAD))
+    _check_head(head, len(data) - end)
+    plan = LastPlan(head, data[end:])
+    if closely:
+        for module in range(len(plan)):
+            plan.state(module)
+    return plan
+
+
+def _check_head(head: Head, size: int) -> None:
+    """Raises Malformed where columns differ in length, or blocks do not follow each other."""
+    columns = [value for field in fields(head) if isinstance(value := getattr(head, field.name), list)]
+    if len({len(column) for column in columns}) != 1:
+        raise Malformed("columns of different lengths")
+    if head.ends != sorted(head.ends) or (head.ends[-1] if head.ends else 0) != size:
+        raise Malformed("blocks that are not one after the other")
+    try:
+        for key in filter(None, head.pieces):
+            check_key(key)
+    except ValueError as error:
+        raise Malformed(str(error)) from None
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def check_options(options: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """The fields of code generation's options, if they are these. Raises Malformed."""
+    check(sorted(options) == sorted(names), bool)
+    return options

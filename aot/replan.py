@@ -1,0 +1,643 @@
+"""Plans an edited program by the plan of its last build: work for what changed, not for what there is.
+
+Problem: to resolve, partition, clean up, fingerprint and look up all units of a program costs a hundred times
+what the one edited function does. Method: modules whose IR is that of the last build *stand*: their units,
+results and all that others see of them are taken as they were. A changed module is *active* and goes the way
+of every build, within a program whose other modules are read where something of them is asked for.
+
+That is right as long as the interface of every active module (units/interface.py) is what it was, for then
+nothing that is decided for the whole program can change. What others see of single symbols may change:
+modules that see such a symbol become active, too, and units that import such a body are looked at again. Where
+any of this does not hold there is no new plan, and the build goes the long way. Plans are for images without
+debug information; what else cannot stand is not kept (keep_plan.py).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Final
+
+from nativecache.aot.called_once import find_called_once
+from nativecache.aot.codegen.engine import Engine
+from nativecache.aot.errors import PlanLost
+from nativecache.aot.front.load import Loaded
+from nativecache.aot.ir.module import Module, index_module
+from nativecache.aot.ir.profile import WARM
+from nativecache.aot.ir.syntax import quote, symbol_name
+from nativecache.aot.ir.unwinding import admit, handles_exceptions
+from nativecache.aot.key import Options, assembler_reads
+from nativecache.aot.module_state import BodyRow, KnownRow, body_rows, group, known_rows, sharing
+from nativecache.aot.packed import decode_names
+from nativecache.aot.records.last_plan import LastPlan
+from nativecache.aot.records.memo import KeyedUnit, UnitMemo
+from nativecache.aot.schedule.plan import Plan
+from nativecache.aot.schedule.scheduler import Outcome
+from nativecache.aot.simplify import find_bodies, open_pack
+from nativecache.aot.units.bodies import Body, RawBody, SimplifiedBody, StandingBody
+from nativecache.aot.units.bonds import find_bonds
+from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints, KnownDefinition
+from nativecache.aot.units.imports import ImportCandidates, ImportLimits
+from nativecache.aot.units.interface import interface
+from nativecache.aot.units.on_demand import OnDemandSequence
+from nativecache.aot.units.output_model import OutputModel
+from nativecache.aot.units.partition import NOTHING_APART, Unit, cut
+from nativecache.aot.units.program import Definition, Program, ProgramModule
+from nativecache.aot.units.resolve import module_ids, name_globals
+from nativecache.aot.units.roots import root_rules, roots_among
+from nativecache.cache.lookup import EntryStore
+from nativecache.linker.native import NativeSymbols
+from nativecache.linker.symbol_options import SymbolOptions
+
+#: Rounds in which more modules may turn out to be active: after so many the long way is no longer.
+_ROUNDS: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What a program is planned from besides its modules."""
+
+    loaded: Loaded
+    engine: Engine
+    store: EntryStore
+    threads: int
+    limits: ImportLimits
+    output: OutputModel
+    told: SymbolOptions
+    native: NativeSymbols
+    #: The digest that all fingerprints rest on.
+    context: bytes
+
+    @property
+    def outside(self) -> frozenset[str]:
+        """Symbols that native inputs and libraries mention."""
+        return self.native.defined | self.native.undefined
+
+    @property
+    def longest(self) -> int:
+        """The lines of the longest body that any unit imports: nothing is hot where a plan stands."""
+        return self.limits.lines * WARM
+
+
+class Replan:
+    """A plan made from the last one. `touched`: positions of units to be looked at again, by standing module."""
+
+    def __init__(
+        self, last: LastPlan, given: Given, arranged: Arranged, touched: Mapping[int, frozenset[int]]
+    ) -> None:
+        self.last, self.given, self.arranged, self.touched = last, given, arranged, touched
+        needs = set[int]()
+        self._old: dict[int, Mapping[str, int]] = {}
+        for module, units in arranged.units.items():
+            needs.update(arranged.roots[module])
+            needs.update(self._needed_from_outside(module, units))
+        for module, positions in touched.items():
+            results = last.state(module).results
+            first = arranged.first[module]
+            needs.update(first + n for n in positions if results[n] is not None)
+        self.plan = Plan(
+            arranged.program,
+            arranged.all_units,
+            _DefinedIn(arranged),
+            tuple(sorted(needs)),
+            arranged.options,
+            arranged.candidates,
+        )
+
+    def _needed_from_outside(self, module: int, units: Sequence[Unit]) -> Iterator[int]:
+        """Units of an active module that something in a standing one needs."""
+        names = self.arranged.program.modules[module].names
+        own = {names[token]: unit.index for unit in units for token in unit.tokens}
+        for other, needs in enumerate(self.last.head.needs):
+            if other not in self.arranged.units:
+                for name in own.keys() & set(decode_names(needs)):
+                    yield own[name]
+
+    # What the scheduler asks
+
+    def stands(self, index: int) -> bool:
+        """Whether a unit is in the image as it was."""
+        module, position = self.arranged.place(index)
+        if module in self.arranged.units or position in self.touched.get(module, ()):
+            return False
+        return self.last.state(module).results[position] is not None
+
+    def kept(self, index: int, keyed: KeyedUnit) -> Outcome | None:
+        """What came of a unit before, if its object is in the image already under the same names."""
+        module, _ = self.arranged.place(index)
+        position = self.old_position(index)
+        if position is None or not self.last.head.texts[module] or not self.last.head.pieces[module]:
+            return None
+        result = self.last.state(module).results[position]
+        if result is None or result[0] != keyed.key or result[2] != keyed.bindings:
+            return None
+        return Outcome("\0".join(result[3]), keyed.imported, result[5])
+
+    def old_position(self, index: int) -> int | None:
+        """Where a unit stood in its module in the last build."""
+        module, position = self.arranged.place(index)
+        if module not in self.arranged.units:
+            return position
+        return self._positions(module).get(self.plan.units[index].name)
+
+    def _positions(self, module: int) -> Mapping[str, int]:
+        found = self._old.get(module)
+        if found is None:
+            names = [name for _, _, name, _, _ in self.last.state(module).units]
+            found = self._old[module] = {name: n for n, name in enumerate(names)}
+        return found
+
+
+def replan(last: LastPlan, given: Given) -> Replan | None:
+    """A plan for a program some of whose modules changed since the last build; None if there is none.
+
+    `last` is of a build of as many inputs, under the same names, that did the same with them. Raises
+    BuildError as every build does, PlanLost where something cannot be had any more.
+    """
+    head, texts = last.head, given.loaded.texts
+    changed = [i for i, text in enumerate(texts) if text.digest != head.texts[i]]
+    reader = _Reader(last, given)
+    active: dict[int, Module] = {}
+    for i in changed:
+        if assembler_reads(texts[i].text):
+            return None
+        module = active[i] = reader.module(i)
+        if module.debug_text or interface(module, find_bonds(module)) != head.interfaces[i]:
+            return None
+        if not head.unwinds and handles_exceptions(module):
+            return None
+    memos = OnDemandSequence(
+        len(last),
+        lambda i: UnitMemo(texts[i].label, given.engine.identity, reader.options, given.store),
+    )
+    for _ in range(_ROUNDS):
+        arranged = _arrange(last, given, reader, active, memos)
+        if arranged is None:
+            return None
+        views, codes = arranged.changes(given.longest)
+        more = _seeing(last, views, active)
+        if not more:
+            touched = _importing(last, codes, active)
+            return Replan(last, given, arranged, touched)
+        active |= {i: reader.module(i) for i in more}
+    return None
+
+
+def _seeing(last: LastPlan, views: frozenset[str], active: Mapping[int, Module]) -> list[int]:
+    """Standing modules in which something refers to any of these symbols."""
+    if not views:
+        return []
+    return [i for i in range(len(last)) if i not in active and not views.isdisjoint(last.state(i).sees)]
+
+
+def _importing(
+    last: LastPlan, codes: frozenset[str], active: Mapping[int, Module]
+) -> dict[int, frozenset[int]]:
+    """The units of standing modules whose texts hold any of these bodies, by module."""
+    found = {}
+    for i, imports in enumerate(last.head.imports):
+        if codes and i not in active and not codes.isdisjoint(decode_names(imports)):
+            results = last.state(i).results
+            found[i] = frozenset(
+                n for n, made in enumerate(results) if made and not codes.isdisjoint(made[4])
+            )
+    return found
+
+
+class _Reader:
+    """Reads modules as every build does, up to where they are resolved."""
+
+    def __init__(self, last: LastPlan, given: Given) -> None:
+        self._last, self._given = last, given
+        self.options = Options(**last.head.options)
+        self._modules: dict[int, Module] = {}
+        self._packs: dict[int, dict[bytes, memoryview]] = {}
+
+    def module(self, i: int) -> Module:
+        """The module of this index. Raises BuildError."""
+        found = self._modules.get(i)
+        if found is None:
+            text = self._given.loaded.texts[i]
+            found = index_module(text.text, text.label)
+            if self._last.head.unwinds:
+                found = admit(found)
+            found = self._modules[i] = replace(found, datalayout=self._last.head.datalayout)
+        return found
+
+    def label(self, i: int) -> str:
+        """How messages call the module."""
+        return self._given.loaded.texts[i].label
+
+    def simplified(self, i: int, digest: bytes) -> memoryview:
+        """A function of the module that was cleaned up, by digest of what it was. Raises PlanLost."""
+        pack = self._packs.get(i)
+        if pack is None:
+            kept = open_pack(self.module(i), self._given.engine, self.options, self._given.store)
+            pack = self._packs[i] = dict(kept.stored())
+        if digest not in pack:
+            raise PlanLost("a cleaned-up function is gone")
+        return pack[digest]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StandingProgram(Program):
+    """A program of which some modules are active and the others are read where they are asked for."""
+
+    last: LastPlan
+    active: frozenset[int]
+    #: By module, what promoted locals' names end in.
+    identifiers: Sequence[str]
+
+    @cached_property
+    def has_common(self) -> bool:
+        """Whether native inputs have common symbols: no module has."""
+        return self.output.native_common
+
+    @cached_property
+    def debug(self) -> dict[str, Any]:
+        """Nothing: no module has debug information."""
+        return {}
+
+    @cached_property
+    def opaque_bases(self) -> frozenset[str]:
+        """What the last build found: it follows from the modules' interfaces."""
+        return frozenset(decode_names(self.last.head.opaque_bases))
+
+    def is_plain(self, found: Definition) -> bool:
+        """Whether the last build found a definition in a standing module to be plain."""
+        if found.module in self.active:
+            return False
+        known = self.last.state(found.module).known.get(self.final_name(found.module, found.token))
+        return known is not None and known[2]
+
+    def final_name(self, module: int, token: str) -> str:
+        """The final name of a definition in a standing module."""
+        name = symbol_name(token)
+        return name if self.last.module_of.get(name) == module else f"{name}.{self.identifiers[module]}"
+
+
+def _resolve(
+    last: LastPlan, i: int, module: Module, identifier: str, definitions: _Definitions
+) -> ProgramModule | None:
+    """An active module with its symbols resolved as they were; None where its names are not like that."""
+    dropped, known = frozenset(last.state(i).dropped), last.module_of
+    for token, entity in module.entities.items():
+        if entity.local:
+            name = f"{symbol_name(token)}.{identifier}"
+            if token[1].isdigit() or known.get(name, i) != i:
+                return None
+        elif is_dotted(token):
+            return None
+        elif entity.defined and entity.linkage != "available_externally" and token not in dropped:
+            if known.get(symbol_name(token)) != i:
+                return None
+            definitions.own[symbol_name(token)] = Definition(i, token)
+    own = ChainMap(definitions.own, definitions)  # type: ignore[arg-type]
+    part = name_globals(i, module, identifier, find_bonds(module), dropped, own, set())
+    return None if part.pinned else part
+
+
+def is_dotted(token: str) -> bool:
+    """Whether a symbol of other files could be taken for a promoted local's, which end in a dot and their file."""
+    return "." in token and not token.startswith("@llvm.")
+
+
+class _Definitions(Mapping[str, Definition]):
+    """Definitions by final name: those of active modules as they are, the others by the last plan."""
+
+    def __init__(self, last: LastPlan, active: frozenset[int], identifiers: Sequence[str]) -> None:
+        self._last, self._active, self._identifiers = last, active, identifiers
+        self.own: dict[str, Definition] = {}
+
+    def __getitem__(self, name: str) -> Definition:
+        found = self.own.get(name)
+        if found is None:
+            module = self._last.module_of[name]
+            if module in self._active:
+                raise KeyError(name)
+            # No other name has a dot.
+            token = name.removesuffix(f".{self._identifiers[module]}")
+            found = Definition(module, "@" + quote(token))
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        if name in self.own:
+            return True
+        module = self._last.module_of.get(name)  # type: ignore[call-overload]
+        return module is not None and module not in self._active
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.own
+        for name, module in self._last.module_of.items():
+            if module not in self._active:
+                yield name
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class _Bodies(Mapping[str, Body]):
+    """Functions that may stand in other units: of active modules as they are, the others by the last plan."""
+
+    def __init__(self, program: StandingProgram, reader: _Reader, own: Mapping[str, Body]) -> None:
+        self._program, self._reader, self._own = program, reader, own
+        self._found: dict[str, Body | None] = {}
+
+    def __getitem__(self, name: str) -> Body:
+        body = self._find(name)
+        if body is None:
+            raise KeyError(name)
+        return body
+
+    def __contains__(self, name: object) -> bool:
+        return self._find(str(name)) is not None
+
+    def _find(self, name: str) -> Body | None:
+        if name not in self._found:
+            self._found[name] = self._own.get(name) or self._standing(name)
+        return self._found[name]
+
+    def _standing(self, name: str) -> StandingBody | None:
+        last = self._program.last
+        module = last.module_of.get(name)
+        if module is None or module in self._program.active:
+            return None
+        row = last.state(module).bodies.get(name)
+        if row is None:
+            return None
+        lines, importable, home, heat, mentions, digest, bindings, line_map = row
+
+        def load() -> RawBody | SimplifiedBody:
+            if not digest:
+                part = self._program.modules[module]
+                return RawBody(
+                    lines=lines,
+                    importable=importable,
+                    mentions=mentions,
+                    heat=heat,
+                    home=home,
+                    source=part.source,
+                    entity=part.entities[self._program.definitions[name].token],
+                )
+            return SimplifiedBody(
+                lines=lines,
+                importable=importable,
+                mentions=mentions,
+                heat=heat,
+                home=home,
+                printed=self._reader.simplified(module, bytes.fromhex(digest)),
+                bindings=bindings,
+                line_map=line_map,
+                digest=bytes.fromhex(digest),
+                label=self._reader.label(module),
+                debug=None,
+            )
+
+        return StandingBody(
+            lines=lines, importable=importable, mentions=mentions, heat=heat, home=home, load=load
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        raise NotImplementedError("nobody goes through all bodies of a program that stands")
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+
+class _DefinedIn(Mapping[str, list[int]]):
+    """The units that define a symbol, by its final name: one for each symbol."""
+
+    def __init__(self, arranged: Arranged) -> None:
+        self._arranged = arranged
+        self._own = {
+            arranged.program.modules[module].names[token]: [unit.index]
+            for module, units in arranged.units.items()
+            for unit in units
+            for token in unit.tokens
+        }
+        self._standing: dict[int, dict[str, list[int]]] = {}
+
+    def __getitem__(self, name: str) -> list[int]:
+        found = self._own.get(name)
+        if found is not None:
+            return found
+        program = self._arranged.program
+        module = program.last.module_of[name]
+        if module in program.active:
+            raise KeyError(name)
+        names = self._standing.get(module)
+        if names is None:
+            first = self._arranged.first[module]
+            names = self._standing[module] = {
+                program.final_name(module, token): [first + n]
+                for n, (_, tokens, _, _, _) in enumerate(program.last.state(module).units)
+                for token in tokens
+            }
+        return names[name]
+
+    def __contains__(self, name: object) -> bool:
+        try:
+            self[name]  # type: ignore[index]
+        except KeyError:
+            return False
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        raise NotImplementedError("nobody goes through all symbols of a program that stands")
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Arranged:
+    """Active modules within a standing program, up to what the scheduler begins with.
+
+    `units` and `roots` (indices): those of active modules. `first`: by module, the index of its first unit.
+    """
+
+    program: StandingProgram
+    definitions: _Definitions
+    units: Mapping[int, Sequence[Unit]]
+    first: Sequence[int]
+    roots: Mapping[int, Sequence[int]]
+    options: Options
+    candidates: ImportCandidates
+    plain: Fingerprints
+    fingerprints: ImportFingerprints
+    memos: OnDemandSequence[UnitMemo]
+
+    def place(self, index: int) -> tuple[int, int]:
+        """The module of a unit, and its position among that module's units."""
+        module = bisect_right(self.first, index) - 1
+        return module, index - self.first[module]
+
+    def unit(self, index: int) -> Unit:
+        """The unit of an index, of any module."""
+        module, position = self.place(index)
+        if module in self.units:
+            return self.units[module][position]
+        kind, tokens, name, has_asm, has_structors = self.program.last.state(module).units[position]
+        return Unit(index, module, kind, tuple(tokens), name, has_asm, has_structors)  # type: ignore[arg-type]
+
+    def opened_memos(self) -> list[UnitMemo]:
+        """The memos that were looked at."""
+        return [self.memos[i] for i in self.memos.made()]
+
+    @property
+    def all_units(self) -> OnDemandSequence[Unit]:
+        """The units of all modules."""
+        return OnDemandSequence(self.first[-1], self.unit)
+
+    @cached_property
+    def rows(self) -> dict[int, tuple[dict[str, KnownRow], dict[str, BodyRow]]]:
+        """What others depend on and may import of each active module (module_state.py)."""
+        own = group(self.definitions.own, len(self.program.modules))
+        return {
+            i: (
+                known_rows(self.program, self.plain, self.fingerprints, own[i]),
+                body_rows(self.candidates, own[i]),
+            )
+            for i in self.units
+        }
+
+    def changes(self, longest: int) -> tuple[frozenset[str], frozenset[str]]:
+        """Symbols of which others see something else than in the last build, and those with other bodies."""
+        last, once = self.program.last, self.candidates.once
+        before = frozenset(decode_names(last.head.once))
+        views, codes = set[str](), set[str]()
+        for i, (known, bodies) in self.rows.items():
+            state = last.state(i)
+            for name in {**known, **state.known}:
+                old, new = state.known.get(name), known.get(name)
+                old_view = _view(old, state.bodies.get(name), longest, name in before)
+                if old_view != _view(new, bodies.get(name), longest, name in once):
+                    views.add(name)
+                if (old and old[1]) != (new and new[1]):
+                    codes.add(name)
+        # A second name, or a constant that shows its contents, is seen with what it names.
+        names = {
+            name: self._named(found)
+            for name, found in self.definitions.own.items()
+            if not self._is_plain(name)
+        }
+        while more := {name for name, named in names.items() if not views.isdisjoint(named)} - views:
+            views |= more
+        return frozenset(views), frozenset(codes)
+
+    def _is_plain(self, name: str) -> bool:
+        return self.rows[self.definitions.own[name].module][0][name][2]
+
+    def _named(self, found: Definition) -> list[str]:
+        symbols = self.plain.modules[found.module].shape(found.token).symbols
+        own = self.program.modules[found.module].names
+        return [own[token] for token in symbols if token in own and token != found.token]
+
+
+def _view(known: Sequence[Any] | None, body: Sequence[Any] | None, longest: int, once: bool) -> object:
+    """All that units see of a symbol, but for its body."""
+    where = (min(body[0], longest + 1), *body[1:4], once) if body else None
+    return known and (known[0], known[2]), where
+
+
+def _arrange(
+    last: LastPlan,
+    given: Given,
+    reader: _Reader,
+    active: Mapping[int, Module],
+    memos: OnDemandSequence[UnitMemo],
+) -> Arranged | None:
+    identifiers = module_ids([text.label for text in given.loaded.texts])
+    definitions = _Definitions(last, frozenset(active), identifiers)
+    parts: dict[int, ProgramModule] = {}
+    for i, module in active.items():
+        part = _resolve(last, i, module, identifiers[i], definitions)
+        if part is None:
+            return None
+        parts[i] = part
+
+    def standing(i: int) -> ProgramModule:
+        scratch = ChainMap(dict[str, Definition](), definitions)  # type: ignore[arg-type]
+        module, dropped = reader.module(i), frozenset(last.state(i).dropped)
+        return name_globals(i, module, identifiers[i], find_bonds(module), dropped, scratch, set())
+
+    program = StandingProgram(
+        modules=OnDemandSequence(len(last), lambda i: parts.get(i) or standing(i)),
+        output=given.output,
+        definitions=definitions,
+        asm_words=frozenset(decode_names(last.head.asm_words)),
+        last=last,
+        active=frozenset(active),
+        identifiers=identifiers,
+    )
+    counts = [int(count[0]) for count in last.head.counts]
+    units: dict[int, list[Unit]] = {}
+    first = [0]
+    for i, count in enumerate(counts):
+        if i in active:
+            units[i] = cut(program, parts[i], NOTHING_APART, first=first[-1])
+            count = len(units[i])
+        first.append(first[-1] + count)
+
+    def known(name: str) -> KnownDefinition | None:
+        module = last.module_of.get(name)
+        if module is None or module in active:
+            return None
+        found = last.state(module).known.get(name)
+        if found is None:
+            return None
+        return KnownDefinition(reader.label(module), bytes.fromhex(found[0]), bytes.fromhex(found[1]))
+
+    fingerprints = Fingerprints(program, given.context, memos, known)
+    rules = root_rules((), executable=True, options=given.told, outside=given.outside)
+    rules = replace(rules, everything=last.head.everything)
+    roots = {i: roots_among(program, found, rules) for i, found in units.items()}
+    candidates = ImportCandidates({}, frozenset(), given.limits)
+    if given.limits.lines:
+        own = find_bodies(
+            program,
+            list(active),
+            [unit for found in units.values() for unit in found],
+            fingerprints,
+            memos,
+            engine=given.engine,
+            options=reader.options,
+            store=given.store,
+            threads=given.threads,
+        )
+        bodies = _Bodies(program, reader, own)
+        shared = frozenset(decode_names(last.head.shared))
+        before = frozenset(decode_names(last.head.once))
+        others = before & shared
+        moved = find_called_once(
+            program,
+            bodies,
+            list(active),
+            {unit.index: unit for found in units.values() for unit in found},
+            fingerprints,
+            [index for found in roots.values() for index in found],
+            given.limits,
+            others,
+        )
+        once = moved.union(name for name in before if last.module_of.get(name) not in active)
+        candidates = ImportCandidates(bodies, once, given.limits)
+        for i, some in units.items():
+            said = sharing(program, bodies, some, fingerprints, once, given.longest, shared)
+            if said != last.head.sharing[i]:
+                return None
+    imports = ImportFingerprints(fingerprints, candidates, given.longest)
+    return Arranged(
+        program=program,
+        definitions=definitions,
+        units=units,
+        first=first,
+        roots=roots,
+        options=reader.options,
+        candidates=candidates,
+        plain=fingerprints,
+        fingerprints=imports,
+        memos=memos,
+    )
