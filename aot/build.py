@@ -31,7 +31,6 @@ from nativecache.aot.output.link_inputs import (
     name_sources,
     native_symbols,
     read_told,
-    system_libraries,
     unused_options,
 )
 from nativecache.aot.output.link_line import arrange
@@ -40,6 +39,7 @@ from nativecache.aot.output.results import UnitResult
 from nativecache.aot.records.history import BuildRecord
 from nativecache.aot.records.last_plan import LastPlan, load_plan
 from nativecache.aot.records.memo import UnitMemo
+from nativecache.aot.records.system_libraries import known_libraries
 from nativecache.aot.replan import Given, Replan, replan
 from nativecache.aot.report import Clock, Report
 from nativecache.aot.request import Request
@@ -80,7 +80,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     with clock.phase("tools"):
         sources = front.sources
         engine = llvm.find_engine(request.engine, sources.end.clang.command[0] if sources else None)
-        libraries = system_libraries(request)
+        libraries = known_libraries(request, front.cache.start.since)
         last = load_plan(request.store, request.output) if request.emit in ("exe", "shared") else None
     # Load the inputs as IR that LLVM has accepted and printed, or would print as it stands.
     unread: frozenset[Path] = frozenset()
@@ -272,7 +272,8 @@ class _Job:
                     threads=request.threads,
                 )
                 numbered = dict(enumerate(units))
-                once = find_called_once(program, bodies, every, numbered, plain, roots, limits)
+                longest = longest_import(program, limits)
+                once = find_called_once(program, bodies, every, numbered, plain, roots, longest)
                 candidates = ImportCandidates(bodies, once, limits)
         # Key, look up and compile what the roots reach.
         plan = Plan(program, units, defined_in, tuple(roots), options, candidates)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from typing import Final
 
 from nativecache.aot.ir.profile import HOT, WARM
@@ -29,11 +29,11 @@ def longest_import(program: Program, limits: ImportLimits) -> int:
 def find_called_once(
     program: Program,
     bodies: Mapping[str, Body],
-    modules: Iterable[int],
+    modules: Collection[int],
     units: Mapping[int, Unit],
     fingerprints: Fingerprints,
     roots: Iterable[int],
-    limits: ImportLimits,
+    longest: int,
     others: frozenset[str] | None = None,
 ) -> frozenset[str]:
     """Functions private to a file that a single call mentions, from a caller that is never imported.
@@ -41,7 +41,7 @@ def find_called_once(
     Such a caller is the only text that names the function, so the function can live in its unit.
     `modules`: all, or some of the program's, whose own functions are then found as they are among all;
     `units`: theirs by index, of which `roots` are indices. `others`: those that are known to be found, if only
-    locals are looked for.
+    locals are looked for. `longest`: of bodies that units import, in simplified lines.
     """
     mentions: Counter[str] = Counter()
     callers: dict[str, str] = {}
@@ -61,11 +61,10 @@ def find_called_once(
         for name, count in mentions.items()
         if count == 1
         and name not in fixed
-        and (_is_private(program, name) if others is None else _is_local(program, name))
+        and (_is_private(program, name) if others is None else _is_local(program, name, modules))
         and _may_move(program, bodies.get(name), callers[name])
     }
     # What some call makes hot is imported up to a higher limit.
-    longest = longest_import(program, limits)
     once = set(others or ())
     while True:
         more = {
@@ -108,9 +107,9 @@ def _is_private(program: Program, name: str) -> bool:
     return entity is not None and (entity.local or entity.linkage == "linkonce_odr")
 
 
-def _is_local(program: Program, name: str) -> bool:
+def _is_local(program: Program, name: str, modules: Container[int]) -> bool:
     found = program.definitions.get(name)
-    return found is not None and program.entity(found).local
+    return found is not None and found.module in modules and program.entity(found).local
 
 
 def _may_move(program: Program, body: Body | None, caller: str) -> bool:

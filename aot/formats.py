@@ -15,6 +15,7 @@ from nativecache.aot.records.last_link import read_link
 from nativecache.aot.records.last_plan import read_plan
 from nativecache.aot.records.memo import read_memo
 from nativecache.aot.records.objects import object_form, read_object
+from nativecache.aot.records.system_libraries import read_libraries
 from nativecache.cache.entry import Entry
 from nativecache.cache.shape import Malformed
 from nativecache.linker.errors import BadObject
@@ -25,6 +26,7 @@ _OURS: Final[Mapping[str, Callable[[Entry], object]]] = {
     "answer": lambda entry: read_answer(entry, closely=True),
     "bodies": read_bodies,
     "how": read_how,
+    "libraries": read_libraries,
     "link": read_link,
     "manifest": read_manifest,
     "piece": read_piece,

@@ -619,7 +619,7 @@ def _arrange(
             {unit.index: unit for found in units.values() for unit in found},
             fingerprints,
             [index for found in roots.values() for index in found],
-            given.limits,
+            given.longest,
             others,
         )
         once = moved.union(name for name in before if last.module_of.get(name) not in active)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from nativecache.aot.called_once import find_called_once
+from nativecache.aot.called_once import find_called_once, longest_import
 from nativecache.aot.codegen import llvm
 from nativecache.aot.codegen.engine import Engine
 from nativecache.aot.front.load import index
@@ -120,10 +120,9 @@ class Pipeline:
         """Functions that one call reaches, if an image starts at the units of these names."""
         starts = [unit.index for unit in self.units if unit.name in roots]
         found = self.candidates
+        longest = longest_import(self.program, found.limits)
         every, units = range(len(self.program.modules)), dict(enumerate(self.units))
-        return find_called_once(
-            self.program, found.bodies, every, units, self.fingerprints, starts, found.limits
-        )
+        return find_called_once(self.program, found.bodies, every, units, self.fingerprints, starts, longest)
 
     def with_callers(self, *roots: str) -> "Pipeline":
         """With functions that are called once compiled with their callers."""
