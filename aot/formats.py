@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from nativecache.aot.front.accepted import read_accepted
+from nativecache.aot.front.front_index import read_index
 from nativecache.aot.front.manifest import read_answer, read_manifest
 from nativecache.aot.key import form_of
 from nativecache.aot.output.pieces import read_piece
@@ -25,6 +26,7 @@ _OURS: Final[Mapping[str, Callable[[Entry], object]]] = {
     "accepted": read_accepted,
     "answer": lambda entry: read_answer(entry, closely=True),
     "bodies": read_bodies,
+    "front": read_index,
     "how": read_how,
     "libraries": read_libraries,
     "link": read_link,

@@ -21,6 +21,7 @@ import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +38,7 @@ from nativecache.aot.front.elsewhere import (
     environment_elsewhere,
     read_elsewhere,
 )
+from nativecache.aot.front.front_index import FrontIndex, KeptAnswer
 from nativecache.aot.front.header_names import (
     embed_folders,
     named_files,
@@ -81,7 +83,12 @@ class FrontCache:
     """
 
     def __init__(
-        self, store: EntryStore, environ: Mapping[str, str], check: str = "auto", busy: Sequence[str] = ()
+        self,
+        store: EntryStore,
+        environ: Mapping[str, str],
+        check: str = "auto",
+        busy: Sequence[str] = (),
+        output: Path | None = None,
     ) -> None:
         self._store = store
         self.start = Start(busy)
@@ -90,6 +97,8 @@ class FrontCache:
         self._told_elsewhere = environment_elsewhere(environ)
         self._environ = variables_seen(environ)
         self._memo: StatCache = {}
+        self._index = FrontIndex(store, output, self._memo) if output else None
+        self._elsewhere: dict[tuple[object, ...], str] = {}
         self._searches: dict[tuple[str, ...], clang.SearchPath | None] = {}
         self._texts: dict[str, questions.Text] = {}
         self._assembler: dict[str, bool] = {}
@@ -138,7 +147,10 @@ class FrontCache:
             return "zig's clang does not name what it reads"
         if self._told_elsewhere:
             return f"the environment has {self._told_elsewhere}"
-        return read_elsewhere(flags, whole)
+        asked = (tuple(flags), whole)
+        if asked not in self._elsewhere:
+            self._elsewhere[asked] = read_elsewhere(flags, whole)
+        return self._elsewhere[asked]
 
     def _refuse(self, source: Path, reason: str) -> None:
         self.reads = None
@@ -156,6 +168,12 @@ class FrontCache:
 
     def look_up(self, question: Question) -> Answer | None:
         """The answer that was given to this question before, if all that it rests on is as it was."""
+        if self._index and (kept := self._index.find(question.key)):
+            self.unchanged += 1
+            self._store.note_used(question.key)
+            self._store.note_used(kept.result)
+            self._note_reads((*kept.dependencies, *self._index.joined))
+            return Answer.later(partial(self._answer, kept.result), kept.digest, kept.messages)
         manifest = self._manifests[question.key] = self._load(question.key)
         for n, (dependencies, result) in enumerate(manifest.variants):
             if not still_valid(dependencies, self._memo):
@@ -165,6 +183,7 @@ class FrontCache:
                 break
             self.unchanged += 1
             self._note_reads(dependencies)
+            self._note_answer(question, result, answer, dependencies)
             if n:
                 self._save_manifest(question, manifest.used(n))
             return answer
@@ -198,7 +217,20 @@ class FrontCache:
             manifest = manifest.found_on(search)
         self._save_manifest(question, manifest.with_answer(dependencies, result))
         self._unsaved.append((result, answer))
+        self._note_answer(question, result, answer, dependencies)
         self._store.note_used(result)  # another process saves it
+
+    def _note_answer(
+        self, question: Question, result: str, answer: Answer, dependencies: tuple[Dependency, ...]
+    ) -> None:
+        if self._index:
+            kept = KeptAnswer(result, answer.digest, answer.size, answer.messages, dependencies)
+            self._index.note(question.key, kept)
+
+    def save_index(self, joined: Iterable[Dependency]) -> None:
+        """Keeps what all sources rested on; `joined`: their dependencies of the kinds `found` and `same`."""
+        if self._index:
+            self._index.save(joined)
 
     def save(self) -> None:
         """Starts to compress and store what was kept, in a process of its own beside the build's work."""

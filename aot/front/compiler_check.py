@@ -55,11 +55,21 @@ class Compilers:
         self.said: dict[tuple[str, ...], str] = {}
         self.hushing = False
         self._memo: StatCache = {}
+        self._known: dict[tuple[object, ...], tuple[str, ...]] = {}
         self.programs: dict[str, None] = {}
         self.doubts = ""
 
     def identity(self, front: clang.Clang, source: Path, level: int, flags: Sequence[str]) -> tuple[str, ...]:
         """What tells a compiler from another. Raises UsageError where a command that tells it fails."""
+        asked = (front.command, clang.language(source), level, tuple(flags))
+        known = self._known.get(asked)
+        if known is None:
+            known = self._known[asked] = self._identify(front, source, level, flags)
+        return known
+
+    def _identify(
+        self, front: clang.Clang, source: Path, level: int, flags: Sequence[str]
+    ) -> tuple[str, ...]:
         path = _which(front.command[0])
         how, _, text = self._check.partition(":")
         if self._check == "none":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
@@ -36,6 +36,7 @@ class Answer:
         self.messages, self.dated = messages, dated
         self._output: bytes | None = output
         self._folded, self._size, self._digest = b"", len(output), ""
+        self._load: Callable[[], Answer | None] | None = None
 
     @classmethod
     def folded(cls, data: bytes, size: int, digest: str, messages: str) -> Answer:
@@ -44,9 +45,21 @@ class Answer:
         answer._output, answer._folded, answer._size, answer._digest = None, data, size, digest
         return answer
 
+    @classmethod
+    def later(cls, load: Callable[[], Answer | None], digest: str, messages: str) -> Answer:
+        """An answer that is read when its output is asked for: its digest is known."""
+        answer = cls.folded(b"", 0, digest, messages)
+        answer._load = load
+        return answer
+
     @property
     def output(self) -> bytes:
-        """What clang wrote. Raises Malformed where that was kept and does not unfold to it."""
+        """What clang wrote. Raises Malformed where that was kept and cannot be had any more."""
+        if self._output is None and self._load is not None:
+            kept = self._load()
+            if kept is None or kept.digest != self._digest:
+                raise Malformed("an answer that is gone")
+            self._output = kept.output
         if self._output is None:
             self._output = _unfold(self._folded, self._size)
         return self._output
@@ -54,6 +67,11 @@ class Answer:
     def replace(self, other: Answer) -> None:
         """Takes another answer's output in place of its own, which cannot be had."""
         self._output, self._digest = other.output, other.digest
+
+    @property
+    def size(self) -> int:
+        """The output's length in bytes."""
+        return self._size
 
     @property
     def digest(self) -> str:

@@ -234,7 +234,9 @@ class Front:
         with hold_signals(), temporary_files(), ExitStack() as stack:
             self.scratch = stack.enter_context(temporary_folder())
             self._scratch = stack.pop_all()
-        self.cache = FrontCache(request.store, request.environ, request.compiler_check, _folders(request))
+        self.cache = FrontCache(
+            request.store, request.environ, request.compiler_check, _folders(request), request.output
+        )
         self.depfiles: tuple[Depfile, ...] = ()
         self._error: Exception | None = None
         self._sources: ClangJobs | None = None

@@ -61,9 +61,10 @@ def gather(
     if front.reads is None or front.compilers.doubts or linked is None or any(map(_is_thin, inputs)):
         return None
     memo: StatCache = {}
+    joined = _headers_found(front.reads, memo)
     dependencies = (
         *(dependency for dependency in front.reads if dependency.kind not in ("found", "same")),
-        *_headers_found(front.reads, memo),
+        *joined,
         *(observe("file", (path,), memo) for path in inputs),
         *(observe(kind, (path,), memo) for path in front.compilers.programs for kind in ("stat", "program")),
     )
@@ -73,6 +74,7 @@ def gather(
         unchanged_since(dependency, since) for dependency in dependencies
     ):
         return None
+    front.save_index(joined)
     return tuple(dict.fromkeys((*dependencies, *said, *linked)))
 
 

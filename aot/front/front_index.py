@@ -1,0 +1,154 @@
+"""What all sources of an output's last build rested on, in one file: so that one look tells which changed.
+
+Each source has a manifest of its own (manifest.py), but to read a hundred of them, and to look for the names of
+each in the folders of each, takes longer than to compile the one that was edited. Here all of them share a table
+of dependencies, and what they look for, and where, is in one `found` dependency: while that holds, it holds for
+each of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from nativecache.aot.key import form_of, own_record
+from nativecache.cache.dependencies import Dependency, StatCache, check_dependency, measure, still_valid
+from nativecache.cache.entry import Entry
+from nativecache.cache.format import check_key
+from nativecache.cache.lookup import EntryStore
+from nativecache.cache.recipe import Recipe
+from nativecache.cache.shape import Malformed, list_of, mapping, read_json, record, row, text, whole
+
+#: Kinds of dependencies that are joined into one for all sources.
+_JOINED: Final = ("found", "same")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """Where clang's answer about one source is kept, what is known of it, and what it rests on."""
+
+    result: str
+    digest: str
+    size: int
+    messages: str
+    dependencies: tuple[Dependency, ...]
+
+
+class FrontIndex:
+    """The answers that the last build of an output rested on, by question."""
+
+    def __init__(self, store: EntryStore, output: Path, memo: StatCache) -> None:
+        self._store, self._memo = store, memo
+        self._key = index_recipe(output).key()
+        found = store.read(self._key, read_index) if store.root else None
+        self._table: tuple[Dependency, ...] = found.table if found else ()
+        self.joined: tuple[Dependency, ...] = found.joined if found else ()
+        self._answers: Mapping[str, _Row] = found.answers if found else {}
+        self._changed: frozenset[int] | None = None
+        self._used: dict[str, KeptAnswer] = {}
+        self._is_new = False
+
+    def find(self, question: str) -> KeptAnswer | None:
+        """The answer to a question, if all that it rests on is as it was; None where that is not known."""
+        known = self._answers.get(question)
+        if known is None or not self._changes().isdisjoint(known.numbers):
+            return None
+        dependencies = tuple(map(self._table.__getitem__, known.numbers))
+        found = KeptAnswer(known.result, known.digest, known.size, known.messages, dependencies)
+        self._used[question] = found
+        return found
+
+    def _changes(self) -> frozenset[int]:
+        """The numbers of the dependencies that hold no more: of all, if what is looked for is found elsewhere."""
+        if self._changed is None:
+            if still_valid(self.joined, self._memo):
+                changed = (
+                    n
+                    for n, (kind, value, subjects) in enumerate(self._table)
+                    if measure(kind, subjects, self._memo) != value
+                )
+                self._changed = frozenset(changed)
+            else:
+                self._changed = frozenset(range(len(self._table)))
+        return self._changed
+
+    def note(self, question: str, answer: KeptAnswer) -> None:
+        """Notes an answer that was found by its manifest, or is new."""
+        self._used[question] = answer
+        self._is_new = True
+
+    def save(self, joined: Iterable[Dependency]) -> None:
+        """Keeps the answers of this build, if any is new. `joined`: of the kinds `found` and `same`, for all."""
+        if not self._is_new and self._used.keys() == self._answers.keys():
+            return
+        numbers: dict[Dependency, int] = {}
+        rows = {}
+        for question, used in self._used.items():
+            own = [numbers.setdefault(d, len(numbers)) for d in used.dependencies if d.kind not in _JOINED]
+            rows[question] = (used.result, used.digest, used.size, used.messages, own)
+        values = {"table": list(numbers), "joined": list(joined), "answers": rows}
+        self._store.save(Entry(self._key, json.dumps(values).encode(), form_of("front")))
+
+
+def index_recipe(output: Path) -> Recipe:
+    """What the index of an output's last build is kept under."""
+    return Recipe(*own_record("front"), ("label", str(output.absolute())))
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    result: str
+    digest: str
+    size: int
+    messages: str
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index as it is kept. Each answer rests on some of the dependencies in `table`, and on `joined`."""
+
+    table: tuple[Dependency, ...]
+    joined: tuple[Dependency, ...]
+    answers: Mapping[str, _Row]
+
+
+_DEPENDENCIES: Final = list_of(row(text(), text(), list_of(text())))
+_INDEX: Final = record(
+    {
+        "table": _DEPENDENCIES,
+        "joined": _DEPENDENCIES,
+        "answers": mapping(row(text(), text(longest=64), whole(), text(), list_of(whole()))),
+    }
+)
+
+
+def read_index(entry: Entry) -> Index:
+    """The answers that a build rested on. Raises Malformed."""
+    found = read_json(entry.payload, _INDEX)
+    table, joined = _dependencies(found["table"]), _dependencies(found["joined"])
+    try:
+        for known in found["answers"].values():
+            check_key(known[0])
+            if known[4] and max(known[4]) >= len(table):
+                raise Malformed("a dependency that is not in the table")
+    except ValueError as error:
+        raise Malformed(str(error)) from None
+    answers = {
+        question: _Row(result, digest, size, messages, tuple(numbers))
+        for question, (result, digest, size, messages, numbers) in found["answers"].items()
+    }
+    return Index(table, joined, answers)
+
+
+def _dependencies(rows: Any) -> tuple[Dependency, ...]:
+    found = tuple(Dependency(kind, value, tuple(subjects)) for kind, value, subjects in rows)
+    try:
+        for dependency in found:
+            check_dependency(dependency)
+    except ValueError as error:
+        raise Malformed(str(error)) from None
+    return found
