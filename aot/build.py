@@ -20,7 +20,6 @@ from nativecache.aot.front.load import Loaded, index, load
 from nativecache.aot.front.sources import Front, is_source
 from nativecache.aot.image_link import ImageLink, finished_build
 from nativecache.aot.ir.module import Module
-from nativecache.aot.keep_plan import Counts, Settled, Whole, guard, keep, may_stand
 from nativecache.aot.key import Options, assembler_reads, option_fields
 from nativecache.aot.output.image import Image, ImageFacts
 from nativecache.aot.output.link_inputs import (
@@ -40,12 +39,15 @@ from nativecache.aot.records.history import BuildRecord
 from nativecache.aot.records.last_plan import LastPlan, load_plan
 from nativecache.aot.records.memo import UnitMemo
 from nativecache.aot.records.system_libraries import known_libraries
-from nativecache.aot.replan import Given, Replan, replan
 from nativecache.aot.report import Clock, Report
 from nativecache.aot.request import Request
 from nativecache.aot.schedule.plan import Plan
 from nativecache.aot.schedule.scheduler import Memory, Scheduled, Scheduler
 from nativecache.aot.simplify import find_bodies
+from nativecache.aot.standing.keep import Whole, guard, keep, may_stand
+from nativecache.aot.standing.program import Given
+from nativecache.aot.standing.replan import Replan, replan
+from nativecache.aot.standing.settle import Counts, Settled
 from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints
 from nativecache.aot.units.imports import (
     IMPORT_LINES,
@@ -109,7 +111,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
-    """What is to be scheduled. `again`: the plan is made from the last one; `everything` as RootRules has it."""
+    """What is to be scheduled. `again`: the plan is made from the last one; `everything` as in RootRules."""
 
     plan: Plan
     memory: Memory
@@ -146,7 +148,7 @@ class _Job:
             self._guard = guard(request, loaded, engine, self._told, self._native, self._limits)
 
     def build(self, last: LastPlan | None) -> Report:
-        """Builds the image by the plan of its last build, or from nothing. Raises PlanLost, and what `build` does."""
+        """Builds by the plan of the last build, or from nothing. Raises PlanLost, and what `build` does."""
         request, clock = self._request, self._clock
         planned = (self._plan_again(last) if last else None) or self._plan()
         plan, memory = planned.plan, planned.memory
@@ -160,7 +162,6 @@ class _Job:
             clock=clock,
             threads=request.threads,
             progress=self._progress,
-            standing=planned.again,
         ).run()
         # What LLVM refuses, or what -Werror makes of its warnings, is for clang to judge over the whole file.
         said, whole = judge(request, plan, scheduled.heard)
@@ -219,7 +220,7 @@ class _Job:
                 return None
             arranged = again.arranged
             history = BuildRecord(request.store, engine.identity, options, request.output)
-            memory = Memory(arranged.fingerprints, arranged.memos, history)
+            memory = Memory(arranged.fingerprints, arranged.memos, history, again)
             return _Planned(again.plan, memory, arranged.plain, again)
 
     def _plan(self) -> _Planned:
@@ -262,7 +263,6 @@ class _Job:
                 every = range(len(modules))
                 bodies = find_bodies(
                     program,
-                    every,
                     units,
                     plain,
                     memos,

@@ -40,8 +40,8 @@ def find_called_once(
 
     Such a caller is the only text that names the function, so the function can live in its unit.
     `modules`: all, or some of the program's, whose own functions are then found as they are among all;
-    `units`: theirs by index, of which `roots` are indices. `others`: those that are known to be found, if only
-    locals are looked for. `longest`: of bodies that units import, in simplified lines.
+    `units`: theirs by index, of which `roots` are indices. `longest`: of bodies that units import, in lines.
+    `others`: those that are known to be found, if only locals are looked for.
     """
     mentions: Counter[str] = Counter()
     callers: dict[str, str] = {}
@@ -120,5 +120,5 @@ def _may_move(program: Program, body: Body | None, caller: str) -> bool:
 
 
 def stays(body: Body | None, longest: int) -> bool:
-    """Whether no unit but its own ever holds this body; None: there is none. `longest` as longest_import has it."""
+    """Whether there is a body, and no unit but its own ever holds it. `longest` as longest_import has it."""
     return body is not None and (not body.importable or body.lines > longest)

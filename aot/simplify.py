@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -40,7 +40,6 @@ _HINTED: Final = 0.5
 
 def find_bodies(
     program: Program,
-    modules: Iterable[int],
     units: Sequence[Unit],
     fingerprints: Fingerprints,
     memos: Sequence[UnitMemo],
@@ -50,15 +49,16 @@ def find_bodies(
     store: EntryStore,
     threads: int,
 ) -> dict[str, Body]:
-    """Every function of some modules that stands alone, by final name, short ones cleaned up.
-
-    `units` are those of these modules.
+    """Every function that stands alone among some units, by final name, short ones cleaned up.
 
     Where exported functions may be replaced at run time they are inlined in their own file only, which
     is what clang does. Raises BuildError with the functions whose clean-up was lost: others would inline
     what they cannot see, so it would be another image.
     """
-    packs = {i: open_pack(program.modules[i].module, engine, options, store) for i in modules}
+    packs = {
+        i: open_pack(program.modules[i].module, engine, options, store)
+        for i in dict.fromkeys(unit.module for unit in units)
+    }
     found = _Bodies(program, fingerprints, memos, packs)
     clean = partial(_clean_up, program, {u.index: u for u in units}, engine, options, found.kept)
     with Pool(threads, {"simplify": clean}, describe=partial(_describe, program)) as pool:

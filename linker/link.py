@@ -44,7 +44,7 @@ SEARCHED = tuple(
 
 @dataclass(frozen=True)
 class Whole:
-    """An archive, in memory or in a file, of which every member is linked where it stands; or several files."""
+    """An archive, in memory or in a file, or several files: every member is linked where it stands."""
 
     archive: bytes | Path | tuple[Path, ...]
 

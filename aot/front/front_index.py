@@ -1,9 +1,9 @@
 """What all sources of an output's last build rested on, in one file: so that one look tells which changed.
 
-Each source has a manifest of its own (manifest.py), but to read a hundred of them, and to look for the names of
-each in the folders of each, takes longer than to compile the one that was edited. Here all of them share a table
-of dependencies, and what they look for, and where, is in one `found` dependency: while that holds, it holds for
-each of them.
+Each source has a manifest of its own (manifest.py), but to read a hundred of them, and to look for the
+names of each in the folders of each, takes longer than to compile the one that was edited. Here all of them
+share a table of dependencies, and what they look for, and where, is in one `found` dependency: while that
+holds, it holds for each of them.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class FrontIndex:
         return found
 
     def _changes(self) -> frozenset[int]:
-        """The numbers of the dependencies that hold no more: of all, if what is looked for is found elsewhere."""
+        """The numbers of the dependencies that hold no more: all, if what is looked for is found elsewhere."""
         if self._changed is None:
             if still_valid(self.joined, self._memo):
                 changed = (
@@ -81,7 +81,7 @@ class FrontIndex:
         self._is_new = True
 
     def save(self, joined: Iterable[Dependency]) -> None:
-        """Keeps the answers of this build, if any is new. `joined`: of the kinds `found` and `same`, for all."""
+        """Keeps the answers of this build, if any is new. `joined`: of kinds `found` and `same`, for all."""
         if not self._is_new and self._used.keys() == self._answers.keys():
             return
         numbers: dict[Dependency, int] = {}

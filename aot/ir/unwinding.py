@@ -36,7 +36,7 @@ def handles_exceptions(module: Module) -> bool:
 
 
 def admit(module: Module) -> Module:
-    """A module without the `nounwind` that is not believed, where any module of its program handles exceptions."""
+    """A module without the `nounwind` that is not believed where some module handles exceptions."""
     knows = handles_exceptions(module)
     claims = {group for group, text in module.attributes.items() if " nounwind " in text}
     # Where nothing knows of exceptions, optimised calls only repeat what their callers claim.

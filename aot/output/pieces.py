@@ -22,7 +22,7 @@ from nativecache.linker.archive import MAGIC
 
 
 def piece_recipe(units: Iterable[tuple[Unit, UnitResult]], source_file: str) -> Recipe:
-    """All that a piece is made from: its units' objects, by key, and their real names; what its file is called.
+    """All that a piece is made from: its units' objects, by key, and their real names; its file's name.
 
     Where lines are put into objects there is no piece: those depend on other modules.
     """

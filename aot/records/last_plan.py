@@ -43,12 +43,12 @@ _LENGTH: Final = Struct("<I")
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What was decided for a whole program; columns have an item for each module, names are packed (packed.py).
+    """What was decided for a whole program; columns have an item for each module, names are packed.
 
     `guard`: digest of all but the modules' contents that decides anything. `options`: those of code
     generation, `datalayout` the target's. `once`: names of functions that one call reaches; `shared`: of
-    definitions that several files may have. `unwinds`: whether any module handles exceptions; `everything`: whether
-    all that is exported is a root.
+    definitions that several files may have. `unwinds`: whether any module handles exceptions; `everything`:
+    whether all that is exported is a root.
     """
 
     guard: str
@@ -80,7 +80,7 @@ class Head:
     pieces: list[str]
     #: Pairs: names of locals, and what a linked image may call them.
     promoted: list[str]
-    #: How many units; of the reached ones: how many, with code, of several functions, milliseconds that they took.
+    #: How many units; of the reached ones: how many, with code, of several functions, their milliseconds.
     counts: list[list[float]]
     #: Where their blocks end.
     ends: list[int]
@@ -107,8 +107,8 @@ class ModuleState:
 
     `units`: kind, tokens, name, and whether it has asm and constructors, of each. `results`: of each that was
     reached its key, the digest of its own code, its bindings (packed), what it needs of the program, by final
-    name, what it imports, and milliseconds. `roots`: positions of units. `dropped`: tokens of definitions that
-    do not prevail. `known`: of definitions by final name the digest of their declaration, that of their
+    name, what it imports, and milliseconds. `roots`: positions of units. `dropped`: tokens of what does not
+    prevail. `known`: of definitions by final name the digest of their declaration, that of their
     body, and whether they are plain (Program.is_plain). `bodies`: of those that others may import by final
     name: lines, importable, home, heat, mentions, digest of what was simplified or "", bindings, line map.
     `sees`: final names that something in the module refers to.

@@ -1,4 +1,4 @@
-"""Remembers what the system's libraries define: to ask a link driver and read them takes longer than an edit."""
+"""Remembers what the system's libraries define: to ask a driver and read them takes longer than an edit."""
 
 from __future__ import annotations
 

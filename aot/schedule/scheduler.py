@@ -49,15 +49,6 @@ _QUEUE: Final = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """What earlier builds left: records by fingerprint, one memo per input, and the output's last build."""
-
-    fingerprints: ImportFingerprints
-    memos: Sequence[UnitMemo]
-    history: BuildRecord
-
-
-@dataclass(frozen=True, slots=True)
 class Heard:
     """What LLVM said of a unit, given by index.
 
@@ -94,13 +85,26 @@ class Standing(Protocol):
 class Outcome:
     """What else is known of a unit that is done.
 
-    `needs`: the program's symbols that its object leaves undefined, packed (packed.py); `imported` as KeyedUnit
-    has it; `milliseconds`: what its object took to compile.
+    `needs`: the program's symbols that its object leaves undefined, packed (packed.py); `imported` as in
+    KeyedUnit; `milliseconds`: what its object took to compile.
     """
 
     needs: str
     imported: tuple[str, ...]
     milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What earlier builds left: records by fingerprint, one memo per input, and the output's last build.
+
+    `standing`: what of that is in the image as it was.
+    """
+
+    fingerprints: ImportFingerprints
+    memos: Sequence[UnitMemo]
+    history: BuildRecord
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +142,9 @@ class Scheduler:
         clock: Clock,
         threads: int,
         progress: Callable[[int, int], None] | None,
-        standing: Standing | None = None,
     ) -> None:
         self._plan, self._engine, self._store = plan, engine, store
-        self._standing = standing
+        self._standing = memory.standing
         self._outcomes: dict[int, Outcome] = {}
         self._memory, self._verifier, self._clock = memory, verifier, clock
         self._threads, self._progress = threads, progress

@@ -100,7 +100,7 @@ class SimplifiedBody(_Importable):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class StandingBody(_Importable):
-    """A function of a module that stands as the last build had it: what decides on it is known, it is read late."""
+    """A function of a module that stands as the last build had it: read when its text is asked for."""
 
     load: Callable[[], RawBody | SimplifiedBody]
 

@@ -36,7 +36,7 @@ from nativecache.aot.units.shapes import ShapeStore
 class KnownDefinition:
     """What units of other modules depend on of a definition, as an earlier build found it.
 
-    `own`: what a declaration of it is made from; `code`: all that a copy of its body is, b"" if there is none.
+    `own`: what a declaration of it is made from; `code`: all that a copy of its body is, b"" without one.
     `changed`: asm does something to it.
     """
 

@@ -1,8 +1,8 @@
-"""What of a module the rest of its program is arranged by: as long as that stays, other modules' units may stand.
+"""What of a module the rest of its program is arranged by: while that stays, other modules' units may stand.
 
-Which definitions prevail, what is called what, what the linker and LLVM must be told: all of that rests on the
-symbols that modules show each other, and on what their asm does. What functions do, and what a declaration of
-them says, is not in it; units see that of one symbol at a time (fingerprint.py).
+Which definitions prevail, what is called what, what the linker and LLVM must be told: all of that rests on
+the symbols that modules show each other, and on what their asm does. What functions do, and what a
+declaration of them says, is not in it; units see that of one symbol at a time (fingerprint.py).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def interface(module: Module, bonds: Bonds) -> str:
 
 
 def _is_shown(entity: Entity) -> bool:
-    """Whether other modules can have to do with a global: it is defined for them, or by a rule for comdats."""
+    """Whether other modules can have to do with a global: it is defined for them, or in a comdat."""
     return entity.defined and (
         not entity.local or entity.comdat is not None or entity.kind in ("alias", "ifunc")
     )

@@ -1,4 +1,4 @@
-"""A sequence whose items are made when they are asked for: of a large program, a build looks at few modules."""
+"""A sequence whose items are made when they are asked for: of a large program, builds look at few modules."""
 
 from __future__ import annotations
 

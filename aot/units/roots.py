@@ -36,7 +36,7 @@ def index_symbols(program: Program, units: Iterable[Unit]) -> dict[str, list[int
 
 @dataclass(frozen=True, slots=True)
 class RootRules:
-    """What makes a unit of any module a root: `entry` and `outside` are symbols; `everything` that is exported."""
+    """What makes a unit of any module a root. `entry`, `outside`: symbols; `everything` that is exported."""
 
     options: SymbolOptions
     outside: frozenset[str]
@@ -47,7 +47,7 @@ class RootRules:
 def find_roots(
     program: Program, units: Sequence[Unit], rules: RootRules, *, all_units: bool = False
 ) -> list[int]:
-    """Indices of the units that the image needs in any case, in unit order; of all if `all_units` are written."""
+    """Indices of the units that the image needs in any case, in unit order; of all if `all_units`."""
     if all_units:
         return [u.index for u in units]
     return [index for _, found in groupby(units, _module_of) for index in roots_among(program, found, rules)]

@@ -105,7 +105,6 @@ class Pipeline:
         """With short functions simplified. `packs`: where simplified bodies are kept, if not in `store`."""
         bodies = find_bodies(
             self.program,
-            range(len(self.program.modules)),
             self.units,
             self.fingerprints,
             self.memos,

@@ -32,6 +32,9 @@ LAYERS = {
     "formats": {"codegen", "front", "records"},
     "report": {"front"},
     "schedule": {"ir", "codegen", "units", "output", "records", "report"},
+    "standing": {
+        *("ir", "codegen", "units", "front", "output", "records", "simplify", "called_once", "schedule"),
+    },
     "whole": {"codegen", "front", "schedule"},
     "image_link": {"codegen", "front", "output", "records", "report"},
     "build": set[str](),  # everything

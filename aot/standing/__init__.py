@@ -1,0 +1,1 @@
+"""What of the last build of an output stands, and how an edit is planned and linked by it."""

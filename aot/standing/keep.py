@@ -1,0 +1,252 @@
+"""Keeps what a build decided for the next build of its output, and joins what stood with what was made anew.
+
+Not kept is what replan.py does not follow: debug information, symbols that linkers lead elsewhere, names that
+asm or two files share, hot code, and whatever has no image for its output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from nativecache.aot.codegen.engine import Engine
+from nativecache.aot.front.load import Loaded
+from nativecache.aot.ir.syntax import quote, symbol_name
+from nativecache.aot.ir.unwinding import handles_exceptions
+from nativecache.aot.key import compiler_fields
+from nativecache.aot.output.image import ImageFacts, longer_names
+from nativecache.aot.output.results import UnitResult
+from nativecache.aot.packed import decode_names, encode_names, encode_pairs
+from nativecache.aot.records.last_plan import Head, ModuleState, save_plan, write_state
+from nativecache.aot.request import Request
+from nativecache.aot.schedule.plan import Plan
+from nativecache.aot.schedule.scheduler import Outcome, Scheduled
+from nativecache.aot.standing.module_state import body_rows, group, known_rows, names_seen, sharing
+from nativecache.aot.standing.program import is_dotted
+from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints
+from nativecache.aot.units.imports import ImportLimits
+from nativecache.aot.units.interface import interface
+from nativecache.aot.units.partition import Unit
+from nativecache.aot.units.program import ProgramModule
+from nativecache.cache.lookup import EntryStore
+from nativecache.cache.recipe import Recipe
+from nativecache.linker.native import NativeSymbols
+from nativecache.linker.symbol_options import SymbolOptions
+
+Row = tuple[str, str, str, list[str], list[str], float]
+NOTHING: Final = ""
+
+
+def guard(
+    request: Request,
+    loaded: Loaded,
+    engine: Engine,
+    told: SymbolOptions,
+    native: NativeSymbols,
+    limits: ImportLimits,
+) -> str:
+    """The digest of all but the contents of modules that a plan rests on."""
+    asked = (request.emit, request.level, request.optimize, request.target, request.cpu, request.features)
+    told_of = [(field.name, _sorted(getattr(told, field.name))) for field in fields(told)]
+    symbols = (sorted(native.defined), sorted(native.undefined), native.common, native.padded)
+    return Recipe(
+        *compiler_fields(engine.identity),
+        ("asked", repr(asked)),
+        ("flags", repr((request.clang_flags, sorted(map(str, request.whole)), request.link_options))),
+        ("inputs", repr((loaded.numbers, sorted(loaded.native), [text.label for text in loaded.texts]))),
+        ("limits", repr((limits.lines, limits.total))),
+        ("told", repr(told_of)),
+        ("native", repr(symbols)),
+    ).key()
+
+
+def _sorted(value: object) -> object:
+    return sorted(value) if isinstance(value, frozenset) else value
+
+
+def may_stand(request: Request, told: SymbolOptions) -> bool:
+    """Whether there can be a plan for what is asked, as far as can be said before anything is read."""
+    return (
+        request.emit in ("exe", "shared")
+        and not request.verify_percent
+        and not (told.any_assigned or told.multiple or told.loose or told.scripted)
+    )
+
+
+def _follows_rules(plan: Plan) -> bool:
+    """Whether a program is one that replan.py can follow."""
+    program = plan.program
+    return (
+        not program.assigned
+        and not program.multiple
+        and not program.debug
+        and program.has_common == program.output.native_common
+        and all(map(_is_ordinary, program.modules))
+        and all("@" + quote(symbol_name(d.token)) == d.token for d in program.definitions.values())
+    )
+
+
+def _is_ordinary(part: ProgramModule) -> bool:
+    module = part.module
+    if part.pinned or part.bonds.sealed or part.bonds.whole.exported or module.debug_text:
+        return False
+    if module.profile.marks_hot or any(token.endswith(".aliased") for token in part.entities):
+        return False
+    if any(part.entities[token].local for token in part.dropped):
+        return False
+    for token, entity in part.entities.items():
+        if entity.linkage == "common" or (entity.local and token[1].isdigit()):
+            return False
+        if entity.local:
+            name = part.names[token]
+            if name[-1:] == "_" or not name.startswith(symbol_name(token) + "."):
+                return False
+        elif is_dotted(token):
+            return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A program as a build planned it from nothing, and what came of its units."""
+
+    plan: Plan
+    plain: Fingerprints
+    imports: ImportFingerprints
+    scheduled: Scheduled
+    longest: int
+    everything: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the next build is to know: the plan's head and the modules' states."""
+
+    head: Head
+    blocks: Sequence[bytes | memoryview]
+
+    def save(self, store: EntryStore, request: Request) -> None:
+        """Keeps it in place of what the last build of the output left."""
+        save_plan(store, request.output, self.head, self.blocks)
+
+
+def keep(
+    whole: Whole, guard: str, loaded: Loaded, pieces: Mapping[int, str], facts: ImageFacts, *, cplusplus: bool
+) -> Kept | None:
+    """What is kept of a build from nothing; None where it is not one that can stand. `pieces` by module."""
+    plan, scheduled = whole.plan, whole.scheduled
+    if not _follows_rules(plan):
+        return None
+    program, once = plan.program, plan.candidates.once
+    shared = frozenset(
+        name for name, found in program.definitions.items() if program.entity(found).linkage == "linkonce_odr"
+    )
+    units: list[list[Unit]] = [[] for _ in program.modules]
+    for unit in plan.units:
+        units[unit.module].append(unit)
+    roots = frozenset(plan.roots)
+    unsure = {plan.units[one.unit].module for one in scheduled.heard}
+    columns = Columns()
+    for i, own in enumerate(group(program.definitions, len(units))):
+        part = program.modules[i]
+        rows = [unit_row(scheduled, unit.index) for unit in units[i]]
+        bodies = body_rows(plan.candidates, own)
+        state = ModuleState(
+            units=list(map(unit_of, units[i])),
+            results=rows,
+            roots=[n for n, unit in enumerate(units[i]) if unit.index in roots],
+            dropped=sorted(part.dropped),
+            known=known_rows(program, whole.plain, whole.imports, own),
+            bodies=bodies,
+            sees=sorted(names_seen(part, bodies)),
+        )
+        columns.texts.append(NOTHING if i in unsure else loaded.texts[i].digest)
+        columns.interfaces.append(interface(part.module, part.bonds))
+        columns.sharing.append(
+            sharing(program, plan.candidates.bodies, units[i], whole.plain, once, whole.longest, shared)
+        )
+        columns.add_state(state, pieces.get(i, ""), longer_names(part))
+    head = Head(
+        guard=guard,
+        numbers=list(loaded.numbers),
+        options={field.name: getattr(plan.options, field.name) for field in fields(plan.options)},
+        datalayout=program.modules[0].module.datalayout if units else "",
+        unwinds=any(handles_exceptions(part.module) for part in program.modules),
+        everything=whole.everything,
+        cplusplus=cplusplus,
+        ifunc=facts.ifunc,
+        rustc=facts.rustc,
+        asm_words=encode_names(sorted(program.asm_words)),
+        opaque_bases=encode_names(sorted(program.opaque_bases)),
+        once=encode_names(sorted(once)),
+        shared=encode_names(sorted(shared)),
+        **columns.values(),
+    )
+    return Kept(head, columns.blocks)
+
+
+class Columns:
+    """The columns of a head, as modules are added."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.interfaces: list[str] = []
+        self.sharing: list[str] = []
+        self.names: list[str] = []
+        self.imports: list[str] = []
+        self.needs: list[str] = []
+        self.pieces: list[str] = []
+        self.promoted: list[str] = []
+        self.counts: list[list[float]] = []
+        self.blocks: list[bytes | memoryview] = []
+
+    def add_state(self, state: ModuleState, piece: str, promoted: Mapping[str, str]) -> None:
+        """Adds what follows from a module's state."""
+        self.names.append(encode_names(state.known))
+        self.imports.append(_union(state.results, 4))
+        self.needs.append(_union(state.results, 3))
+        self.pieces.append(piece)
+        self.promoted.append(encode_pairs(promoted))
+        self.counts.append(_count(state))
+        self.blocks.append(write_state(state))
+
+    def values(self) -> dict[str, Any]:
+        """The columns by name."""
+        columns = {name: value for name, value in vars(self).items() if name != "blocks"}
+        ends, at = [], 0
+        for block in self.blocks:
+            at += len(block)
+            ends.append(at)
+        return {**columns, "ends": ends}
+
+
+def _union(results: Iterable[Sequence[Any] | None], column: int) -> str:
+    names: set[str] = set()
+    for result in results:
+        if result:
+            names.update(result[column])
+    return encode_names(sorted(names))
+
+
+def _count(state: ModuleState) -> list[float]:
+    """Units, reached ones, functions and groups among these, and their milliseconds."""
+    kinds = [unit[0] for unit, result in zip(state.units, state.results, strict=True) if result]
+    functions = sum(kind in ("function", "group") for kind in kinds)
+    milliseconds = sum(result[5] for result in state.results if result)
+    return [len(state.units), len(kinds), functions, kinds.count("group"), round(milliseconds, 3)]
+
+
+def unit_of(unit: Unit) -> tuple[str, list[str], str, bool, bool]:
+    return unit.kind, list(unit.tokens), unit.name, unit.has_asm, unit.has_structors
+
+
+def unit_row(scheduled: Scheduled, index: int) -> Row | None:
+    """What became of a unit, as ModuleState has it; None if it was not reached."""
+    result = scheduled.results.get(index)
+    return None if result is None else _new_row(result, scheduled.outcomes[index])
+
+
+def _new_row(result: UnitResult, outcome: Outcome) -> Row:
+    needs, imported = decode_names(outcome.needs), list(outcome.imported)
+    return result.key, result.own, result.bindings, needs, imported, round(outcome.milliseconds, 3)

@@ -1,0 +1,256 @@
+"""A program in which modules stand: their definitions and bodies are known by the last plan."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from nativecache.aot.codegen.engine import Engine
+from nativecache.aot.errors import PlanLost
+from nativecache.aot.front.load import Loaded
+from nativecache.aot.ir.module import Module, index_module
+from nativecache.aot.ir.profile import WARM
+from nativecache.aot.ir.syntax import quote, symbol_name
+from nativecache.aot.ir.unwinding import admit
+from nativecache.aot.key import Options
+from nativecache.aot.packed import decode_names
+from nativecache.aot.records.last_plan import LastPlan
+from nativecache.aot.simplify import open_pack
+from nativecache.aot.units.bodies import Body, RawBody, SimplifiedBody, StandingBody
+from nativecache.aot.units.bonds import find_bonds
+from nativecache.aot.units.imports import ImportLimits
+from nativecache.aot.units.output_model import OutputModel
+from nativecache.aot.units.program import Definition, Program, ProgramModule
+from nativecache.aot.units.resolve import name_globals
+from nativecache.cache.lookup import EntryStore
+from nativecache.linker.native import NativeSymbols
+from nativecache.linker.symbol_options import SymbolOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What a program is planned from besides its modules."""
+
+    loaded: Loaded
+    engine: Engine
+    store: EntryStore
+    threads: int
+    limits: ImportLimits
+    output: OutputModel
+    told: SymbolOptions
+    native: NativeSymbols
+    #: The digest that all fingerprints rest on.
+    context: bytes
+
+    @property
+    def outside(self) -> frozenset[str]:
+        """Symbols that native inputs and libraries mention."""
+        return self.native.defined | self.native.undefined
+
+    @property
+    def longest(self) -> int:
+        """The lines of the longest body that any unit imports: nothing is hot where a plan stands."""
+        return self.limits.lines * WARM
+
+
+class Reader:
+    """Reads modules as every build does, up to where they are resolved."""
+
+    def __init__(self, last: LastPlan, given: Given) -> None:
+        self._last, self._given = last, given
+        self.options = Options(**last.head.options)
+        self._modules: dict[int, Module] = {}
+        self._packs: dict[int, dict[bytes, memoryview]] = {}
+
+    def module(self, i: int) -> Module:
+        """The module of this index. Raises BuildError."""
+        found = self._modules.get(i)
+        if found is None:
+            text = self._given.loaded.texts[i]
+            found = index_module(text.text, text.label)
+            if self._last.head.unwinds:
+                found = admit(found)
+            found = self._modules[i] = replace(found, datalayout=self._last.head.datalayout)
+        return found
+
+    def label(self, i: int) -> str:
+        """How messages call the module."""
+        return self._given.loaded.texts[i].label
+
+    def simplified(self, i: int, digest: bytes) -> memoryview:
+        """A function of the module that was cleaned up, by digest of what it was. Raises PlanLost."""
+        pack = self._packs.get(i)
+        if pack is None:
+            kept = open_pack(self.module(i), self._given.engine, self.options, self._given.store)
+            pack = self._packs[i] = dict(kept.stored())
+        if digest not in pack:
+            raise PlanLost("a cleaned-up function is gone")
+        return pack[digest]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StandingProgram(Program):
+    """A program of which some modules are active and the others are read where they are asked for."""
+
+    last: LastPlan
+    active: frozenset[int]
+    #: By module, what promoted locals' names end in.
+    identifiers: Sequence[str]
+
+    @cached_property
+    def has_common(self) -> bool:
+        """Whether native inputs have common symbols: no module has."""
+        return self.output.native_common
+
+    @cached_property
+    def debug(self) -> dict[str, Any]:
+        """Nothing: no module has debug information."""
+        return {}
+
+    @cached_property
+    def opaque_bases(self) -> frozenset[str]:
+        """What the last build found: it follows from the modules' interfaces."""
+        return frozenset(decode_names(self.last.head.opaque_bases))
+
+    def is_plain(self, found: Definition) -> bool:
+        """Whether the last build found a definition in a standing module to be plain."""
+        if found.module in self.active:
+            return False
+        known = self.last.state(found.module).known.get(self.final_name(found.module, found.token))
+        return known is not None and known[2]
+
+    def final_name(self, module: int, token: str) -> str:
+        """The final name of a definition in a standing module."""
+        name = symbol_name(token)
+        return name if self.last.module_of.get(name) == module else f"{name}.{self.identifiers[module]}"
+
+
+def resolve_again(
+    last: LastPlan, i: int, module: Module, identifier: str, definitions: Definitions
+) -> ProgramModule | None:
+    """An active module with its symbols resolved as they were; None where its names are not like that."""
+    dropped, known = frozenset(last.state(i).dropped), last.module_of
+    for token, entity in module.entities.items():
+        if entity.local:
+            name = f"{symbol_name(token)}.{identifier}"
+            if token[1].isdigit() or known.get(name, i) != i:
+                return None
+        elif is_dotted(token):
+            return None
+        elif entity.defined and entity.linkage != "available_externally" and token not in dropped:
+            if known.get(symbol_name(token)) != i:
+                return None
+            definitions.own[symbol_name(token)] = Definition(i, token)
+    own = ChainMap(definitions.own, definitions)  # type: ignore[arg-type]
+    part = name_globals(i, module, identifier, find_bonds(module), dropped, own, set())
+    return None if part.pinned else part
+
+
+def is_dotted(token: str) -> bool:
+    """Whether a symbol of other files could be taken for a promoted local, which has a dot and its file."""
+    return "." in token and not token.startswith("@llvm.")
+
+
+class Definitions(Mapping[str, Definition]):
+    """Definitions by final name: those of active modules as they are, the others by the last plan."""
+
+    def __init__(self, last: LastPlan, active: frozenset[int], identifiers: Sequence[str]) -> None:
+        self._last, self._active, self._identifiers = last, active, identifiers
+        self.own: dict[str, Definition] = {}
+
+    def __getitem__(self, name: str) -> Definition:
+        found = self.own.get(name)
+        if found is None:
+            module = self._last.module_of[name]
+            if module in self._active:
+                raise KeyError(name)
+            # No other name has a dot.
+            token = name.removesuffix(f".{self._identifiers[module]}")
+            found = Definition(module, "@" + quote(token))
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        if name in self.own:
+            return True
+        module = self._last.module_of.get(name)  # type: ignore[call-overload]
+        return module is not None and module not in self._active
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.own
+        for name, module in self._last.module_of.items():
+            if module not in self._active:
+                yield name
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class Bodies(Mapping[str, Body]):
+    """Functions that may stand in other units: of active modules as they are, the others by the last plan."""
+
+    def __init__(self, program: StandingProgram, reader: Reader, own: Mapping[str, Body]) -> None:
+        self._program, self._reader, self._own = program, reader, own
+        self._found: dict[str, Body | None] = {}
+
+    def __getitem__(self, name: str) -> Body:
+        body = self._find(name)
+        if body is None:
+            raise KeyError(name)
+        return body
+
+    def __contains__(self, name: object) -> bool:
+        return self._find(str(name)) is not None
+
+    def _find(self, name: str) -> Body | None:
+        if name not in self._found:
+            self._found[name] = self._own.get(name) or self._standing(name)
+        return self._found[name]
+
+    def _standing(self, name: str) -> StandingBody | None:
+        last = self._program.last
+        module = last.module_of.get(name)
+        if module is None or module in self._program.active:
+            return None
+        row = last.state(module).bodies.get(name)
+        if row is None:
+            return None
+        lines, importable, home, heat, mentions, digest, bindings, line_map = row
+
+        def load() -> RawBody | SimplifiedBody:
+            if not digest:
+                part = self._program.modules[module]
+                return RawBody(
+                    lines=lines,
+                    importable=importable,
+                    mentions=mentions,
+                    heat=heat,
+                    home=home,
+                    source=part.source,
+                    entity=part.entities[self._program.definitions[name].token],
+                )
+            return SimplifiedBody(
+                lines=lines,
+                importable=importable,
+                mentions=mentions,
+                heat=heat,
+                home=home,
+                printed=self._reader.simplified(module, bytes.fromhex(digest)),
+                bindings=bindings,
+                line_map=line_map,
+                digest=bytes.fromhex(digest),
+                label=self._reader.label(module),
+                debug=None,
+            )
+
+        return StandingBody(
+            lines=lines, importable=importable, mentions=mentions, heat=heat, home=home, load=load
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        raise NotImplementedError("nobody goes through all bodies of a program that stands")
+
+    def __len__(self) -> int:
+        raise NotImplementedError

@@ -1,0 +1,238 @@
+"""Joins what stood with what was made anew: what is linked, and what the next build is to know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from nativecache.aot.errors import PlanLost
+from nativecache.aot.output.image import ImageFacts, longer_names
+from nativecache.aot.output.pieces import piece_recipe, read_piece
+from nativecache.aot.output.results import UnitResult
+from nativecache.aot.packed import decode_pairs, encode_names
+from nativecache.aot.records.last_plan import ModuleState
+from nativecache.aot.records.objects import read_object
+from nativecache.aot.schedule.scheduler import Scheduled
+from nativecache.aot.standing.keep import NOTHING, Columns, Kept, Row, unit_of, unit_row
+from nativecache.aot.standing.module_state import names_seen
+from nativecache.aot.standing.replan import Replan
+from nativecache.cache.lookup import EntryStore
+from nativecache.linker.archive import read_archive
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many units there are, are reached, of these have code, are of several functions; what was saved."""
+
+    units: int
+    reached: int
+    functions: int
+    groups: int
+    saved_seconds: float
+
+
+class Settled:
+    """An edited program once its units are at hand: what is linked, and what the next build is to know."""
+
+    def __init__(self, replan: Replan, scheduled: Scheduled, store: EntryStore) -> None:
+        """Raises PlanLost where something that stood cannot be had any more."""
+        self._replan, self._scheduled, self._store = replan, scheduled, store
+        arranged, last = replan.arranged, replan.last
+        places = {index: arranged.place(index) for index in scheduled.results}
+        self._dirty = sorted({*arranged.units, *(module for module, _ in places.values())})
+        #: Of every module with a unit that was looked at, all rows.
+        self._rows: dict[int, list[Row | None]] = {
+            i: [None] * len(arranged.units[i]) if i in arranged.units else list(last.state(i).results)
+            for i in self._dirty
+        }
+        for index, (module, position) in places.items():
+            self._rows[module][position] = unit_row(scheduled, index)
+        if self._is_less_needed():
+            self._drop_unreached()
+        self.pieces = {i: key for i, key in enumerate(last.head.pieces) if key and i not in self._rows}
+        for i in self._dirty:
+            if made := list(self._results(i)):
+                source = arranged.program.modules[i].module.source_file
+                units = ((replan.plan.units[index], result) for index, result in made)
+                self.pieces[i] = piece_recipe(units, source).key()
+        self.results = {index: result for i in self._dirty for index, result in self._results(i)}
+        self.kept = self._keep()
+
+    def _results(self, module: int) -> Iterator[tuple[int, UnitResult]]:
+        first = self._replan.arranged.first[module]
+        for n, row in enumerate(self._rows[module]):
+            if row:
+                yield first + n, UnitResult(*row[:3])
+
+    def _is_less_needed(self) -> bool:
+        """Whether some unit, or a need of one, is no more: then others may not be needed, either."""
+        replan = self._replan
+        for i in self._dirty:
+            positions = {
+                old: n
+                for n in range(len(self._rows[i]))
+                if (old := replan.old_position(replan.arranged.first[i] + n)) is not None
+            }
+            for old, result in enumerate(replan.last.state(i).results):
+                if result:
+                    n = positions.get(old)
+                    now = self._rows[i][n] if n is not None else None
+                    if now is None or not set(result[3]).issubset(now[3]):
+                        return True
+        return False
+
+    def _drop_unreached(self) -> None:
+        """Leaves out what nothing needs any more, over the whole program."""
+        arranged, last = self._replan.arranged, self._replan.last
+        rows = {i: self._rows.get(i) or last.state(i).results for i in range(len(last))}
+        first, defined_in = arranged.first, self._replan.plan.defined_in
+        waiting = [index for roots in arranged.roots.values() for index in roots]
+        waiting += [first[i] + n for i in rows if i not in arranged.units for n in last.state(i).roots]
+        reached = set(waiting)
+        while waiting:
+            module, position = arranged.place(waiting.pop())
+            row = rows[module][position]
+            assert row is not None, "a unit that is reached and was not looked at"
+            for name in row[3]:
+                for index in defined_in[name]:
+                    if index not in reached:
+                        reached.add(index)
+                        waiting.append(index)
+        for i, some in rows.items():
+            gone = [n for n, row in enumerate(some) if row and first[i] + n not in reached]
+            if gone:
+                mine = self._rows.setdefault(i, list(some))
+                for n in gone:
+                    mine[n] = None
+        self._dirty = sorted(self._rows)
+
+    @property
+    def made(self) -> frozenset[int]:
+        """The modules whose pieces can be made anew."""
+        return frozenset(self._dirty)
+
+    def counts(self) -> Counts:
+        """The figures of the whole program."""
+        units, reached, functions, groups, milliseconds = map(sum, zip(*self.kept.head.counts, strict=True))
+        spent = sum(unit.milliseconds for unit in self._scheduled.compiled)
+        saved = max(0.0, milliseconds - spent) / 1000
+        return Counts(int(units), int(reached), int(functions), int(groups), saved)
+
+    @property
+    def facts(self) -> ImageFacts:
+        """What linkers are chosen and told by."""
+        head = self.kept.head
+        promoted: dict[str, str] = {}
+        for pairs in head.promoted:
+            promoted.update(decode_pairs(pairs))
+        common = self._replan.arranged.program.output.native_common
+        return ImageFacts(common, head.ifunc, head.rustc, promoted)
+
+    @property
+    def objects(self) -> Mapping[int, bytes]:
+        """The objects of all units of the modules whose pieces are made anew."""
+        return _Objects(self._scheduled.objects, self.results, self._store)
+
+    @property
+    def members(self) -> Mapping[int, bytes]:
+        """Objects of such units as the last link had them, under their real names."""
+        return _Members(self._replan, self._rows, self._store)
+
+    def _keep(self) -> Kept:
+        replan, arranged = self._replan, self._replan.arranged
+        last, program, texts = replan.last, arranged.program, replan.given.loaded.texts
+        columns = Columns()
+        unsure = {arranged.place(one.unit)[0] for one in self._scheduled.heard}
+        old = last.head
+        for i in range(len(last)):
+            columns.texts.append(NOTHING if i in unsure else texts[i].digest)
+            columns.interfaces.append(old.interfaces[i])
+            columns.sharing.append(old.sharing[i])
+            if i not in self._rows:
+                for name in ("names", "imports", "needs", "pieces", "promoted", "counts"):
+                    getattr(columns, name).append(getattr(old, name)[i])
+                columns.blocks.append(last.block(i))
+                continue
+            rows, before = self._rows[i], last.state(i)
+            if i in arranged.units:
+                known, bodies = arranged.rows[i]
+                units = list(map(unit_of, arranged.units[i]))
+                roots = [index - arranged.first[i] for index in arranged.roots[i]]
+                promoted = longer_names(program.modules[i])
+                seen = sorted(names_seen(program.modules[i], bodies))
+            else:
+                known, bodies, units, roots = before.known, before.bodies, list(before.units), before.roots
+                promoted, seen = decode_pairs(old.promoted[i]), before.sees
+            state = ModuleState(units, rows, roots, before.dropped, known, bodies, seen)
+            columns.add_state(state, self.pieces.get(i, ""), promoted)
+        once = encode_names(sorted(arranged.candidates.once))
+        return Kept(replace(old, once=once, **columns.values()), columns.blocks)
+
+    def digests(self) -> tuple[dict[str, str], list[str]]:
+        """Digests of the own code of the units that were looked at, by name; names of those that are gone."""
+        replan = self._replan
+        new = {replan.plan.units[i].name: result.own for i, result in self.results.items()}
+        gone = []
+        for i in self._dirty:
+            state = replan.last.state(i)
+            named = (unit[2] for unit, result in zip(state.units, state.results, strict=True) if result)
+            gone += [name for name in named if name not in new]
+        return new, gone
+
+
+class _Objects(Mapping[int, bytes]):
+    """Objects of units by index: those of this build, else the store's."""
+
+    def __init__(
+        self, objects: Mapping[int, bytes], results: Mapping[int, UnitResult], store: EntryStore
+    ) -> None:
+        self._objects, self._results, self._store = objects, results, store
+
+    def __getitem__(self, index: int) -> bytes:
+        if index in self._objects:
+            return self._objects[index]
+        found = self._store.read(self._results[index].key, lambda entry: read_object(entry, "object"))
+        if found is None:
+            raise PlanLost("an object is gone")
+        return found.entry.payload
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._results)
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+
+class _Members(Mapping[int, bytes]):
+    """Objects of units by index as the last link had them: of those under the same names, from its pieces."""
+
+    def __init__(self, replan: Replan, rows: Mapping[int, Sequence[Row | None]], store: EntryStore) -> None:
+        self._replan, self._rows, self._store = replan, rows, store
+        self._pieces: dict[int, dict[int, bytes]] = {}
+
+    def __getitem__(self, index: int) -> bytes:
+        module, position = self._replan.arranged.place(index)
+        old, row = self._replan.old_position(index), self._rows[module][position]
+        before = self._replan.last.state(module).results[old] if old is not None else None
+        if old is None or not row or not before or (row[0], row[2]) != (before[0], before[2]):
+            raise KeyError(index)
+        return self._piece(module)[old]
+
+    def _piece(self, module: int) -> dict[int, bytes]:
+        found = self._pieces.get(module)
+        if found is None:
+            last = self._replan.last
+            key = last.head.pieces[module]
+            data = self._store.read(key, read_piece) if key else None
+            members = [content for _, content in read_archive(data)] if data else []
+            reached = [n for n, result in enumerate(last.state(module).results) if result]
+            if len(members) != len(reached):
+                members, reached = [], []
+            found = self._pieces[module] = dict(zip(reached, members, strict=True))
+        return found
+
+    def __iter__(self) -> Iterator[int]:
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        raise NotImplementedError
