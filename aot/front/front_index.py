@@ -62,7 +62,7 @@ class FrontIndex:
         return found
 
     def _changes(self) -> frozenset[int]:
-        """The numbers of the dependencies that hold no more: all, if what is looked for is found elsewhere."""
+        """Numbers of the dependencies that hold no more: all, if what is looked for is found elsewhere."""
         if self._changed is None:
             if still_valid(self.joined, self._memo):
                 changed = (

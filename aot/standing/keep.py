@@ -238,6 +238,7 @@ def _count(state: ModuleState) -> list[float]:
 
 
 def unit_of(unit: Unit) -> tuple[str, list[str], str, bool, bool]:
+    """What a unit is, as ModuleState has it."""
     return unit.kind, list(unit.tokens), unit.name, unit.has_asm, unit.has_structors
 
 
