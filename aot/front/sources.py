@@ -43,6 +43,8 @@ from nativecache.linker.signals import hold_signals, temporary_folder
 
 _ASSEMBLY: Final = frozenset(("assembler", "assembler-with-cpp"))
 _QUIET: Final = frozenset(("-w", "--no-warnings"))
+#: Those, and flags that say nothing beside them.
+_UNHEARD: Final = re.compile(r"-w$|--no-warnings$|-Werror(?:=|$)")
 _NATIVE_NAME: Final = re.compile(r"\.(?:o|obj|lo|a|so(?:\.[\d.]+)?)$")
 
 
@@ -149,9 +151,10 @@ class Run:
             return emit_ir(self.clang, self.source, front.level, flags, *where)
 
         if asks:
-            # With -w it would say nothing.
+            # With -w it would say nothing of it; without, its other warnings are nobody's business. As with -w,
+            # none of them becomes an error, and what is one by default stays one.
             quiet = not _QUIET.isdisjoint(front.flags)
-            flags = [flag for flag in front.flags if flag not in _QUIET] + ["-Wno-everything"] * quiet
+            flags = [flag for flag in front.flags if not (quiet and _UNHEARD.match(flag))]
             try:
                 output, messages = run([*flags, "-Werror=date-time"])
             except BuildError as error:
@@ -160,8 +163,8 @@ class Run:
                     raise
             else:
                 dated = met_time_of_day(messages) or None
-                if not (dated or (quiet and messages)):
-                    return Answer(output, messages, dated=False)
+                if not (dated or (quiet and " remark: " in messages)):
+                    return Answer(output, "" if quiet else messages, dated=False)
         output, messages = run(front.flags)
         return Answer(output, messages, dated)
 

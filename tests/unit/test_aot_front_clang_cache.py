@@ -951,3 +951,21 @@ def test_folders_that_clang_would_look_in_if_they_were_there(space: Space, appea
 def write_at(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
+
+
+@pytest.mark.parametrize(
+    ("text", "flags", "fits"),
+    [
+        ("int main(void) { int n = 0; char *p = &n; return *p; }", ("-w",), False),
+        ("int main(void) { return f(); }", ("-w", "-std=c11"), False),
+        ("int main(void) { int n; if (n = 0) return 1; return 0; }", ("-w",), True),
+        ("int main(void) { int n; if (n = 0) return 1; return 0; }", ("-w", "-Werror"), True),
+        ("int main(void) { int n; if (n = 0) return 1; return 0; }", ("-w", "-Werror=parentheses"), True),
+    ],
+)
+def test_without_warnings_errors_stay(text: str, flags: tuple[str, ...], fits: bool, tmp_path: Path) -> None:
+    write(tmp_path, {"a.c": text})
+    theirs = subprocess.run([CLANG, *flags, "-c", "a.c", "-o", "a.o"], cwd=tmp_path, capture_output=True)
+    ours = build(tmp_path, "a.c", *flags, "-o", "a", check=False)
+    assert (theirs.returncode == 0, ours.exit_code == 0) == (fits, fits)
+    assert "not kept" not in ours.stdout + ours.stderr
