@@ -10,10 +10,11 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 from nativecache.cache.dependencies import digest_file
-from nativecache.cache.entry import JSON
+from nativecache.cache.entry import JSON, Entry
 from nativecache.cache.files import read_plain
 from nativecache.cache.own_code import own_code
 from nativecache.cache.recipe import Recipe
+from nativecache.cache.shape import Malformed
 
 #: Raised whenever the way from bitcode to entry changes.
 SCHEMA: Final = 3
@@ -144,6 +145,21 @@ def _reads_on(path: str) -> bool:
 def form_of(kind: str) -> dict[str, JSON]:
     """The metadata of an entry that only this very code reads."""
     return {"form": f"{kind} {own_code()[:16]}"}
+
+
+def sealed_form_of(kind: str, key: str, payload: bytes) -> dict[str, JSON]:
+    """The same with a digest: of an entry whose parts would give another image without a word if they differed."""
+    return {**form_of(kind), "digest": _seal(key, payload)}
+
+
+def check_sealed(entry: Entry) -> None:
+    """Raises Malformed for an entry that is not what was kept under its key in a sealed form."""
+    if entry.meta.get("digest") != _seal(entry.key, entry.payload):
+        raise Malformed("not what was kept under this key")
+
+
+def _seal(key: str, payload: bytes) -> str:
+    return hashlib.sha256(key.encode() + payload).hexdigest()
 
 
 #: Bytes of a digest: an accident within one cache has a chance of 2^-64 at four billion of them.

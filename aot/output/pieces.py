@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from pathlib import Path
 
 from nativecache.aot.errors import PlanLost, temporary_files
-from nativecache.aot.key import form_of, own_record
+from nativecache.aot.key import check_sealed, own_record, sealed_form_of
 from nativecache.aot.output.results import UnitResult
 from nativecache.aot.units.partition import Unit
 from nativecache.cache.entry import Entry
@@ -47,7 +47,8 @@ class Pieces:
             raise PlanLost("a piece is gone")
         if data is None:
             make(path)
-            self._store.save(Entry(self.keys[module], path.read_bytes(), form_of("piece")))
+            key, made = self.keys[module], path.read_bytes()
+            self._store.save(Entry(key, made, sealed_form_of("piece", key, made)))
         else:
             with temporary_files():
                 path.write_bytes(data)
@@ -55,6 +56,7 @@ class Pieces:
 
 def read_piece(entry: Entry) -> bytes:
     """An archive of one module's objects. Raises Malformed."""
+    check_sealed(entry)
     if not entry.payload.startswith(MAGIC):
         raise Malformed("no archive")
     return entry.payload

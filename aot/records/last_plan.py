@@ -11,6 +11,7 @@ units. It is only a faster way to the same image (see replan.py): a lost or dama
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -18,7 +19,7 @@ from pathlib import Path
 from struct import Struct
 from typing import Any, Final
 
-from nativecache.aot.key import form_of, own_record
+from nativecache.aot.key import check_sealed, own_record, sealed_form_of
 from nativecache.aot.packed import decode_names
 from nativecache.cache.entry import Entry
 from nativecache.cache.format import check_key
@@ -39,6 +40,9 @@ from nativecache.cache.shape import (
 )
 
 _LENGTH: Final = Struct("<I")
+_SINCE: Final = whole()
+#: After a day a program is planned from nothing: all objects are in use then, as pruning sees it.
+_LIFETIME_SECONDS: Final = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +154,8 @@ _STATE: Final = record(
 class LastPlan:
     """The plan of an output's last build: its head, and its modules' states as they are asked for."""
 
-    def __init__(self, head: Head, blocks: memoryview) -> None:
-        self.head, self._blocks = head, blocks
+    def __init__(self, head: Head, blocks: memoryview, since: int) -> None:
+        self.head, self._blocks, self.since = head, blocks, since
         self._states: dict[int, ModuleState] = {}
 
     def __len__(self) -> int:
@@ -198,15 +202,21 @@ def plan_recipe(output: Path) -> Recipe:
 
 
 def load_plan(store: EntryStore, output: Path) -> LastPlan | None:
-    """The plan of an output's last build, if there is one."""
-    return store.read(plan_recipe(output).key(), read_plan)
+    """The plan of an output's last build, if there is one that is young enough."""
+    plan = store.read(plan_recipe(output).key(), read_plan)
+    return plan if plan and abs(time.time() - plan.since) < _LIFETIME_SECONDS else None
 
 
-def save_plan(store: EntryStore, output: Path, head: Head, blocks: Sequence[bytes | memoryview]) -> None:
-    """Keeps the plan of an output's last build in place of the one before."""
+def save_plan(
+    store: EntryStore, output: Path, head: Head, blocks: Sequence[bytes | memoryview], since: int
+) -> None:
+    """Keeps the plan of an output's last build in place of the one before.
+
+    `since`: the time, in seconds, of the last build from nothing.
+    """
     packed = _json({field.name: getattr(head, field.name) for field in fields(head)})
-    payload = b"".join((_LENGTH.pack(len(packed)), packed, *blocks))
-    store.save(Entry(plan_recipe(output).key(), payload, form_of("plan")))
+    payload, key = b"".join((_LENGTH.pack(len(packed)), packed, *blocks)), plan_recipe(output).key()
+    store.save(Entry(key, payload, {**sealed_form_of("plan", key, payload), "since": since}))
 
 
 def read_plan(entry: Entry, *, closely: bool = False) -> LastPlan:
@@ -214,13 +224,17 @@ def read_plan(entry: Entry, *, closely: bool = False) -> LastPlan:
 
     `closely`: reads all modules' states, too; a build reads those that it uses.
     """
+    check_sealed(entry)
+    since = entry.meta.get("since")
+    if not _SINCE(since):
+        raise Malformed("a plan without a time")
     data = memoryview(entry.payload)
     if len(data) < _LENGTH.size:
         raise Malformed("a plan without its head")
     end = _LENGTH.size + _LENGTH.unpack_from(data)[0]
     head = Head(**read_json(bytes(data[_LENGTH.size : end]), _HEAD))
     _check_head(head, len(data) - end)
-    plan = LastPlan(head, data[end:])
+    plan = LastPlan(head, data[end:], int(str(since)))
     if closely:
         for module in range(len(plan)):
             plan.state(module)

@@ -6,6 +6,7 @@ asm or two files share, hot code, and whatever has no image for its output.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
@@ -125,10 +126,11 @@ class Kept:
 
     head: Head
     blocks: Sequence[bytes | memoryview]
+    since: int
 
     def save(self, store: EntryStore, request: Request) -> None:
         """Keeps it in place of what the last build of the output left."""
-        save_plan(store, request.output, self.head, self.blocks)
+        save_plan(store, request.output, self.head, self.blocks, self.since)
 
 
 def keep(
@@ -183,7 +185,7 @@ def keep(
         shared=encode_names(sorted(shared)),
         **columns.values(),
     )
-    return Kept(head, columns.blocks)
+    return Kept(head, columns.blocks, int(time.time()))
 
 
 class Columns:

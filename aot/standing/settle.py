@@ -166,7 +166,7 @@ class Settled:
             state = ModuleState(units, rows, roots, before.dropped, known, bodies, seen)
             columns.add_state(state, self.pieces.get(i, ""), promoted)
         once = encode_names(sorted(arranged.candidates.once))
-        return Kept(replace(old, once=once, **columns.values()), columns.blocks)
+        return Kept(replace(old, once=once, **columns.values()), columns.blocks, last.since)
 
     def digests(self) -> tuple[dict[str, str], list[str]]:
         """Digests of the own code of the units that were looked at, by name; names of those that are gone."""

@@ -24,6 +24,7 @@ from harness import CLANG, enter, run
 
 import nativecache.aot.build  # noqa: F401 - loaded before forks
 from nativecache.aot.records.last_plan import plan_recipe
+from nativecache.cache.format import unseal
 from nativecache.cache.layout import entry_path
 from nativecache.cli import start
 
@@ -692,15 +693,16 @@ class Trial:
 
     def _compare_plans(self, words: list[str], output: str) -> str:
         """Whether the plan that was kept is another one than the plan that is made from nothing."""
-        path = entry_path(str(self.space / "cache"), plan_recipe(self.space / "warm" / output).key())
+        key = plan_recipe(self.space / "warm" / output).key()
+        path = entry_path(str(self.space / "cache"), key)
         if not os.path.exists(path):
             return ""
-        kept = Path(path).read_bytes()
+        kept = unseal(key, Path(path).read_bytes())[0]
         os.unlink(path)
         again = [*words, "-v", "--cache-dir", "../cache", "-o", f"../warm/{output}"]
         if problem := self._build(again):
             return f"from nothing: {problem}"
-        anew = Path(path).read_bytes() if os.path.exists(path) else b""
+        anew = unseal(key, Path(path).read_bytes())[0] if os.path.exists(path) else b""
         return "" if kept == anew else "the plan that was kept is another one than from nothing"
 
     @property

@@ -29,7 +29,7 @@ LAYERS = {
     "embed": {"codegen"},
     "called_once": {"ir", "units"},
     "simplify": {"ir", "debug", "codegen", "units", "records", "called_once"},
-    "formats": {"codegen", "front", "records"},
+    "formats": {"codegen", "front", "output", "records"},
     "report": {"front"},
     "schedule": {"ir", "codegen", "units", "output", "records", "report"},
     "standing": {
