@@ -148,7 +148,7 @@ def form_of(kind: str) -> dict[str, JSON]:
 
 
 def sealed_form_of(kind: str, key: str, payload: bytes) -> dict[str, JSON]:
-    """The same with a digest: of an entry whose parts would give another image without a word if they differed."""
+    """The same with a digest: of what would give another image without a word if parts of it differed."""
     return {**form_of(kind), "digest": _seal(key, payload)}
 
 

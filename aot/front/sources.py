@@ -151,8 +151,8 @@ class Run:
             return emit_ir(self.clang, self.source, front.level, flags, *where)
 
         if asks:
-            # With -w it would say nothing of it; without, its other warnings are nobody's business. As with -w,
-            # none of them becomes an error, and what is one by default stays one.
+            # With -w it would say nothing of it; without, its other warnings are nobody's business. As with
+            # -w, none of them becomes an error, and what is one by default stays one.
             quiet = not _QUIET.isdisjoint(front.flags)
             flags = [flag for flag in front.flags if not (quiet and _UNHEARD.match(flag))]
             try:
