@@ -1,12 +1,13 @@
 """Fetches the sources of real programs for the tests, by name and version, from the package registries.
 
-Nothing is committed and no host is named here: npm and pip know where their registries are. The sources
+Nothing is committed and no host is named here: npm, pip and apt know where their registries are. The sources
 land in NATIVECACHE_TEST_DOWNLOADS (default ~/.cache/nativecache-tests), one folder per package, moved
 into place once complete, so that test processes may fetch at the same time. Without registry or client
-the test is skipped. `python tests/tools/fetch.py` fetches everything.
+the test is skipped. `python tests/tools/fetch.py` fetches everything but Debian's sources.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -71,6 +72,61 @@ def fetch(package: str, download: Callable[[str, Path], None], inner: str, wante
                 raise FileNotFoundError(f"{package}: {inner} lacks one of {', '.join(wanted)}")
             move_into_place(fresh, place, wanted)
     return place
+
+
+def debian_source(package: str, wanted: tuple[str, ...]) -> Path:
+    """The unpacked and patched source tree of a Debian package, whatever its version is on this system."""
+    downloads = download_folder()
+    place = downloads / f"debian-{package}"
+    if not has_files(place, wanted):
+        downloads.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=downloads, prefix=".tmp-") as temporary:
+            tree = apt_source(package, Path(temporary))
+            if not has_files(tree, wanted):
+                raise FileNotFoundError(f"{package}: its source lacks one of {', '.join(wanted)}")
+            move_into_place(tree, place, wanted)
+    return place
+
+
+def apt_source(package: str, folder: Path) -> Path:
+    """Unpack a package's source below `folder`, where all that apt reads and writes lies, too."""
+    apt = shutil.which("apt-get")
+    if apt is None or shutil.which("dpkg-source") is None:
+        pytest.skip(f"apt-get and dpkg-source (dpkg-dev) not found, they are needed to fetch {package}")
+    lists, unpacked = folder / "sources.list.d", folder / "unpacked"
+    for made in (lists, unpacked, folder / "lists" / "partial", folder / "cache"):
+        made.mkdir(parents=True)
+    system = Path("/etc/apt")
+    for file in (system / "sources.list", *sorted((system / "sources.list.d").glob("*"))):
+        if file.suffix in (".list", ".sources") and file.is_file():
+            (lists / file.name).write_text(source_entries(file.read_text(), file.suffix))
+    options = {
+        "Dir::Etc::sourcelist": "/dev/null",
+        "Dir::Etc::sourceparts": lists,
+        "Dir::State::lists": folder / "lists",
+        "Dir::Cache": folder / "cache",
+        # apt's own user, which it becomes where it is run by root, may not enter a home folder.
+        "APT::Sandbox::User": "root",
+    }
+    command = [apt, "-qq", *(word for name, value in options.items() for word in ("-o", f"{name}={value}"))]
+    # An update fails for one list of many, too: what counts is whether the source can be had.
+    subprocess.run([*command, "update"], capture_output=True, timeout=300)
+    run_client([*command, "--only-source", "source", package], package, unpacked, dict(os.environ))
+    return next(path for path in unpacked.iterdir() if path.is_dir())
+
+
+def source_entries(text: str, form: str) -> str:
+    """What a file of apt's says of packages, said of their sources: a `.list`, or deb822's `.sources`."""
+    if form == ".list":
+        lines = [line for line in text.splitlines() if re.match(r"\s*deb\s", line)]
+        return "".join(re.sub(r"^\s*deb\b", "deb-src", line) + "\n" for line in lines)
+    stanzas = [
+        stanza for stanza in re.split(r"\n\s*\n", text) if re.search(r"(?mi)^types:.*\bdeb(?!-)\b", stanza)
+    ]
+    return (
+        "\n\n".join(re.sub(r"(?mi)^types:.*", "Types: deb-src", stanza).strip("\n") for stanza in stanzas)
+        + "\n"
+    )
 
 
 def download_folder() -> Path:
