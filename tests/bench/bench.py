@@ -22,9 +22,24 @@ sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from bench.edited import rows_of_project
 from bench.generate import generate
+from bench.grown import SIZES, rows_of_growth
 from bench.measure import TITLE, Cost, Row, Skipped, call, compare
-from bench.works import CCACHE, CLANGXX, FRONT_END, PLAIN, SECTIONS, THIN, Work, make_work, sizes
+from bench.projects import PROJECTS
+from bench.works import (
+    CCACHE,
+    CLANGXX,
+    DEBUG,
+    DEBUG_FRONT_END,
+    FRONT_END,
+    PLAIN,
+    SECTIONS,
+    THIN,
+    Work,
+    make_work,
+    sizes,
+)
 from harness import CLANG, ROOT, has_tool
 
 # Runs the command line and leaves the driver's peak memory in a file. The kernel's `ru_maxrss` would not do:
@@ -48,6 +63,7 @@ class Bench:
     pairs: int
     only: frozenset[str]
     names: tuple[str, ...]
+    projects: tuple[str, ...]
     full: bool
     made: dict[str, Work] = field(default_factory=dict)
 
@@ -113,6 +129,46 @@ def rebuilds(bench: Bench) -> Iterator[Row]:
     (work.folder / "sqlite3.c.original").replace(work.folder / "sqlite3.c")
     for (bar, what, peer, goal), taken in zip(peers, costs, strict=True):
         yield compare(bar, f"S, one function edited: {what}", taken, ours, goal, speed=peer is not FRONT_END)
+
+
+def debug_rebuilds(bench: Bench) -> Iterator[Row]:
+    """B20: one function of S edited, with -g."""
+    work = bench.work("S")
+    work.ours("debug-ours", "debug", "-g")
+    work.build(DEBUG)
+    limits, ours = [], []
+    for pair in range(bench.pairs):
+        work.edit(pair)
+        ours.append(work.ours("debug-ours", "debug", "-g"))
+        limits.append(work.compile(DEBUG_FRONT_END, "sqlite3.c") + work.link(DEBUG, DEBUG.name))
+    (work.folder / "sqlite3.c.original").replace(work.folder / "sqlite3.c")
+    what = "S with -g, one function edited: ours ÷ front end"
+    yield compare("B20", what, [cost.wall for cost in limits], [cost.wall for cost in ours], "<= 1.5")
+    yield compare("B20", f"{what}, CPU", *_cpus(limits, ours), "")
+
+
+def real_projects(bench: Bench) -> Iterator[Row]:
+    """B15: five kinds of edit in each of five real projects."""
+    ratios: list[float] = []
+    for name in bench.projects:
+        try:
+            for row in rows_of_project(PROJECTS[name], bench.space / name, bench.pairs):
+                if row.pairs:
+                    ratios.append(row.ratio or 0)
+                yield row
+        except Skipped as reason:
+            yield Row(bar="B15", what=name, skipped=str(reason))
+        rmtree(bench.space / name, ignore_errors=True)
+    if ratios:
+        yield Row(bar="B15", what="all edits, geometric mean", ratio=geometric_mean(ratios), goal="<= 0.7")
+        yield Row(bar="B15", what="all edits, worst", ratio=max(ratios), goal="<= 1")
+
+
+def growth_of_files(bench: Bench) -> Iterator[Row]:
+    """B16: the same edit in programs of more and more files."""
+    if not has_tool(CLANG):
+        raise Skipped(f"no {CLANG}")
+    yield from rows_of_growth(bench.space / "files", SIZES, bench.pairs)
 
 
 def cold_builds(bench: Bench, name: str) -> tuple[list[Cost], list[Cost]]:
@@ -229,6 +285,9 @@ PARTS: tuple[tuple[tuple[str, ...], Callable[[Bench], Iterator[Row]]], ...] = (
     (("B8",), speed),
     (("B9",), size),
     (("B10", "B11", "B12"), growth),
+    (("B15",), real_projects),
+    (("B16",), growth_of_files),
+    (("B20",), debug_rebuilds),
 )
 
 
@@ -244,6 +303,8 @@ def main() -> None:
     parser.add_argument("--only", default="", metavar="B5,B6", help="these bars (all)")
     parser.add_argument("--pairs", type=int, default=5, help="measurements of each (5)")
     parser.add_argument("--work", default="S,J,L", help="these works (S,J,L)")
+    everything = ",".join(PROJECTS)
+    parser.add_argument("--project", default=everything, help=f"these real projects ({everything})")
     parser.add_argument("--full", action="store_true", help="also 100,000 functions")
     parser.add_argument(
         "--quick", action="store_true", help="S and L alone, cold, edited and unchanged, twice"
@@ -253,13 +314,16 @@ def main() -> None:
         arguments.pairs, arguments.work, arguments.only = 2, "S,L", ",".join(QUICK)
     only = frozenset(arguments.only.split(",")) if arguments.only else frozenset[str]()
     names = tuple(arguments.work.split(","))
+    projects = tuple(arguments.project.split(","))
     known = [bar for bars, _ in PARTS for bar in bars]
     if arguments.pairs < 1 or not only.issubset(known) or not set(names) <= set("SJL"):
         parser.error(f"bars are {', '.join(known)}, works S, J and L, and one pair is the least")
+    if not set(projects) <= set(PROJECTS):
+        parser.error(f"projects are {everything}")
     rows: list[Row] = []
     print(TITLE, flush=True)
     with tempfile.TemporaryDirectory(prefix="nativecache-bench-") as temporary:
-        bench = Bench(Path(temporary), arguments.pairs, only, names, arguments.full)
+        bench = Bench(Path(temporary), arguments.pairs, only, names, projects, arguments.full)
         for bars, part in PARTS:
             if not bench.wants(*bars):
                 continue

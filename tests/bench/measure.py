@@ -4,7 +4,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -33,8 +33,9 @@ def call(
     stdin: Path | None = None,
     stdout: Path | None = None,
     executable: Path | None = None,
+    extra: Mapping[str, str] | None = None,
 ) -> Cost:
-    """Run a command that must succeed."""
+    """Run a command that must succeed. `extra`: variables of its environment besides ours."""
     with (
         open(stdin or os.devnull, "rb") as source,
         open(stdout or os.devnull, "wb") as sink,
@@ -45,7 +46,7 @@ def call(
             [str(word) for word in command],
             executable=executable,
             cwd=folder,
-            env=clean_environment(),
+            env=clean_environment() | dict(extra or {}),
             stdin=source,
             stdout=sink,
             stderr=messages,

@@ -49,6 +49,8 @@ SECTIONS = Peer("sections", ("-ffunction-sections", "-fdata-sections"), ("-Wl,--
 THIN = Peer("thin", ("-flto=thin",), ("-flto=thin", "-Wl,--thinlto-cache-dir={space}/thinlto"))
 CCACHE = Peer("ccache", launcher=("env", "CCACHE_DIR={space}/ccache.d", "ccache"))
 FRONT_END = Peer("front", ("-Xclang", "-disable-llvm-passes", "-emit-llvm"))
+DEBUG = Peer("debug", ("-g",))
+DEBUG_FRONT_END = Peer("debug-front", ("-g", *FRONT_END.compiling))
 
 
 @dataclass(frozen=True)
