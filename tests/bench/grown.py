@@ -86,6 +86,7 @@ def generate_files(count: int, folder: Path) -> Path:
     (folder / "shared.h").write_text(SHARED)
     for number in range(count):
         text = f'#include "shared.h"\nlong run{number}(struct state *s, long x);\n'
+        text += f"long weigh{number}(const struct state *s, long x);\n"
         (folder / f"file{number}.h").write_text(text)
         (folder / f"file{number}.c").write_text(file_text(rng, number, count))
     main = '#include "shared.h"\n#include "file0.h"\n\nint main(void) {\n  struct state s = {1, 2, "", 0};\n'
@@ -97,7 +98,10 @@ def generate_files(count: int, folder: Path) -> Path:
 def file_text(rng: Random, number: int, count: int) -> str:
     """A file of ten to twenty functions. The last one calls the others and two files', a binary tree."""
     children = [child for child in (2 * number + 1, 2 * number + 2) if child < count]
-    text = '#include "shared.h"\n' + "".join(f'#include "file{n}.h"\n' for n in (number, *children))
+    # Others call it, too: a function of one caller is compiled with that.
+    others = [rng.randrange(count) for _ in range(3)]
+    headers = dict.fromkeys((number, *children, *others))
+    text = '#include "shared.h"\n' + "".join(f'#include "file{n}.h"\n' for n in headers)
     values = ", ".join(str(rng.randrange(1000)) for _ in range(8))
     text += f"\nlong calls{number};\nstatic const long table{number}[8] = {{{values}}};\n\n"
     body = "  " + MARK.replace("{n}", str(rng.randrange(1000, 10_000))) + "\n"
@@ -111,6 +115,11 @@ def file_text(rng: Random, number: int, count: int) -> str:
         result = "" if kind == 1 else "x += "
         body += f"  {result}{NAMES[kind]}{number}_{n}(s, x);\n"
     body += "".join(f"  if (s->depth < LIMIT)\n    x += run{child}(s, x);\n" for child in children)
+    for other in others:
+        body += f"  if (x == {rng.randrange(1000, 10_000)} && s->depth < LIMIT)\n    x += run{other}(s, x);\n"
+        body += f"  x -= weigh{other}(s, x);\n"
+    text += f"long weigh{number}(const struct state *s, long x) {{\n"
+    text += f"  return x < s->total ? x % {rng.randrange(3, 99)} : s->depth + calls{number};\n}}\n\n"
     text += f"long run{number}(struct state *s, long x) {{\n  s->depth++;\n{body}  s->depth--;\n"
     return text + "  s->total += x;\n  return x;\n}\n"
 
