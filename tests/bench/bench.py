@@ -134,12 +134,12 @@ def rebuilds(bench: Bench) -> Iterator[Row]:
 def debug_rebuilds(bench: Bench) -> Iterator[Row]:
     """B20: one function of S edited, with -g."""
     work = bench.work("S")
-    work.ours("debug-ours", "debug", "-g")
+    work.ours("debug-ours", "debug-cache", "-g")
     work.build(DEBUG)
     limits, ours = [], []
     for pair in range(bench.pairs):
         work.edit(pair)
-        ours.append(work.ours("debug-ours", "debug", "-g"))
+        ours.append(work.ours("debug-ours", "debug-cache", "-g"))
         limits.append(work.compile(DEBUG_FRONT_END, "sqlite3.c") + work.link(DEBUG, DEBUG.name))
     (work.folder / "sqlite3.c.original").replace(work.folder / "sqlite3.c")
     what = "S with -g, one function edited: ours ÷ front end"
