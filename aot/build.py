@@ -145,7 +145,9 @@ class _Job:
         self._apart = _apart(request)
         self._guard = ""
         if may_stand(request, self._told):
-            self._guard = guard(request, loaded, engine, self._told, self._native, self._limits)
+            self._guard = guard(
+                request, loaded, engine, self._told, self._native, self._limits, front.scratch
+            )
 
     def build(self, last: LastPlan | None) -> Report:
         """Builds by the plan of the last build, or from nothing. Raises PlanLost, and what `build` does."""
@@ -346,8 +348,11 @@ class _Job:
             settled.kept.save(request.store, request)
         else:
             memory.history.save({plan.units[i].name: result.own for i, result in scheduled.results.items()})
-        for memo in memory.memos if planned.again is None else planned.again.arranged.opened_memos():
-            memo.save()
+        if planned.again:
+            planned.again.arranged.save_memos()
+        else:
+            for memo in memory.memos:
+                memo.save()
         if settled or image.pieces is None or any(planned.files):
             return
         longest = longest_import(plan.program, self._limits)

@@ -1,5 +1,6 @@
 """Looking entries up in a store, and counting how that went."""
 
+from _thread import RLock  # threading's own, whose import takes longer
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,12 +40,13 @@ class EntryStore:
     What the store does not have is looked for in the `fallbacks`, in their order, and copied from there.
     hits and misses add up to the number of look-ups; fallback_hits are those hits that a fallback had;
     corrupt counts damaged entries by reason, each once. `used` names every key that was found or saved.
-    The counts are of this object and not locked: use it in one thread.
+    Threads take turns in it.
     """
 
     def __init__(self, store: BuildStore, fallbacks: Sequence[Store] = ()) -> None:
         self._store = store
         self._fallbacks = fallbacks
+        self._turn = RLock()
         self._damaged: dict[str, Reason] = {}
         self._evicted: set[int] | None = None
         self.hits = 0
@@ -83,13 +85,14 @@ class EntryStore:
         return self.why_missed(key) if found is None else found[1]
 
     def _look_up(self, key: str, reader: Callable[[Entry], T]) -> tuple[Entry, T] | None:
-        found = self._read(self._store, key, reader) or self._fall_back(key, reader)
-        if found is None:
-            self.misses += 1
-        else:
-            self.hits += 1
-            self.used[key] = None
-        return found
+        with self._turn:
+            found = self._read(self._store, key, reader) or self._fall_back(key, reader)
+            if found is None:
+                self.misses += 1
+            else:
+                self.hits += 1
+                self.used[key] = None
+            return found
 
     def _read(self, store: Store, key: str, reader: Callable[[Entry], T]) -> tuple[Entry, T] | None:
         data = store.get(key)
@@ -123,8 +126,9 @@ class EntryStore:
 
     def save(self, entry: Entry) -> None:
         """Keeps `entry`, in place of what was there, if the store can. Raises what `encode_entry` raises."""
-        self.used[entry.key] = None
-        self._put(entry)
+        with self._turn:
+            self.used[entry.key] = None
+            self._put(entry)
 
     def _put(self, entry: Entry) -> None:
         data = encode_entry(entry)

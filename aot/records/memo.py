@@ -111,11 +111,11 @@ class UnitMemo:
         fields = (made.key, made.own, made.fingerprints.hex(), *counts, *bindings, *line_map, *made.imported)
         self._units.add(fingerprint, _encoded(fields))
 
-    def save(self) -> None:
-        """Keeps this build's records, if any of them is new."""
+    def save(self, *, all_old: bool = False) -> None:
+        """Keeps this build's records, if any of them is new; `all_old` as in Table.packed."""
         tables = (self._shapes, self._clean_ups, self._units)
         if any(table.changed for table in tables):
-            packed = b"".join(table.packed() for table in tables)
+            packed = b"".join(table.packed(all_old=all_old) for table in tables)
             self._store.save(Entry(self._key, packed, form_of("memo")))
 
 

@@ -91,9 +91,13 @@ class Table:
             except ValueError as error:
                 raise Malformed(str(error)) from None
 
-    def packed(self) -> bytes:
-        """The bytes of this build's records and of as many older ones, those used most recently."""
-        rest = islice((digest for digest in self._old if digest not in self._used), len(self._used))
+    def packed(self, *, all_old: bool = False) -> bytes:
+        """The bytes of this build's records and of as many older ones, those used most recently.
+
+        `all_old`: of all older ones, where the build looked at some only of what it goes on using.
+        """
+        most = None if all_old else len(self._used)
+        rest = islice((digest for digest in self._old if digest not in self._used), most)
         kept = {**self._used, **{digest: self._record(self._old[digest]) for digest in rest}}
         ends = _little_endian(array("Q", accumulate(map(len, kept.values()))))
         size = sum(map(len, kept.values()))

@@ -6,9 +6,11 @@ asm or two files share, hot code, and whatever has no image for its output.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Final
 
 from nativecache.aot.codegen.engine import Engine
@@ -46,10 +48,14 @@ def guard(
     told: SymbolOptions,
     native: NativeSymbols,
     limits: ImportLimits,
+    scratch: Path,
 ) -> str:
-    """The digest of all but the contents of modules that a plan rests on."""
+    """The digest of all but the contents of modules that a plan rests on.
+
+    Where the folder `scratch` is makes no difference.
+    """
     asked = (request.emit, request.level, request.optimize, request.target, request.cpu, request.features)
-    told_of = [(field.name, _sorted(getattr(told, field.name))) for field in fields(told)]
+    told_of = repr([(field.name, _sorted(getattr(told, field.name))) for field in fields(told)])
     symbols = (sorted(native.defined), sorted(native.undefined), native.common, native.padded)
     return Recipe(
         *compiler_fields(engine.identity),
@@ -57,7 +63,7 @@ def guard(
         ("flags", repr((request.clang_flags, sorted(map(str, request.whole)), request.link_options))),
         ("inputs", repr((loaded.numbers, sorted(loaded.native), [text.label for text in loaded.texts]))),
         ("limits", repr((limits.lines, limits.total))),
-        ("told", repr(told_of)),
+        ("told", told_of.replace(os.fspath(scratch), "")),
         ("native", repr(symbols)),
     ).key()
 

@@ -255,9 +255,10 @@ class Arranged:
         kind, tokens, name, has_asm, has_structors = self.program.last.state(module).units[position]
         return Unit(index, module, kind, tuple(tokens), name, has_asm, has_structors)  # type: ignore[arg-type]
 
-    def opened_memos(self) -> list[UnitMemo]:
-        """The memos that were looked at."""
-        return [self.memos[i] for i in self.memos.made()]
+    def save_memos(self) -> None:
+        """Saves the memos that were looked at; of a standing module only some records were."""
+        for i in self.memos.made():
+            self.memos[i].save(all_old=i not in self.units)
 
     @property
     def all_units(self) -> OnDemandSequence[Unit]:
