@@ -7,7 +7,6 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -69,6 +68,7 @@ from nativecache.linker.errors import LinkError
 from nativecache.linker.libraries import Libraries
 from nativecache.linker.native import NativeSymbols
 from nativecache.linker.symbol_options import SymbolOptions
+from nativecache.linker.values import dataclass, replace
 
 
 def build(request: Request, front: Front, *, progress: Callable[[int, int], None] | None = None) -> Report:

@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
 from typing import Final
 
 from nativecache.cache.dependencies import digest_file
@@ -15,6 +14,7 @@ from nativecache.cache.files import read_plain
 from nativecache.cache.own_code import own_code
 from nativecache.cache.recipe import Recipe
 from nativecache.cache.shape import Malformed
+from nativecache.linker.values import dataclass, fields
 
 #: Raised whenever the way from bitcode to entry changes.
 SCHEMA: Final = 3

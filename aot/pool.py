@@ -22,11 +22,11 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from nativecache.linker.shown import shown
 from nativecache.linker.signals import end_with_parent, hold_signals, ignore_signals
+from nativecache.linker.values import dataclass, replace
 from nativecache.linker.waiting import Waiting
 
 #: Jobs at a worker, at work and waiting.

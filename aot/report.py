@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from nativecache.aot.front.sources import cpu_seconds
 from nativecache.aot.verify import Mismatch
 from nativecache.cache.dependencies import Dependency
+from nativecache.linker.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PosixPath
 from typing import Final, Literal
 
 from nativecache.aot.errors import BuildError, UsageError
 from nativecache.cache.lookup import EntryStore
+from nativecache.linker.values import dataclass, field
 
 #: What a build writes.
 EmitKind = Literal["exe", "shared", "object", "archive", "asm", "bitcode"]

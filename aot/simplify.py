@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -27,6 +26,7 @@ from nativecache.aot.units.imports import importable
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Program
 from nativecache.cache.lookup import EntryStore
+from nativecache.linker.values import replace
 
 #: Only functions up to this many raw lines are cleaned up: longer ones are never imported, and LLVM's
 #: own pipeline begins with the same passes. All of sqlite's cost 4.9 s of processor time, these 2.1 s.

@@ -9,10 +9,9 @@ What differs is set aside, both objects and the bitcode, and the image is built 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
+from nativecache.linker.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

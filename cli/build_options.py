@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +16,7 @@ import click
 from nativecache.cli.folders import MODES, PATH, store_option
 from nativecache.cli.option_table import OURS, VALUED
 from nativecache.cli.words import Word
+from nativecache.linker.values import dataclass, fields
 
 if TYPE_CHECKING:
     from nativecache.aot.request import EmitKind

@@ -310,9 +310,10 @@ def export(
     root: Path, as_json: bool, used_by: tuple[str, ...], builds: tuple[str, ...], output: Path
 ) -> None:
     """Write the entries that the last builds of some outputs used to a tar file."""
-    from nativecache.cache.bundle import export_entries, read_used
+    from nativecache.cache.bundle import export_entries
     from nativecache.cache.folder import find_entries
     from nativecache.cache.lookup import EntryStore
+    from nativecache.cache.notes import read_used
     from nativecache.linker.output import new_file
 
     if builds and not used_by:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -15,6 +14,7 @@ from nativecache.cache.dependencies import Dependency
 from nativecache.cli.up_to_date import Record
 from nativecache.linker.output import overwrite
 from nativecache.linker.shown import shown, shown_lines
+from nativecache.linker.values import replace
 
 
 def up_to_date_record(report: Report, output: Path) -> Record | None:

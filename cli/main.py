@@ -7,7 +7,6 @@ import io
 import os
 import sys
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -29,6 +28,7 @@ from nativecache.cli.words import (
 )
 from nativecache.linker.output import own_descriptor
 from nativecache.linker.shown import error_line, shown, shown_lines
+from nativecache.linker.values import dataclass, replace
 from nativecache.linker.waiting import Watch, say_on_stderr
 
 if TYPE_CHECKING:

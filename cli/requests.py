@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +15,7 @@ from nativecache.cli.option_table import BOTH, CLANG, DEPENDENCIES, INPUT, LINK,
 from nativecache.cli.up_to_date import what_stats_overwrite
 from nativecache.cli.words import Word
 from nativecache.linker.shown import warning_line
+from nativecache.linker.values import replace
 
 if TYPE_CHECKING:
     from nativecache.aot.request import Dependencies, Input, Request

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from nativecache.linker.errors import LinkError
 from nativecache.linker.tools import LLVM_VERSIONS, ask, find_program
+from nativecache.linker.values import dataclass
 
 Family = Literal["gcc", "clang", "zig"]
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from struct import Struct, error, pack, unpack_from
 from typing import Final
 
@@ -29,6 +28,7 @@ from nativecache.linker.lines import (
     encode,
     spell_line,
 )
+from nativecache.linker.values import dataclass
 
 #: The name of what has none: `(lambda at a.cpp:7:3)`, with one of those lines.
 _LINE_IN_NAME: Final = re.compile(rb" at [^\0]*?:(@\d{6}):\d+\)")

@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 
 from nativecache.linker.driver import find_driver
 from nativecache.linker.errors import BadObject, LinkError
@@ -15,6 +14,7 @@ from nativecache.linker.native import scan_native
 from nativecache.linker.scripts import is_object, read_script
 from nativecache.linker.symbol_options import linker_words, read_symbol_options
 from nativecache.linker.tools import Killed, ask
+from nativecache.linker.values import dataclass
 
 #: What every C or C++ link brings in without being asked.
 _DEFAULT = ("c", "m", "stdc++", "gcc_s", "pthread", "c++", "c++abi")

@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from nativecache.linker.archive import read_archive
@@ -22,6 +21,7 @@ from nativecache.linker.errors import LinkError
 from nativecache.linker.output import is_special, move, temporary_name
 from nativecache.linker.signals import hold_signals, temporary_folder
 from nativecache.linker.tools import run
+from nativecache.linker.values import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from nativecache.linker.archive import MAGIC, THIN_MAGIC, read_members
 from nativecache.linker.elf import all_linkage
 from nativecache.linker.errors import BadObject
 from nativecache.linker.files import PlainFile
 from nativecache.linker.scripts import find_file, read_script
+from nativecache.linker.values import dataclass
 
 
 @dataclass(frozen=True)

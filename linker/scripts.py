@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from nativecache.linker.files import PlainFile
+from nativecache.linker.values import dataclass
 
 # What ends a symbol's name in an expression. GNU ld takes `a/b` and `a-b` for one name in some places.
 _EXPRESSION = re.compile(r"[\s!\"#%&'()*+,\-/:;<=>?\[\]^`{|}]+")

@@ -12,12 +12,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
 from nativecache.linker.files import read_plain
 from nativecache.linker.scripts import Script, find_file, is_object, read_script, symbol_words
+from nativecache.linker.values import dataclass
 
 Kind = Literal[
     "assigns", "names", "script", "list", "exports", "export list", "archives", "remaps", "plain", "flag",

@@ -12,8 +12,9 @@ import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from nativecache.linker.values import dataclass
 
 Severity = Literal["error", "warning"]
 

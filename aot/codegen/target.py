@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Final
 
 from nativecache.aot.codegen import llvm
@@ -14,6 +13,7 @@ from nativecache.aot.ir.module import Module
 from nativecache.aot.key import Options
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.aot.request import Request
+from nativecache.linker.values import replace
 
 
 def choose_target(request: Request, modules: tuple[Module, ...]) -> tuple[Options, tuple[Module, ...]]:

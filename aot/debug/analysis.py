@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from nativecache.aot.debug.files import Files, read_files
 from nativecache.aot.debug.findable import is_definition, is_findable
@@ -11,6 +10,7 @@ from nativecache.aot.debug.functions import Functions, find_functions
 from nativecache.aot.debug.nodes import DebugNodes, read_nodes
 from nativecache.aot.debug.ranges import Ranges, find_ranges
 from nativecache.aot.ir.debug_info import LineMap
+from nativecache.linker.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

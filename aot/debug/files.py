@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nativecache.aot.debug.syntax import DIRECTORY, MD5
 from nativecache.linker.lines import DIRECTORY_PLACEHOLDER
+from nativecache.linker.values import dataclass
 
 if TYPE_CHECKING:
     from nativecache.aot.debug.nodes import DebugNodes

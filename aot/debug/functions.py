@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nativecache.aot.debug.syntax import (
@@ -27,6 +26,7 @@ from nativecache.aot.debug.syntax import (
     SUBPROGRAM,
 )
 from nativecache.aot.ir.debug_info import LOCAL_TO
+from nativecache.linker.values import dataclass
 
 if TYPE_CHECKING:
     from nativecache.aot.debug.nodes import DebugNodes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from nativecache.aot.debug.syntax import (
     NAME,
     SCOPE,
 )
+from nativecache.linker.values import dataclass
 
 if TYPE_CHECKING:
     from nativecache.aot.ir.debug_info import LineMap

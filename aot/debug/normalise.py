@@ -19,13 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from nativecache.aot.debug.errors import FarLines, Unsupported
 from nativecache.aot.ir.module import Module
 from nativecache.aot.ir.syntax import METADATA, symbol_name
+from nativecache.linker.values import replace
 
 if TYPE_CHECKING:
     from nativecache.aot.debug.analysis import Analysis

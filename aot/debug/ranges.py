@@ -7,12 +7,12 @@ Where several functions begin with the same line of a file they share a range, b
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nativecache.aot.debug.errors import FarLines
 from nativecache.aot.debug.syntax import FILE, INLINED_AT, LINE, SCOPE
 from nativecache.linker.lines import MAX_LINE, REACH
+from nativecache.linker.values import dataclass, field
 
 if TYPE_CHECKING:
     from nativecache.aot.debug.functions import Functions

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nativecache.aot.debug.functions import described
@@ -14,6 +13,7 @@ from nativecache.aot.debug.tokens import TextTokens
 from nativecache.aot.debug.type_unit import has_types, write_type_unit
 from nativecache.aot.debug.variables import Attachments, Variables, describe_variables
 from nativecache.aot.ir.debug_info import DebugInfo, Nodes, Types
+from nativecache.linker.values import dataclass
 
 if TYPE_CHECKING:
     from nativecache.aot.debug.analysis import Analysis

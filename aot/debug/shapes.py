@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from nativecache.aot.debug.analysis import Analysis
 from nativecache.aot.debug.errors import Unsupported
 from nativecache.aot.debug.syntax import EXPANDED, FILE, LINE, PLACE, REFERENCE, SIZE, VALUE, VARIABLE
+from nativecache.linker.values import dataclass
 
 _MAX_DEPTH: Final = 100
 

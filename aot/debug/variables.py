@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nativecache.aot.debug.syntax import FILE, NAME, SCOPE, VARIABLE
+from nativecache.linker.values import dataclass
 
 if TYPE_CHECKING:
     from nativecache.aot.debug.analysis import Analysis

@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
@@ -27,6 +26,7 @@ from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.recipe import Recipe
 from nativecache.cache.shape import Malformed
+from nativecache.linker.values import dataclass
 
 #: What LLVM calls text that names no source file.
 _NAMELESS: Final = b'source_filename = "<string>"'

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +17,7 @@ from nativecache.aot.codegen.flags import beside, beyond_ir, noting
 from nativecache.aot.errors import BuildError, Said, UsageError
 from nativecache.aot.request import Input
 from nativecache.linker.shown import shown
+from nativecache.linker.values import dataclass
 from nativecache.linker.waiting import Waiting
 
 #: The LLVM that llvmlite 0.50 is built on: it reads what this and earlier clangs write.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +12,7 @@ from nativecache.aot.front import clang
 from nativecache.aot.key import own_record
 from nativecache.cache.dependencies import Dependency
 from nativecache.cache.recipe import Recipe
+from nativecache.linker.values import dataclass
 
 #: What clang reads of the environment (clang/lib/Driver), and where the working directory is called.
 _ENVIRONMENT: Final = frozenset(

@@ -9,12 +9,12 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 
 from nativecache.aot.errors import UsageError
 from nativecache.aot.front import clang
 from nativecache.aot.request import Request
+from nativecache.linker.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

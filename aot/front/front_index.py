@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from nativecache.cache.format import check_key
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.recipe import Recipe
 from nativecache.cache.shape import Malformed, list_of, mapping, read_json, record, row, text, whole
+from nativecache.linker.values import dataclass
 
 #: Kinds of dependencies that are joined into one for all sources.
 _JOINED: Final = ("found", "same")

@@ -6,13 +6,13 @@ import hashlib
 import json
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from nativecache.cache.dependencies import Dependency, check_dependency
 from nativecache.cache.entry import Entry
 from nativecache.cache.format import check_key
 from nativecache.cache.shape import Malformed, check, list_of, nullable, read_json, record, row, text, whole
+from nativecache.linker.values import dataclass, replace
 
 #: The most that an answer may unfold to. No IR of half of that is known.
 _LARGEST: Final = 1 << 31

@@ -16,8 +16,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from nativecache.linker.values import dataclass
 
 _WORDS: Final = (b"__has_include", b"__has_include_next", b"__has_embed")
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +39,7 @@ from nativecache.aot.front.depfiles import Depfile, ask_for_depfiles, check_depf
 from nativecache.aot.front.manifest import Answer
 from nativecache.aot.request import Request, check
 from nativecache.linker.signals import hold_signals, temporary_folder
+from nativecache.linker.values import dataclass
 
 _ASSEMBLY: Final = frozenset(("assembler", "assembler-with-cpp"))
 _QUIET: Final = frozenset(("-w", "--no-warnings"))

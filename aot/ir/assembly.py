@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from nativecache.aot.ir.syntax import unescape
+from nativecache.linker.values import dataclass
 
 _WORD: Final = re.compile(r"(?<!\d)[A-Za-z_.$][\w.$]*")
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
 from nativecache.aot.packed import decode_names, encode_names
 from nativecache.linker.lines import MIDDLE, RANGE_SHIFT
+from nativecache.linker.values import dataclass, field
 
 #: Marks a line that counts from the first of its range, `3\1`, which the scope that follows tells, or else a
 #: key does, `3\1\1key\1`. LLVM prints no such character.

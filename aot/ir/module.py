@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -30,6 +29,7 @@ from nativecache.aot.ir.syntax import (
     split_global,
     unescape,
 )
+from nativecache.linker.values import dataclass, field
 
 _GROUP: Final = re.compile(r"#\d+", re.ASCII)
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from nativecache.aot.ir.syntax import NAME
+from nativecache.linker.values import dataclass
 
 #: What the import limit is multiplied by: ThinLTO's -import-cold-multiplier, 1, -import-hot-multiplier.
 COLD: Final = 0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import replace
 from typing import Final
 
 from nativecache.aot.ir.linkage import is_interposable, may_be_replaced
 from nativecache.aot.ir.module import Entity, Module
 from nativecache.aot.ir.syntax import NAME
+from nativecache.linker.values import replace
 
 _GROUP: Final = re.compile(r"#\d+", re.ASCII)
 _CALL_LINE: Final = re.compile(r"^.* call .*$", re.MULTILINE)

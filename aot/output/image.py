@@ -8,7 +8,6 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePath
 from typing import Final
@@ -42,6 +41,7 @@ from nativecache.linker.sections import name_sections
 from nativecache.linker.shown import shown
 from nativecache.linker.signals import temporary_folder
 from nativecache.linker.symbol_options import SymbolOptions
+from nativecache.linker.values import dataclass, field, replace
 
 PhaseTimer = Callable[[str], AbstractContextManager[None]]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from nativecache.linker.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

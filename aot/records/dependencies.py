@@ -6,7 +6,6 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +20,7 @@ from nativecache.linker.archive import THIN_MAGIC
 from nativecache.linker.libraries import Libraries, asked_libraries
 from nativecache.linker.link import SEARCHED
 from nativecache.linker.scripts import find_file
+from nativecache.linker.values import dataclass
 
 #: Options with which other programs link than those we know, files are read that no linker names, or
 #: other files than the image are written.

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from struct import Struct
@@ -38,6 +37,7 @@ from nativecache.cache.shape import (
     text,
     whole,
 )
+from nativecache.linker.values import dataclass, fields
 
 _LENGTH: Final = Struct("<I")
 _SINCE: Final = whole()

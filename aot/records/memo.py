@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import PurePath
 from sys import intern
 from typing import TypeAlias, TypeVar
@@ -25,6 +24,7 @@ from nativecache.cache.entry import Entry
 from nativecache.cache.format import check_key
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.shape import Malformed
+from nativecache.linker.values import dataclass
 
 T = TypeVar("T")
 

@@ -8,7 +8,6 @@ code, which is in the entry's key as well; objects are read by other versions to
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
@@ -19,6 +18,7 @@ from nativecache.linker.elf import check_object
 from nativecache.linker.errors import BadObject
 from nativecache.linker.fixups import Fixups
 from nativecache.linker.lines import DIRECTORY_PLACEHOLDER
+from nativecache.linker.values import dataclass
 
 #: Raised whenever the metadata of objects changes.
 _OBJECT_FORM: Final = 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Final
 
 from nativecache.aot.key import form_of, own_record
@@ -21,6 +20,7 @@ from nativecache.linker.environment import matters
 from nativecache.linker.errors import LinkError
 from nativecache.linker.libraries import Libraries
 from nativecache.linker.link import SEARCHED
+from nativecache.linker.values import fields
 
 _TEXTS: Final = list_of(text())
 _LIBRARIES: Final = record(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from nativecache.aot.ir.syntax import symbol_name
 from nativecache.aot.key import Options
 from nativecache.aot.units.imports import ImportCandidates
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Program
+from nativecache.linker.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -40,6 +39,7 @@ from nativecache.aot.units.partition import Unit
 from nativecache.aot.verify import Verifier
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
+from nativecache.linker.values import dataclass, replace
 from nativecache.linker.waiting import Waiting
 
 #: Keys go before compilations: they show what is missing, and the biggest of that is compiled first.

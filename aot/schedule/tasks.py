@@ -6,7 +6,6 @@ Workers are forked, so these see the plan as it was then. The one that compiles 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
 
 from nativecache.aot.codegen.diagnostics import Diagnostic
 from nativecache.aot.codegen.engine import Engine
@@ -18,6 +17,7 @@ from nativecache.aot.units.extract import extract
 from nativecache.linker.elf import linkage
 from nativecache.linker.errors import BadObject
 from nativecache.linker.fixups import find_fixups
+from nativecache.linker.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

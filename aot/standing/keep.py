@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +35,7 @@ from nativecache.cache.lookup import EntryStore
 from nativecache.cache.recipe import Recipe
 from nativecache.linker.native import NativeSymbols
 from nativecache.linker.symbol_options import SymbolOptions
+from nativecache.linker.values import dataclass, fields
 
 Row = tuple[str, str, str, list[str], list[str], float]
 NOTHING: Final = ""

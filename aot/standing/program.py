@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -28,6 +27,7 @@ from nativecache.aot.units.resolve import name_globals
 from nativecache.cache.lookup import EntryStore
 from nativecache.linker.native import NativeSymbols
 from nativecache.linker.symbol_options import SymbolOptions
+from nativecache.linker.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -49,6 +48,7 @@ from nativecache.aot.units.partition import NOTHING_APART, Unit, cut
 from nativecache.aot.units.program import Definition, ProgramModule
 from nativecache.aot.units.resolve import module_ids, name_globals
 from nativecache.aot.units.roots import root_rules, roots_among
+from nativecache.linker.values import dataclass, replace
 
 #: Rounds in which more modules may turn out to be active: after so many the long way is no longer.
 _ROUNDS: Final = 4

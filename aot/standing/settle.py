@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from nativecache.aot.errors import PlanLost
 from nativecache.aot.output.image import ImageFacts, longer_names
@@ -18,6 +17,7 @@ from nativecache.aot.standing.module_state import names_seen
 from nativecache.aot.standing.replan import Replan
 from nativecache.cache.lookup import EntryStore
 from nativecache.linker.archive import read_archive
+from nativecache.linker.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -16,6 +15,7 @@ from nativecache.aot.ir.syntax import NAME, symbol_name
 from nativecache.aot.packed import decode_pairs
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Definitions, Program
+from nativecache.linker.values import dataclass, replace
 
 _CALL: Final = re.compile(rf"(@{NAME})\(", re.ASCII)
 #: Records of variables, and what `!dbg` attaches: a number, as LLVM prints it.

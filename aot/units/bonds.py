@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
@@ -18,6 +17,7 @@ from nativecache.aot.ir.assembly import NOTHING, Assembly, read_assembly
 from nativecache.aot.ir.library_names import has_meaning
 from nativecache.aot.ir.module import Module, inline_asm
 from nativecache.aot.ir.syntax import references, symbol_name, unescape
+from nativecache.linker.values import dataclass, field
 
 MODULE_ASM: Final = ""  # the module's own asm, as a piece
 #: What code generation calls or names by itself, besides library functions: a function may need such a symbol

@@ -15,7 +15,6 @@ import heapq
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -42,6 +41,7 @@ from nativecache.aot.units.partition import Slot, Unit, structors
 from nativecache.aot.units.program import Definitions, Program
 from nativecache.aot.units.rewrite import Rewriter
 from nativecache.aot.units.symbol_names import NameClash, SymbolNames
+from nativecache.linker.values import dataclass, replace
 
 #: The one name a unit's file symbol has until it is renamed to the source file's.
 FILE_PLACEHOLDER: Final = "nc.file"

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from nativecache.aot.ir.linkage import aliasee
@@ -30,6 +29,7 @@ from nativecache.aot.units.module_fingerprints import ModuleFingerprints, OnDema
 from nativecache.aot.units.on_demand import OnDemandSequence
 from nativecache.aot.units.program import Definition, Program
 from nativecache.aot.units.shapes import ShapeStore
+from nativecache.linker.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

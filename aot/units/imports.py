@@ -7,7 +7,6 @@ the contents of a short constant where code can fold loads from it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
@@ -18,6 +17,7 @@ from nativecache.aot.ir.module import Entity, inline_asm, takes_block_address
 from nativecache.aot.ir.syntax import ATTACHED_NODE, TOKEN, references
 from nativecache.aot.units.bodies import Body
 from nativecache.aot.units.program import Definition, Definitions, Program
+from nativecache.linker.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

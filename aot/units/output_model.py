@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from nativecache.aot.request import EmitKind
+from nativecache.linker.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

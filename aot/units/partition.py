@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from nativecache.aot.ir.linkage import aliasee, is_always_inline
@@ -24,6 +23,7 @@ from nativecache.aot.units.bonds import MODULE_ASM, Bonds
 from nativecache.aot.units.copies import copyable
 from nativecache.aot.units.output_model import OutputModel
 from nativecache.aot.units.program import Program, ProgramModule
+from nativecache.linker.values import dataclass
 
 _STRUCTORS: Final = "\0"  # the list of constructors, as a member of the union-find
 _SECTION: Final = re.compile(r', section ("[^"]*")')

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
@@ -15,6 +14,7 @@ from nativecache.aot.ir.syntax import NAME, references, symbol_name
 from nativecache.aot.units.bonds import NO_BONDS, Bonds
 from nativecache.aot.units.copies import copyable
 from nativecache.aot.units.output_model import OutputModel
+from nativecache.linker.values import dataclass
 
 #: An alias that is a second name and nothing else.
 _PLAIN_ALIAS: Final = re.compile(rf" alias [^@]*, ptr(?: addrspace\([^)]*\))? @{NAME}\n?$", re.ASCII)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Container, MutableMapping, Sequence, Set
-from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from nativecache.aot.errors import BuildError
@@ -21,6 +20,7 @@ from nativecache.aot.units.bonds import Bonds, find_bonds
 from nativecache.aot.units.output_model import EXECUTABLE, OutputModel
 from nativecache.aot.units.program import Definition, Program, ProgramModule
 from nativecache.linker.symbol_options import SymbolOptions
+from nativecache.linker.values import dataclass, replace
 
 
 def resolve_symbols(

@@ -7,7 +7,6 @@ parts are joined again. What a token becomes is for the unit's writer to say.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -15,6 +14,7 @@ from nativecache.aot.ir.debug_info import RELATIVE
 from nativecache.aot.ir.syntax import TOKEN
 from nativecache.aot.units.lines import Lines, write_lines
 from nativecache.aot.units.program import Definitions
+from nativecache.linker.values import dataclass
 
 #: Types, metadata and declarations are written into many units: their splits are kept (0.3 s of
 #: sqlite's 1.0 s extraction). Bodies are longer and written once. In characters of IR.

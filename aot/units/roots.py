@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
@@ -14,6 +13,7 @@ from nativecache.aot.ir.syntax import references, symbol_name
 from nativecache.aot.units.partition import Unit, structors
 from nativecache.aot.units.program import Program, ProgramModule
 from nativecache.linker.symbol_options import SymbolOptions
+from nativecache.linker.values import dataclass
 
 _DISCARDABLE: Final = frozenset(("linkonce", "linkonce_odr", "private", "internal"))
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
 from nativecache.aot.ir.syntax import TOKEN
 from nativecache.aot.key import text_digest
+from nativecache.linker.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
