@@ -20,19 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from nativecache.cache.entry import CorruptEntry, Entry, decode_entry
+from nativecache.cache.entry import CorruptEntry, decode_entry
 from nativecache.cache.files import open_plain
 from nativecache.cache.layout import LAYOUT, entry_name
-from nativecache.cache.lookup import EntryStore
-from nativecache.cache.recipe import Recipe
-from nativecache.cache.shape import Malformed
 from nativecache.cache.store import Store
 
 #: The greatest entries known are front ends' results of some tens of megabytes.
 MEMBER_LIMIT = 2**30
 
 _MEMBER = re.compile(re.escape(LAYOUT) + r"/([0-9a-f]{2})/([0-9a-f]{62})\.o")
-_KEY_SIZE = 32
 
 
 class BadBundle(Exception):
@@ -55,37 +51,6 @@ class Imported:
     entries: int
     size: int
     refused: tuple[tuple[str, str], ...]
-
-
-def note_used(store: EntryStore, name: str) -> None:
-    """Notes the keys that `store` was asked for as those of the output `name`, and forgets earlier ones."""
-    key = _note_key(name)
-    payload = b"".join(sorted(map(bytes.fromhex, store.used)))
-    store.save(Entry(key, payload, {}))
-
-
-def read_used(store: EntryStore, name: str) -> list[str] | None:
-    """The keys that the last build of the output `name` used, and its note's; None without a note."""
-    key = _note_key(name)
-    keys = store.read(key, read_note)
-    return None if keys is None else [*keys, key]
-
-
-def read_note(entry: Entry) -> list[str]:
-    """The keys in the note of what a build used. Raises Malformed."""
-    found = entry.payload
-    if len(found) % _KEY_SIZE:
-        raise Malformed("a part of a key")
-    return [found[at : at + _KEY_SIZE].hex() for at in range(0, len(found), _KEY_SIZE)]
-
-
-def _note_key(name: str) -> str:
-    return note_recipe(name).key()
-
-
-def note_recipe(name: str) -> Recipe:
-    """What the note of the keys that the build of an output used is kept under."""
-    return Recipe(("kind", "used"), ("label", name))
 
 
 def export_entries(stores: Sequence[Store], keys: Iterable[str], bundle: Path) -> Exported:

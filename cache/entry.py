@@ -27,9 +27,8 @@ Versions:
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import NamedTuple, Self, TypeAlias
 
 from nativecache.cache.files import open_descriptor
 from nativecache.cache.format import FOOTER_SIZE, CorruptBytes, check_key, measure_meta, seal, unseal
@@ -59,16 +58,21 @@ class CorruptEntry(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A payload and its metadata under a key of 64 lowercase hex digits, else ValueError."""
-
+class _Parts(NamedTuple):
     key: str
     payload: bytes
     meta: Mapping[str, JSON]
 
-    def __post_init__(self) -> None:
-        check_key(self.key)
+
+class Entry(_Parts):
+    """A payload and its metadata under a key of 64 lowercase hex digits, else ValueError."""
+
+    __slots__ = ()
+
+    def __new__(cls, key: str, payload: bytes, meta: Mapping[str, JSON]) -> Self:
+        """Looks at the key."""
+        check_key(key)
+        return super().__new__(cls, key, payload, meta)
 
 
 def encode_entry(entry: Entry) -> bytes:

@@ -23,12 +23,11 @@ from nativecache.cache.entry import (
     read_milliseconds,
 )
 from nativecache.cache.file_store import FileStore
-from nativecache.cache.files import TEMPORARY_SUFFIX, read_plain, write_new
+from nativecache.cache.files import TEMPORARY_SUFFIX, read_plain
 from nativecache.cache.layout import (
     CACHEDIR_TAG,
     DATABASE_SUFFIX,
     LAYOUT,
-    PRUNE_STAMP,
     QUARANTINE,
     TAG_NAME,
     database_path,
@@ -51,9 +50,6 @@ _DATABASE = re.compile(r"([0-9a-f]{16})" + re.escape(DATABASE_SUFFIX) + r"(?:-wa
 
 #: Temporary files are renamed within milliseconds. After an hour nobody is at one any more.
 _ABANDONED = 3600
-
-#: Automatic pruning looks at most so often, in seconds.
-_PRUNE_INTERVAL = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,26 +335,6 @@ def clear(root: Path, now: float) -> tuple[int, int]:
     if failure:
         raise failure
     return files, size
-
-
-def claim_pruning(root: Path, now: float) -> float | None:
-    """Claims the hourly prune: seconds since the last one, or None if it is not due.
-
-    Whoever gets seconds is to prune; others are told that it is not due for another hour. It is not due in a
-    folder that nobody asked about before, which is as good as new, nor where the claim cannot be noted. A
-    last prune in the future counts by its distance: some clock was wrong.
-    """
-    stamp = os.path.join(root, LAYOUT, PRUNE_STAMP)
-    with suppress(OSError):
-        pause = abs(now - os.stat(stamp).st_mtime)
-        if pause < _PRUNE_INTERVAL:
-            return None
-        os.utime(stamp, (now, now))
-        return pause
-    with suppress(OSError):
-        write_new(stamp, b"")
-        os.utime(stamp, (now, now))
-    return None
 
 
 def total(files: Iterable[Found]) -> tuple[int, int]:

@@ -13,8 +13,8 @@ import errno
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from nativecache.cache.files import read_plain
 from nativecache.cache.layout import CONFIG_NAME
@@ -30,8 +30,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
 _NONE = ("0", "none")
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """The limits of a cache folder: bytes, seconds since the last use, number of entries; None for no limit.
 
     5 GiB and a month are what ccache and people's habits suggest. A million files is where folders get slow.
@@ -101,8 +100,7 @@ def read_store(configurations: tuple[Path, ...]) -> str:
 _PARSERS = {"max-size": parse_size, "max-age": parse_age, "max-files": parse_files}
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
+class _Text(NamedTuple):
     """A setting as it was written, and where, for messages: its name, behind its file's if it has one."""
 
     value: str

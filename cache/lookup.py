@@ -3,10 +3,9 @@
 from _thread import RLock  # threading's own, whose import takes longer
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from nativecache.cache.entry import CorruptEntry, Entry, Reason, decode_entry, encode_entry
 from nativecache.cache.evicted import read_evicted, short_key
@@ -25,8 +24,7 @@ class Missed(StrEnum):
     PRUNED = "pruned"
 
 
-@dataclass(frozen=True, slots=True)
-class Miss:
+class Miss(NamedTuple):
     """An entry was missed, for a reason. `damage`: what was wrong with one that was there."""
 
     key: str

@@ -21,7 +21,7 @@ it right.
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -62,7 +62,7 @@ def prune(root: Path, limits: Limits, *, now: float | None = None, pause: float 
     `pause`: seconds since it was last done, where that is for the clock to say and not for the user.
     """
     if limits.max_age is not None and pause > limits.max_age:
-        limits = replace(limits, max_age=None)
+        limits = limits._replace(max_age=None)
     layout = layout_folder(root)
     if not os.path.isdir(layout):
         return Pruned(0, 0, 0, 0, 0)

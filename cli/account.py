@@ -30,8 +30,8 @@ def failures(store: EntryStore) -> Iterator[None]:
 
 def book(report: Report, request: Request, mode: str) -> None:
     """Adds a build to the cache folder's statistics, and notes which entries its output is made of."""
-    from nativecache.cache.bundle import note_used
     from nativecache.cache.counters import add_counts
+    from nativecache.cache.notes import note_used
 
     store = request.store
     if not store.keeps or store.root is None:
@@ -58,7 +58,7 @@ def book(report: Report, request: Request, mode: str) -> None:
 
 def prune_in_time(store: EntryStore) -> None:
     """Starts a process that applies the cache folder's limits, once per hour; nobody waits for it."""
-    from nativecache.cache.folder import claim_pruning
+    from nativecache.cache.claim import claim_pruning
 
     if not store.keeps or store.root is None:
         return

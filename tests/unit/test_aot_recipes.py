@@ -20,8 +20,8 @@ from nativecache.aot.records.history import settings_recipe
 from nativecache.aot.records.last_link import digest_link, last_link_recipe, link_recipe
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Program
-from nativecache.cache.bundle import note_recipe
 from nativecache.cache.dependencies import Dependency
+from nativecache.cache.notes import note_recipe
 from nativecache.cache.recipe import Recipe
 from nativecache.cli.up_to_date import command_recipe
 from nativecache.cli.words import read_words

@@ -23,10 +23,10 @@ from nativecache.aot.records.memo import CleanUp, KeyedUnit, UnitMemo, read_memo
 from nativecache.aot.records.objects import object_meta, read_object
 from nativecache.aot.records.table import Table
 from nativecache.aot.units.shapes import Shape
-from nativecache.cache.bundle import read_note
 from nativecache.cache.entry import Entry, decode_entry, encode_entry, find_milliseconds
 from nativecache.cache.format import FOOTER_SIZE, measure_meta, seal
 from nativecache.cache.lookup import EntryStore, Missed
+from nativecache.cache.notes import read_note
 from nativecache.cache.shape import Malformed
 from nativecache.cache.store import MemoryStore
 from nativecache.linker.elf import linkage

@@ -18,14 +18,13 @@ from nativecache.cache.bundle import (
     Imported,
     export_entries,
     import_entries,
-    note_used,
-    read_used,
 )
 from nativecache.cache.entry import Entry, encode_entry
 from nativecache.cache.file_store import FileStore
 from nativecache.cache.folder import find_entries, readers
 from nativecache.cache.layout import entry_path
 from nativecache.cache.lookup import EntryStore
+from nativecache.cache.notes import note_used, read_used
 
 KEYS = [f"{n:02x}" * 32 for n in range(4)]
 

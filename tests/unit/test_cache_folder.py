@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from nativecache.cache.audit import check_entries
+from nativecache.cache.claim import claim_pruning
 from nativecache.cache.entry import Entry
 from nativecache.cache.file_store import FileStore
 from nativecache.cache.folder import (
-    claim_pruning,
     clear,
     find_entries,
     find_quarantined,

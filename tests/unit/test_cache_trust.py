@@ -11,12 +11,12 @@ import click
 import pytest
 from harness import ROOT
 
+from nativecache.cache.claim import claim_pruning
 from nativecache.cache.counters import add_counts
 from nativecache.cache.dependencies import Dependency
 from nativecache.cache.entry import Entry
 from nativecache.cache.entry import encode_entry as pack_entry
 from nativecache.cache.file_store import FileStore
-from nativecache.cache.folder import claim_pruning
 from nativecache.cache.limits import Limits
 from nativecache.cache.location import distrust, distrust_file
 from nativecache.cache.own_code import PARTS
