@@ -81,7 +81,12 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     # While clang is at work, find what depends on no input.
     with clock.phase("tools"):
         sources = front.sources
-        engine = llvm.find_engine(request.engine, sources.end.clang.command[0] if sources else None)
+        engine = llvm.find_engine(
+            request.engine,
+            sources.end.clang.command[0] if sources else None,
+            request.store,
+            request.environ.get("LD_LIBRARY_PATH", ""),
+        )
         libraries = known_libraries(request, front.cache.start.since)
         last = load_plan(request.store, request.output) if request.emit in ("exe", "shared") else None
     # Load the inputs as IR that LLVM has accepted and printed, or would print as it stands.
@@ -239,7 +244,7 @@ class _Job:
             del texts
         # Agree on one target for all of them.
         with clock.phase("target"):
-            options, modules = choose_target(request, modules)
+            options, modules = choose_target(request, modules, engine)
         # Resolve symbols over the whole program.
         with clock.phase("resolve"):
             output = _output_model(request, modules, self._told, self._native, directory)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from nativecache.aot.codegen.facts import read_layout, read_library
 from nativecache.aot.front.accepted import read_accepted
 from nativecache.aot.front.front_index import read_index
 from nativecache.aot.front.manifest import read_answer, read_manifest
@@ -28,8 +29,10 @@ _OURS: Final[Mapping[str, Callable[[Entry], object]]] = {
     "bodies": read_bodies,
     "front": read_index,
     "how": read_how,
+    "layout": read_layout,
     "libraries": read_libraries,
     "link": read_link,
+    "llvm": read_library,
     "manifest": read_manifest,
     "piece": read_piece,
     "plan": lambda entry: read_plan(entry, closely=True),

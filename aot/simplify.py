@@ -61,7 +61,8 @@ def find_bodies(
     }
     found = _Bodies(program, fingerprints, memos, packs)
     clean = partial(_clean_up, program, {u.index: u for u in units}, engine, options, found.kept)
-    with Pool(threads, {"simplify": clean}, describe=partial(_describe, program)) as pool:
+    describe = partial(_describe, program)
+    with Pool(threads, {"simplify": clean}, describe=describe, prepare=engine.load) as pool:
         for unit in units:
             if unit.kind != "function" or not _may_leave(program, unit):
                 continue

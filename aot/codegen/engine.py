@@ -32,6 +32,12 @@ class Engine(Protocol):
     def path(self) -> str:
         """Where the engine's library was found, which may be a link; empty for one that comes with us."""
 
+    def load(self) -> None:
+        """Loads LLVM if it is not: before workers are forked, so that not each of them has to."""
+
+    def data_layout(self, options: Options) -> str:
+        """The data layout of a target. Raises RuntimeError for one that LLVM does not know."""
+
     def unit_bitcode(self, text: str) -> bytes:
         """A unit's bitcode, parsed in a fresh context (another module's leavings would change it)."""
 

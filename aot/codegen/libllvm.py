@@ -11,14 +11,16 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from nativecache.aot.codegen.diagnostics import Diagnostic, refuse
 from nativecache.aot.codegen.engine import SIMPLIFY, pass_tuning
+from nativecache.aot.codegen.facts import Library, find_known, keep_library, stamp
 from nativecache.aot.key import Compiler, Options
 from nativecache.cache.files import open_plain
+from nativecache.cache.lookup import EntryStore
 
 _POINTER: Final = ctypes.c_void_p
 _TEXT: Final = ctypes.c_char_p
@@ -50,6 +52,9 @@ _SIGNATURES: Final[dict[str, tuple[Any, ...]]] = {
     "LLVMDisposeMessage": (None, _POINTER),
     "LLVMGetTargetFromTriple": (_INT, _TEXT, _OUT, _MESSAGE),
     "LLVMCreateTargetMachine": (_POINTER, _POINTER, _TEXT, _TEXT, _TEXT, _INT, _INT, _INT),
+    "LLVMCreateTargetDataLayout": (_POINTER, _POINTER),
+    "LLVMCopyStringRepOfTargetData": (_POINTER, _POINTER),
+    "LLVMDisposeTargetData": (None, _POINTER),
     "LLVMTargetMachineEmitToMemoryBuffer": (_INT, _POINTER, _POINTER, _INT, _MESSAGE, _OUT),
     "LLVMCreatePassBuilderOptions": (_POINTER,),
     "LLVMRunPasses": (_POINTER, _POINTER, _TEXT, _POINTER, _POINTER),
@@ -88,28 +93,39 @@ _ERROR, _WARNING = 0, 1  # LLVMDiagnosticSeverity of llvm-c/Core.h
 class SharedLibrary:
     """An engine over a loaded libLLVM. Raises OSError if it cannot be used."""
 
-    def __init__(self, name: str) -> None:
-        self._library = ctypes.CDLL(name)
+    def __init__(self, name: str, known: Library | None = None) -> None:
+        """Loads the library, or one that is `known` when it is first used."""
+        self._name = known.path if known else name
+        self.path = self._name
+        self._machine = lru_cache(maxsize=8)(self._make_machine)
+        if known is None:
+            self.path = _loaded_path(self._library.LLVMGetVersion)
+        self.identity = known.identity if known else self._read_identity()
+        self.version = tuple(map(int, self.identity.llvm.split(".")))
+        self._known = known is not None
+
+    def load(self) -> None:
+        """Loads the library if it is not. Raises OSError if it is not the one that was known."""
+        if self._known and self._read_identity() != self.identity:
+            raise OSError(f"{self.path}: LLVM's library is another than it was a moment ago; build again")
+        self._known = False
+
+    @cached_property
+    def _library(self) -> Any:
+        library = ctypes.CDLL(self._name)
         for function, (result, *parameters) in _SIGNATURES.items():
-            entry = self._function(function)
+            entry = _function(library, function)
             entry.restype, entry.argtypes = result, parameters
         for option in _TUNING:
-            entry = self._function(f"LLVMPassBuilderOptionsSet{option}")
+            entry = _function(library, f"LLVMPassBuilderOptionsSet{option}")
             entry.restype, entry.argtypes = None, (_POINTER, _INT)
+        return library
+
+    def _read_identity(self) -> Compiler:
         numbers = [ctypes.c_uint() for _ in range(3)]
         self._library.LLVMGetVersion(*map(ctypes.byref, numbers))
-        self.version = tuple(number.value for number in numbers)
-        self.path = _loaded_path(self._library.LLVMGetVersion)
-        self.identity = Compiler(
-            llvm=".".join(map(str, self.version)), llvmlite="", library=build_id(Path(self.path))
-        )
-        self._machine = lru_cache(maxsize=8)(self._make_machine)
-
-    def _function(self, name: str) -> Any:
-        try:
-            return getattr(self._library, name)
-        except AttributeError as error:
-            raise OSError(str(error)) from None
+        version = ".".join(str(number.value) for number in numbers)
+        return Compiler(llvm=version, llvmlite="", library=build_id(Path(self.path)))
 
     def unit_bitcode(self, text: str) -> bytes:
         """A unit's bitcode, parsed in a fresh context. Raises RuntimeError with LLVM's reason."""
@@ -159,6 +175,15 @@ class SharedLibrary:
         ):
             raise RuntimeError(_words(message))
         return context.take(buffer)
+
+    def data_layout(self, options: Options) -> str:
+        """The data layout of a target. Raises RuntimeError for one that this LLVM does not know."""
+        layout = self._library.LLVMCreateTargetDataLayout(self._machine(options)[0])
+        printed = self._library.LLVMCopyStringRepOfTargetData(layout)
+        words = ctypes.string_at(printed).decode("ascii")
+        self._library.LLVMDisposeMessage(printed)
+        self._library.LLVMDisposeTargetData(layout)
+        return words
 
     def _run(self, module: Any, passes: str, options: Options) -> None:
         failure = self._library.LLVMRunPasses(module, passes.encode(), *self._machine(options))
@@ -268,32 +293,61 @@ class _Context:
         return buffer
 
 
+def _function(library: Any, name: str) -> Any:
+    try:
+        return getattr(library, name)
+    except AttributeError as error:
+        raise OSError(str(error)) from None
+
+
 def _words(message: ctypes.c_char_p) -> str:
     return (message.value or b"no reason given").decode("utf-8", "replace")
 
 
-@cache
-def find_library(choice: str, version: tuple[int, int], clang: str | None) -> SharedLibrary | None:
+def find_library(
+    choice: str,
+    version: tuple[int, int],
+    clang: str | None,
+    store: EntryStore | None = None,
+    search_path: str = "",
+) -> SharedLibrary | None:
     """The libLLVM to use, or None for llvmlite's own.
 
     `choice`: auto, llvmlite or a path. `version`: major and minor of llvmlite's LLVM; auto takes no
-    other. `clang` is looked beside. Raises OSError for a path that is no such library.
+    other. `clang` is looked beside. A library that `store` knows is loaded when it is first used;
+    `search_path` is the user's for libraries. Raises OSError for a path that is no such library.
     """
     if choice == "llvmlite":
         return None
     name = f"libLLVM.so.{version[0]}.{version[1]}"
     if choice != "auto":
-        found = SharedLibrary(choice)
+        found = _open(choice, store, search_path)
         if found.version[0] != version[0]:
             raise OSError(f"is LLVM {found.version[0]}, but {version[0]} is needed")
         return found
     beside = [Path(os.path.realpath(clang)).parent.parent / "lib" / name] if clang else []
     for candidate in (*(str(path) for path in beside if path.is_file()), name):
         try:
-            return SharedLibrary(candidate)
+            return _open(candidate, store, search_path)
         except OSError:
             continue
     return None
+
+
+def _open(name: str, store: EntryStore | None, search_path: str) -> SharedLibrary:
+    if name in _opened:
+        return _opened[name]
+    if store and (known := find_known(store, name, search_path)):
+        return SharedLibrary(name, known)
+    before = stamp(name)
+    found = _opened[name] = SharedLibrary(name)
+    if store and stamp(found.path) and before in ("", stamp(found.path)):
+        keep_library(store, name, search_path, Library(found.path, stamp(found.path), found.identity))
+    return found
+
+
+#: By name: a process stays with what it has loaded.
+_opened: Final[dict[str, SharedLibrary]] = {}
 
 
 class _SymbolInfo(ctypes.Structure):

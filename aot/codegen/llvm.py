@@ -1,4 +1,7 @@
-"""Every call into LLVM. LLVM may end its process on bad input, so this runs in worker processes."""
+"""Every call into LLVM. LLVM may end its process on bad input, so this runs in worker processes.
+
+llvmlite is loaded by the first call that needs it: 25 ms that a build with libLLVM may do without.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,34 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Mapping
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
+from importlib.machinery import PathFinder
 from typing import Any, Final
-
-import llvmlite
-import llvmlite.binding as llvm
 
 from nativecache.aot.codegen.diagnostics import Diagnostic, overheard, refuse
 from nativecache.aot.codegen.engine import Engine, pass_tuning
+from nativecache.aot.codegen.facts import Library, find_known, keep_library, stamp
 from nativecache.aot.codegen.libllvm import find_library
 from nativecache.aot.codegen.triples import normalise
 from nativecache.aot.errors import BuildError, UsageError
 from nativecache.aot.ir.syntax import TOKEN, quote, symbol_name
 from nativecache.aot.key import Compiler, Options
+from nativecache.cache.lookup import EntryStore
+
+#: Major and minor of llvmlite's LLVM, which pyproject.toml pins.
+VERSION: Final = (22, 1)
+
+
+class _Binding:
+    """llvmlite's binding, loaded when something of it is first asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        from llvmlite import binding
+
+        return getattr(binding, name)
+
+
+llvm: Final = _Binding()
 
 _BEYOND_ASCII: Final = re.compile(rb"[\x80-\xff]")
 
@@ -152,8 +170,13 @@ def _machine(options: Options) -> tuple[Any, Any]:
 
 def data_layout(options: Options) -> str:
     """The data layout of a target. Raises BuildError for one that this LLVM does not know."""
+    return layout_of(Llvmlite(), options)
+
+
+def layout_of(engine: Engine, options: Options) -> str:
+    """The data layout that an engine has for a target. Raises BuildError for one that it does not know."""
     try:
-        return str(_machine(options)[0].target_data)
+        return engine.data_layout(options)
     except RuntimeError as error:
         raise BuildError(f"unknown target '{options.triple}': {first_line(str(error))}") from None
 
@@ -182,13 +205,34 @@ class Llvmlite:
 
     path = ""
 
-    @property
+    def __init__(self, store: EntryStore | None = None) -> None:
+        """`store` may know already which LLVM it is."""
+        self._store = store
+
+    @cached_property
     def identity(self) -> Compiler:
         """The versions of LLVM and llvmlite, and the size of its library."""
-        library = os.path.join(os.path.dirname(llvm.__file__), "libllvmlite.so")
+        library = library_path()
+        if self._store and library and (known := find_known(self._store, library, "")):
+            return known.identity
+        found = stamp(library)
+        self.load()
+        import llvmlite
+
         size = os.path.getsize(library) if os.path.exists(library) else 0
         version = ".".join(map(str, llvm.llvm_version_info))
-        return Compiler(llvm=version, llvmlite=str(llvmlite.__version__), library=str(size))
+        identity = Compiler(llvm=version, llvmlite=str(llvmlite.__version__), library=str(size))
+        if self._store and found == stamp(library):
+            keep_library(self._store, library, "", Library(library, found, identity))
+        return identity
+
+    def load(self) -> None:
+        """Loads llvmlite."""
+        initialize()
+
+    def data_layout(self, options: Options) -> str:
+        """The data layout of a target. Raises RuntimeError for one that this LLVM does not know."""
+        return str(_machine(options)[0].target_data)
 
     def unit_bitcode(self, text: str) -> bytes:
         """A unit's bitcode, parsed in a fresh context. Raises RuntimeError with LLVM's reason."""
@@ -231,14 +275,23 @@ class Llvmlite:
             return bytes(machine.emit_object(module))
 
 
-def find_engine(choice: str, clang: str | None) -> Engine:
+def library_path() -> str:
+    """Where llvmlite's library lies, found without loading it; empty if it is in no file."""
+    found = PathFinder.find_spec("llvmlite")
+    folder = os.path.dirname(found.origin or "") if found else ""
+    return os.path.join(folder, "binding", "libllvmlite.so") if folder else ""
+
+
+def find_engine(
+    choice: str, clang: str | None, store: EntryStore | None = None, search_path: str = ""
+) -> Engine:
     """The engine to use: `auto` (LLVM's shared library, else llvmlite's own copy), `llvmlite` or a path.
 
-    `clang` is the compiler beside which the library may lie. Raises UsageError for an unfit path.
+    `clang` is the compiler beside which the library may lie. An engine that `store` knows is not loaded
+    before it is used; `search_path` is the user's for libraries. Raises UsageError for an unfit path.
     """
-    major, minor, *_ = llvm.llvm_version_info
     try:
-        return find_library(choice, (major, minor), clang) or Llvmlite()
+        return find_library(choice, VERSION, clang, store, search_path) or Llvmlite(store)
     except OSError as error:
         raise UsageError(f"{choice}: cannot be used as LLVM's library: {error}") from None
 

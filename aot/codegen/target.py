@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Final
 
 from nativecache.aot.codegen import llvm
+from nativecache.aot.codegen.engine import Engine
+from nativecache.aot.codegen.facts import keep_layout, layout_recipe, read_layout
 from nativecache.aot.codegen.flags import unrolls
 from nativecache.aot.codegen.triples import architecture, normalise, refusal
 from nativecache.aot.errors import BuildError
@@ -13,21 +16,24 @@ from nativecache.aot.ir.module import Module
 from nativecache.aot.key import Options
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.aot.request import Request
+from nativecache.cache.lookup import EntryStore
 from nativecache.linker.values import replace
 
 
-def choose_target(request: Request, modules: tuple[Module, ...]) -> tuple[Options, tuple[Module, ...]]:
+def choose_target(
+    request: Request, modules: tuple[Module, ...], engine: Engine
+) -> tuple[Options, tuple[Module, ...]]:
     """The options that every unit is compiled with, and the modules with the target's data layout.
 
     Raises BuildError with all modules of another target, and for one that what is asked for cannot be
     made for.
     """
-    host_triple, host_cpu, host_features = llvm.host()
-    triple = request.target or next((m.triple for m in modules if m.triple), host_triple)
-    triple = normalise(triple) if llvm.is_known(normalise(triple)) else triple
+    triple = request.target or next((m.triple for m in modules if m.triple), "") or llvm.host()[0]
+    triple = normalise(triple) if _is_known(normalise(triple)) else triple
     _check(request, modules, triple)
     cpu, features = request.cpu or "", request.features
     if cpu == "native":
+        _, host_cpu, host_features = llvm.host()
         cpu, features = host_cpu, ",".join(part for part in (host_features, features) if part)
     models = {_code_model(m) for m in modules} - {"default"}
     options = Options(
@@ -41,7 +47,7 @@ def choose_target(request: Request, modules: tuple[Module, ...]) -> tuple[Option
         output={"asm": "assembly", "bitcode": "bitcode"}.get(request.emit, "object"),
         unroll=unrolls(request.clang_flags),
     )
-    layout = _layout(options)
+    layout = _layout(options, engine, request.store)
     if problems := [
         f"{m.label}: its data layout is not that of {triple}; compile it for this target"
         for m in modules
@@ -53,13 +59,13 @@ def choose_target(request: Request, modules: tuple[Module, ...]) -> tuple[Option
 
 def _check(request: Request, modules: tuple[Module, ...], triple: str) -> None:
     why = refusal(triple, request.emit)
-    if why and llvm.is_known(triple):
+    if why and _is_known(triple):
         first = next((m.label for m in modules if m.triple), None)
         raise BuildError(f"{first}: {why}" if first and not request.target else why)
     if problems := [
         f"{m.label}: is for {m.triple}, but the build is for {triple}; build one target at a time"
         for m in modules
-        if m.triple and llvm.platform(m.triple) != llvm.platform(triple)
+        if m.triple not in ("", triple) and llvm.platform(m.triple) != llvm.platform(triple)
     ]:
         raise BuildError(*problems)
 
@@ -77,7 +83,12 @@ def _agrees(theirs: str, layout: str) -> bool:
 
 def is_foreign(options: Options) -> bool:
     """Whether another kind of machine than this one runs the code."""
-    return architecture(options.triple) != architecture(llvm.host()[0])
+    return architecture(options.triple) != architecture(os.uname().machine)
+
+
+def _is_known(triple: str) -> bool:
+    """Whether LLVM has a target for a triple. This machine's own it has."""
+    return architecture(triple) == architecture(os.uname().machine) or llvm.is_known(triple)
 
 
 def _is_static(request: Request, modules: tuple[Module, ...]) -> bool:
@@ -86,8 +97,19 @@ def _is_static(request: Request, modules: tuple[Module, ...]) -> bool:
     return fixed and not any('"PIC Level"' in text for m in modules for text in m.metadata.values())
 
 
-def _layout(options: Options) -> str:
-    """The target's data layout. LLVM only prints what it thinks of an unknown CPU or feature."""
+def _layout(options: Options, engine: Engine, store: EntryStore) -> str:
+    """The target's data layout, which an earlier build may have asked for."""
+    known = store.read(layout_recipe(engine.identity, options).key(), read_layout)
+    if known is not None:
+        return known
+    _check_names(options)
+    found = llvm.layout_of(engine, options)
+    keep_layout(store, engine.identity, options, found)
+    return found
+
+
+def _check_names(options: Options) -> None:
+    """Raises BuildError for an unknown CPU or feature. LLVM only prints what it thinks of them."""
     if options.cpu or options.features:
         with Pool(1, {"check": llvm.check_target}) as pool:
             pool.submit(Job("check", None, (options,)))
@@ -101,7 +123,6 @@ def _layout(options: Options) -> str:
                     raise BuildError(f"target {options.triple}: LLVM cannot use {what} for it{signs}")
                 if done.error:
                     raise done.error
-    return llvm.data_layout(options)
 
 
 #: Code models, as llvm/Support/CodeGen.h numbers them: of those asked for the last reaches farthest.

@@ -252,11 +252,8 @@ class _Reader:
         self.problems: list[str] = []
         self.unread: list[Path] = []  # sources among the inputs with problems, which their clang can compile
         self._inputs, self._texts = inputs, texts
-        self._accepted = {
-            n: Accepted(text.data, llvm.Llvmlite().identity, store)
-            for n, text in texts.items()
-            if not text.printed and not text.data.startswith(BITCODE)
-        }
+        unread = [n for n, text in texts.items() if not text.printed and not text.data.startswith(BITCODE)]
+        self._accepted = {n: Accepted(texts[n].data, llvm.Llvmlite(store).identity, store) for n in unread}
 
     def print_all(self, threads: int) -> dict[int, str]:
         ready: dict[int, str] = {}

@@ -173,7 +173,7 @@ class Scheduler:
             "compile": partial(compile_unit, self._engine),
         }
         with clock.phase("fingerprint"):
-            with Pool(self._threads, tasks, describe=self._describe) as self._pool:
+            with Pool(self._threads, tasks, describe=self._describe, prepare=self._engine.load) as self._pool:
                 for root in self._plan.roots:
                     self._states.need(root)
                 self._look_at_needed()

@@ -1,0 +1,89 @@
+"""What LLVM told earlier builds, so that a build which finds everything in the cache loads none.
+
+Two facts are kept: which LLVM a library is, told by its file's place, size and time; a target's data layout.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Final
+
+from nativecache.aot.key import Compiler, Options, compiler_fields, form_of, option_fields, own_record
+from nativecache.cache.entry import Entry
+from nativecache.cache.lookup import EntryStore
+from nativecache.cache.recipe import Recipe
+from nativecache.cache.shape import Malformed, read_json, row, text
+from nativecache.linker.values import dataclass
+
+#: What the system's loader looks names up in.
+_LOADER_CACHE: Final = "/etc/ld.so.cache"
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A library of LLVM: where it was found, its file's stamp then, and what of it goes into keys."""
+
+    path: str
+    stamp: str
+    identity: Compiler
+
+
+def stamp(path: str) -> str:
+    """What changes with a file: place, size and time; empty if it cannot be told."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ""
+    return f"{status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns}"
+
+
+def library_recipe(name: str, search_path: str) -> Recipe:
+    """What a library is kept under: the name that it is asked for by, and where the user has it sought."""
+    where = os.path.abspath(name) if "/" in name else f"{search_path}\n{stamp(_LOADER_CACHE)}"
+    return Recipe(*own_record("llvm"), ("name", name), ("where", where))
+
+
+def find_known(store: EntryStore, name: str, search_path: str) -> Library | None:
+    """The library that a name stood for, if its file is still the same."""
+    known = store.read(library_recipe(name, search_path).key(), read_library)
+    return known if known and known.stamp == stamp(known.path) else None
+
+
+def keep_library(store: EntryStore, name: str, search_path: str, found: Library) -> None:
+    """Keeps what a name stands for. Not of a path that means another file in another folder."""
+    if found.stamp and os.path.isabs(found.path):
+        identity = found.identity
+        values = [found.path, found.stamp, identity.llvm, identity.llvmlite, identity.library]
+        key = library_recipe(name, search_path).key()
+        store.save(Entry(key, json.dumps(values).encode(), form_of("llvm")))
+
+
+_LIBRARY: Final = row(*[text()] * 5)
+
+
+def read_library(entry: Entry) -> Library:
+    """A library as it was kept. Raises Malformed."""
+    path, its_stamp, *identity = read_json(entry.payload, _LIBRARY)
+    if not os.path.isabs(path):
+        raise Malformed("no absolute path")
+    return Library(path, its_stamp, Compiler(*identity))
+
+
+def layout_recipe(compiler: Compiler, options: Options) -> Recipe:
+    """What a target's data layout is kept under: its names, whatever else is asked of code generation."""
+    named = Options(options.triple, options.cpu, options.features, 0, False, "default", "default")
+    return Recipe(*own_record("layout"), *compiler_fields(compiler), *option_fields(named))
+
+
+def read_layout(entry: Entry) -> str:
+    """A data layout as it was kept. Raises Malformed."""
+    try:
+        return entry.payload.decode("ascii")
+    except UnicodeDecodeError:
+        raise Malformed("no data layout") from None
+
+
+def keep_layout(store: EntryStore, compiler: Compiler, options: Options, layout: str) -> None:
+    """Keeps the data layout of a target that LLVM has found nothing wrong with."""
+    store.save(Entry(layout_recipe(compiler, options).key(), layout.encode(), form_of("layout")))
