@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from nativecache.aot.codegen.engine import Engine
@@ -13,6 +12,7 @@ from nativecache.aot.records.dependencies import Finished, gather, gather_linked
 from nativecache.aot.records.last_link import LinkRecord, digest_link
 from nativecache.aot.report import Clock
 from nativecache.aot.request import Request
+from nativecache.aot.threads import Threads
 from nativecache.cache.dependencies import Dependency
 from nativecache.linker.libraries import Libraries
 from nativecache.linker.symbol_options import SymbolOptions
@@ -45,8 +45,8 @@ class ImageLink:
         """
         with self._clock.phase("note"):
             known = self._record.look_up(self._made_from) if trusted else None
-        with ThreadPoolExecutor(1) as executor:
-            kept = executor.submit(meanwhile)
+        with Threads(1) as threads:
+            kept = threads.submit(meanwhile)
             if self._request.emit == "bitcode":
                 # LLVM links it in a process forked from this one, which must have no threads then.
                 kept.result()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -14,6 +13,7 @@ from nativecache.cache.files import read_plain
 from nativecache.cache.own_code import own_code
 from nativecache.cache.recipe import Recipe
 from nativecache.cache.shape import Malformed
+from nativecache.linker import lazy_re as re
 from nativecache.linker.values import dataclass, fields
 
 #: Raised whenever the way from bitcode to entry changes.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
@@ -26,6 +25,7 @@ from nativecache.aot.units.imports import importable
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Program
 from nativecache.cache.lookup import EntryStore
+from nativecache.linker import lazy_re as re
 from nativecache.linker.values import replace
 
 #: Only functions up to this many raw lines are cleaned up: longer ones are never imported, and LLVM's

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from typing import IO, Final
 
@@ -32,6 +31,8 @@ class Spool(Mapping[int, bytes]):
         if len(self._recent) > _IN_MEMORY:
             with temporary_files():
                 if self._file is None:
+                    import tempfile
+
                     self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the spool
                 self._file.write(self._recent)
                 self._file.flush()
@@ -45,7 +46,7 @@ class Spool(Mapping[int, bytes]):
         assert self._file
         data = os.pread(self._file.fileno(), size, start)
         if len(data) != size:
-            raise OSError(f"a temporary file in {tempfile.gettempdir()} was cut short")
+            raise OSError("a temporary file was cut short")
         return data
 
     def __iter__(self) -> Iterator[int]:

@@ -9,7 +9,6 @@ from typing import NamedTuple, TypeVar
 
 from nativecache.cache.entry import CorruptEntry, Entry, Reason, decode_entry, encode_entry
 from nativecache.cache.evicted import read_evicted, short_key
-from nativecache.cache.quarantine import set_aside
 from nativecache.cache.shape import Malformed
 from nativecache.cache.store import BuildStore, Store
 
@@ -143,6 +142,8 @@ class EntryStore:
         if not self.keeps or self.root is None:
             return ""
         try:
+            from nativecache.cache.quarantine import set_aside
+
             return set_aside(self.root, name, data)
         except OSError:
             return ""

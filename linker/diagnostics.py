@@ -6,7 +6,7 @@ The forms read here are those of binutils 2.40, LLVM 22 and mold 1.10, in the C 
 
 from __future__ import annotations
 
-import re
+from nativecache.linker import lazy_re as re
 
 MAX_LINES = 20
 _MAX_REFERRERS = 3

@@ -8,7 +8,6 @@ other step fits into its place. What does not keep to that is refused.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 from nativecache.linker.dwarf import (
     DW_FORM_DATA16,
@@ -25,13 +24,7 @@ from nativecache.linker.dwarf import (
     sizes_of_forms,
 )
 from nativecache.linker.errors import BadObject
-from nativecache.linker.lines import range_of
-
-#: A step in a line program: its offset and its width in bytes, the range before it and the one after it.
-#: Ranges count from 1, and 0 is outside all.
-Row = tuple[int, int, int, int]
-#: The widths that the number of a step between ranges may have, in bytes.
-WIDTHS: Final = frozenset((4, 5))
+from nativecache.linker.lines import WIDTHS, Row, range_of
 
 _DW_LNCT_MD5 = 5
 

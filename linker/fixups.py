@@ -9,14 +9,11 @@ DWARF 5 and the compilation directory are placeholders.
 from __future__ import annotations
 
 import binascii
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from struct import Struct, error, pack, unpack_from
 from typing import Final
 
-from nativecache.linker.dwarf import WORD, debug_sections
-from nativecache.linker.dwarf_entries import Abbreviations, encoded_lines
-from nativecache.linker.dwarf_line_table import WIDTHS, Row, read_line_table
+from nativecache.linker import lazy_re as re
 from nativecache.linker.elf import ET_REL, Section, contents, read_headers
 from nativecache.linker.errors import BadObject
 from nativecache.linker.lines import (
@@ -25,6 +22,8 @@ from nativecache.linker.lines import (
     MIDDLE,
     RANGE_SHIFT,
     REACH,
+    WIDTHS,
+    Row,
     encode,
     spell_line,
 )
@@ -38,6 +37,7 @@ _DIGITS: Final = 0x7F7F7F7F
 _BETWEEN: Final = 0x80808080
 _SIGN: Final = 0x40000000
 _ROW = Struct("<IBHH")
+_WORD = Struct("<I")
 _COUNTS = Struct("<IIIII")
 
 
@@ -129,7 +129,7 @@ def apply_fixups(
     """
     if bases and not 0 <= min(bases) <= max(bases) <= MAX_LINE - REACH:
         raise BadObject("a line below 0 or beyond what an advance of four bytes reaches")
-    read, write = WORD.unpack_from, WORD.pack_into
+    read, write = _WORD.unpack_from, _WORD.pack_into
     try:
         shifts = [base - encode(index, 0) for index, base in enumerate(bases)]
         for at in fixups.declarations:
@@ -175,6 +175,10 @@ def _spread(number: int) -> int:
 
 
 def _find_fixups(obj: bytes) -> Fixups:
+    from nativecache.linker.dwarf import debug_sections
+    from nativecache.linker.dwarf_entries import Abbreviations, encoded_lines
+    from nativecache.linker.dwarf_line_table import read_line_table
+
     file = read_headers(obj, ET_REL)
     if len(obj) >> 32:
         raise BadObject("an object of more than 4 GB")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import glob
 import os
-import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
+from nativecache.linker import lazy_re as re
 from nativecache.linker.driver import find_driver
 from nativecache.linker.errors import BadObject, LinkError
 from nativecache.linker.native import scan_native
@@ -125,6 +124,8 @@ def _find(name: str, folders: list[str], *, relocatable: bool) -> str | None:
     if name[:1] == ":":
         files = (os.path.join(folder, name[1:]) for folder in folders)
         return next(filter(os.path.isfile, files), None)
+    import glob
+
     for folder in folders:
         # A plain `.so` may be a linker script; the numbered file beside it is the library.
         shared = () if relocatable else (f"lib{name}.so.[0-9]*", f"lib{name}.so")

@@ -33,6 +33,11 @@ DIRECTORY_PLACEHOLDER: Final = "/nc" + "directory".center(125, "_")
 #: How many lines in names a unit may have, and how large they may be: both are written with 7 characters.
 MAX_NAMES: Final = 1_000_000
 MAX_NAMED: Final = 9_999_999
+#: A step in a line program: its offset and its width in bytes, the range before it and the one after it.
+#: Ranges count from 1, and 0 is outside all.
+Row = tuple[int, int, int, int]
+#: The widths that the number of a step between ranges may have, in bytes.
+WIDTHS: Final = frozenset((4, 5))
 _OFFSET_MASK: Final = (1 << RANGE_SHIFT) - 1
 
 

@@ -8,11 +8,11 @@ into place. A failed or interrupted link leaves an older output untouched.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
+from nativecache.linker import lazy_re as re
 from nativecache.linker.archive import read_archive
 from nativecache.linker.choice import LINKER_FILES, Linker
 from nativecache.linker.diagnostics import condense, warnings
@@ -20,6 +20,7 @@ from nativecache.linker.driver import C_DRIVERS, CPLUSPLUS_DRIVERS, Driver
 from nativecache.linker.errors import LinkError
 from nativecache.linker.output import is_special, move, temporary_name
 from nativecache.linker.signals import hold_signals, temporary_folder
+from nativecache.linker.temporary import remove_folder
 from nativecache.linker.tools import run
 from nativecache.linker.values import dataclass
 
@@ -266,8 +267,6 @@ def _linker_flags(job: LinkJob, folder: str) -> tuple[str, ...]:
 @contextmanager
 def _folder_for(output: str) -> Iterator[str]:
     """A temporary folder, beside the output where a file can be moved there, removed whatever happens."""
-    import shutil
-
     folder = temporary_name(output)
     try:
         if is_special(output) or (os.path.isfile(output) and not os.access(os.path.dirname(output), os.W_OK)):
@@ -280,4 +279,4 @@ def _folder_for(output: str) -> Iterator[str]:
         raise LinkError(f"cannot write {output}: {error.strerror or error}") from error
     finally:
         with hold_signals():
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from nativecache.linker import lazy_re as re
 from nativecache.linker.archive import MAGIC, THIN_MAGIC, read_members
 from nativecache.linker.elf import all_linkage
 from nativecache.linker.errors import BadObject

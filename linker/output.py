@@ -11,10 +11,10 @@ Light to import, for `cli/start.py` uses it.
 
 import errno
 import os
-import re
 import stat
 from contextlib import contextmanager, suppress
 
+from nativecache.linker import lazy_re as re
 from nativecache.linker.shown import shown
 from nativecache.linker.waiting import Waiting
 
@@ -111,11 +111,13 @@ def new_file(path: str) -> "Iterator[str]":
 
     It is beside `path` if it can be, else among temporary files. Raises OSError; an old file then stays.
     """
-    import tempfile
-
     folder = os.path.dirname(os.path.abspath(path))
     beside = not is_special(path) and (os.access(folder, os.W_OK) or not os.path.isfile(path))
-    made = temporary_name(os.path.join(folder if beside else tempfile.gettempdir(), os.path.basename(path)))
+    if not beside:
+        import tempfile
+
+        folder = tempfile.gettempdir()
+    made = temporary_name(os.path.join(folder, os.path.basename(path)))
     try:
         yield made
         move(made, path)

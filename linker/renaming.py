@@ -7,12 +7,12 @@ may be the end of `.rela.text.nc.0`): the old bytes stay as a prefix and the new
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 from mmap import mmap
 from struct import Struct
 
+from nativecache.linker import lazy_re as re
 from nativecache.linker.elf import (
     ET_DYN,
     ET_EXEC,

@@ -10,9 +10,9 @@ Source: the GNU ld manual, chapter "Linker Scripts" (binutils 2.40), and its lex
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Sequence
 
+from nativecache.linker import lazy_re as re
 from nativecache.linker.files import PlainFile
 from nativecache.linker.values import dataclass
 

@@ -5,9 +5,9 @@ Linkers then keep them apart when they merge objects, and can drop one without t
 
 from __future__ import annotations
 
-import re
 from struct import Struct
 
+from nativecache.linker import lazy_re as re
 from nativecache.linker.elf import ET_REL, read_headers, string_at, string_table
 
 _WORD = Struct("<I")

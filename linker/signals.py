@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Final
+
+from nativecache.linker.temporary import make_temporary_folder, remove_folder
 
 #: Ctrl-C, what service managers and CI send, and a terminal that is closed.
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -103,12 +104,12 @@ def hold_signals() -> Iterator[None]:
 def temporary_folder() -> Iterator[Path]:
     """A new folder for temporary files, removed whatever signals come."""
     with hold_signals():
-        folder = tempfile.TemporaryDirectory(prefix="nativecache-")
+        folder = make_temporary_folder()
     try:
-        yield Path(folder.name)
+        yield Path(folder)
     finally:
         with hold_signals():
-            folder.cleanup()
+            remove_folder(folder)
 
 
 _SET_PARENT_DEATH_SIGNAL: Final = 1  # linux/prctl.h

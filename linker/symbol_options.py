@@ -10,11 +10,11 @@ Sources: the manuals of GNU ld 2.40 and gold, `ld.lld --help` of LLVM 22, `mold 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Literal
 
+from nativecache.linker import lazy_re as re
 from nativecache.linker.files import read_plain
 from nativecache.linker.scripts import Script, find_file, is_object, read_script, symbol_words
 from nativecache.linker.values import dataclass
@@ -149,10 +149,10 @@ def _driver_words(options: Iterable[str]) -> Iterator[str]:
 
 def expanded_words(words: Iterable[str], depth: int = 0) -> Iterator[str]:
     """A command line's words, with those of response files (`@FILE`) in their places."""
-    import shlex
-
     for word in words:
         if word[:1] == "@" and depth < 16 and os.path.isfile(word[1:]):
+            import shlex
+
             try:
                 inside = shlex.split(os.fsdecode(read_plain(word[1:])))
             except (OSError, ValueError):

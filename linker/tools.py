@@ -67,6 +67,12 @@ def ask(command: tuple[str, ...], environ: Mapping[str, str]) -> str:
 
 def find_program(name: str, environ: Mapping[str, str]) -> str | None:
     """The path of a program on the PATH of an environment, or None; a name with a slash is a path already."""
-    import shutil
+    if os.path.dirname(name):
+        return name if _is_program(name) else None
+    path = environ.get("PATH", os.defpath)
+    folders = path.split(os.pathsep) if path else []
+    return next(filter(_is_program, (os.path.join(folder, name) for folder in folders)), None)
 
-    return shutil.which(name, path=environ.get("PATH", os.defpath))
+
+def _is_program(path: str) -> bool:
+    return os.access(path, os.X_OK) and not os.path.isdir(path)

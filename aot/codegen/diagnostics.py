@@ -8,12 +8,12 @@ transformations asked for and not made, inline asm. Those words stand here witho
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, Literal
 
+from nativecache.linker import lazy_re as re
 from nativecache.linker.values import dataclass
 
 Severity = Literal["error", "warning"]

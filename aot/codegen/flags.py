@@ -9,9 +9,10 @@ files compiled whole by clang; a few have a setting here that does the same.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Final
+
+from nativecache.linker import lazy_re as re
 
 #: Clang vectorises from -O2 on and unrolls likewise (clang/lib/Driver/ToolChains/Clang.cpp).
 VECTORIZE_FROM: Final = 2

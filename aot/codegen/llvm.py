@@ -6,8 +6,6 @@ llvmlite is loaded by the first call that needs it: 25 ms that a build with libL
 from __future__ import annotations
 
 import os
-import re
-import tempfile
 from collections.abc import Iterable, Mapping
 from functools import cache, cached_property, lru_cache
 from importlib.machinery import PathFinder
@@ -22,6 +20,7 @@ from nativecache.aot.errors import BuildError, UsageError
 from nativecache.aot.ir.syntax import TOKEN, quote, symbol_name
 from nativecache.aot.key import Compiler, Options
 from nativecache.cache.lookup import EntryStore
+from nativecache.linker import lazy_re as re
 
 #: Major and minor of llvmlite's LLVM, which pyproject.toml pins.
 VERSION: Final = (22, 1)
@@ -183,6 +182,8 @@ def layout_of(engine: Engine, options: Options) -> str:
 
 def check_target(options: Options) -> None:
     """Raises BuildError if LLVM does not know the CPU or a feature; it says so only on stderr."""
+    import tempfile
+
     with tempfile.TemporaryFile() as capture:
         saved = os.dup(2)
         os.dup2(capture.fileno(), 2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import Final
 
 from nativecache.aot.codegen import llvm
@@ -17,6 +16,7 @@ from nativecache.aot.key import Options
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.aot.request import Request
 from nativecache.cache.lookup import EntryStore
+from nativecache.linker import lazy_re as re
 from nativecache.linker.values import replace
 
 

@@ -6,12 +6,12 @@ it is when its line moves.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from nativecache.aot.ir.debug_info import IN_NAME
+from nativecache.linker import lazy_re as re
 from nativecache.linker.lines import MAX_NAMED
 
 if TYPE_CHECKING:

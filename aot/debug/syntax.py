@@ -7,8 +7,9 @@ reference.
 
 from __future__ import annotations
 
-import re
 from typing import Final
+
+from nativecache.linker import lazy_re as re
 
 # Whole nodes
 

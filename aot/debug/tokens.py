@@ -7,13 +7,13 @@ group.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from nativecache.aot.debug.syntax import REFERENCE
 from nativecache.aot.ir.debug_info import Nodes
+from nativecache.linker import lazy_re as re
 
 _REFERENCE_WITHOUT_STRINGS: Final = re.compile(r"(!\d+)", re.ASCII)
 

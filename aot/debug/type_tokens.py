@@ -7,7 +7,6 @@ is what cannot be found by name: types that are in a function or have no name, t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +26,7 @@ from nativecache.aot.debug.syntax import (
 )
 from nativecache.aot.debug.tokens import Tokens, digits, respell
 from nativecache.aot.ir.debug_info import ELSEWHERE
+from nativecache.linker import lazy_re as re
 
 if TYPE_CHECKING:
     from nativecache.aot.debug.analysis import Analysis

@@ -8,12 +8,12 @@ definition, and is described in the unit of types (type_unit.py).
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from nativecache.aot.debug.syntax import FILE, NAME, SCOPE, VARIABLE
+from nativecache.linker import lazy_re as re
 from nativecache.linker.values import dataclass
 
 if TYPE_CHECKING:

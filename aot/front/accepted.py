@@ -15,7 +15,6 @@ information node must not be attached to two functions, but that is done in thei
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
@@ -26,6 +25,7 @@ from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.recipe import Recipe
 from nativecache.cache.shape import Malformed
+from nativecache.linker import lazy_re as re
 from nativecache.linker.values import dataclass
 
 #: What LLVM calls text that names no source file.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import threading
@@ -16,7 +15,9 @@ from typing import Final
 from nativecache.aot.codegen.flags import beside, beyond_ir, noting
 from nativecache.aot.errors import BuildError, Said, UsageError
 from nativecache.aot.request import Input
+from nativecache.linker import lazy_re as re
 from nativecache.linker.shown import shown
+from nativecache.linker.tools import find_program
 from nativecache.linker.values import dataclass
 from nativecache.linker.waiting import Waiting
 
@@ -109,17 +110,14 @@ def find_clang(explicit: str | None, environ: Mapping[str, str]) -> Clang:
 
     Raises BuildError where there is none.
     """
-    from shutil import which
-
-    path = environ.get("PATH", os.defpath)
     if explicit:
-        if not which(explicit, path=path):
+        if not find_program(explicit, environ):
             raise UsageError(f"clang not found: {explicit}")
         return Clang((explicit,), _version((explicit,)))
     for version in range(NEWEST, OLDEST - 1, -1):
-        if found := which(f"clang-{version}", path=path):
+        if found := find_program(f"clang-{version}", environ):
             return Clang((found,), version)
-    if found := which("clang", path=path):
+    if found := find_program("clang", environ):
         version = _version((found,))
         if version <= NEWEST:
             return Clang((found,), version)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -22,6 +21,8 @@ from nativecache.cache.entry import Entry
 from nativecache.cache.files import open_plain
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.recipe import Recipe
+from nativecache.linker import lazy_re as re
+from nativecache.linker.tools import find_program
 
 #: What stands for the compiler's name in a command.
 _COMPILER: Final = "%compiler%"
@@ -143,9 +144,7 @@ def content_recipe(path: str, status: str) -> Recipe:
 
 
 def _which(program: str) -> str:
-    from shutil import which
-
-    return which(program) or program
+    return find_program(program, os.environ) or program
 
 
 def _size(path: str) -> int:

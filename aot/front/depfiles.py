@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from pathlib import Path
 
 from nativecache.aot.errors import UsageError
 from nativecache.aot.front import clang
 from nativecache.aot.request import Request
+from nativecache.aot.threads import Call
 from nativecache.linker.values import dataclass
 
 
@@ -22,7 +22,7 @@ class Depfile:
     """A depfile to write, and the rules in it, one for each source."""
 
     path: str
-    rules: tuple[Future[str], ...]
+    rules: tuple[Call[str], ...]
 
     def write(self) -> None:
         """Writes the depfile in place of what is there. Raises BuildError, also where clang tells no rule."""
@@ -65,7 +65,7 @@ def ask_for_depfiles(
     command: clang.Clang,
     flags: Sequence[str],
     scratch: Path,
-    submit: Callable[[Callable[[], str]], Future[str]],
+    submit: Callable[[Callable[[], str]], Call[str]],
     running: clang.Running,
 ) -> tuple[Depfile, ...]:
     """Has clang preprocess the sources for the depfiles, by `submit`; `running` may end it."""
@@ -73,7 +73,7 @@ def ask_for_depfiles(
     if asked is None:
         return ()
 
-    def rule(source: Path, target: str, n: int) -> Future[str]:
+    def rule(source: Path, target: str, n: int) -> Call[str]:
         targets = asked.targets or ("-MQ", target)
         words = ["-M" if asked.system else "-MM", *asked.flags, *targets]
         place = scratch / f"asked-{n}.d"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Final
+
+from nativecache.linker import lazy_re as re
 
 #: With these, clang reads files that its depfile does not name, or writes more than its output.
 _ELSEWHERE: Final = re.compile(

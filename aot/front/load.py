@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from nativecache.aot.codegen import llvm
 from nativecache.aot.debug.normalise import normalise
 from nativecache.aot.errors import BuildError, Unread
 from nativecache.aot.front import clang
-from nativecache.aot.front.accepted import Accepted, is_as_printed
 from nativecache.aot.front.contents import BITCODE, holds_bitcode, is_bitcode, is_elf_or_archive
 from nativecache.aot.front.manifest import Answer
-from nativecache.aot.front.members import compile_members
 from nativecache.aot.front.sources import ClangJobs, is_native, is_source, unreadable
 from nativecache.aot.ir.module import Module, index_module
 from nativecache.aot.ir.numbering import local_names, type_names
@@ -25,8 +22,12 @@ from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.cache.files import read_plain
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.shape import Malformed
+from nativecache.linker import lazy_re as re
 from nativecache.linker.native import is_script
 from nativecache.linker.values import dataclass, field
+
+if TYPE_CHECKING:
+    from nativecache.aot.front.accepted import Accepted
 
 _IR: Final = frozenset((".ll", ".bc"))
 _KNOWN: Final = ".ll .bc .c .cc .cpp .cxx .s .o .a .so"
@@ -209,6 +210,10 @@ def _compile_archives(
 ) -> _Part:
     """Archives with objects in place of the bitcode that they hold."""
     part = _Part()
+    if not archives:
+        return part
+    from nativecache.aot.front.members import compile_members
+
     for n, path in archives.items():
         output = sources.outputs / f"{n}-{path.stem}.a"
         try:
@@ -253,7 +258,12 @@ class _Reader:
         self.unread: list[Path] = []  # sources among the inputs with problems, which their clang can compile
         self._inputs, self._texts = inputs, texts
         unread = [n for n, text in texts.items() if not text.printed and not text.data.startswith(BITCODE)]
-        self._accepted = {n: Accepted(texts[n].data, llvm.Llvmlite(store).identity, store) for n in unread}
+        self._accepted: dict[int, Accepted] = {}
+        if unread:
+            from nativecache.aot.front.accepted import Accepted
+
+            reader = llvm.Llvmlite(store).identity
+            self._accepted = {n: Accepted(texts[n].data, reader, store) for n in unread}
 
     def print_all(self, threads: int) -> dict[int, str]:
         ready: dict[int, str] = {}
@@ -284,6 +294,8 @@ class _Reader:
         """What LLVM prints, if that is anything new."""
         data = self._texts[n].data
         printed = llvm.read_module(data)
+        from nativecache.aot.front.accepted import is_as_printed
+
         return None if n in self._accepted and is_as_printed(data, printed.encode("latin-1")) else printed
 
     def _read_some(self, n: int, new: list[int]) -> bool:

@@ -8,9 +8,8 @@ compiled whole by clang, as it would have been without `-flto`, and the archive 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,10 +20,12 @@ from nativecache.aot.front import clang
 from nativecache.aot.front.contents import BITCODE
 from nativecache.aot.front.sources import ClangJobs, FrontEnd
 from nativecache.aot.pool import Job, Pool, WorkerDied
+from nativecache.aot.threads import Threads
 from nativecache.cache.dependencies import measure
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.recipe import Recipe
+from nativecache.linker import lazy_re as re
 from nativecache.linker.archive import read_archive, write_archive
 from nativecache.linker.errors import BadObject
 from nativecache.linker.files import read_plain, why_unread
@@ -98,8 +99,8 @@ class _Archive:
             self._end.cache.compilers.programs[_program(self._end)] = None
         made: dict[int, tuple[bytes, str]] = {}
         problems: list[str] = []
-        with ThreadPoolExecutor(threads) as executor:
-            jobs = {n: executor.submit(self._run, n, triples[n], output) for n in new}
+        with Threads(threads) as beside:
+            jobs = {n: beside.submit(partial(self._run, n, triples[n], output)) for n in new}
             for n, job in jobs.items():
                 try:
                     made[n] = job.result()

@@ -14,10 +14,10 @@ taken for one.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
+from nativecache.linker import lazy_re as re
 from nativecache.linker.values import dataclass
 
 _WORDS: Final = (b"__has_include", b"__has_include_next", b"__has_embed")

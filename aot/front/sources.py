@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import resource
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -38,6 +36,8 @@ from nativecache.aot.front.contents import holds_bitcode
 from nativecache.aot.front.depfiles import Depfile, ask_for_depfiles, check_depfiles
 from nativecache.aot.front.manifest import Answer
 from nativecache.aot.request import Request, check
+from nativecache.aot.threads import Call, Threads
+from nativecache.linker import lazy_re as re
 from nativecache.linker.signals import hold_signals, temporary_folder
 from nativecache.linker.values import dataclass
 
@@ -181,14 +181,14 @@ class ClangJobs:
         self.end, self.outputs = end, outputs
         # A module's interface is compiled before what imports it, if it is named before.
         in_order = any(language(path) in MODULES for path in inputs)
-        self._executor = ThreadPoolExecutor(1 if in_order else threads)
+        self._threads = Threads(1 if in_order else threads)
         self.running = Running()
-        self._runs: dict[int, tuple[Run, Answer | Future[Answer]]] = {}
+        self._runs: dict[int, tuple[Run, Answer | Call[Answer]]] = {}
         try:
             for n, path in enumerate(inputs):
                 if is_source(path) and not unreadable(path):
                     run = Run(path, end, outputs / f"{n}-{path.stem}.o", self.running)
-                    self._runs[n] = run, run.known() or self._executor.submit(run)
+                    self._runs[n] = run, run.known() or self._threads.submit(run)
         except BaseException:
             self.close()
             raise
@@ -196,7 +196,7 @@ class ClangJobs:
     def results(self) -> Iterator[tuple[int, Run, Answer | BuildError]]:
         """What came of each source, by number of the input, in order; keeps it for the next build."""
         for n, (run, answer) in self._runs.items():
-            if isinstance(answer, Future):
+            if isinstance(answer, Call):
                 try:
                     answer = answer.result()
                 except BuildError as error:
@@ -211,12 +211,12 @@ class ClangJobs:
         """Starts compilers on the depfiles that a request asks for; returns these, to be written later."""
         end = self.end
         flags = (f"-O{end.level}", *end.flags)  # which headers are read depends on it, too
-        return ask_for_depfiles(request, end.clang, flags, scratch, self._executor.submit, self.running)
+        return ask_for_depfiles(request, end.clang, flags, scratch, self._threads.submit, self.running)
 
     def close(self) -> None:
         """Ends compilers whose answers nobody has waited for, lets none begin any more."""
         self.running.end()
-        self._executor.shutdown(cancel_futures=True)
+        self._threads.wait(forget=True)
 
 
 class Front:

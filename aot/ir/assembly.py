@@ -11,12 +11,12 @@ Sources: LLVM 22's AsmParser.cpp, ELFAsmParser.cpp, AsmLexer.cpp; GNU as 2.44, "
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import Final
 
 from nativecache.aot.ir.syntax import unescape
+from nativecache.linker import lazy_re as re
 from nativecache.linker.values import dataclass
 
 _WORD: Final = re.compile(r"(?<!\d)[A-Za-z_.$][\w.$]*")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
 from nativecache.aot.packed import decode_names, encode_names
+from nativecache.linker import lazy_re as re
 from nativecache.linker.lines import MIDDLE, RANGE_SHIFT
 from nativecache.linker.values import dataclass, field
 

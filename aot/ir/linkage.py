@@ -6,7 +6,6 @@ and what a linker may drop must stay. All is done on the words of an entity's he
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from nativecache.aot.ir.module import Entity, Module
@@ -21,6 +20,7 @@ from nativecache.aot.ir.syntax import (
     split_global,
     type_end,
 )
+from nativecache.linker import lazy_re as re
 
 _ARGUMENT_NAME: Final = re.compile(rf" %{NAME}(?=[,)])", re.ASCII)
 _FUNCTION_TAIL: Final = re.compile(

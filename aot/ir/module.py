@@ -7,7 +7,6 @@ cannot confuse it because LLVM escapes quotes and line ends in them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Final
@@ -29,6 +28,7 @@ from nativecache.aot.ir.syntax import (
     split_global,
     unescape,
 )
+from nativecache.linker import lazy_re as re
 from nativecache.linker.values import dataclass, field
 
 _GROUP: Final = re.compile(r"#\d+", re.ASCII)

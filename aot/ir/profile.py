@@ -7,12 +7,12 @@ the profile's summary, as for LLVM itself (ProfileSummaryInfo). The weights of b
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import Final
 
 from nativecache.aot.ir.syntax import NAME
+from nativecache.linker import lazy_re as re
 from nativecache.linker.values import dataclass
 
 #: What the import limit is multiplied by: ThinLTO's -import-cold-multiplier, 1, -import-hot-multiplier.

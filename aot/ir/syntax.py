@@ -6,8 +6,9 @@ is always `"[^"]*"`. All expressions are for pieces that LLVM printed, not for w
 
 from __future__ import annotations
 
-import re
 from typing import Final
+
+from nativecache.linker import lazy_re as re
 
 _NAMED: Final = r'[-a-zA-Z$._][-\w$.]*|"[^"]*"'
 #: A name as it stands behind its sigil (`@`, `%`, `$`), or in front of the colon of a label.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence, Set
 from typing import Final
 
 from nativecache.aot.ir.linkage import is_interposable, may_be_replaced
 from nativecache.aot.ir.module import Entity, Module
 from nativecache.aot.ir.syntax import NAME
+from nativecache.linker import lazy_re as re
 from nativecache.linker.values import replace
 
 _GROUP: Final = re.compile(r"#\d+", re.ASCII)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -27,6 +26,7 @@ from nativecache.aot.units.extract import FILE_PLACEHOLDER
 from nativecache.aot.units.partition import NOTHING_APART, Apart, Unit
 from nativecache.aot.units.program import Program, ProgramModule
 from nativecache.aot.write import measure_image, write_file
+from nativecache.linker import lazy_re as re
 from nativecache.linker.alike import how_read
 from nativecache.linker.archive import stream_archive, write_archive
 from nativecache.linker.choice import Linker, find_linker

@@ -7,7 +7,6 @@ some flags of the compiler are the link driver's as well.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -20,6 +19,7 @@ from nativecache.aot.ir.module import Module
 from nativecache.aot.ir.syntax import symbol_name
 from nativecache.aot.key import Options
 from nativecache.aot.request import Request
+from nativecache.linker import lazy_re as re
 from nativecache.linker.errors import BadObject
 from nativecache.linker.files import why_unread
 from nativecache.linker.libraries import Libraries, scan_libraries

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,10 +15,12 @@ from nativecache.aot.output.image import Written
 from nativecache.cache.dependencies import Dependency, StatCache, observe
 from nativecache.cache.files import open_plain
 from nativecache.cache.since import Since, unchanged_since
+from nativecache.linker import lazy_re as re
 from nativecache.linker.archive import THIN_MAGIC
 from nativecache.linker.libraries import Libraries, asked_libraries
 from nativecache.linker.link import SEARCHED
 from nativecache.linker.scripts import find_file
+from nativecache.linker.tools import find_program
 from nativecache.linker.values import dataclass
 
 #: Options with which other programs link than those we know, files are read that no linker names, or
@@ -150,10 +151,8 @@ def _tools(chosen: Sequence[str | None]) -> Iterable[str]:
 
 def _words_found(build: Finished) -> list[str]:
     """The programs that a tool given with arguments may run, as in `ccache gcc`."""
-    from shutil import which
-
     words = [word for tool in build.chosen if tool for word in tool.split()]
-    return [path for word in words if (path := which(word, path=build.environ.get("PATH")))]
+    return [path for word in words if (path := find_program(word, build.environ))]
 
 
 def _found_first(build: Finished, files: Sequence[str]) -> tuple[str, ...]:

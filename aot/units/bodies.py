@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Final
@@ -15,6 +14,7 @@ from nativecache.aot.ir.syntax import NAME, symbol_name
 from nativecache.aot.packed import decode_pairs
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Definitions, Program
+from nativecache.linker import lazy_re as re
 from nativecache.linker.values import dataclass, replace
 
 _CALL: Final = re.compile(rf"(@{NAME})\(", re.ASCII)

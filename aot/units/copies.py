@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from nativecache.aot.ir.module import Entity
+from nativecache.linker import lazy_re as re
 
 #: A string is copied into each unit that uses it up to this many characters of IR.
 COPIED_STRING: Final = 8192

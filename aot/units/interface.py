@@ -7,7 +7,6 @@ declaration of them says, is not in it; units see that of one symbol at a time (
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from nativecache.aot.ir.assembly import Assembly
@@ -15,6 +14,7 @@ from nativecache.aot.ir.module import Entity, Module
 from nativecache.aot.ir.unwinding import handles_exceptions
 from nativecache.aot.key import value_digest
 from nativecache.aot.units.bonds import Bonds
+from nativecache.linker import lazy_re as re
 from nativecache.linker.values import fields
 
 _NODE: Final = re.compile(r"!\d+", re.ASCII)

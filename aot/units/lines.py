@@ -7,12 +7,12 @@ real line; what cannot be patched later is given real lines at once.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
 from nativecache.aot.errors import BuildError
 from nativecache.aot.ir.debug_info import NO_LINES, RELATIVE, DebugInfo, LineMap
+from nativecache.linker import lazy_re as re
 from nativecache.linker.lines import (
     DIRECTORY_PLACEHOLDER,
     MAX_NAMES,

@@ -8,7 +8,6 @@ the unit keeps what describes its own variables.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -20,6 +19,7 @@ from nativecache.aot.ir.syntax import ATTACHED_NODE
 from nativecache.aot.units.lines import Lines
 from nativecache.aot.units.program import Definitions
 from nativecache.aot.units.rewrite import Pieces, Rewriter
+from nativecache.linker import lazy_re as re
 
 #: A type as alias analysis knows it (TBAA): its name, then each member's type and offset, or its parent's.
 _ALIAS_TYPE: Final = re.compile(r'!\{!("[^"]*")(?:, !\d+, i64 \d+)+\}', re.ASCII)

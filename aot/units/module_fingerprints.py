@@ -6,7 +6,6 @@ node or a copied constant, the final name of another symbol. See fingerprint.py 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -18,6 +17,7 @@ from nativecache.aot.units.copies import copyable
 from nativecache.aot.units.partition import structors
 from nativecache.aot.units.program import Program, ProgramModule
 from nativecache.aot.units.shapes import Shape, ShapeStore, make_shape
+from nativecache.linker import lazy_re as re
 
 _K = TypeVar("_K")
 _NODE: Final = re.compile(r"!\d+", re.ASCII)

@@ -11,7 +11,6 @@ what only they reach is compiled only if they are reached.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final, Literal
@@ -23,6 +22,7 @@ from nativecache.aot.units.bonds import MODULE_ASM, Bonds
 from nativecache.aot.units.copies import copyable
 from nativecache.aot.units.output_model import OutputModel
 from nativecache.aot.units.program import Program, ProgramModule
+from nativecache.linker import lazy_re as re
 from nativecache.linker.values import dataclass
 
 _STRUCTORS: Final = "\0"  # the list of constructors, as a member of the union-find

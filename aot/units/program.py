@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Final
@@ -14,6 +13,7 @@ from nativecache.aot.ir.syntax import NAME, references, symbol_name
 from nativecache.aot.units.bonds import NO_BONDS, Bonds
 from nativecache.aot.units.copies import copyable
 from nativecache.aot.units.output_model import OutputModel
+from nativecache.linker import lazy_re as re
 from nativecache.linker.values import dataclass
 
 #: An alias that is a second name and nothing else.

@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "linker": set[str](),
 }
 #: Modules of aot that everyone there may use, for they use none but one another.
-BASE = frozenset(("errors", "key", "packed", "pool", "request", "spool", "verify", "write"))
+BASE = frozenset(("errors", "key", "packed", "pool", "request", "spool", "threads", "verify", "write"))
 #: The layers of aot from the lowest to the highest: a room, or a module beside the rooms, and what it may
 #: import besides itself and BASE. ARCHITECTURE.md has the picture.
 LAYERS = {
