@@ -1,62 +1,21 @@
-"""The options of `nativecache build` as click declares them, and what it makes of them, with types.
+"""The options of `nativecache build` as click declares them.
 
 Which words are options, and of whom, is for `words.py` to say; a test holds the two tables equal.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
-from nativecache.cli.folders import MODES, PATH, store_option
 from nativecache.cli.option_table import OURS, VALUED
+from nativecache.cli.options import EMITS, MODES, BuildOptions, asked_level
+from nativecache.cli.shared_options import PATH, store_option
 from nativecache.cli.words import Word
-from nativecache.linker.values import dataclass, fields
-
-if TYPE_CHECKING:
-    from nativecache.aot.request import EmitKind
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildOptions:
-    """What the user said to a build, each option by its name or from its environment variable, checked."""
-
-    output: Path | None
-    level: int
-    no_opt: bool
-    import_limit: int | None
-    target: str | None
-    cpu: str | None
-    features: str
-    emit: EmitKind
-    threads: int | None
-    cache_dir: Path | None
-    cache_mode: str
-    no_cache: bool
-    store: str | None
-    fallback_dir: tuple[Path, ...]
-    trust_cache_dir: bool
-    verify: float
-    timings: bool
-    stats_json: Path | None
-    linker: str
-    driver: str | None
-    clang: str | None
-    compiler_check: str
-    engine: str
-    compress_debug: bool
-    include: tuple[str, ...]
-    define: tuple[str, ...]
-    undefine: tuple[str, ...]
-    std: str | None
-    cflag: tuple[str, ...]
-    verbose: bool
-    quiet: bool
+from nativecache.linker.values import fields
 
 
 def build_options(command: Callable[[BuildOptions], Any]) -> Callable[..., Any]:
@@ -102,7 +61,7 @@ _OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
     _option("--features", default="", env="FEATURES", help="CPU features: +avx2,-bmi."),
     _option(
         "--emit",
-        type=click.Choice(["exe", "shared", "object", "archive", "asm", "bitcode"]),
+        type=click.Choice(EMITS),
         default="exe",
         show_default=True,
         env="EMIT",
@@ -191,21 +150,9 @@ _OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
 )
 
 
-#: Levels that clang knows, as those that we know.
-_LEVELS: Final = {"": "1", "g": "1", "s": "2", "z": "2", "fast": "3"}
-
-
-def is_beyond(level: str) -> bool:
-    """Whether a level is a number that clang takes for the highest one."""
-    number = re.fullmatch(r"-?\d{1,9}", level, re.ASCII)
-    return number is not None and not 0 <= int(level) <= 3
-
-
 def spell_for_click(line: list[Word]) -> list[str]:
     """The options of ours on a command line, in the spelling that leaves click nothing to guess."""
-    levels = [word for word in line if word.place == OURS and word.name == "-O"]
-    values = ["3" if is_beyond(word.value) else word.value for word in levels[-1:]]
-    found = [f"-O{_LEVELS.get(value, value)}" for value in values]
+    found = [f"-O{level}" for level in asked_level(line)]
     for word in line:
         if word.place == OURS and word.name != "-O":
             name = {"-o": "--output", "-j": "--threads"}.get(word.name, word.name)

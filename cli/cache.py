@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nativecache.cli.folders import (
-    PATH,
     configurations,
     find_root,
     open_all_kinds,
     open_folder,
-    store_option,
     warn,
 )
+from nativecache.cli.shared_options import PATH, store_option
 from nativecache.linker.shown import shown
 
 if TYPE_CHECKING:

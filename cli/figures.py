@@ -7,10 +7,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
-
 from nativecache.aot.report import Report
 from nativecache.cache.dependencies import Dependency
+from nativecache.cli.say import failure
 from nativecache.cli.up_to_date import Record
 from nativecache.linker.output import overwrite
 from nativecache.linker.shown import shown, shown_lines
@@ -42,14 +41,14 @@ def up_to_date_record(report: Report, output: Path) -> Record | None:
 def write_stats(reports: Sequence[Report], path: Path) -> None:
     """Writes the figures of builds as JSON, those of several as a list.
 
-    Raises click.ClickException where the file cannot be written.
+    Raises click's ClickException where the file cannot be written.
     """
     figures = [_figures(report) for report in reports]
     try:
         text = json.dumps(figures[0] if len(figures) == 1 else figures, indent=2)
         overwrite(os.fspath(path), (text + "\n").encode())
     except OSError as error:
-        raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from None
+        raise failure(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def _figures(report: Report) -> dict[str, object]:

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import click
+from typing import TYPE_CHECKING
 
 from nativecache.cache.layout import CONFIG_NAME
-from nativecache.cache.limits import STORES, read_store, user_config
+from nativecache.cache.limits import read_store, user_config
+from nativecache.cli.say import failure, say, usage_error
 from nativecache.linker.shown import warning_line
 
 if TYPE_CHECKING:
     from nativecache.cache.folder_store import FolderStore
     from nativecache.cache.lookup import EntryStore
     from nativecache.cache.store import BuildStore
-    from nativecache.cli.build_options import BuildOptions
-
-#: Not asked whether it can be read: who reads it says so, and what is wrong with a cache is no usage error.
-PATH = click.Path(path_type=Path, readable=False)
-MODES = ("read-write", "read-only", "refresh", "off")
-
-
-class _Refused(click.ClickException):
-    exit_code = 2
+    from nativecache.cli.options import BuildOptions
 
 
 def open_store(options: BuildOptions) -> EntryStore:
@@ -52,13 +43,13 @@ def open_folder(root: Path, kind: str | None, *, read_only: bool = False) -> Fol
     try:
         kind = kind or read_store(configurations(root))
     except ValueError as error:
-        raise click.UsageError(str(error)) from None
+        raise usage_error(str(error)) from None
     if kind == "files":
         return FileStore(root, read_only=read_only, warn=warn)
     try:
         from nativecache.cache.sqlite_store import SqliteStore
     except ImportError as error:  # Python can be built without it
-        raise click.UsageError(f"--store sqlite: {error}") from None
+        raise usage_error(f"--store sqlite: {error}") from None
     return SqliteStore(root, read_only=read_only, warn=warn)
 
 
@@ -100,9 +91,10 @@ def find_root(chosen: Path | None, *, trust: bool, make: bool = False) -> Path:
             make_folders(str(root))
         why = distrust(str(root))
     if why:
-        raise _Refused(
+        raise failure(
             f"cache folder {root}: {why}, and what is in it will be run; name another with --cache-dir, "
-            "change its mode, or say --trust-cache-dir"
+            "change its mode, or say --trust-cache-dir",
+            code=2,
         )
     return root
 
@@ -123,17 +115,6 @@ def _usable(folders: Iterable[Path], *, trust: bool) -> list[Path]:
     return usable
 
 
-def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Declares `--store`, for commands that put entries into a folder."""
-    return click.option(
-        "--store",
-        type=click.Choice(STORES),
-        envvar="NATIVECACHE_STORE",
-        show_envvar=True,
-        help="What entries are kept in: a file each, or one database [default: files].",
-    )(function)
-
-
 def warn(text: str) -> None:
     """Prints a warning on standard error."""
-    click.echo(warning_line(text), err=True)
+    say(warning_line(text), err=True)

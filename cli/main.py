@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import gc
-import io
 import os
 import sys
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
-import click
-
 from nativecache.cli import account, report
-from nativecache.cli.build_options import BuildOptions, build_options, spell_for_click
-from nativecache.cli.cache import cache
 from nativecache.cli.figures import up_to_date_record, write_stats
+from nativecache.cli.options import BuildOptions, read_plainly
 from nativecache.cli.requests import (
     read_requests,
     warn_of_level,
 )
-from nativecache.cli.start import VERSION
+from nativecache.cli.say import failure, say
 from nativecache.cli.up_to_date import encode_record, read_command
 from nativecache.cli.words import (
     BadWords,
@@ -27,7 +22,7 @@ from nativecache.cli.words import (
     read_words,
 )
 from nativecache.linker.output import own_descriptor
-from nativecache.linker.shown import error_line, shown, shown_lines
+from nativecache.linker.shown import error_line, shown_lines
 from nativecache.linker.values import dataclass, replace
 from nativecache.linker.waiting import Watch, say_on_stderr
 
@@ -36,49 +31,36 @@ if TYPE_CHECKING:
     from nativecache.aot.request import Request
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(VERSION, prog_name="nativecache")
-def cli() -> None:
-    """Ahead-of-time builds with a function-granular object cache."""
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command line: its words, and how they were read if it is a build's."""
+
+    words: list[str]
+    line: list[Word]
 
 
-cli.add_command(cache)
-
-
-@cli.command(short_help="Build a program from LLVM IR, C and C++.")
-@click.argument("_", nargs=-1, metavar="INPUT... [-- LINK-OPTION...]", expose_value=False)
-@build_options
-def build(options: BuildOptions) -> None:
-    """Build a program from LLVM IR (.ll, .bc), C and C++, and link it with objects and libraries.
-
-    Compilers' flags are taken as well (-c -g -std= -f… -m… -W… -x -MD -L -l -Wl,… @file), and order counts.
-    What stands behind -- goes to the compiler driver that links (-Wl,… to the linker itself); `-o -` is
-    standard output.
-
-    Exit codes: 1 bad input, 2 usage, 3 link, 4 verification, 130 interrupted (143 by SIGTERM).
-    """
+def build(command: Command, options: BuildOptions) -> int:
+    """Does what a command line that was read asks for. Returns its exit code."""
     try:
         os.getcwd()
     except OSError as error:
-        raise click.ClickException(f"the current folder cannot be used: {error.strerror}") from None
-    line = click.get_current_context().obj.line
-    requests = read_requests(line, options)
-    said = warn_of_level(line, requests[0].clang_flags)
-    results = [_build(one, options, said, whole_command=len(requests) == 1) for one in requests]
+        raise failure(f"the current folder cannot be used: {error.strerror}") from None
+    requests = read_requests(command.line, options)
+    said = warn_of_level(command.line, requests[0].clang_flags)
+    words = command.words if len(requests) == 1 else None
+    results = [_build(one, options, said, words) for one in requests]
     if options.stats_json:
         write_stats(results, options.stats_json)
     wrong = [result for result in results if result.mismatches]
     for result in wrong:
         report.show_mismatches(result)
-    if wrong:
-        raise click.exceptions.Exit(4)
+    return 4 if wrong else 0
 
 
-def _build(request: Request, options: BuildOptions, said: list[str], *, whole_command: bool) -> Report:
-    """One build; it is noted if it is all that the command does. `said` are warnings of the command line."""
+def _build(request: Request, options: BuildOptions, said: list[str], words: list[str] | None) -> Report:
+    """One build, noted under the command's `words` if those ask for no other; `said` are their warnings."""
     from nativecache.aot.front.sources import Front
 
-    gc.disable()  # a build makes few cycles, and walking a program's text for them takes a tenth of it
     quiet = options.quiet
     watch = nullcontext() if quiet else Watch(say_on_stderr)
     with account.failures(request.store), watch, Front(request) as front:
@@ -89,9 +71,9 @@ def _build(request: Request, options: BuildOptions, said: list[str], *, whole_co
             result = build(request, front, progress=progress)
     result = replace(result, warnings=(*said, *result.warnings))
     for warning in result.warnings:
-        click.echo(shown_lines(warning), err=True)
-    if whole_command and not result.mismatches:
-        _keep_record(result, request)
+        say(shown_lines(warning), err=True)
+    if words and not result.mismatches:
+        _keep_record(result, request, words)
     account.book(result, request, options.cache_mode)
     if not quiet:
         to_stdout = own_descriptor(os.fspath(request.output)) == 1
@@ -100,13 +82,12 @@ def _build(request: Request, options: BuildOptions, said: list[str], *, whole_co
     return result
 
 
-def _keep_record(result: Report, request: Request) -> None:
+def _keep_record(result: Report, request: Request, words: list[str]) -> None:
     """Notes for the same command what it would repeat."""
     from nativecache.cache.entry import Entry, encode_entry
     from nativecache.cache.file_store import FileStore
 
     store = request.store
-    words: list[str] = click.get_current_context().obj.words
     try:
         command = read_command(words, os.environ)
     except OSError:
@@ -120,14 +101,6 @@ def _keep_record(result: Report, request: Request) -> None:
             store.note_used(command.key)
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A command line: its words, and how they were read if it is a build's."""
-
-    words: list[str]
-    line: list[Word]
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Entry point. Exit codes: 1 bad input, 2 usage, 3 link, 4 verification, 130 interrupted."""
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
@@ -137,51 +110,40 @@ def run(words: list[str]) -> int:
     """Runs a command line; returns its exit code. Raises OSError for what no message is made of here."""
     from nativecache.linker.errors import LinkError
 
+    line: list[Word] = []
     try:
-        line = read_words(words[1:]) if words[:1] == ["build"] else []
-        arguments = ["build", *spell_for_click(line)] if words[:1] == ["build"] else words
-        command = Command(words, line)
-        code = cli(arguments, standalone_mode=False, prog_name="nativecache", obj=command)
+        if words[:1] == ["build"]:
+            line = read_words(words[1:])
+            if options := read_plainly(line, os.environ):
+                return build(Command(words, line), options)
+        from nativecache.cli.commands import ask_click
+
+        return ask_click(Command(words, line))
     except BadWords as error:
-        click.echo(f"Try 'nativecache build --help' for help.\n\n{error_line(str(error))}", err=True)
+        say(f"Try 'nativecache build --help' for help.\n\n{error_line(str(error))}", err=True)
         return 2
-    except click.exceptions.Exit as end:
-        return end.exit_code
-    except click.UsageError as error:
-        _show(error)
-        return 2
-    except click.ClickException as error:
-        _show(error)
-        return error.exit_code
     except LinkError as error:
         for problem in error.lines:
             _complain(problem)
         return 3
     except Exception as error:
-        from nativecache.aot.errors import BuildError, UsageError
-
-        if not isinstance(error, BuildError):
+        code = _explain(error)
+        if code is None:
             raise
+        return code
+
+
+def _explain(error: Exception) -> int | None:
+    """Says what is wrong, and returns the exit code; None for what is no fault of the user's."""
+    from nativecache.aot.errors import BuildError, UsageError
+
+    if isinstance(error, BuildError):
         for problem in error.problems:
             _complain(problem)
         return 2 if isinstance(error, UsageError) else 1
-    return code if isinstance(code, int) else 0  # click makes an Exit the value
+    from nativecache.cli.commands import explain
 
-
-def _show(error: click.ClickException) -> None:
-    context = getattr(error, "ctx", None)
-    if context and error.message == context.get_help():
-        click.echo(error.message, err=True)  # what is said where a command is missing
-        return
-    if error.message:
-        error.message = shown(error.message)  # type: ignore[misc]
-    # click says how a command is used, and begins its own line with a prefix of its own.
-    text = io.StringIO()
-    error.show(text)
-    usage, _, problem = ("\n" + text.getvalue()).rpartition("\nError: ")
-    if usage:
-        click.echo(usage[1:], err=True)
-    click.echo(error_line(problem.removesuffix("\n")), err=True)
+    return explain(error)
 
 
 def _complain(problem: str) -> None:
@@ -190,8 +152,8 @@ def _complain(problem: str) -> None:
 
     if isinstance(problem, Said):
         said, end, problem = problem.rpartition("\n")
-        click.echo(shown_lines(said), err=True, nl=bool(end))
-    click.echo(error_line(problem), err=True)
+        say(shown_lines(said), err=True, end=end)
+    say(error_line(problem), err=True)
 
 
 if __name__ == "__main__":

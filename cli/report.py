@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import click
-
+from nativecache.cli.say import say
 from nativecache.linker.shown import error_line, shown, warning_line
 
 if TYPE_CHECKING:
@@ -117,8 +116,8 @@ def show(report: Report, *, timings: bool, verbose: bool, err: bool = False) -> 
         notes += [f"kept in one piece for asm: {line}" for line in _files_by_reason(report.sealed)]
         notes += [f"compiled {unit.name} in {_time(unit.milliseconds)}" for unit in report.compiled]
     for note in notes:
-        click.echo(shown(f"{report.output}: {note}"), err=err)
-    click.echo(shown(summary(report)), err=err)
+        say(shown(f"{report.output}: {note}"), err=err)
+    say(shown(summary(report)), err=err)
 
 
 _FILES_NAMED = 3
@@ -144,9 +143,9 @@ def show_mismatches(report: Report) -> None:
     """Names cached objects that were not what their units compile to, and the files where both are."""
     for mismatch in report.mismatches:
         files = f"; see {' '.join(mismatch.files)}" if mismatch.files else ""
-        click.echo(error_line(f"{mismatch.name}: {mismatch.reason}{files}"), err=True)
+        say(error_line(f"{mismatch.name}: {mismatch.reason}{files}"), err=True)
     advice = "other outputs built from this cache may be wrong: rebuild them with --cache-mode refresh"
-    click.echo(warning_line(f"{report.output} was rebuilt correctly; {advice}"), err=True)
+    say(warning_line(f"{report.output} was rebuilt correctly; {advice}"), err=True)
 
 
 def _show_timings(report: Report, *, err: bool) -> None:

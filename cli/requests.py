@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import click
-
-from nativecache.cli.build_options import BuildOptions, is_beyond
 from nativecache.cli.folders import open_store
 from nativecache.cli.option_table import BOTH, CLANG, DEPENDENCIES, INPUT, LINK, OURS
+from nativecache.cli.options import BuildOptions, is_beyond
+from nativecache.cli.say import say, usage_error
 from nativecache.cli.up_to_date import what_stats_overwrite
 from nativecache.cli.words import Word
 from nativecache.linker.shown import warning_line
@@ -26,24 +25,24 @@ _LONG_KINDS: Final = ("write-dependencies", "write-user-dependencies")
 
 
 def read_requests(line: Sequence[Word], options: BuildOptions) -> list[Request]:
-    """The builds that a command line asks for, in order. Raises click.UsageError."""
+    """The builds that a command line asks for, in order. Raises click's UsageError."""
     from nativecache.aot.request import Input
 
     if os.environ.get("CCC_OVERRIDE_OPTIONS", "").strip("# "):
-        raise click.UsageError(
+        raise usage_error(
             "CCC_OVERRIDE_OPTIONS: it edits flags of clang where nobody sees them; unset it, write the flags"
         )
     items = _items(line)
     inputs = [item for item in items if isinstance(item, Input)]
     if not inputs:
-        raise click.UsageError("no inputs: name at least one file")
+        raise usage_error("no inputs: name at least one file")
     alone = options.emit == "object" and any(word.words in (("-c",), ("--compile",)) for word in line)
     if alone:
         inputs = _compiled_alone(inputs)
         items = [*inputs]
     if options.output == Path() and any(map(_names_nothing, line)):
         if not alone:
-            raise click.UsageError("-o '': the output's name is empty; name a file")
+            raise usage_error("-o '': the output's name is empty; name a file")
         options = replace(options, output=None)  # as clang -c takes it
     output = options.output or default_output(options.emit, [str(path) for path in inputs])
     if os.fspath(output) == "-":
@@ -53,7 +52,7 @@ def read_requests(line: Sequence[Word], options: BuildOptions) -> list[Request]:
     if not alone or len(inputs) == 1:
         return [request]
     if options.output:
-        raise click.UsageError("-c makes an object of each input: leave -o out, or say --emit object")
+        raise usage_error("-c makes an object of each input: leave -o out, or say --emit object")
     return [replace(request, line=(path,), output=default_output("object", [str(path)])) for path in inputs]
 
 
@@ -93,7 +92,7 @@ def _request(
 
 def _check_stats(path: Path | None, names: list[str]) -> None:
     if path and (why := what_stats_overwrite(os.fspath(path), names)):
-        raise click.UsageError(f"--stats-json {path}: {why}; name another file")
+        raise usage_error(f"--stats-json {path}: {why}; name another file")
 
 
 def _compression(flags: Sequence[str], options: BuildOptions) -> list[str]:
@@ -110,10 +109,10 @@ def _compiled_alone(inputs: list[Input]) -> list[Input]:
 
     unused = [path for path in inputs if is_native(path)]
     for path in unused:
-        click.echo(warning_line(f"{path}: not used, for -c links nothing; --emit object would"), err=True)
+        say(warning_line(f"{path}: not used, for -c links nothing; --emit object would"), err=True)
     found = [path for path in inputs if path not in unused]
     if not found:
-        raise click.UsageError("-c: there is nothing to compile among the inputs")
+        raise usage_error("-c: there is nothing to compile among the inputs")
     return found
 
 
@@ -145,9 +144,7 @@ def _dependencies(line: Sequence[Word], output: Path | None) -> Dependencies | N
     asked = [word for word in line if word.place == DEPENDENCIES]
     kinds = [w.name for w in asked if w.name.strip("-") in ("MD", "MMD", *_LONG_KINDS)]
     if any(word.name == "-MG" for word in asked):
-        raise click.UsageError(
-            "-MG: clang takes it with -M or -MM only, which preprocess alone; leave it out"
-        )
+        raise usage_error("-MG: clang takes it with -M or -MM only, which preprocess alone; leave it out")
     if not kinds:
         return None
     files = [word.value for word in asked if word.value and word.name not in ("-MT", "-MQ")]

@@ -1,13 +1,15 @@
 """What click makes of a build's options is one value with types, which nobody changes."""
 
+import os
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 
 import click
 import pytest
 
-from nativecache.cli.build_options import BuildOptions, build_options, spell_for_click
-from nativecache.cli.words import read_words
+from nativecache.cli.build_options import build_options, spell_for_click
+from nativecache.cli.options import BuildOptions, read_plainly
+from nativecache.cli.words import BadWords, read_words
 
 
 def read(*words: str) -> BuildOptions:
@@ -50,3 +52,50 @@ def test_the_last_level_counts() -> None:
         3,
         0,
     ]
+
+
+def without_click(*words: str, **environ: str) -> BuildOptions | None:
+    return read_plainly(read_words(list(words)), environ)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a.c",
+        "a.c -o b -O0 -O3 -j 4 -q --timings",
+        "-shared a.c -Os --cpu native --features=+avx2 --target x86_64-linux-gnu --cc gcc --clang clang",
+        "-c a.c --cache-dir=d --stats-json s.json --linker mold --llvm llvmlite --compiler-check mtime",
+        "a.c --no-opt --no-cache --trust-cache-dir --compress-debug -v --import-limit 3 --threads=2",
+        "a.c --emit archive --cache-mode refresh --store sqlite --fallback-dir x --fallback-dir=y --verify",
+        "a.c -O4 --verify=3 --cache-mode off -Iinclude -DX=1 -std=c11 --cflag=-w -- -lm",
+    ],
+)
+def test_plain_lines_are_read_as_by_click(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("NATIVECACHE_")]:
+        monkeypatch.delenv(name)
+    assert without_click(*line.split()) == read(*line.split())
+    monkeypatch.setenv("NATIVECACHE_DIR", "folder")
+    assert without_click(*line.split(), NATIVECACHE_DIR="folder") == read(*line.split())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("-h",), ("a.c", "--help"), ("a.c", "-vq"), ("a.c", "-O7x"), ("a.c", "--emit", "exes")),
+        *(("a.c", "-j0"), ("a.c", "-j", "two"), ("a.c", "--threads=2000"), ("a.c", "-j", "+2")),
+        *(("a.c", "--verify=101"), ("a.c", "--verify=0.5"), ("a.c", "-o", ""), ("a.c", "--store=")),
+        *(("a.c", "--import-limit=-1"), ("a.c", "-j", "٣"), ("a.c", "--quiet=1")),
+    ],
+)
+def test_what_is_not_plain_is_left_to_click(words: tuple[str, ...]) -> None:
+    try:
+        line = read_words(list(words))
+    except BadWords:
+        return
+    assert read_plainly(line, {}) is None
+
+
+def test_what_the_environment_says_is_left_to_click() -> None:
+    assert without_click("a.c", NATIVECACHE_QUIET="1") is None
+    found = without_click("a.c", NATIVECACHE_DIR="")
+    assert found and found.cache_dir is None

@@ -22,8 +22,8 @@ from nativecache.cache.file_store import FileStore
 from nativecache.cache.layout import entry_path
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.own_code import own_stamps
+from nativecache.cli import commands, option_table, up_to_date
 from nativecache.cli import main as command_line
-from nativecache.cli import option_table, up_to_date
 from nativecache.cli.up_to_date import LIFETIME_SECONDS, Command, Record, check, encode_record, read_command
 
 MAIN = '#include "value.h"\nint f(void);\nint main(void) { return f() + VALUE; }\n'
@@ -555,9 +555,9 @@ def test_the_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_all_options_with_a_value_are_known() -> None:
-    options = [p for p in command_line.build.params if isinstance(p, click.Option) and not p.is_flag]
+    options = [p for p in commands.build.params if isinstance(p, click.Option) and not p.is_flag]
     names = {name for option in options for name in option.opts}
     # The level is read like clang's; `--verify` takes a value behind an equals sign only.
     assert names - {"-O", "--verify", "--cflag", "--std", "-I", "-D", "-U"} == option_table.VALUED
-    flags = [p for p in command_line.build.params if isinstance(p, click.Option) and p.is_flag]
+    flags = [p for p in commands.build.params if isinstance(p, click.Option) and p.is_flag]
     assert {name for flag in flags for name in flag.opts} | {"-h", "--help"} == option_table.FLAGS
