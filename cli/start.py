@@ -42,14 +42,14 @@ def _run(words: "list[str]", start: float) -> int:
         return 0
     if words[:1] == ["build"] and _answer_if_up_to_date(words, start):
         return 0
-    import gc
-
     from nativecache.linker.signals import Interrupted, catch_signals, ignore_signals
-
-    gc.disable()  # a build makes few cycles, and walking a program's text for them takes a tenth of it
 
     catch_signals()
     try:
+        if words[:1] == ["build"]:
+            import gc
+
+            gc.disable()  # while all is loaded that a build needs, and then (see main.build)
         from nativecache.cli.main import run
 
         return run(words)
