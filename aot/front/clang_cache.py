@@ -235,7 +235,7 @@ class FrontCache:
             self._index.save(joined)
 
     def save(self) -> None:
-        """Compresses and stores what was kept; much of it in a process of its own, beside the build's work."""
+        """Compresses and stores what was kept; much of it in a process of its own, beside the build."""
         if sum(len(answer.output) for _, answer in self._unsaved) <= _LITTLE:
             self._save_all()
             self._unsaved.clear()

@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench.edited import rows_of_project
 from bench.generate import generate
 from bench.grown import SIZES, rows_of_growth
+from bench.imports import measure_imports
 from bench.measure import TITLE, Cost, Row, Skipped, call, compare
 from bench.projects import PROJECTS
 from bench.works import (
@@ -288,11 +289,12 @@ PARTS: tuple[tuple[tuple[str, ...], Callable[[Bench], Iterator[Row]]], ...] = (
     (("B15",), real_projects),
     (("B16",), growth_of_files),
     (("B20",), debug_rebuilds),
+    (("B21",), lambda bench: measure_imports(bench.space, bench.pairs)),
 )
 
 
 #: What shows within minutes whether a change has made builds slower.
-QUICK = ("B1", "B3", "B4", "B5", "B6")
+QUICK = ("B1", "B3", "B4", "B5", "B6", "B21")
 
 
 def main() -> None:
