@@ -12,8 +12,8 @@ from statistics import median
 from bench.measure import Row, Skipped, call
 from harness import CLANG, has_tool
 
-# Runs the command line; leaves the names of all modules in a file, in the order in which they were loaded, and
-# how often it forked in another one.
+# Runs the command line; leaves the names of all modules in a file, in the order in which they were loaded,
+# and how often it forked in another one.
 DRIVER = """
 import atexit, os, sys
 forks = []
