@@ -68,7 +68,7 @@ class WorkerDied(Exception):
         return "; if memory is short, use fewer workers (-j1)" if killed else ""
 
 
-class _Channel:
+class Channel:
     """Takes values through a pipe, one way. Its ends are descriptors."""
 
     def __init__(self) -> None:
@@ -118,8 +118,8 @@ class _Worker:
     """A process that was forked from this one, and what it has been given to do."""
 
     def __init__(self, tasks: Mapping[str, Callable[..., Any]], others: list[_Worker]) -> None:
-        self.tasks = _Channel()
-        self.results = _Channel()
+        self.tasks = Channel()
+        self.results = Channel()
         self.stderr = os.memfd_create("stderr")
         self.jobs: deque[Job] = deque()
         self._status: int | None = None  # once it has ended
@@ -179,7 +179,7 @@ class _Worker:
 
 
 def _live(
-    jobs: _Channel, results: _Channel, tasks: Mapping[str, Callable[..., Any]], stderr: int, driver: int
+    jobs: Channel, results: Channel, tasks: Mapping[str, Callable[..., Any]], stderr: int, driver: int
 ) -> NoReturn:
     """The whole life of a worker. What it may die of is told by what it printed, and by its status."""
     try:
@@ -196,7 +196,7 @@ def _live(
         os._exit(1)
 
 
-def _work(jobs: _Channel, results: _Channel, tasks: Mapping[str, Callable[..., Any]]) -> None:
+def _work(jobs: Channel, results: Channel, tasks: Mapping[str, Callable[..., Any]]) -> None:
     while True:
         try:
             task, arguments = jobs.receive()

@@ -6,11 +6,10 @@ disturbs, gives the right image: nothing was noted of what had been lost.
 """
 
 import os
+import pickle
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +49,7 @@ class Fate:
 
     def apply(self) -> None:
         """Have this process's pools suffer it."""
-        fate, begin, send = self, pool.Pool.__init__, Connection.send
+        fate, begin, send = self, pool.Pool.__init__, pool.Channel.send
         at: list[str] = []  # what this worker is at
 
         def meet(moment: str) -> None:
@@ -70,16 +69,16 @@ class Fate:
         def begin_pool(self: pool.Pool, size: int, tasks: Any, **more: Any) -> None:
             begin(self, size, {name: wrap(name, task) for name, task in tasks.items()}, **more)
 
-        def send_result(self: Connection, what: Any) -> None:
+        def send_result(self: pool.Channel, what: Any) -> None:
             if at == [fate.task] and fate.moment == "writing" and fate.is_due():
-                data = bytes(ForkingPickler.dumps(what))
-                os.write(self.fileno(), len(data).to_bytes(4, "big") + data[: len(data) // 2])
+                data = pickle.dumps(what)
+                os.write(self.writer, len(data).to_bytes(8, "little") + data[: len(data) // 2])
                 os.kill(os.getpid(), signal.SIGKILL)
             send(self, what)
             meet("sent")
 
         pool.Pool.__init__ = begin_pool  # type: ignore[method-assign]
-        Connection.send = send_result  # type: ignore[method-assign,assignment]
+        pool.Channel.send = send_result  # type: ignore[method-assign,assignment]
 
 
 def outcome(space: Path, folder: Path, words: tuple[str, ...], fate: Fate | None = None) -> tuple[int, str]:
@@ -87,13 +86,13 @@ def outcome(space: Path, folder: Path, words: tuple[str, ...], fate: Fate | None
     folder.mkdir(exist_ok=True)
     if fate:
         fate.marks.mkdir()
-        begin, send = pool.Pool.__init__, Connection.send
+        begin, send = pool.Pool.__init__, pool.Channel.send
         fate.apply()
     try:
         build = Build.start(space, folder, *words, "-o", folder / "image")
     finally:
         if fate:
-            pool.Pool.__init__, Connection.send = begin, send  # type: ignore[method-assign]
+            pool.Pool.__init__, pool.Channel.send = begin, send  # type: ignore[method-assign]
     build.process.join(120)
     assert build.process.exitcode is not None
     return build.process.exitcode, build.log.read_text()

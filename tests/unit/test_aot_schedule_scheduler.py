@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -147,7 +148,7 @@ class World:
         fingerprints = ImportFingerprints(plain, NO_CANDIDATES)
         scheduler = Scheduler(
             self.plan,
-            object(),  # type: ignore[arg-type] # no engine is called
+            SimpleNamespace(load=lambda: None),  # no other call is made
             store,
             Memory(fingerprints, memos, history),
             verifier=Verifier(store, percent, 0),
