@@ -13,7 +13,8 @@ from nativecache.aot.key import Compiler, Options, compiler_fields, form_of, opt
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.recipe import Recipe
-from nativecache.cache.shape import Malformed, read_json, row, text
+from nativecache.cache.shape import Malformed, read_json, record, text
+from nativecache.linker import lazy_re as re
 from nativecache.linker.values import dataclass
 
 #: What the system's loader looks names up in.
@@ -54,20 +55,32 @@ def keep_library(store: EntryStore, name: str, search_path: str, found: Library)
     """Keeps what a name stands for. Not of a path that means another file in another folder."""
     if found.stamp and os.path.isabs(found.path):
         identity = found.identity
-        values = [found.path, found.stamp, identity.llvm, identity.llvmlite, identity.library]
+        values = {
+            "path": found.path,
+            "stamp": found.stamp,
+            "llvm": identity.llvm,
+            "llvmlite": identity.llvmlite,
+            "library": identity.library,
+        }
         key = library_recipe(name, search_path).key()
         store.save(Entry(key, json.dumps(values).encode(), form_of("llvm")))
 
 
-_LIBRARY: Final = row(*[text()] * 5)
+_LIBRARY: Final = record(dict.fromkeys(("path", "stamp", "llvm", "llvmlite", "library"), text()))
+_STAMP: Final = re.compile(r"\d+ \d+ \d+ -?\d+", re.ASCII)
+_VERSION: Final = re.compile(r"\d+\.\d+\.\d+", re.ASCII)
+_LAYOUT: Final = re.compile(rb"[eE](?:-\w[\w:]*)*")
 
 
 def read_library(entry: Entry) -> Library:
     """A library as it was kept. Raises Malformed."""
-    path, its_stamp, *identity = read_json(entry.payload, _LIBRARY)
-    if not os.path.isabs(path):
+    known = read_json(entry.payload, _LIBRARY)
+    if not os.path.isabs(known["path"]):
         raise Malformed("no absolute path")
-    return Library(path, its_stamp, Compiler(*identity))
+    if not _STAMP.fullmatch(known["stamp"]) or not _VERSION.fullmatch(known["llvm"]):
+        raise Malformed("no stamp, or no version")
+    identity = Compiler(known["llvm"], known["llvmlite"], known["library"])
+    return Library(known["path"], known["stamp"], identity)
 
 
 def layout_recipe(compiler: Compiler, options: Options) -> Recipe:
@@ -78,12 +91,12 @@ def layout_recipe(compiler: Compiler, options: Options) -> Recipe:
 
 def read_layout(entry: Entry) -> str:
     """A data layout as it was kept. Raises Malformed."""
-    try:
-        return entry.payload.decode("ascii")
-    except UnicodeDecodeError:
-        raise Malformed("no data layout") from None
+    if not _LAYOUT.fullmatch(entry.payload):
+        raise Malformed("no data layout")
+    return entry.payload.decode("ascii")
 
 
 def keep_layout(store: EntryStore, compiler: Compiler, options: Options, layout: str) -> None:
     """Keeps the data layout of a target that LLVM has found nothing wrong with."""
-    store.save(Entry(layout_recipe(compiler, options).key(), layout.encode(), form_of("layout")))
+    if _LAYOUT.fullmatch(layout.encode()):
+        store.save(Entry(layout_recipe(compiler, options).key(), layout.encode(), form_of("layout")))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from nativecache.aot.codegen.llvm import library_path
 from nativecache.aot.front import clang
 from nativecache.aot.front.clang_cache import FrontCache
 from nativecache.aot.front.header_names import named_files
@@ -184,10 +185,15 @@ def _names_from(path: str, folders: set[str]) -> Iterable[str]:
 
 
 def _loaded_llvm() -> list[str]:
-    """The files of the LLVM in this process, read off the system's list of them."""
+    """The files of the LLVM in this process, read off the system's list of them; llvmlite's in any case.
+
+    A build that has loaded none rests on what was known of it.
+    """
+    known = [path for path in [library_path()] if os.path.isfile(path)]
     try:
         with open("/proc/self/maps", encoding=sys.getfilesystemencoding(), errors="surrogateescape") as file:
             lines = [line for line in file if "libLLVM" in line or "libllvmlite" in line]
     except OSError:
-        return []
-    return list(dict.fromkeys(line[line.index("/") :].rstrip("\n") for line in lines if "/" in line))
+        return known
+    loaded = [line[line.index("/") :].rstrip("\n") for line in lines if "/" in line]
+    return list(dict.fromkeys((*known, *loaded)))

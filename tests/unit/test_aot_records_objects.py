@@ -12,6 +12,7 @@ import pytest
 from forge import dump, mutate_bytes, mutate_json
 from harness import llvm_object
 
+from nativecache.aot.codegen.facts import read_layout, read_library
 from nativecache.aot.formats import check_form
 from nativecache.aot.front.accepted import read_accepted
 from nativecache.aot.front.manifest import read_answer, read_manifest
@@ -77,12 +78,16 @@ def bodies() -> bytes:
     return table.packed()
 
 
+LIBRARY = {"path": "/lib/x.so", "stamp": "1 2 3 4", "llvm": "22.1.0", "llvmlite": "", "library": "abc"}
+
 READERS: dict[str, tuple[Callable[[Entry], object], bytes]] = {
     "accepted": (read_accepted, bytes(32)),
     "bodies": (read_bodies, bodies()),
     "manifest": (read_manifest, dump(MANIFEST)),
     "memo": (lambda entry: read_memo(entry, closely=True), memo()),
+    "layout": (read_layout, b"e-m:e-p270:32:32-i64:64-f80:128-n8:16:32:64-S128"),
     "link": (read_link, dump(LINK)),
+    "llvm": (read_library, dump(LIBRARY)),
     "record": (read_record, dump({"a": "b"})),
     "how": (read_how, dump({"compiler": "", "options": "", "turn": 0})),
     "note": (read_note, bytes(64)),
