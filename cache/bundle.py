@@ -2,7 +2,8 @@
 
 What a build used is noted under its name, so that a bundle carries just that. A bundle holds entries as the
 cache folder does, v1/ab/cdef….o, and nothing else; it is the same for the same entries. It is not compressed:
-whoever carries it can do that, and whoever reads it need not fear what it unfolds to.
+whoever carries it can do that, and whoever reads it need not fear what it unfolds to. An entry may be folded,
+and unfolds to the size that it says, which is bounded.
 
 Nothing in a bundle is believed: names must be an entry's, members plain files of bearable size, and each
 entry is checked in full under the key that its name says. Who can make you import a bundle can make you

@@ -42,6 +42,9 @@ class FolderStore(ABC):
         self._told = itertools.count()
         self.failed = False  # whether anything could not be read or written
 
+    #: Whether a value is a file, which other tools open: see BuildStore.
+    opened_by_tools = True
+
     @abstractmethod
     def get(self, key: str) -> bytes | None:
         """The value last put under `key`, or None."""

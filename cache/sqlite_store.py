@@ -86,6 +86,7 @@ class SqliteStore(FolderStore):
     Safe across forks, if nothing else in the process uses SQLite on the same file.
     """
 
+    opened_by_tools = False
     _database: Database | None = None
     _tried: str | None = None  # the file that was opened last, or was to be
 

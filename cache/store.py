@@ -30,6 +30,10 @@ class BuildStore(Store, Protocol):
         """The folder that the values are in, if they are in one."""
 
     @property
+    def opened_by_tools(self) -> bool:
+        """Whether values are where other tools can open them, so that they are best kept as they are."""
+
+    @property
     def keeps(self) -> bool:
         """Whether what is put is there for the next build, so that notes about it are of use."""
 
@@ -45,6 +49,7 @@ class _Elsewhere:
 
     root = None
     keeps = False
+    opened_by_tools = True  # there is nothing to be gained by making them smaller
 
     def pass_failures(self, warn: Callable[[str], None]) -> None:
         return
@@ -90,6 +95,7 @@ class RefreshStore:
         self._store = store
         self.root = store.root
         self.keeps = store.keeps
+        self.opened_by_tools = store.opened_by_tools
         self.pass_failures = store.pass_failures
         self.warn_once = store.warn_once
 

@@ -55,19 +55,15 @@ from nativecache.aot.front.manifest import (
 )
 from nativecache.aot.key import form_of
 from nativecache.cache.dependencies import Dependency, StatCache, observe, still_valid
-from nativecache.cache.entry import JSON, Entry
+from nativecache.cache.entry import AGAIN, FIRST, JSON, Entry
 from nativecache.cache.files import read_plain
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.since import changed_since
 from nativecache.linker import lazy_re as re
 from nativecache.linker.signals import hold_signals, ignore_signals
 
-#: sqlite3.c's 16.6 MB of printed IR shrink to 3.3 MB in 0.13 s; level 3 saves another 0.4 MB.
-_LEVEL: Final = 1
 #: Bytes that are compressed in less time than a process is forked and ended in.
 _LITTLE: Final = 1 << 18
-
-
 _TIME_OF_DAY: Final = "it depends on the time of day"
 
 #: With these flags the command line is part of what clang writes: nothing may be added to it.
@@ -105,7 +101,7 @@ class FrontCache:
         self._texts: dict[str, questions.Text] = {}
         self._assembler: dict[str, bool] = {}
         self._manifests: dict[str, Manifest] = {}
-        self._unsaved: list[tuple[str, Answer]] = []
+        self._unsaved: list[tuple[str, Answer, int]] = []
         self._child = 0
         self._failure = -1  # where the child writes what it could not do
         self.reads: dict[Dependency, None] | None = {}
@@ -217,8 +213,10 @@ class FrontCache:
         result = result_recipe(question.key, dependencies).key()
         if search != manifest.search:
             manifest = manifest.found_on(search)
+        # What was edited once is edited again, and its answer soon replaced.
+        level = AGAIN if manifest.variants else FIRST
         self._save_manifest(question, manifest.with_answer(dependencies, result))
-        self._unsaved.append((result, answer))
+        self._unsaved.append((result, answer, level))
         self._note_answer(question, result, answer, dependencies)
         self._store.note_used(result)  # another process saves it
 
@@ -236,7 +234,7 @@ class FrontCache:
 
     def save(self) -> None:
         """Compresses and stores what was kept; much of it in a process of its own, beside the build."""
-        if sum(len(answer.output) for _, answer in self._unsaved) <= _LITTLE:
+        if sum(len(answer.output) for _, answer, _ in self._unsaved) <= _LITTLE:
             self._save_all()
             self._unsaved.clear()
             return
@@ -261,15 +259,15 @@ class FrontCache:
         self._unsaved.clear()
 
     def _save_all(self) -> None:
-        for key, answer in self._unsaved:
-            payload = zlib.compress(answer.output, _LEVEL)
+        for key, answer, level in self._unsaved:
+            payload = zlib.compress(answer.output, level)
             meta: dict[str, JSON] = {
                 **form_of("answer"),
                 "messages": answer.messages,
                 "size": len(answer.output),
                 "digest": answer.digest,
             }
-            self._store.save(Entry(key, payload, meta))
+            self._store.save(Entry(key, payload, meta, 0))
 
     def _note_reads(self, dependencies: Iterable[Dependency]) -> None:
         if self.reads is not None:
@@ -277,7 +275,7 @@ class FrontCache:
 
     def _save_manifest(self, question: Question, manifest: Manifest) -> None:
         self._manifests[question.key] = manifest
-        self._store.save(Entry(question.key, encode_manifest(manifest), form_of("manifest")))
+        self._store.save(Entry(question.key, encode_manifest(manifest), form_of("manifest"), AGAIN))
 
     def _load(self, key: str) -> Manifest:
         return self._store.read(key, read_manifest) or Manifest()

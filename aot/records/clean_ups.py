@@ -11,7 +11,7 @@ from pathlib import PurePath
 
 from nativecache.aot.key import Compiler, Options, form_of, record_recipe
 from nativecache.aot.records.table import Table
-from nativecache.cache.entry import Entry
+from nativecache.cache.entry import AGAIN, FIRST, Entry
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.shape import Malformed
 
@@ -22,7 +22,9 @@ class CleanUpPack:
     def __init__(self, label: str, compiler: Compiler, options: Options, store: EntryStore) -> None:
         self._store = store
         self._key = record_recipe("bodies", compiler, options, PurePath(label).name).key()
-        self._table = store.read(self._key, read_bodies) or Table()
+        table = store.read(self._key, read_bodies)
+        self._level = AGAIN if table else FIRST
+        self._table = table or Table()
 
     def stored(self) -> Iterable[tuple[bytes, memoryview]]:
         """Digest of what it was and text of every function that earlier builds left."""
@@ -36,7 +38,7 @@ class CleanUpPack:
     def save(self) -> None:
         """Keeps what the build used, and as much of the rest, if anything is new."""
         if self._table.changed:
-            self._store.save(Entry(self._key, self._table.packed(), form_of("bodies")))
+            self._store.save(Entry(self._key, self._table.packed(), form_of("bodies"), self._level))
 
 
 def read_bodies(entry: Entry) -> Table:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nativecache.aot.key import Compiler, Options, form_of, own_record, record_recipe
-from nativecache.cache.entry import Entry
+from nativecache.cache.entry import AGAIN, Entry
 from nativecache.cache.lookup import EntryStore, Missed
 from nativecache.cache.recipe import Recipe
 from nativecache.cache.shape import mapping, read_json, record, text, whole
@@ -74,7 +74,7 @@ class BuildRecord:
 
     def _save(self, key: str, values: Mapping[str, Any], kind: str) -> None:
         payload = json.dumps(values, sort_keys=True, separators=(",", ":")).encode()
-        self._store.save(Entry(key, payload, form_of(kind)))
+        self._store.save(Entry(key, payload, form_of(kind), AGAIN))
 
 
 def settings_recipe(output: Path) -> Recipe:

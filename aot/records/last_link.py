@@ -18,7 +18,7 @@ from nativecache.cache.dependencies import (
     encode,
     still_valid,
 )
-from nativecache.cache.entry import Entry
+from nativecache.cache.entry import AGAIN, Entry
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.recipe import Recipe
 from nativecache.cache.shape import Malformed, list_of, nullable, read_json, record, row, text
@@ -58,7 +58,7 @@ class LinkRecord:
             "written": (written.warnings, written.programs, written.reads),
             "image": written.image,
         }
-        self._store.save(Entry(self._key, json.dumps(values).encode(), form_of("link")))
+        self._store.save(Entry(self._key, json.dumps(values).encode(), form_of("link"), AGAIN))
 
 
 @dataclass(frozen=True, slots=True)

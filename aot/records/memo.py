@@ -20,7 +20,7 @@ from nativecache.aot.key import Compiler, Options, form_of, record_recipe
 from nativecache.aot.packed import decode_names, encode_names
 from nativecache.aot.records.table import Table
 from nativecache.aot.units.shapes import Shape
-from nativecache.cache.entry import Entry
+from nativecache.cache.entry import AGAIN, FIRST, Entry
 from nativecache.cache.format import check_key
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.shape import Malformed
@@ -75,8 +75,9 @@ class UnitMemo:
     def __init__(self, label: str, compiler: Compiler, options: Options, store: EntryStore) -> None:
         self._store = store
         self._key = record_recipe("memo", compiler, options, PurePath(label).name).key()
-        tables = store.read(self._key, read_memo) or (Table(), Table(), Table())
-        self._shapes, self._clean_ups, self._units = tables
+        tables = store.read(self._key, read_memo)
+        self._level = AGAIN if tables else FIRST
+        self._shapes, self._clean_ups, self._units = tables or (Table(), Table(), Table())
 
     def shape(self, name: bytes) -> Shape | None:
         """The shape of a definition, by the digest of its text; None if it is not known."""
@@ -116,7 +117,7 @@ class UnitMemo:
         tables = (self._shapes, self._clean_ups, self._units)
         if any(table.changed for table in tables):
             packed = b"".join(table.packed(all_old=all_old) for table in tables)
-            self._store.save(Entry(self._key, packed, form_of("memo")))
+            self._store.save(Entry(self._key, packed, form_of("memo"), self._level))
 
 
 def read_memo(entry: Entry, *, closely: bool = False) -> tuple[Table, Table, Table]:

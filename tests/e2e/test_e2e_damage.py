@@ -17,7 +17,7 @@ from stores import KINDS, SQLITE
 
 from nativecache.cache.audit import check_entries
 from nativecache.cache.folder import find_entries
-from nativecache.cache.format import FOOTER_SIZE
+from nativecache.cache.format import FOOTER_SIZE, unseal
 from nativecache.cache.statistics import read_statistics
 from nativecache.linker.archive import MAGIC
 
@@ -101,7 +101,7 @@ def test_damaged_objects_are_counted_and_replaced(warm: Space) -> None:
     shutil.rmtree(warm.folder / "cache", ignore_errors=True)
     shutil.copytree(warm.folder / "whole", warm.folder / "cache")
     values = [(found.key, found.read()) for found in find_entries(warm.folder / "cache")]
-    objects = [(key, value) for key, value in values if value[:4] == b"\x7fELF"]
+    objects = [(key, value) for key, value in values if unseal(key, value)[0][:4] == b"\x7fELF"]
     for key, value in objects:
         warm.kind.overwrite(warm.folder / "cache", key, value[:-1] + b"?")
     # Objects are asked for where the pieces that they stand in are lost.

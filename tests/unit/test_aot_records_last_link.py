@@ -8,6 +8,8 @@ import pytest
 from harness import BuildResult, build, edit, needs_clang, run
 from rules import clang_object, write
 
+from nativecache.cache.format import seal, unseal
+
 pytestmark = needs_clang
 
 FILES = {
@@ -107,5 +109,6 @@ def test_a_library_that_appears_earlier_is_linked(space: Space) -> None:
 @pytest.mark.slow
 def test_a_damaged_record_costs_a_link(space: Space) -> None:
     for path in (space.folder / "cache" / "v1").rglob("*.o"):
-        path.write_bytes(path.read_bytes().replace(b'"made from"', b'"made frog"'))
+        payload, meta = unseal(key := path.parent.name + path.stem, path.read_bytes())
+        path.write_bytes(seal(key, payload.replace(b'"made from"', b'"made frog"'), meta))
     assert space.linked() and not space.linked()

@@ -25,7 +25,7 @@ from nativecache.aot.records.objects import object_meta, read_object
 from nativecache.aot.records.table import Table
 from nativecache.aot.units.shapes import Shape
 from nativecache.cache.entry import Entry, decode_entry, encode_entry, find_milliseconds
-from nativecache.cache.format import FOOTER_SIZE, measure_meta, seal
+from nativecache.cache.format import seal, unseal
 from nativecache.cache.lookup import EntryStore, Missed
 from nativecache.cache.notes import read_note
 from nativecache.cache.shape import Malformed
@@ -65,8 +65,8 @@ def memo() -> bytes:
     made.add_clean_up(digest(b"2"), CleanUp(bytes(32), 3, "nc.0\0f", "g"))
     made.add_unit(digest(b"3"), KeyedUnit(KEY, "own", "nc.0\0f", ("g",), b"m"))
     made.save()
-    (value,) = store._values.values()
-    return value[: -FOOTER_SIZE - (measure_meta(value) or 0)]
+    ((key, value),) = store._values.items()
+    return unseal(key, value)[0]
 
 
 BODY = b"\nsource_filename\n\ndefine void @f() {\n  ret void\n}\n"

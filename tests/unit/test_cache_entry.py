@@ -1,9 +1,11 @@
 """The entry format: every damage is found, and has its reason."""
 
 import hashlib
+import os
 import shutil
 import struct
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nativecache.cache.entry import (
+    AGAIN,
+    FIRST,
     JSON,
     CorruptEntry,
     Entry,
     Reason,
     decode_entry,
     encode_entry,
+    find_milliseconds,
     read_milliseconds,
 )
 
@@ -132,7 +137,51 @@ def test_entry_of_another_key() -> None:
 
 
 def test_another_version_with_a_right_checksum() -> None:
-    assert reason_of(sealed(version=2)) is Reason.VERSION
+    assert reason_of(sealed(version=3)) is Reason.VERSION
+
+
+TEXT = b"define" * 1000
+
+
+@pytest.mark.parametrize("level", [FIRST, AGAIN])
+def test_what_is_folded_is_smaller_and_comes_back(level: int) -> None:
+    entry = Entry(KEY, TEXT, {"milliseconds": 1.5}, level)
+    packed = encode_entry(entry)
+    assert len(packed) < len(TEXT) / 10
+    assert decode_entry(KEY, packed) == entry and decode_entry(KEY, packed).level == AGAIN
+    assert find_milliseconds(packed) == 1.5
+    assert decode_entry(KEY, encode_entry(Entry(KEY, TEXT, {}))).level is None
+
+
+@pytest.mark.parametrize("payload", [b"", b"short", os.urandom(5000)])
+def test_what_folding_makes_no_smaller_is_kept_as_it_is(payload: bytes) -> None:
+    assert encode_entry(Entry(KEY, payload, {}, FIRST)) == encode_entry(Entry(KEY, payload, {}))
+
+
+def forged(folded: bytes, size: int) -> bytes:
+    """An entry with a right checksum, whose payload says that it unfolds to `size` bytes."""
+    body = struct.pack("<Q", size) + folded
+    body += b"{}" + bytes.fromhex(KEY) + struct.pack("<QII", len(body), 2, 2)
+    return body + hashlib.sha256(body).digest() + b"ncentry\n"
+
+
+def test_a_payload_unfolds_to_what_is_said() -> None:
+    folded = zlib.compress(TEXT)
+    assert decode_entry(KEY, forged(folded, len(TEXT))).payload == TEXT
+    bomb = zlib.compress(bytes(1 << 26))
+    wrong = [(folded, len(TEXT) + 1), (folded, len(TEXT) - 1), (folded[:-1], len(TEXT)), (b"", 0), (b"x", 1)]
+    wrong += [(folded + b"x", len(TEXT)), (bomb, 10), (folded, 2**40), (folded, 2**64 - 1), (folded, 0)]
+    for data, size in wrong:
+        assert reason_of(forged(data, size)) is Reason.FOLDING
+    assert reason_of(sealed(version=2)) is Reason.FOLDING
+
+
+def test_every_flipped_bit_of_a_folded_entry_is_found() -> None:
+    packed = encode_entry(Entry(KEY, TEXT, {}, AGAIN))
+    for bit in range(len(packed) * 8):
+        damaged = bytearray(packed)
+        damaged[bit // 8] ^= 1 << bit % 8
+        reason_of(bytes(damaged))
 
 
 @pytest.mark.parametrize("meta", [b"", b"{", b"[]", b"null", b'"\xff"', b"[" * 100_000])

@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 from stores import Kind
 
-from nativecache.cache.entry import Entry, Reason, encode_entry
+from nativecache.cache.entry import AGAIN, FIRST, Entry, Reason, encode_entry
 from nativecache.cache.evicted import add_evicted
 from nativecache.cache.file_store import FileStore
+from nativecache.cache.format import is_folded
 from nativecache.cache.lookup import EntryStore, Miss, Missed
 from nativecache.cache.shape import Malformed
+from nativecache.cache.sqlite_store import SqliteStore
 from nativecache.cache.store import MemoryStore, NullStore
 
 KEY = "ab" + "0" * 62
@@ -164,3 +166,28 @@ def test_a_read_only_store_takes_a_fallbacks_entry_without_keeping_it(tmp_path: 
     assert entries.load(KEY) == ENTRY
     assert not entries.keeps and not (tmp_path / "near").exists()
     assert entries.set_aside("name", b"data") == ""
+
+
+@pytest.mark.parametrize(("level", "folded"), [(None, True), (0, False), (AGAIN, True)])
+def test_what_no_tool_opens_is_folded(tmp_path: Path, level: int | None, folded: bool) -> None:
+    store = SqliteStore(tmp_path, warn=pytest.fail)
+    EntryStore(store).save(Entry(KEY, bytes(5000), {}, level))
+    value = store.get(KEY)
+    assert value and is_folded(value) is folded
+    assert EntryStore(store).load(KEY) == Entry(KEY, bytes(5000), {})
+
+
+def test_a_file_is_the_payload_unless_it_is_said_to_be_folded(tmp_path: Path) -> None:
+    store = FileStore(tmp_path, warn=pytest.fail)
+    for level, folded in ((None, False), (FIRST, True)):
+        EntryStore(store).save(Entry(KEY, bytes(5000), {}, level))
+        value = store.get(KEY)
+        assert value and is_folded(value) is folded
+
+
+def test_what_a_fallback_has_folded_is_folded_again(tmp_path: Path) -> None:
+    far, near = MemoryStore(), FileStore(tmp_path, warn=pytest.fail)
+    EntryStore(far).save(Entry(KEY, bytes(5000), {}, FIRST))
+    assert EntryStore(near, [far]).load(KEY)
+    value = near.get(KEY)
+    assert value and is_folded(value)

@@ -31,7 +31,7 @@ class Space:
     def add(self, name: str, *, milliseconds: float | None = 1, age: float = 0, blocks: int = 1) -> None:
         meta = {} if milliseconds is None else {"milliseconds": milliseconds}
         store = self.kind.open(self.root)
-        EntryStore(store).save(Entry(self.key(name), bytes(4096 * blocks - 500), meta))
+        EntryStore(store).save(Entry(self.key(name), os.urandom(4096 * blocks - 500), meta))
         store.close()
         self.kind.set_used(self.root, self.key(name), NOW - age)
 
