@@ -127,7 +127,22 @@ def decode_entry(key: str, data: bytes) -> Entry:
 
 
 def read_milliseconds(path: str) -> float | None:
-    """How long making the entry in a file took, None if the entry does not say.
+    """How long making the entry in a file took, None if the entry does not say. Raises what `peek` does."""
+    return _milliseconds(peek(path))
+
+
+def find_milliseconds(data: bytes) -> float | None:
+    """How long making the entry in `data` took, None if it does not say. Raises CorruptEntry."""
+    return _milliseconds(find_meta(data))
+
+
+def _milliseconds(meta: Mapping[str, JSON]) -> float | None:
+    cost = meta.get("milliseconds")
+    return float(cost) if _is_cost(cost) else None  # type: ignore[arg-type]
+
+
+def peek(path: str) -> dict[str, JSON]:
+    """The metadata of the entry in a file.
 
     Only the end is read, and the checksum is not looked at. Raises OSError where there is no such file, and
     CorruptEntry where its end is not an entry's.
@@ -135,25 +150,24 @@ def read_milliseconds(path: str) -> float | None:
     descriptor = open_descriptor(path)
     try:
         size = os.fstat(descriptor).st_size
-        return _find_milliseconds(lambda length: os.pread(descriptor, length, max(0, size - length)), size)
+        return _find_meta(lambda length: os.pread(descriptor, length, max(0, size - length)), size)
     finally:
         os.close(descriptor)
 
 
-def find_milliseconds(data: bytes) -> float | None:
-    """How long making the entry in `data` took, None if it does not say. Raises CorruptEntry."""
-    return _find_milliseconds(lambda length: data[-length:], len(data))
+def find_meta(data: bytes) -> dict[str, JSON]:
+    """The metadata of the entry in `data`, whose checksum is not looked at. Raises CorruptEntry."""
+    return _find_meta(lambda length: data[-length:], len(data))
 
 
-def _find_milliseconds(read_end: Callable[[int], bytes], size: int) -> float | None:
+def _find_meta(read_end: Callable[[int], bytes], size: int) -> dict[str, JSON]:
     end = read_end(_END)
     meta_length = measure_meta(end)
     if meta_length is None or meta_length + FOOTER_SIZE > size:
         raise CorruptEntry(Reason.MAGIC)
     if meta_length + FOOTER_SIZE > len(end):
         end = read_end(meta_length + FOOTER_SIZE)
-    cost = _read_meta(end[len(end) - FOOTER_SIZE - meta_length : len(end) - FOOTER_SIZE]).get("milliseconds")
-    return float(cost) if _is_cost(cost) else None  # type: ignore[arg-type]
+    return _read_meta(end[len(end) - FOOTER_SIZE - meta_length : len(end) - FOOTER_SIZE])
 
 
 _is_cost = number()

@@ -12,16 +12,13 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from nativecache.cache.entry import (
-    find_milliseconds,
-    read_milliseconds,
-)
+from nativecache.cache.entry import JSON, find_meta, find_milliseconds, peek, read_milliseconds
 from nativecache.cache.file_store import FileStore
 from nativecache.cache.files import TEMPORARY_SUFFIX, read_plain
 from nativecache.cache.layout import (
@@ -77,6 +74,10 @@ class Found:
         """How long making the entry took, None if it does not say. Raises OSError and CorruptEntry."""
         return read_milliseconds(self.path)
 
+    def meta(self) -> Mapping[str, JSON]:
+        """The entry's metadata, unchecked. Raises OSError and CorruptEntry."""
+        return peek(self.path)
+
 
 @dataclass(frozen=True, slots=True)
 class Row(Found):
@@ -99,6 +100,10 @@ class Row(Found):
     def milliseconds(self) -> float | None:
         """How long making the entry took, None if it does not say. Raises OSError and CorruptEntry."""
         return find_milliseconds(self.read())
+
+    def meta(self) -> Mapping[str, JSON]:
+        """The entry's metadata, unchecked. Raises OSError and CorruptEntry."""
+        return find_meta(self.read())
 
 
 def occupied(size: int) -> int:

@@ -121,8 +121,9 @@ def path(root: Path, as_json: bool) -> None:
 
 
 @_command("info")
+@click.option("--kinds", is_flag=True, help="Also by kind of entry, which takes longer: all are looked at.")
 @_limit_options
-def info(root: Path, as_json: bool, **limits: str | None) -> None:
+def info(root: Path, as_json: bool, kinds: bool, **limits: str | None) -> None:
     """Show how much is in the folder, and how much may be."""
     from nativecache.cache.folder import (
         find_database,
@@ -160,11 +161,35 @@ def info(root: Path, as_json: bool, **limits: str | None) -> None:
         f"kept for    {age}",
         f"disk free   {_bytes(free)}",
     ]
+    if kinds:
+        by_kind = _sizes_by_kind(root)
+        figures["kinds"] = {kind: {"entries": n, "size": size} for kind, (n, size) in by_kind.items()}
+        lines += [f"{kind:11} {n} entries, {_bytes(size)}" for kind, (n, size) in by_kind.items()]
     if database:
         lines.append(f"database    {_bytes(os.stat(database).st_size)} in {database}")
     if quarantined:
         lines.append(f"set aside   {quarantined} files in {root / 'v1' / 'quarantine'}")
     _say(as_json, figures, lines)
+
+
+def _sizes_by_kind(root: Path) -> dict[str, tuple[int, int]]:
+    """How many entries there are of each kind, and what they take; those that take most first.
+
+    The kind is the first word of the form that an entry says; what says none is "other".
+    """
+    from nativecache.cache.entry import CorruptEntry
+    from nativecache.cache.folder import find_entries
+
+    by_kind: dict[str, tuple[int, int]] = {}
+    for found in find_entries(root):
+        try:
+            form = found.meta().get("form")
+        except (OSError, CorruptEntry):
+            continue
+        kind = form.partition(" ")[0] if isinstance(form, str) else "other"
+        entries, size = by_kind.get(kind, (0, 0))
+        by_kind[kind] = entries + 1, size + found.size
+    return dict(sorted(by_kind.items(), key=lambda item: item[1][1], reverse=True))
 
 
 _REASONS = {

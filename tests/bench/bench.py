@@ -39,6 +39,7 @@ from bench.works import (
     THIN,
     Work,
     make_work,
+    on_disk,
     sizes,
 )
 from harness import CLANG, ROOT, has_tool
@@ -248,6 +249,21 @@ def size(bench: Bench) -> Iterator[Row]:
     yield Row(bar="B9", what=f"code, {what}", ratio=geometric_mean(code))
 
 
+def cache_size(bench: Bench) -> Iterator[Row]:
+    """B13: what a first build leaves in the cache folder, on disk, beside what ccache keeps of the same."""
+    if not has_tool("ccache"):
+        raise Skipped("no ccache")
+    for work in bench.works():
+        rmtree(work.space / "ccache.d", ignore_errors=True)
+        work.compile(CCACHE)
+        peer = on_disk(work.space / "ccache.d")
+        for store in ("files", "sqlite"):
+            rmtree(work.space / "sized", ignore_errors=True)
+            work.ours("ours", "sized", "--store", store)
+            what = f"{work.name} cache size, {store}: ours ÷ ccache"
+            yield compare("B13", what, [peer], [on_disk(work.space / "sized")], "<= 5", unit="B")
+
+
 def growth(bench: Bench) -> Iterator[Row]:
     """B10 to B12: generated IR of more and more functions."""
     counts = (1000, 10_000, 100_000) if bench.full else (1000, 10_000)
@@ -286,6 +302,7 @@ PARTS: tuple[tuple[tuple[str, ...], Callable[[Bench], Iterator[Row]]], ...] = (
     (("B8",), speed),
     (("B9",), size),
     (("B10", "B11", "B12"), growth),
+    (("cache",), cache_size),
     (("B15",), real_projects),
     (("B16",), growth_of_files),
     (("B20",), debug_rebuilds),

@@ -159,3 +159,8 @@ def sizes(image: Path) -> tuple[int, int]:
     # Elf64_Shdr: name, type, flags, address, offset, size; bit 2 of the flags is SHF_EXECINSTR.
     headers = [struct.unpack_from("<IIQQQQ", data, offset + size * n) for n in range(count)]
     return len(data), sum(header[5] for header in headers if header[2] & 4)
+
+
+def on_disk(folder: Path) -> int:
+    """Bytes that the files in a folder occupy."""
+    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())

@@ -123,6 +123,17 @@ def test_info(both: Space) -> None:
     assert "5.0 GB" in both.run("info") and "30 days" in both.run("info")
 
 
+def test_info_by_kind(both: Space) -> None:
+    assert "kinds" not in both.ask("info") and both.ask("info", "--kinds")["kinds"] == {}
+    both.build()
+    found = both.ask("info", "--kinds")
+    kinds = found["kinds"]
+    assert kinds["object"]["entries"] == 2 and {"memo", "record", "other"} <= kinds.keys()
+    assert sum(kind["entries"] for kind in kinds.values()) == found["entries"]
+    assert sum(kind["size"] for kind in kinds.values()) == found["size"]
+    assert "object      2 entries, " in both.run("info", "--kinds")
+
+
 # stats, zero
 
 
