@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from nativecache.cache.entry import AGAIN, CorruptEntry, Entry, Reason, decode_entry, encode_entry
+from nativecache.cache.entry import FIRST, CorruptEntry, Entry, Reason, decode_entry, encode_entry
 from nativecache.cache.evicted import read_evicted, short_key
 from nativecache.cache.shape import Malformed
 from nativecache.cache.store import BuildStore, Store
@@ -129,7 +129,7 @@ class EntryStore:
 
     def _put(self, entry: Entry) -> None:
         if entry.level is None and not self._store.opened_by_tools:
-            entry = entry._replace(level=AGAIN)
+            entry = entry._replace(level=FIRST)  # objects: nothing takes their place
         data = encode_entry(entry)
         if self.keeps:
             self.bytes_written += len(data)
