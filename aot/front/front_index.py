@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from nativecache.aot.key import form_of, own_record
 from nativecache.cache.dependencies import Dependency, StatCache, check_dependency, measure, still_valid
-from nativecache.cache.entry import Entry
+from nativecache.cache.entry import AGAIN, Entry
 from nativecache.cache.format import check_key
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.recipe import Recipe
@@ -90,7 +90,7 @@ class FrontIndex:
             own = [numbers.setdefault(d, len(numbers)) for d in used.dependencies if d.kind not in _JOINED]
             rows[question] = (used.result, used.digest, used.size, used.messages, own)
         values = {"table": list(numbers), "joined": list(joined), "answers": rows}
-        self._store.save(Entry(self._key, json.dumps(values).encode(), form_of("front")))
+        self._store.save(Entry(self._key, json.dumps(values).encode(), form_of("front"), AGAIN))
 
 
 def index_recipe(output: Path) -> Recipe:

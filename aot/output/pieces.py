@@ -14,7 +14,7 @@ from nativecache.aot.errors import PlanLost, temporary_files
 from nativecache.aot.key import check_sealed, own_record, sealed_form_of
 from nativecache.aot.output.results import UnitResult
 from nativecache.aot.units.partition import Unit
-from nativecache.cache.entry import Entry
+from nativecache.cache.entry import AGAIN, Entry
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.recipe import Recipe
 from nativecache.cache.shape import Malformed
@@ -48,7 +48,7 @@ class Pieces:
         if data is None:
             make(path)
             key, made = self.keys[module], path.read_bytes()
-            self._store.save(Entry(key, made, sealed_form_of("piece", key, made)))
+            self._store.save(Entry(key, made, sealed_form_of("piece", key, made), AGAIN))
         else:
             with temporary_files():
                 path.write_bytes(data)

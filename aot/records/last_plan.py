@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from nativecache.aot.key import check_sealed, own_record, sealed_form_of
 from nativecache.aot.packed import decode_names
-from nativecache.cache.entry import Entry
+from nativecache.cache.entry import AGAIN, Entry
 from nativecache.cache.format import check_key
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.recipe import Recipe
@@ -216,7 +216,7 @@ def save_plan(
     """
     packed = _json({field.name: getattr(head, field.name) for field in fields(head)})
     payload, key = b"".join((_LENGTH.pack(len(packed)), packed, *blocks)), plan_recipe(output).key()
-    store.save(Entry(key, payload, {**sealed_form_of("plan", key, payload), "since": since}))
+    store.save(Entry(key, payload, {**sealed_form_of("plan", key, payload), "since": since}, AGAIN))
 
 
 def read_plan(entry: Entry, *, closely: bool = False) -> LastPlan:

@@ -11,7 +11,7 @@ from nativecache.aot.key import form_of, own_record
 from nativecache.aot.output.link_inputs import links_anything, system_libraries
 from nativecache.aot.request import Request
 from nativecache.cache.dependencies import Dependency, check_dependency, decode, encode, observe, still_valid
-from nativecache.cache.entry import Entry
+from nativecache.cache.entry import FIRST, Entry
 from nativecache.cache.recipe import Recipe
 from nativecache.cache.shape import Malformed, boolean, list_of, read_json, record, text
 from nativecache.cache.since import Since, unchanged_since
@@ -47,7 +47,7 @@ def known_libraries(request: Request, since: Callable[[], Since]) -> Libraries:
     if dependencies and all(unchanged_since(dependency, since()) for dependency in dependencies):
         values = {field.name: getattr(libraries, field.name) for field in fields(libraries)}
         values |= {"symbols": sorted(libraries.symbols), "dependencies": encode(dependencies)}
-        request.store.save(Entry(key, json.dumps(values).encode(), form_of("libraries")))
+        request.store.save(Entry(key, json.dumps(values).encode(), form_of("libraries"), FIRST))
     return libraries
 
 

@@ -250,7 +250,7 @@ def size(bench: Bench) -> Iterator[Row]:
 
 
 def cache_size(bench: Bench) -> Iterator[Row]:
-    """B13: what a first build leaves in the cache folder, on disk, beside what ccache keeps of the same."""
+    """cache: what a first build leaves in the cache folder, on disk, beside what ccache keeps of the same."""
     if not has_tool("ccache"):
         raise Skipped("no ccache")
     for work in bench.works():
@@ -261,7 +261,7 @@ def cache_size(bench: Bench) -> Iterator[Row]:
             rmtree(work.space / "sized", ignore_errors=True)
             work.ours("ours", "sized", "--store", store)
             what = f"{work.name} cache size, {store}: ours ÷ ccache"
-            yield compare("B13", what, [peer], [on_disk(work.space / "sized")], "<= 5", unit="B")
+            yield compare("cache", what, [peer], [on_disk(work.space / "sized")], "<= 5", unit="B")
 
 
 def growth(bench: Bench) -> Iterator[Row]:
