@@ -190,6 +190,18 @@ class FrontCache:
     def _answer(self, key: str) -> Answer | None:
         return self._store.read(key, read_answer)
 
+    def look_ahead(self, question: Question) -> None:
+        """Reads what the last answer rested on: most of it the next one rests on, too, for `keep` to look at.
+
+        It is as good as reading it later: what is changed after the build has begun is not believed.
+        """
+        manifest = self._manifests.get(question.key)
+        for dependencies, _ in manifest.variants[:1] if manifest else ():
+            for dependency in dependencies:
+                if dependency.kind == "file":
+                    with suppress(OSError):
+                        self._text(dependency.subjects[0])
+
     def keep(self, question: Question, answer: Answer, depfile: Path | None) -> None:
         """Keeps an answer for the next time, unless what it rests on is unknown or was changed meanwhile.
 

@@ -339,4 +339,5 @@ def _writer(text: bytes) -> str:
 
 def _ambiguous(text: str) -> bool:
     """Whether some local name would be taken for a type's."""
-    return " = type " in text and not local_names(text).isdisjoint(type_names(text))
+    types = type_names(text)
+    return bool(types) and not local_names(text).isdisjoint(types)

@@ -168,6 +168,11 @@ class Run:
         output, messages = run(front.flags)
         return Answer(output, messages, dated)
 
+    def look_ahead(self) -> None:
+        """Does what can be done of `keep` while clang is at work."""
+        if self.front.cache and self.question:
+            self.front.cache.look_ahead(self.question)
+
     def keep(self, answer: Answer) -> None:
         """Keeps what clang said of the source for the next build."""
         if self.front.cache and self.question:
@@ -197,6 +202,7 @@ class ClangJobs:
         """What came of each source, by number of the input, in order; keeps it for the next build."""
         for n, (run, answer) in self._runs.items():
             if isinstance(answer, Call):
+                run.look_ahead()  # before it is waited for
                 try:
                     answer = answer.result()
                 except BuildError as error:

@@ -45,8 +45,9 @@ def local_names(text: str) -> set[str]:
 
 
 def type_names(text: str) -> list[str]:
-    """The names of the types that a printed module defines."""
-    return _TYPE_NAME.findall(text)
+    """The names of the types that a printed module defines. LLVM prints all of them before any function."""
+    end = text.find("\ndefine ")
+    return _TYPE_NAME.findall(text, 0, end if end >= 0 else len(text))
 
 
 def number_module(text: str) -> str:
