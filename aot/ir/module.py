@@ -51,6 +51,9 @@ _STRUCTOR: Final = re.compile(
 #: Where in its source file an asm statement stood. It is the last thing on a line, which no string is.
 _ASM_PLACE: Final = re.compile(r", !srcloc !\d+(?=(?:, ![\w.]+ !\d+)*$)", re.MULTILINE | re.ASCII)
 
+#: What ties a function to others by more than its symbols.
+_TIES: Final = (" asm ", BLOCK_ADDRESS)
+
 LOCAL: Final = frozenset(("private", "internal"))
 
 
@@ -185,21 +188,37 @@ def inline_asm(entity: Entity) -> list[str]:
     return asm_strings(entity.text) if entity.has_asm else []
 
 
+def asm_text(module: Module) -> str:
+    """All of a module's printed text that holds asm: its own, and functions with some inside."""
+    own = (f'module asm "{line}"\n' for line in module.asm)
+    return "".join((*own, *(function.text for function in module.functions() if function.has_asm)))
+
+
 def index_module(text: str, label: str) -> Module:
     """Indexes a printed module. The text must be LLVM's own output (one character per byte)."""
     entities: dict[str, Entity] = {}
     outside = []
     bodies = []
-    # Most modules have neither: one search then does for all their functions.
-    plain = " asm " not in text and BLOCK_ADDRESS not in text
+    # Most functions have neither: one search then does for all of them.
+    tied = [_next(text, word, 0) for word in _TIES]
+    plain: list[bool] = []
     at = 0
     while (end := text.find("\n}\n", at)) >= 0:
         start = at if text.startswith("define ", at) else text.index("\ndefine ", at, end) + 1
         outside.append(text[at:start])
         at = end + 3
         body = text[start:at]
-        # Only error messages use it, and every edit above the statement would change it.
-        bodies.append(_ASM_PLACE.sub("", body) if not plain and " !srcloc " in body else body)
+        if min(tied) < at:
+            plain.append(False)
+            tied = [
+                _next(text, word, at) if found < at else found
+                for word, found in zip(_TIES, tied, strict=True)
+            ]
+            # Only error messages use it, and every edit above the statement would change it.
+            bodies.append(_ASM_PLACE.sub("", body) if " !srcloc " in body else body)
+        else:
+            plain.append(True)
+            bodies.append(body)
     rest, nodes, debug = text[at:], "", ""
     if "\n!llvm.dbg.cu = " in rest and (start := rest.find("\n!0 = ")) >= 0:
         rest, debug = rest[: start + 1], rest[start + 1 :]  # see normalise
@@ -207,33 +226,35 @@ def index_module(text: str, label: str) -> Module:
         nodes = rest
     outside.append(rest)
     top = "".join(outside)
+    # What LLVM prints before the first function, but for declarations, and behind the last.
+    head = outside[0]
 
     specials: dict[str, str] = {}
-    for token, line in _GLOBALS.findall(top):
+    for token, line in _GLOBALS.findall(head):
         if token.startswith("@llvm.") and line.startswith("appending "):
             specials[token] = line
         else:
             entities[token] = index_global(f"{token} = {line}\n")
-    for body in bodies:
-        entity = index_function(body, plain=plain)
+    for body, is_plain in zip(bodies, plain, strict=True):
+        entity = index_function(body, plain=is_plain)
         entities[entity.token] = entity
     for line in _DECLARES.findall(top):
         entity = index_function(line)
         entities[entity.token] = entity
 
-    target = dict(_TARGET.findall(top))
-    source = _SOURCE.search(top)
+    target = dict(_TARGET.findall(head))
+    source = _SOURCE.search(head)
     return Module(
         label=label,
         source_file=unescape(source[1]) if source else "<string>",  # as LLVM prints it
         triple=target.get("triple", ""),
         datalayout=target.get("datalayout", ""),
-        types=dict(_TYPES.findall(top)),
-        comdats=dict(_COMDATS.findall(top)),
-        attributes=dict(_ATTRIBUTES.findall(top)),
+        types=dict(_TYPES.findall(head)),
+        comdats=dict(_COMDATS.findall(head)),
+        attributes=dict(_ATTRIBUTES.findall(rest)),
         metadata=dict(METADATA.findall(nodes)),
         named_metadata=dict(_NAMED_METADATA.findall(rest)),
-        asm=tuple(_MODULE_ASM.findall(top)),
+        asm=tuple(_MODULE_ASM.findall(head)),
         entities=entities,
         structors={
             kind: tuple(
@@ -249,6 +270,12 @@ def index_module(text: str, label: str) -> Module:
         },
         debug_text=debug,
     )
+
+
+def _next(text: str, word: str, at: int) -> int:
+    """Where a word is found next from a place on; the length of the text where it is not."""
+    found = text.find(word, at)
+    return found if found >= 0 else len(text)
 
 
 def index_function(text: str, *, plain: bool = False) -> Entity:
