@@ -76,8 +76,12 @@ def _dependencies(request: Request, libraries: Libraries) -> tuple[Dependency, .
     return (
         *(observe(kind, (program,)) for kind in ("stat", "program")),
         observe("found", (*path, "", *names)),
-        *(observe("names", (folder,)) for folder in libraries.folders if os.path.isdir(folder)),
-        observe("found", (".", "", *(folder for folder in libraries.folders if folder))),
+        *(
+            observe("names", (folder,))
+            for folder in libraries.folders
+            if os.path.isdir(folder) or folder[:1] != "/"
+        ),
+        observe("found", ("/", "", *(folder for folder in libraries.folders if folder[:1] == "/"))),
         *(observe("stat", (file,)) for file in libraries.files),
     )
 
