@@ -1,0 +1,206 @@
+"""An edit is planned by the last build's plan where that stands, and gives the image of any other build."""
+
+import os
+from pathlib import Path
+
+import pytest
+from edits import Trial
+from harness import BuildResult, build, needs_clang, run
+from rules import write
+
+from nativecache.aot.formats import check_form
+from nativecache.aot.records.last_plan import load_plan, plan_recipe
+from nativecache.cache.audit import check_entries
+from nativecache.cache.file_store import FileStore
+from nativecache.cache.folder import find_entries
+from nativecache.cache.layout import entry_path
+from nativecache.cache.lookup import EntryStore
+from nativecache.linker.archive import MAGIC
+
+pytestmark = needs_clang
+
+SOURCES = {
+    "all.h": "int printf(const char *, ...);\nstruct pair { int a; int b; };\n"
+    "int twice(int); int odd(int); int sum(struct pair *); extern const int limit;\n"
+    "static inline int clip(int n) { return n > 99 ? 99 : n; }\n",
+    "main.c": '#include "all.h"\nstatic int count;\n'
+    "static int step(int n) { count += n; return clip(count); }\n"
+    "int main(void) {\n  struct pair p = {3, 4};\n"
+    '  printf("%d %d %d %d\\n", step(twice(5)), odd(7), sum(&p), limit);\n  return 0;\n}\n',
+    "twice.c": '#include "all.h"\nint twice(int n) { return n * 2; }\n'
+    "int spare(int n) { return n - 1; }\nconst int limit = 12;\n",
+    "odd.c": '#include "all.h"\n__attribute__((noinline)) static int low(int n) { return n & 1; }\n'
+    "int odd(int n) { return low(n) ? twice(n) : n; }\n",
+    "sum.c": '#include "all.h"\nint sum(struct pair *p) { return p->a + p->b; }\n',
+}
+FILES = [name for name in SOURCES if name.endswith(".c")]
+#: What is edited, in which file, and whether the plan of the build before stands.
+EDITS = {
+    "a constant": ("odd.c", "n & 1", "n & 3", True),
+    "what others inline": ("twice.c", "n * 2", "n * 3 + 1", True),
+    "a constant that others see": ("twice.c", "limit = 12", "limit = 13", True),
+    "a comment": ("sum.c", "int sum", "/* of both */ int sum", True),
+    "a static function with a string": (
+        "sum.c",
+        "int sum(struct pair *p) {",
+        '__attribute__((noinline)) static void say(int n) { printf("say %d\\n", n); }\n'
+        "int sum(struct pair *p) { say(p->a);",
+        True,
+    ),
+    "a call of another file's function": ("odd.c", ": n;", ": spare(n);", True),
+    "a call less": ("odd.c", "twice(n)", "n * 9", True),
+    "a static function goes": ("main.c", "step(twice(5))", "clip(twice(5))", True),
+    "a struct": ("all.h", "int a; int b;", "int b; int more; int a;", True),
+    "an inline function": ("all.h", "n > 99 ? 99 : n", "n > 9 ? 9 : n", True),
+    "an exported function more": ("sum.c", "int sum", "int extra(void) { return 1; }\nint sum", False),
+    "a static one is exported": ("odd.c", "static int low", "int low", False),
+    "a section": ("sum.c", "int sum", '__attribute__((section("mine"))) int sum', True),
+    "an alias": (
+        "sum.c",
+        "int sum",
+        'int again(struct pair *) __attribute__((alias("sum")));\nint sum',
+        False,
+    ),
+}
+
+
+def edited(sources: dict[str, str], name: str) -> dict[str, str]:
+    file, old, new, _ = EDITS[name]
+    assert old in sources[file]
+    text = sources[file].replace(old, new)
+    if "spare" in new:
+        text = text.replace('"all.h"\n', '"all.h"\nint spare(int);\n')
+    return {**sources, file: text}
+
+
+def follows(done: BuildResult) -> bool:
+    """Whether a build was planned by the last build's plan."""
+    return "plan" in done.stats["phases"] and "index" not in done.stats["phases"]
+
+
+def from_nothing(folder: Path, *words: str) -> bytes:
+    build(folder, *FILES, *words, "--no-cache", "-o", "cold")
+    return (folder / "cold").read_bytes()
+
+
+WAYS = {"-O2": tuple(EDITS), "-O0": tuple(EDITS)[:3], "-fPIC --emit shared": tuple(EDITS)[1:5]}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [(name, tuple(way.split())) for way, names in WAYS.items() for name in names]
+)
+def test_an_edit_and_back(name: str, words: tuple[str, ...], tmp_path: Path) -> None:
+    write(tmp_path, SOURCES)
+    build(tmp_path, *FILES, *words, "-o", "app")
+    first = (tmp_path / "app").read_bytes()
+    sources = edited(SOURCES, name)
+    write(tmp_path, sources)
+    done = build(tmp_path, *FILES, *words, "-o", "app")
+    assert follows(done) == EDITS[name][3]
+    assert (tmp_path / "app").read_bytes() == from_nothing(tmp_path, *words)
+    write(tmp_path, SOURCES)
+    build(tmp_path, *FILES, *words, "-o", "app")
+    assert (tmp_path / "app").read_bytes() == first
+
+
+def test_one_function_is_looked_at(tmp_path: Path) -> None:
+    write(tmp_path, SOURCES)
+    build(tmp_path, *FILES, "-O2", "-o", "app")
+    write(tmp_path, edited(SOURCES, "a constant"))
+    done = build(tmp_path, *FILES, "-O2", "-o", "app", "-v")
+    assert follows(done) and done.compiled == ["low"]
+    total = build(tmp_path, *FILES, "-O2", "--no-cache", "-o", "cold").stats
+    figures = ("units", "functions", "grouped", "unreached")
+    assert [done.stats[name] for name in figures] == [total[name] for name in figures]
+
+
+@pytest.mark.parametrize("what", ["plan", "pieces", "objects", "all but the plan"])
+def test_what_was_kept_may_be_gone(what: str, tmp_path: Path) -> None:
+    write(tmp_path, SOURCES)
+    build(tmp_path, *FILES, "-O2", "-o", "app")
+    cache = tmp_path / "cache"
+    plan = Path(entry_path(str(cache), plan_recipe(tmp_path / "app").key()))
+    assert plan.exists()
+    for found in find_entries(cache):
+        path = Path(entry_path(str(cache), found.key))
+        data = found.read()
+        if (
+            (what == "plan" and path == plan)
+            or (what == "objects" and data[:4] == b"\x7fELF")
+            or (what == "all but the plan" and path != plan)
+            or (what == "pieces" and check_kind(cache, found.key) == "piece")
+        ):
+            path.unlink()
+    write(tmp_path, edited(SOURCES, "what others inline"))
+    build(tmp_path, *FILES, "-O2", "-o", "app")
+    assert (tmp_path / "app").read_bytes() == from_nothing(tmp_path, "-O2")
+    assert not any(check_entries(cache, keep=False, check_form=check_form))
+
+
+def check_kind(cache: Path, key: str) -> str:
+    """The kind of an entry, as its form says it."""
+    entry = EntryStore(FileStore(cache)).load(key)
+    form = str(entry.meta.get("form", "")) if entry else ""
+    assert form.partition(" ")[0] != "piece" or (entry and entry.payload.startswith(MAGIC))
+    return form.partition(" ")[0]
+
+
+def test_a_plan_is_renewed_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, SOURCES)
+    build(tmp_path, *FILES, "-o", "app")
+    store = EntryStore(FileStore(tmp_path / "cache"))
+    plan = load_plan(store, tmp_path / "app")
+    assert plan and len(plan) == len(FILES)
+    for seconds in (25 * 3600, -25 * 3600):
+        monkeypatch.setattr("time.time", lambda now=plan.since + seconds: now)
+        assert load_plan(store, tmp_path / "app") is None
+
+
+def test_exceptions_come_into_a_program_of_c(tmp_path: Path) -> None:
+    write(tmp_path, {**SOURCES, "odd.cpp": 'extern "C" int odd(int n) { return n; }\n'})
+    words = [*(name for name in FILES if name != "odd.c"), "odd.cpp", "-O2"]
+    build(tmp_path, *words, "-o", "app")
+    throwing = 'extern "C" int twice(int);\nextern "C" int odd(int n) {\n'
+    throwing += "  try { if (n > twice(1)) throw n; } catch (int m) { return m + 1; }\n  return n;\n}\n"
+    write(tmp_path, {"odd.cpp": throwing})
+    done = build(tmp_path, *words, "-o", "app")
+    assert not follows(done) and run(tmp_path / "app").stdout.split()[1] == b"8"
+    build(tmp_path, *words, "--no-cache", "-o", "cold")
+    assert (tmp_path / "app").read_bytes() == (tmp_path / "cold").read_bytes()
+
+
+def test_several_outputs_share_pieces(tmp_path: Path) -> None:
+    write(tmp_path, SOURCES)
+    build(tmp_path, *FILES, "-O2", "-o", "app")
+
+    def pieces() -> set[str]:
+        cache = tmp_path / "cache"
+        return {found.key for found in find_entries(cache) if check_kind(cache, found.key) == "piece"}
+
+    before = pieces()
+    done = build(tmp_path, *FILES, "-O2", "-o", "other")
+    assert done.misses == 0 and pieces() == before
+    assert (tmp_path / "app").read_bytes() == (tmp_path / "other").read_bytes()
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_plans_of_projects_that_are_edited_at_random(seed: int, tmp_path: Path) -> None:
+    trial = Trial(seed, tmp_path / "project", calm=True)
+    for step in range(8):
+        if step:
+            trial.edit()
+        problems = trial.check(behaviour=False)
+        assert not problems, "\n".join([*trial.commands, *problems])
+    assert trial.followed > 0
+
+
+def test_the_warnings_of_files_that_stand_are_said_again(tmp_path: Path) -> None:
+    warning = "int shady(int n) { int unused = 3; return n; }\n"
+    write(tmp_path, {**SOURCES, "sum.c": SOURCES["sum.c"] + warning})
+    words = [*FILES, "-O2", "-Wall", "-o", "app"]
+    assert "unused" in build(tmp_path, *words).stderr
+    write(tmp_path, edited(SOURCES, "a constant") | {"sum.c": SOURCES["sum.c"] + warning})
+    done = build(tmp_path, *words)
+    assert follows(done) and "unused" in done.stderr
+    os.utime(tmp_path / "odd.c")
+    assert "unused" in build(tmp_path, *words).stderr
