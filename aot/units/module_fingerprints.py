@@ -92,11 +92,15 @@ class ModuleFingerprints:
 
     @cached_property
     def context(self) -> bytes:
-        """The digest of what every unit of the module depends on: flags, lists, target, asm, label."""
+        """The digest of what every unit of the module depends on: flags, lists, target, asm.
+
+        Lines are known by the label of their module, so it counts where there are any.
+        """
         module = self._module
         flags = module.named_metadata.get("llvm.module.flags", "")
         slots = structors(self._part, self._program.output)
-        lists = (module.used, slots, module.numbered_types, module.asm, module.label)
+        label = module.label if module.debug is not None else ""
+        lists = (module.used, slots, module.numbered_types, module.asm, label)
         bonds = self._part.bonds
         fixed = (sorted(self._part.pinned), bonds.sealed, sorted(bonds.fixed))
         target = (module.triple, module.datalayout, *fixed)

@@ -169,6 +169,17 @@ def test_exceptions_come_into_a_program_of_c(tmp_path: Path) -> None:
     assert (tmp_path / "app").read_bytes() == (tmp_path / "cold").read_bytes()
 
 
+def test_another_checkout_is_not_looked_at_closely(tmp_path: Path) -> None:
+    write(tmp_path, SOURCES)
+    build(tmp_path, *FILES, "-O2", "-o", "app")
+    elsewhere = tmp_path / "elsewhere"
+    write(elsewhere, SOURCES)
+    # As CMake names files. No unit is written out to learn its key.
+    done = build(tmp_path, *(elsewhere / name for name in FILES), "-O2", "-o", elsewhere / "app")
+    assert done.misses == 0 and "key" not in done.stats["phases"]
+    assert (tmp_path / "app").read_bytes() == (elsewhere / "app").read_bytes()
+
+
 def test_several_outputs_share_pieces(tmp_path: Path) -> None:
     write(tmp_path, SOURCES)
     build(tmp_path, *FILES, "-O2", "-o", "app")
