@@ -110,6 +110,7 @@ def digest_link(image: Image, environ: Mapping[str, str], scratch: Path, *detail
 def link_recipe(image: Image, environ: Mapping[str, str], scratch: Path, *details: Any) -> Recipe:
     """What a link is made from: objects, by key, with their real names; native inputs; and `details`.
 
+    What a linker is chosen by may be in no object: a common symbol that another definition replaced is.
     Where the folder `scratch` is makes no difference. The environment and the working folder do, for
     compiler drivers and linkers look at many variables; and so does this program.
     """
@@ -135,6 +136,8 @@ def link_recipe(image: Image, environ: Mapping[str, str], scratch: Path, *detail
     ]
     mask = os.umask(0)
     os.umask(mask)
+    known = image.known
+    chosen_by = known.common, known.ifunc, known.rustc, program.output.native_padded
     variables = sorted(item for item in environ.items() if matters(item[0]))
     return Recipe(
         *own_record("linked"),
@@ -148,5 +151,6 @@ def link_recipe(image: Image, environ: Mapping[str, str], scratch: Path, *detail
         ("mask", f"{mask:o}"),
         ("language", "C++" if image.cplusplus else "C"),
         ("target", repr(image.target)),
+        ("chosen-by", repr(chosen_by)),
         *(("detail", repr(detail)) for detail in details),
     )

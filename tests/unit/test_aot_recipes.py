@@ -15,7 +15,7 @@ from nativecache.aot.front.compiler_check import content_recipe
 from nativecache.aot.front.members import member_recipe
 from nativecache.aot.front.sources import FrontEnd
 from nativecache.aot.key import Compiler, Options, record_recipe, unit_recipe
-from nativecache.aot.output.image import Image
+from nativecache.aot.output.image import Image, ImageFacts
 from nativecache.aot.output.results import UnitResult
 from nativecache.aot.records.history import settings_recipe
 from nativecache.aot.records.last_link import digest_link, last_link_recipe, link_recipe
@@ -43,7 +43,7 @@ def linked() -> Recipe:
     program = SimpleNamespace(
         debug={},
         modules=(SimpleNamespace(module=SimpleNamespace(source_file="a.c")),),
-        output=SimpleNamespace(directory="/src"),
+        output=SimpleNamespace(directory="/src", native_padded=False),
     )
     image = Image(
         program=cast(Program, program),
@@ -53,6 +53,7 @@ def linked() -> Recipe:
         line=(Path("/tmp/x/a.a"), "-lm"),
         cplusplus=True,
         target=None,
+        facts=ImageFacts(common=False, ifunc=False, rustc=False, promoted={}),
     )
     arguments: tuple[Any, ...] = (image, {"PATH": "/bin"}, Path("/tmp/x"), "exe")
     assert digest_link(*arguments) == link_recipe(*arguments).key()

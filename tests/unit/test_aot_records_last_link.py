@@ -73,6 +73,28 @@ def test_another_name_of_the_same_code_is_linked(space: Space) -> None:
     assert b"called" in (space.folder / "app").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("__attribute__((common)) int shared;\n", "extern int shared;\n"),
+        (
+            "static int f(void) { return 1; }\nstatic int (*choose(void))(void) { return f; }\n"
+            'int chosen(void) __attribute__((ifunc("choose")));\n',
+            "",
+        ),
+    ],
+)
+def test_what_another_linker_is_chosen_by_is_linked(space: Space, before: str, after: str) -> None:
+    """Though no object has it: another definition replaces the common symbol, nobody calls the ifunc."""
+    with (space.folder / "main.c").open("a") as file:
+        file.write("int shared = 3;\n")
+    space.words.append("third.c")
+    (space.folder / "third.c").write_text(before)
+    assert space.linked()
+    (space.folder / "third.c").write_text(after)
+    assert space.linked() and not space.linked()
+
+
 def test_another_native_input_is_linked(space: Space) -> None:
     clang_object(space.folder, "other.c", FILES["other.c"].replace("40", "50"))
     assert space.linked() and run(space.folder / "app").stdout == b"52\n"
