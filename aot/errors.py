@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nativecache.linker.shown import shown
+from nativecache.linker.temporary import temporary_parent
 
 
 class BuildError(Exception):
@@ -45,9 +46,8 @@ def temporary_files() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        import tempfile
-
-        folder = tempfile.tempdir or "the folders for temporary files"
+        nowhere = isinstance(error, FileNotFoundError)
+        folder = "the folders for temporary files" if nowhere else temporary_parent()
         raise BuildError(f"{folder}: cannot be written: {error.strerror or error}") from None
 
 

@@ -11,15 +11,24 @@ def make_temporary_folder() -> str:
 
     Raises OSError where there is no folder that can be written to.
     """
-    named = [folder for name in ("TMPDIR", "TEMP", "TMP") if (folder := os.environ.get(name))]
-    for parent in (*named, *_FOLDERS):
+    for parent in _parents():
         folder = os.path.join(os.path.abspath(parent), f"nativecache-{os.urandom(8).hex()}")
         with suppress(OSError):
             os.mkdir(folder, 0o700)
             if _holds_files(folder):
                 return folder
             os.rmdir(folder)
-    raise FileNotFoundError(0, f"none of {', '.join((*named, *_FOLDERS))} takes a file")
+    raise FileNotFoundError(0, f"none of {', '.join(_parents())} takes a file")
+
+
+def temporary_parent() -> str:
+    """The first folder that is there of those in which temporary files are made, for messages."""
+    return next(filter(os.path.isdir, _parents()), _FOLDERS[0])
+
+
+def _parents() -> tuple[str, ...]:
+    named = [folder for name in ("TMPDIR", "TEMP", "TMP") if (folder := os.environ.get(name))]
+    return (*named, *_FOLDERS)
 
 
 def _holds_files(folder: str) -> bool:

@@ -109,6 +109,7 @@ class SharedLibrary:
         if self._known and self._read_identity() != self.identity:
             raise OSError(f"{self.path}: LLVM's library is another than it was a moment ago; build again")
         self._known = False
+        self._initialize()
 
     @cached_property
     def _library(self) -> Any:
@@ -129,6 +130,8 @@ class SharedLibrary:
 
     def unit_bitcode(self, text: str) -> bytes:
         """A unit's bitcode, parsed in a fresh context. Raises RuntimeError with LLVM's reason."""
+        # Where it knows the target, LLVM writes the symbols of a module with asm into the bitcode.
+        self._initialize()
         with _Context(self._library) as context:
             return context.bitcode(context.parse(text.encode("latin-1")))
 

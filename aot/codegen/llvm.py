@@ -237,6 +237,7 @@ class Llvmlite:
 
     def unit_bitcode(self, text: str) -> bytes:
         """A unit's bitcode, parsed in a fresh context. Raises RuntimeError with LLVM's reason."""
+        initialize()  # see libllvm.py
         with llvm.parse_assembly(text, llvm.create_context()) as module:
             return bytes(module.as_bitcode())
 

@@ -188,12 +188,6 @@ def inline_asm(entity: Entity) -> list[str]:
     return asm_strings(entity.text) if entity.has_asm else []
 
 
-def asm_text(module: Module) -> str:
-    """All of a module's printed text that holds asm: its own, and functions with some inside."""
-    own = (f'module asm "{line}"\n' for line in module.asm)
-    return "".join((*own, *(function.text for function in module.functions() if function.has_asm)))
-
-
 def index_module(text: str, label: str) -> Module:
     """Indexes a printed module. The text must be LLVM's own output (one character per byte)."""
     entities: dict[str, Entity] = {}
@@ -226,11 +220,9 @@ def index_module(text: str, label: str) -> Module:
         nodes = rest
     outside.append(rest)
     top = "".join(outside)
-    # What LLVM prints before the first function, but for declarations, and behind the last.
-    head = outside[0]
 
     specials: dict[str, str] = {}
-    for token, line in _GLOBALS.findall(head):
+    for token, line in _GLOBALS.findall(top):
         if token.startswith("@llvm.") and line.startswith("appending "):
             specials[token] = line
         else:
@@ -242,19 +234,19 @@ def index_module(text: str, label: str) -> Module:
         entity = index_function(line)
         entities[entity.token] = entity
 
-    target = dict(_TARGET.findall(head))
-    source = _SOURCE.search(head)
+    target = dict(_TARGET.findall(top))
+    source = _SOURCE.search(top)
     return Module(
         label=label,
         source_file=unescape(source[1]) if source else "<string>",  # as LLVM prints it
         triple=target.get("triple", ""),
         datalayout=target.get("datalayout", ""),
-        types=dict(_TYPES.findall(head)),
-        comdats=dict(_COMDATS.findall(head)),
-        attributes=dict(_ATTRIBUTES.findall(rest)),
+        types=dict(_TYPES.findall(top)),
+        comdats=dict(_COMDATS.findall(top)),
+        attributes=dict(_ATTRIBUTES.findall(top)),
         metadata=dict(METADATA.findall(nodes)),
         named_metadata=dict(_NAMED_METADATA.findall(rest)),
-        asm=tuple(_MODULE_ASM.findall(head)),
+        asm=tuple(_MODULE_ASM.findall(top)),
         entities=entities,
         structors={
             kind: tuple(

@@ -40,6 +40,7 @@ entries = st.builds(
     key=st.binary(min_size=32, max_size=32).map(bytes.hex),
     payload=st.binary(max_size=64),
     meta=st.dictionaries(st.text(max_size=8), json_values, max_size=4),
+    level=st.sampled_from((None, 0, 1, 6)),
 )
 
 

@@ -167,6 +167,7 @@ READ_THEIR_OWN = {
     "aot/build.py",
     "aot/front/clang.py",
     "aot/output/image.py",
+    "aot/output/pieces.py",
     "aot/front/build_start.py",
     "aot/front/clang_cache.py",
     "aot/records/dependencies.py",
