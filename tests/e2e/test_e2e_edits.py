@@ -19,3 +19,12 @@ def test_edited_project(seed: int, tmp_path: Path) -> None:
             trial.edit()
         problems = trial.check(behaviour=step % 3 == 0)
         assert not problems, "\n".join([*trial.commands, *problems])
+
+
+def test_a_plan_that_is_kept_is_the_one_from_nothing(tmp_path: Path) -> None:
+    trial = Trial(770000, tmp_path / "project", calm=True)
+    for _ in range(3):
+        problems = trial.check(behaviour=False)
+        assert not problems, "\n".join([*trial.commands, *problems])
+        trial.edit()
+    assert trial.followed and trial.compared
