@@ -13,7 +13,7 @@ from nativecache.aot.units.bodies import Body, unit_body
 from nativecache.aot.units.fingerprint import Fingerprints
 from nativecache.aot.units.imports import ImportLimits
 from nativecache.aot.units.partition import Unit, structors
-from nativecache.aot.units.program import Program
+from nativecache.aot.units.program import Program, ProgramModule
 
 #: Functions called once are compiled with their caller up to this many simplified lines. LLVM inlines
 #: nearly all of them, as it does in a whole file. sqlite3: 15 % fewer units, 3 % less code.
@@ -51,11 +51,7 @@ def find_called_once(
         mentions.update(names)
         callers.update(dict.fromkeys(names, unit.name if body is not None else ""))
     fixed = {units[i].name for i in roots} | program.asm_words | program.assigned
-    for part in map(program.modules.__getitem__, modules):
-        # Bodies without a unit of their own are carried into any unit.
-        for function in part.module.functions():
-            if function.linkage == "available_externally":
-                fixed.update(part.names[token] for token in references(function.text) if token in part.names)
+    fixed.update(*(carried_mentions(program.modules[i]) for i in modules))
     candidates = {
         name: callers[name]
         for name, count in mentions.items()
@@ -75,6 +71,17 @@ def find_called_once(
         if not more:
             return frozenset(once)
         once |= more
+
+
+def carried_mentions(part: ProgramModule) -> set[str]:
+    """The symbols that bodies without a unit of their own name: those are carried into any unit."""
+    return {
+        part.names[token]
+        for function in part.module.functions()
+        if function.linkage == "available_externally"
+        for token in references(function.text)
+        if token in part.names
+    }
 
 
 def unit_mentions(fingerprints: Fingerprints, program: Program, unit: Unit) -> list[str]:

@@ -171,9 +171,8 @@ def keep(
         )
         columns.texts.append(NOTHING if i in unsure else loaded.texts[i].digest)
         columns.interfaces.append(interface(part.module, part.bonds))
-        columns.sharing.append(
-            sharing(program, plan.candidates.bodies, units[i], whole.plain, once, whole.longest, shared)
-        )
+        given = plan.candidates, part, units[i], roots, whole.plain
+        columns.sharing.append(sharing(program, *given, whole.longest, shared))
         columns.add_state(state, pieces.get(i, ""), longer_names(part))
     head = Head(
         guard=guard,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
-from nativecache.aot.called_once import ONCE_LINES, stays, unit_mentions
+from nativecache.aot.called_once import ONCE_LINES, carried_mentions, stays, unit_mentions
 from nativecache.aot.key import value_digest
 from nativecache.aot.packed import decode_names
-from nativecache.aot.units.bodies import Body, SimplifiedBody, unit_body
+from nativecache.aot.units.bodies import SimplifiedBody, unit_body
 from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints
 from nativecache.aot.units.imports import ImportCandidates, shows_constant
 from nativecache.aot.units.partition import Unit
@@ -46,20 +46,23 @@ def body_rows(candidates: ImportCandidates, definitions: Mapping[str, Definition
 
 def sharing(
     program: Program,
-    bodies: Mapping[str, Body],
+    candidates: ImportCandidates,
+    part: ProgramModule,
     units: Iterable[Unit],
+    roots: Container[int],
     plain: Fingerprints,
-    once: frozenset[str],
     longest: int,
     shared: frozenset[str],
 ) -> str:
-    """The digest of what the units of a module say to functions that several files may have (`shared`).
+    """The digest of what a module says to functions that several files may have (`shared`).
 
+    `units`: the module's, of which `roots` are indices.
     Which of those one call reaches is decided over the whole program, from no more than this.
     """
     if not shared:
         return ""
-    said: list[object] = []
+    bodies, once = candidates.bodies, candidates.once
+    said: list[object] = [*sorted(carried_mentions(part) & shared)]
     for unit in units:
         body = unit_body(program, bodies, unit)
         names = unit_mentions(plain, program, unit) if body is None else decode_names(body.mentions)
@@ -68,7 +71,8 @@ def sharing(
             caller = unit.name if body is not None else ""
             said.append((caller, caller in once, stays(body, longest), sorted(counts.items())))
         if unit.name in shared and body is not None:
-            said.append((unit.name, body.importable, min(body.lines, ONCE_LINES + 1), body.home))
+            lines = min(body.lines, ONCE_LINES + 1)
+            said.append((unit.name, body.importable, lines, body.home, unit.index in roots))
     return value_digest(sorted(said, key=repr)).hex() if said else ""
 
 

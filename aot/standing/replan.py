@@ -397,7 +397,8 @@ def _arrange(
         once = moved.union(name for name in before if last.module_of.get(name) not in active)
         candidates = ImportCandidates(bodies, once, given.limits)
         for i, some in units.items():
-            said = sharing(program, bodies, some, fingerprints, once, given.longest, shared)
+            mine = parts[i], some, roots[i], fingerprints
+            said = sharing(program, candidates, *mine, given.longest, shared)
             if said != last.head.sharing[i]:
                 return None
     imports = ImportFingerprints(fingerprints, candidates, given.longest)
