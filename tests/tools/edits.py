@@ -681,20 +681,24 @@ class Trial:
         warm = self._build([*words, workers, *told, "-o", f"../warm/{output}"])
         stood = "up to date" in (self.space / "log").read_text()  # then the plan is of other sources
         phases = json.loads(figures.read_text())["phases"] if figures.exists() else {}
-        self.followed += "plan" in phases and "index" not in phases
+        followed = "plan" in phases and "index" not in phases
+        self.followed += followed
         cold = self._build([*words, others, "--no-cache", "-o", f"../cold/{output}"])
         if warm or cold:
             return [f"with the cache: {warm or 'built'}, without: {cold or 'built'}"]
         if (self.space / "warm" / output).read_bytes() != (self.space / "cold" / output).read_bytes():
             return ["with the cache it is another output than without"]
-        if not stood and (problem := self._compare_plans(words, output)):
+        if not stood and (problem := self._compare_plans(words, output, followed=followed)):
             return [problem]
         if not behaviour or project.emit in ("shared", "bitcode"):
             return []
         return self._compare(project, output)
 
-    def _compare_plans(self, words: list[str], output: str) -> str:
-        """Whether the plan that was kept is another one than the plan that is made from nothing."""
+    def _compare_plans(self, words: list[str], output: str, *, followed: bool) -> str:
+        """Whether the plan that was kept is another one than the plan that is made from nothing.
+
+        Where none is kept of a build from nothing (not `followed`), the one of an earlier build stays.
+        """
         key = plan_recipe(self._sources / "../warm" / output).key()
         path = entry_path(str(self.space / "cache"), key)
         if not os.path.exists(path):
@@ -706,7 +710,11 @@ class Trial:
             return f"from nothing: {problem}"
         anew = unseal(key, Path(path).read_bytes())[0] if os.path.exists(path) else b""
         self.compared += 1
-        return "" if kept == anew else "the plan that was kept is another one than from nothing"
+        return (
+            ""
+            if kept == anew or not (anew or followed)
+            else "the plan that was kept is another one than from nothing"
+        )
 
     @property
     def _sources(self) -> Path:
