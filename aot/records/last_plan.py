@@ -27,7 +27,6 @@ from nativecache.cache.recipe import Recipe
 from nativecache.cache.shape import (
     Malformed,
     boolean,
-    check,
     list_of,
     mapping,
     number,
@@ -257,9 +256,3 @@ def _check_head(head: Head, size: int) -> None:
 
 def _json(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
-
-
-def check_options(options: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """The fields of code generation's options, if they are these. Raises Malformed."""
-    check(sorted(options) == sorted(names), bool)
-    return options
