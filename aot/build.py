@@ -311,32 +311,29 @@ class _Job:
         request, loaded = self._request, self._loaded
         line = (*link_flags(request), *arrange(request.line, loaded.numbers, loaded.native))
         target = plan.options.triple if is_foreign(plan.options) else request.target
+        image = partial(
+            Image,
+            program=plan.program,
+            units=plan.units,
+            line=line,
+            target=target,
+            triple=plan.options.triple,
+            apart=self._apart,
+        )
         if settled:
-            return Image(
-                program=plan.program,
-                units=plan.units,
+            return image(
                 objects=settled.objects,
                 results=settled.results,
-                line=line,
                 cplusplus=settled.kept.head.cplusplus,
-                target=target,
-                triple=plan.options.triple,
-                apart=self._apart,
                 facts=settled.facts,
                 pieces=Pieces(request.store, settled.pieces, settled.pieces.keys() - settled.made),
                 members=settled.members,
             )
         modules = [part.module for part in plan.program.modules]
-        return Image(
-            program=plan.program,
-            units=plan.units,
+        return image(
             objects=scheduled.objects,
             results=scheduled.results,
-            line=line,
             cplusplus=loaded.cplusplus or "__gxx_personality_v0" in mentioned_symbols(modules),
-            target=target,
-            triple=plan.options.triple,
-            apart=self._apart,
             facts=ImageFacts.of(plan.program),
             pieces=pieces,
         )

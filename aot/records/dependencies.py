@@ -102,7 +102,7 @@ def gather_linked(build: Finished, since: Since) -> tuple[Dependency, ...] | Non
         *(observe("file", (path,), memo) for path in named),
         *(observe("stat", (path,), memo) for path in big),
         *(observe("program", (path,), memo) for path in programs),
-        observe("found", (*_path(build.environ), "", *_tools(build.chosen)), memo),
+        observe("found", (*path_folders(build.environ), "", *_tools(build.chosen)), memo),
         observe("found", _found_first(build, (*linked, *build.scripts)), memo),
     )
     return dependencies if all(unchanged_since(dependency, since) for dependency in dependencies) else None
@@ -140,7 +140,8 @@ def _is_thin(path: str) -> bool:
         return True
 
 
-def _path(environ: Mapping[str, str]) -> Iterable[str]:
+def path_folders(environ: Mapping[str, str]) -> Iterable[str]:
+    """The folders where programs are looked for, each once."""
     return dict.fromkeys(folder or "." for folder in environ.get("PATH", os.defpath).split(os.pathsep))
 
 

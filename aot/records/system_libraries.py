@@ -9,6 +9,7 @@ from typing import Final
 
 from nativecache.aot.key import form_of, own_record
 from nativecache.aot.output.link_inputs import links_anything, system_libraries
+from nativecache.aot.records.dependencies import path_folders
 from nativecache.aot.request import Request
 from nativecache.cache.dependencies import Dependency, check_dependency, decode, encode, observe, still_valid
 from nativecache.cache.entry import FIRST, Entry
@@ -69,13 +70,10 @@ def _dependencies(request: Request, libraries: Libraries) -> tuple[Dependency, .
         program = find_driver(request.driver, cplusplus=False, environ=request.environ).command[0]
     except LinkError:
         return ()
-    path = dict.fromkeys(
-        folder or "." for folder in request.environ.get("PATH", os.defpath).split(os.pathsep)
-    )
     names = (name for name in SEARCHED if name[0] != "/")
     return (
         *(observe(kind, (program,)) for kind in ("stat", "program")),
-        observe("found", (*path, "", *names)),
+        observe("found", (*path_folders(request.environ), "", *names)),
         *(
             observe("names", (folder,))
             for folder in libraries.folders
