@@ -32,7 +32,7 @@ from nativecache.aot.output.link_inputs import (
     unused_options,
 )
 from nativecache.aot.output.link_line import arrange
-from nativecache.aot.output.pieces import Pieces, piece_recipe
+from nativecache.aot.output.pieces import Pieces, piece_recipe, what_is_placed
 from nativecache.aot.output.results import UnitResult
 from nativecache.aot.records.history import BuildRecord
 from nativecache.aot.records.last_plan import LastPlan, load_plan
@@ -43,7 +43,7 @@ from nativecache.aot.request import Request
 from nativecache.aot.schedule.plan import Plan
 from nativecache.aot.schedule.scheduler import Memory, Scheduled, Scheduler
 from nativecache.aot.simplify import find_bodies
-from nativecache.aot.standing.keep import Whole, guard, keep, may_stand
+from nativecache.aot.standing.keep import Whole, count_checksums, guard, keep, may_stand
 from nativecache.aot.standing.program import Given
 from nativecache.aot.standing.replan import Replan, replan
 from nativecache.aot.standing.settle import Counts, Settled
@@ -210,7 +210,7 @@ class _Job:
             return None
         with self._clock.phase("plan"):
             options = Options(**last.head.options)
-            output = _output_model(request, (), self._told, self._native, "")
+            output = _output_model(request, (), self._told, self._native, last.head.directory)
             given = Given(
                 loaded=self._loaded,
                 engine=engine,
@@ -296,13 +296,21 @@ class _Job:
 
     def _pieces(self, plan: Plan, scheduled: Scheduled) -> Pieces | None:
         """What each module puts into an image; None where that is not kept by module."""
-        if not self._guard or plan.program.debug or not self._request.store.keeps:
+        program = plan.program
+        if not self._guard or not self._request.store.keeps or count_checksums(program) is None:
             return None
         found: dict[int, list[tuple[Unit, UnitResult]]] = defaultdict(list)
+        placed: dict[int, list[tuple[Unit, str, Iterable[int]]]] = defaultdict(list)
         for i, result in scheduled.results.items():
-            found[plan.units[i].module].append((plan.units[i], result))
-        modules = plan.program.modules
-        keys = {i: piece_recipe(made, modules[i].module.source_file).key() for i, made in found.items()}
+            unit = plan.units[i]
+            found[unit.module].append((unit, result))
+            if result.fixups:
+                imported = [program.definitions[name].module for name in scheduled.outcomes[i].imported]
+                placed[unit.module].append((unit, result.line_map, imported))
+        keys = {}
+        for i, made in found.items():
+            source, lines = program.source_file(i), placed.get(i)
+            keys[i] = piece_recipe(made, source, what_is_placed(program, i, lines) if lines else ()).key()
         return Pieces(self._request.store, keys)
 
     def _image(

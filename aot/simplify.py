@@ -56,7 +56,13 @@ def find_bodies(
     what they cannot see, so it would be another image.
     """
     packs = {
-        i: open_pack(program.modules[i].module, engine, options, store)
+        i: open_pack(
+            program.modules[i].label,
+            engine,
+            options,
+            store,
+            relative=program.modules[i].debug is not None,
+        )
         for i in dict.fromkeys(unit.module for unit in units)
     }
     found = _Bodies(program, fingerprints, memos, packs)
@@ -80,11 +86,11 @@ def find_bodies(
     }
 
 
-def open_pack(module: Module, engine: Engine, options: Options, store: EntryStore) -> CleanUpPack:
-    """Where the cleaned-up functions of a module are kept."""
-    return CleanUpPack(
-        module.label, engine.identity, replace(options, relative=module.debug is not None), store
-    )
+def open_pack(
+    label: str, engine: Engine, options: Options, store: EntryStore, *, relative: bool
+) -> CleanUpPack:
+    """Where the cleaned-up functions of a module are kept. `relative`: it has debug information."""
+    return CleanUpPack(label, engine.identity, replace(options, relative=relative), store)
 
 
 def _clean_up(

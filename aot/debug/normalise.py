@@ -52,7 +52,7 @@ def normalise(
     # Builds without debug information do not load what is loaded here, which takes 7 ms.
     from nativecache.aot.debug.analysis import analyse
     from nativecache.aot.debug.functions import described
-    from nativecache.aot.debug.shapes import find_ambiguous, find_shapes
+    from nativecache.aot.debug.shapes import digest_shapes, find_ambiguous, find_shapes
 
     found: dict[int, Analysis] = {}
     for i, module in enumerate(modules):
@@ -69,14 +69,37 @@ def normalise(
                         modules, relative=False, directory=directory, line_map=line_map, names=names
                     )
     try:
-        shapes = [find_shapes(read) for read in found.values()] if len(found) > 1 else []
-        ambiguous = find_ambiguous(shapes)
+        shapes = {i: find_shapes(read) for i, read in found.items()} if len(found) > 1 else {}
+        ambiguous = find_ambiguous(list(shapes.values()))
     except (Unsupported, RecursionError):
-        found, ambiguous = {}, frozenset()
+        found, shapes, ambiguous = {}, {}, frozenset()
+    digests = {i: digest_shapes(shape) for i, shape in shapes.items()}
     return [
-        (_apply(module, found[i], ambiguous) if i in found else None) or keep_debug(module)
+        (_apply(module, found[i], ambiguous, digests.get(i, {})) if i in found else None)
+        or keep_debug(module)
         for i, module in enumerate(modules)
     ]
+
+
+def normalise_again(
+    module: Module, ambiguous: frozenset[str], *, alone: bool, directory: str
+) -> Module | None:
+    """A module of a program whose others stand; None where it is not one that `normalise` makes relative.
+
+    `ambiguous`: what was found for the program, which stays if the module's `shapes` do. `alone`: no other
+    module has debug information.
+    """
+    from nativecache.aot.debug.analysis import analyse
+    from nativecache.aot.debug.functions import described
+    from nativecache.aot.debug.shapes import digest_shapes, find_shapes
+
+    try:
+        symbols = {node: symbol_name(token) for node, token in described(module).items()}
+        read = analyse(module.debug_text, symbols, directory=directory)
+        shapes = {} if alone else digest_shapes(find_shapes(read))
+        return _apply(module, read, ambiguous, shapes)
+    except (FarLines, Unsupported, RecursionError):
+        return None
 
 
 def keep_debug(module: Module) -> Module:
@@ -86,7 +109,9 @@ def keep_debug(module: Module) -> Module:
     return replace(module, metadata=dict(METADATA.findall(module.debug_text)), debug_text="")
 
 
-def _apply(module: Module, read: Analysis, ambiguous: frozenset[str]) -> Module | None:
+def _apply(
+    module: Module, read: Analysis, ambiguous: frozenset[str], shapes: Mapping[str, str]
+) -> Module | None:
     """The module with normalised debug information; None if that is not understood."""
     from nativecache.aot.debug.rewrite import rewrite
 
@@ -100,6 +125,6 @@ def _apply(module: Module, read: Analysis, ambiguous: frozenset[str]) -> Module 
         entities=module.entities | entities,
         named_metadata=done.named_metadata,
         metadata=done.nodes,
-        debug=done.info,
+        debug=replace(done.info, ambiguous=ambiguous, shapes=shapes),
         debug_text="",
     )

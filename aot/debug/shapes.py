@@ -13,10 +13,13 @@ from typing import Final
 
 from nativecache.aot.debug.analysis import Analysis
 from nativecache.aot.debug.errors import Unsupported
-from nativecache.aot.debug.syntax import EXPANDED, FILE, LINE, PLACE, REFERENCE, SIZE, VALUE, VARIABLE
+from nativecache.aot.debug.syntax import EXPANDED, FILE, LINE, NAME, PLACE, REFERENCE, SIZE, VALUE, VARIABLE
+from nativecache.aot.key import value_digest
 from nativecache.linker.values import dataclass
 
 _MAX_DEPTH: Final = 100
+#: In a shape: a variable that no other file knows. Those of two modules always differ.
+_OWN: Final = "variable own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +50,13 @@ def find_shapes(module: Analysis) -> dict[str, Shape]:
             found[name] = Shape("", frozenset(names))
     for body in module.nodes.bodies.values():
         if body.startswith("!DIGlobalVariableExpression(") and (variable := VARIABLE.search(body)):
-            is_local = "isLocal: true" in module.nodes.bodies[variable[1]]
-            local = (VALUE.findall(body) or id(module)) if is_local else ""
-            found[f"={module.nodes.qualified_name(variable[1])}"] = Shape(f"variable {local}")
+            described = module.nodes.bodies[variable[1]]
+            if not NAME.search(described):  # a string literal, which no debugger shows
+                continue
+            is_local = "isLocal: true" in described
+            values = VALUE.findall(body) if is_local else ""
+            text = _OWN if is_local and not values else f"variable {values}"
+            found[f"={module.nodes.qualified_name(variable[1])}"] = Shape(text)
     return found
 
 
@@ -65,6 +72,8 @@ def find_ambiguous(modules: Sequence[Mapping[str, Shape]]) -> frozenset[str]:
         for name, shape in shapes.items():
             if name in seen:
                 several.add(name)
+                if shape.text == _OWN:
+                    ambiguous.add(name)
             if not shape.text or seen.setdefault(name, shape.text) != shape.text:
                 ambiguous.add(name)
             below[name] |= shape.names
@@ -74,6 +83,17 @@ def find_ambiguous(modules: Sequence[Mapping[str, Shape]]) -> frozenset[str]:
             break
         ambiguous |= more
     return frozenset(ambiguous)
+
+
+def digest_shapes(shapes: Mapping[str, Shape]) -> dict[str, str]:
+    """A digest of each shape by name, 16 hexadecimal digits; "" for a name that is ambiguous by itself.
+
+    As long as a name is in one module only, and its digest is not "", `find_ambiguous` does not look at it.
+    """
+    return {
+        name: shape.text and value_digest((shape.text, sorted(shape.names))).hex()[:16]
+        for name, shape in sorted(shapes.items())
+    }
 
 
 def _linked_shape(module: Analysis, body: str) -> Shape:

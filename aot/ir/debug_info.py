@@ -147,6 +147,10 @@ class DebugInfo:
     units: Mapping[str, str] = field(default_factory=dict)
     #: By token of a compile unit: those of the namespaces whose names it uses without saying so.
     imports: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    #: Names that mean different things in the program's modules, and digests of what names mean in this one,
+    #: as debug/shapes.py has them; none where no other module has debug information.
+    ambiguous: frozenset[str] = frozenset()
+    shapes: Mapping[str, str] = field(default_factory=dict)
     #: The definitions of the module's types, None where it has no such debug information.
     types: Types | None = None
 

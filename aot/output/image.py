@@ -23,6 +23,7 @@ from nativecache.aot.output.results import UnitResult
 from nativecache.aot.packed import decode_pairs
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.aot.units.extract import FILE_PLACEHOLDER
+from nativecache.aot.units.lines import real_lines
 from nativecache.aot.units.partition import NOTHING_APART, Apart, Unit
 from nativecache.aot.units.program import Program, ProgramModule
 from nativecache.aot.write import measure_image, write_file
@@ -356,10 +357,10 @@ def _temporary_folder() -> Iterator[Path]:
 
 
 def _names(image: Image, index: int) -> dict[str, str]:
-    module = image.program.modules[image.units[index].module].module
+    source = image.program.source_file(image.units[index].module)
     return {
         **decode_pairs(image.results[index].bindings),
-        FILE_PLACEHOLDER: os.path.basename(module.source_file),
+        FILE_PLACEHOLDER: os.path.basename(source),
     }
 
 
@@ -396,18 +397,17 @@ def _with_lines(image: Image, index: int) -> bytes:
     result = image.results[index]
     if not result.fixups:
         return image.objects[index]
-    program = image.program
-    unit, debug, places = image.units[index], program.debug, LineMap.decode(result.line_map)
-    types = debug[program.modules[unit.module].label].types if unit.kind == "types" else None
+    program, unit = image.program, image.units[index]
+    bases, lines, named = real_lines(program, unit, LineMap.decode(result.line_map))
     placed = bytearray(image.objects[index])
     apply_fixups(
         placed,
         Fixups.decode(result.fixups),
-        [debug[label].ranges[key] for label, key in places.ranges],
-        types.lines if types else [debug[label].lines[token] for label, token in places.lines],
+        bases,
+        lines,
         program.checksums[unit.module],
         unescape(program.output.directory).encode("latin-1"),
-        types.named if types else [debug[label].named[key] for label, key in places.names],
+        named,
     )
     return bytes(placed)
 

@@ -123,10 +123,14 @@ def link_recipe(image: Image, environ: Mapping[str, str], scratch: Path, *detail
         ]
     else:
         units = sorted(image.pieces.keys.items())
-    debug = [
-        (label, d.ranges, d.lines, d.named, d.checksums, d.types and (d.types.lines, d.types.named))
-        for label, d in program.debug.items()
-    ]
+    debug = (
+        []
+        if image.pieces is not None
+        else [
+            (label, d.ranges, d.lines, d.named, d.checksums, d.types and (d.types.lines, d.types.named))
+            for label, d in program.debug.items()
+        ]
+    )
     files = [] if image.pieces is not None else [part.module.source_file for part in program.modules]
     line = [
         (os.fspath(item).removeprefix(os.fspath(scratch)), digest_file(os.fspath(item)))

@@ -29,6 +29,7 @@ from nativecache.cache.shape import (
     boolean,
     list_of,
     mapping,
+    nullable,
     number,
     read_json,
     record,
@@ -66,6 +67,11 @@ class Head:
     opaque_bases: str
     once: str
     shared: str
+    #: The folder that was compiled in; names that debug information has different things under; checksums
+    #: of sources by placeholder, in hexadecimal, and how many modules know each.
+    directory: str
+    ambiguous: str
+    checksums: dict[str, tuple[str, int]]
     #: Which inputs they are.
     numbers: list[int]
     #: What modules were made from (digests of printed IR); "" for one that cannot stand.
@@ -83,6 +89,12 @@ class Head:
     pieces: list[str]
     #: Pairs: names of locals, and what a linked image may call them.
     promoted: list[str]
+    #: Names of their sources, as compilers put them into objects.
+    sources: list[str]
+    #: Whether they have debug information.
+    described: list[bool]
+    #: Labels of other modules whose lines or code their units hold.
+    involved: list[str]
     #: How many units; of the reached ones: how many, with code, of several functions, their milliseconds.
     counts: list[list[float]]
     #: Where their blocks end.
@@ -93,9 +105,12 @@ _TEXTS: Final = list_of(text())
 _HEAD: Final = record(
     {
         **dict.fromkeys(("guard", "datalayout", "asm_words", "opaque_bases", "once", "shared"), text()),
+        **dict.fromkeys(("directory", "ambiguous"), text()),
+        "checksums": mapping(row(text(), whole())),
         **dict.fromkeys(("unwinds", "everything", "cplusplus", "ifunc", "rustc"), boolean()),
         **dict.fromkeys(("texts", "interfaces", "sharing", "names", "imports", "needs"), _TEXTS),
-        **dict.fromkeys(("pieces", "promoted"), _TEXTS),
+        **dict.fromkeys(("pieces", "promoted", "sources", "involved"), _TEXTS),
+        "described": list_of(boolean()),
         "options": mapping(lambda value: value is None or type(value) in (str, int, bool)),
         "counts": list_of(row(number(), number(), number(), number(), number())),
         "ends": list_of(whole()),
@@ -105,29 +120,56 @@ _HEAD: Final = record(
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedLines:
+    """What is put into objects of a module's debug information, as DebugInfo has it.
+
+    `checksums`: in hexadecimal, by placeholder. `shapes`: of what other modules may have under the same names.
+    `types`: lines, and lines in names, of the unit of types.
+    """
+
+    ranges: dict[str, int]
+    lines: dict[str, int]
+    named: dict[str, int]
+    checksums: dict[str, str]
+    shapes: dict[str, str]
+    types: tuple[list[int], list[int]] | None
+
+
+@dataclass(frozen=True, slots=True)
 class ModuleState:
     """What was decided for one module, and what became of its units.
 
     `units`: kind, tokens, name, and whether it has asm and constructors, of each. `results`: of each that was
     reached its key, the digest of its own code, its bindings (packed), what it needs of the program, by final
-    name, what it imports, and milliseconds. `roots`: positions of units. `dropped`: tokens of what does not
+    name, what it imports, milliseconds, what its encoded lines stand for (packed), and whether anything is
+    put into its object. `roots`: positions of units. `dropped`: tokens of what does not
     prevail. `known`: of definitions by final name the digest of their declaration, that of their
     body, and whether they are plain (Program.is_plain). `bodies`: of those that others may import by final
     name: lines, importable, home, heat, mentions, digest of what was simplified or "", bindings, line map.
-    `sees`: final names that something in the module refers to.
+    `sees`: final names that something in the module refers to. `placed`: what the module's lines stand for.
     """
 
     units: Sequence[tuple[str, list[str], str, bool, bool]]
-    results: Sequence[tuple[str, str, str, list[str], list[str], float] | None]
+    results: Sequence[tuple[str, str, str, list[str], list[str], float, str, bool] | None]
     roots: list[int]
     dropped: list[str]
     known: dict[str, tuple[str, str, bool]]
     bodies: dict[str, tuple[int, bool, int | None, int, str, str, str, str]]
     sees: list[str]
+    placed: PlacedLines | None
 
 
 _UNIT: Final = row(text(), _TEXTS, text(), boolean(), boolean())
-_RESULT: Final = row(text(), text(), text(), _TEXTS, _TEXTS, number())
+_RESULT: Final = row(text(), text(), text(), _TEXTS, _TEXTS, number(), text(), boolean())
+_LINES: Final = mapping(whole())
+_TYPES: Final = row(list_of(whole()), list_of(whole()))
+_PLACED: Final = record(
+    {
+        **dict.fromkeys(("ranges", "lines", "named"), _LINES),
+        **dict.fromkeys(("checksums", "shapes"), mapping(text())),
+        "types": nullable(_TYPES),
+    }
+)
 _KNOWN: Final = row(text(), text(), boolean())
 _HOME: Final = whole()
 _BODY: Final = row(
@@ -146,6 +188,7 @@ _STATE: Final = record(
         "known": mapping(_KNOWN),
         "bodies": mapping(_BODY),
         "sees": _TEXTS,
+        "placed": nullable(_PLACED),
     }
 )
 
@@ -184,7 +227,9 @@ class LastPlan:
 
 def read_state(data: bytes) -> ModuleState:
     """A module's state. Raises Malformed."""
-    state = ModuleState(**read_json(data, _STATE))
+    found = read_json(data, _STATE)
+    placed = found.pop("placed")
+    state = ModuleState(**found, placed=PlacedLines(**placed) if placed else None)
     if len(state.units) != len(state.results) or any(n >= len(state.units) for n in state.roots):
         raise Malformed("results of other units")
     return state
@@ -192,7 +237,10 @@ def read_state(data: bytes) -> ModuleState:
 
 def write_state(state: ModuleState) -> bytes:
     """The bytes of a module's state, as `read_state` takes them."""
-    return _json({field.name: getattr(state, field.name) for field in fields(state)})
+    values = {field.name: getattr(state, field.name) for field in fields(state)}
+    if state.placed:
+        values["placed"] = {field.name: getattr(state.placed, field.name) for field in fields(state.placed)}
+    return _json(values)
 
 
 def plan_recipe(output: Path) -> Recipe:

@@ -126,6 +126,8 @@ class Scheduled:
     #: Reasons of misses, counted.
     missed: Mapping[str, int]
     heard: tuple[Heard, ...]
+    #: Whether some unit has real lines in its text: no fingerprint covers those.
+    real_lines: bool = False
 
 
 class Scheduler:
@@ -161,6 +163,7 @@ class Scheduler:
         self._compiled: dict[int, CompiledUnit] = {}
         self._problems: list[str] = []
         self._heard: list[Heard] = []
+        self._real_lines = False
         self._shared = 0
         self._saved = 0.0
         self._missed: Counter[str] = Counter()
@@ -207,6 +210,7 @@ class Scheduler:
             saved_seconds=self._saved / 1000,
             missed=dict(self._missed),
             heard=tuple(self._heard),
+            real_lines=self._real_lines,
         )
 
     # From a unit to its key
@@ -258,6 +262,7 @@ class Scheduler:
             return
         result: KeyResult = done.result
         keyed = result.keyed
+        self._real_lines |= not result.lasting
         self._clock.add("extract", 0.0, result.extract_seconds)
         self._clock.add("key", 0.0, result.key_seconds)
         unit = self._plan.units[index]

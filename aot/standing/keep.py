@@ -1,7 +1,7 @@
 """Keeps what a build decided for the next build of its output, and joins what stood with what was made anew.
 
-Not kept is what replan.py does not follow: debug information, symbols that linkers lead elsewhere, names that
-asm or two files share, hot code, and whatever has no image for its output.
+Not kept is what replan.py does not follow: symbols that linkers lead elsewhere, names that asm or two files
+share, hot code, debug information with real lines in it, and whatever has no image for its output.
 """
 
 from __future__ import annotations
@@ -24,20 +24,28 @@ from nativecache.aot.records.last_plan import Head, ModuleState, save_plan, writ
 from nativecache.aot.request import Request
 from nativecache.aot.schedule.plan import Plan
 from nativecache.aot.schedule.scheduler import Outcome, Scheduled
-from nativecache.aot.standing.module_state import body_rows, group, known_rows, names_seen, sharing
+from nativecache.aot.standing.module_state import (
+    Row,
+    body_rows,
+    group,
+    involved_by,
+    known_rows,
+    names_seen,
+    placed_lines,
+    sharing,
+)
 from nativecache.aot.standing.program import is_dotted
 from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints
 from nativecache.aot.units.imports import ImportLimits
 from nativecache.aot.units.interface import interface
 from nativecache.aot.units.partition import Unit
-from nativecache.aot.units.program import ProgramModule
+from nativecache.aot.units.program import Program, ProgramModule
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.recipe import Recipe
 from nativecache.linker.native import NativeSymbols
 from nativecache.linker.symbol_options import SymbolOptions
 from nativecache.linker.values import dataclass, fields
 
-Row = tuple[str, str, str, list[str], list[str], float]
 NOTHING: Final = ""
 
 
@@ -87,11 +95,31 @@ def _follows_rules(plan: Plan) -> bool:
     return (
         not program.assigned
         and not program.multiple
-        and not program.debug
+        and _has_plain_lines(program)
         and program.has_common == program.output.native_common
         and all(map(_is_ordinary, program.modules))
         and all("@" + quote(symbol_name(d.token)) == d.token for d in program.definitions.values())
     )
+
+
+def _has_plain_lines(program: Program) -> bool:
+    """Whether debug information, if there is any, is normalised in all modules, and no label is ambiguous."""
+    found = [part for part in program.modules if "llvm.dbg.cu" in part.module.named_metadata]
+    if not all(part.debug is not None and part.debug.relative for part in found):
+        return False
+    return not found or len({part.label for part in program.modules}) == len(program.modules)
+
+
+def count_checksums(program: Program) -> dict[str, tuple[str, int]] | None:
+    """Checksums of sources by placeholder, as Head has them; None if a source had two while it was read."""
+    found: dict[str, tuple[str, int]] = {}
+    for debug in program.debug.values():
+        for placeholder, real in debug.checksums.items():
+            known, count = found.get(placeholder.hex(), (real.hex(), 0))
+            if known != real.hex():
+                return None
+            found[placeholder.hex()] = known, count + 1
+    return dict(sorted(found.items()))
 
 
 def _is_ordinary(part: ProgramModule) -> bool:
@@ -144,7 +172,8 @@ def keep(
 ) -> Kept | None:
     """What is kept of a build from nothing; None where it is not one that can stand. `pieces` by module."""
     plan, scheduled = whole.plan, whole.scheduled
-    if not _follows_rules(plan):
+    checksums = count_checksums(plan.program)
+    if scheduled.real_lines or checksums is None or not _follows_rules(plan):
         return None
     program, once = plan.program, plan.candidates.once
     shared = frozenset(
@@ -168,11 +197,15 @@ def keep(
             known=known_rows(program, whole.plain, whole.imports, own),
             bodies=bodies,
             sees=sorted(names_seen(part, bodies)),
+            placed=placed_lines(part.debug),
         )
         columns.texts.append(NOTHING if i in unsure else loaded.texts[i].digest)
         columns.interfaces.append(interface(part.module, part.bonds))
         given = plan.candidates, part, units[i], roots, whole.plain
         columns.sharing.append(sharing(program, *given, whole.longest, shared))
+        columns.sources.append(part.module.source_file)
+        columns.described.append(part.debug is not None)
+        columns.involved.append(involved_in(program, part.label, rows))
         columns.add_state(state, pieces.get(i, ""), longer_names(part))
     head = Head(
         guard=guard,
@@ -184,6 +217,9 @@ def keep(
         cplusplus=cplusplus,
         ifunc=facts.ifunc,
         rustc=facts.rustc,
+        directory=program.output.directory,
+        ambiguous=encode_names(sorted(_ambiguous(program))),
+        checksums=checksums,
         asm_words=encode_names(sorted(program.asm_words)),
         opaque_bases=encode_names(sorted(program.opaque_bases)),
         once=encode_names(sorted(once)),
@@ -205,6 +241,9 @@ class Columns:
         self.needs: list[str] = []
         self.pieces: list[str] = []
         self.promoted: list[str] = []
+        self.sources: list[str] = []
+        self.described: list[bool] = []
+        self.involved: list[str] = []
         self.counts: list[list[float]] = []
         self.blocks: list[bytes | memoryview] = []
 
@@ -226,6 +265,20 @@ class Columns:
             at += len(block)
             ends.append(at)
         return {**columns, "ends": ends}
+
+
+def _ambiguous(program: Program) -> frozenset[str]:
+    return next((debug.ambiguous for debug in program.debug.values()), frozenset())
+
+
+def involved_in(program: Program, label: str, rows: Iterable[Row | None]) -> str:
+    """Labels of the other modules whose lines or code a module's units hold, packed."""
+    found = set[str]()
+    for row in rows:
+        if row and row[7]:
+            homes = {n: program.label(d.module) for n in row[4] if (d := program.definitions.get(n))}
+            found |= involved_by(row, label, homes)
+    return encode_names(sorted(found - {label}))
 
 
 def _union(results: Iterable[Sequence[Any] | None], column: int) -> str:
@@ -257,4 +310,5 @@ def unit_row(scheduled: Scheduled, index: int) -> Row | None:
 
 def _new_row(result: UnitResult, outcome: Outcome) -> Row:
     needs, imported = decode_names(outcome.needs), list(outcome.imported)
-    return result.key, result.own, result.bindings, needs, imported, round(outcome.milliseconds, 3)
+    milliseconds, placed = round(outcome.milliseconds, 3), bool(result.fixups)
+    return result.key, result.own, result.bindings, needs, imported, milliseconds, result.line_map, placed

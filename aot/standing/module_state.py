@@ -6,15 +6,20 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 
 from nativecache.aot.called_once import ONCE_LINES, carried_mentions, stays, unit_mentions
+from nativecache.aot.ir.debug_info import DebugInfo, LineMap
+from nativecache.aot.ir.module import Module
 from nativecache.aot.key import value_digest
 from nativecache.aot.packed import decode_names
+from nativecache.aot.records.last_plan import LastPlan, PlacedLines
 from nativecache.aot.units.bodies import SimplifiedBody, unit_body
 from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints
 from nativecache.aot.units.imports import ImportCandidates, shows_constant
+from nativecache.aot.units.lines import involved
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Definition, Program, ProgramModule
 
 KnownRow = tuple[str, str, bool]
+Row = tuple[str, str, str, list[str], list[str], float, str, bool]
 BodyRow = tuple[int, bool, int | None, int, str, str, str, str]
 
 
@@ -82,6 +87,72 @@ def names_seen(part: ProgramModule, bodies: Mapping[str, BodyRow]) -> set[str]:
     for body in bodies.values():
         names.update(decode_names(body[4]))
     return names
+
+
+def placed_lines(debug: DebugInfo | None) -> PlacedLines | None:
+    """What is put into objects of a module's debug information; None where it has none."""
+    if debug is None:
+        return None
+    checksums = _hexadecimal(debug.checksums)
+    types = (list(debug.types.lines), list(debug.types.named)) if debug.types else None
+    return PlacedLines(
+        dict(debug.ranges), dict(debug.lines), dict(debug.named), checksums, dict(debug.shapes), types
+    )
+
+
+def mean_the_same(last: LastPlan, active: Mapping[int, Module]) -> bool:
+    """Whether what is ambiguous over the whole program (debug/shapes.py) is what it was.
+
+    So it is if no name that means something else now is one of another module's, too.
+    """
+    changed: dict[int, set[str]] = {}
+    for i, module in active.items():
+        placed, debug = last.state(i).placed, module.debug
+        old, new = placed.shapes if placed else {}, debug.shapes if debug else {}
+        if old != new:
+            changed[i] = {name for name in {**old, **new} if old.get(name) != new.get(name)}
+            if any("" in (old.get(name), new.get(name)) for name in changed[i]):
+                return False
+    if not changed:
+        return True
+    for i in range(len(last)):
+        placed = last.state(i).placed
+        known = set(placed.shapes) if placed else set()
+        known.update(changed.get(i, ()))
+        if any(not known.isdisjoint(names) for other, names in changed.items() if other != i):
+            return False
+    return True
+
+
+def _hexadecimal(checksums: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {placeholder.hex(): real.hex() for placeholder, real in checksums.items()}
+
+
+def checksums_again(last: LastPlan, active: Mapping[int, Module]) -> dict[str, tuple[str, int]] | None:
+    """Checksums of all sources, as Head has them, given the active modules; None if a source has two."""
+    found = dict(last.head.checksums)
+    for i in active:
+        placed = last.state(i).placed
+        for placeholder in placed.checksums if placed else ():
+            real, count = found.pop(placeholder)
+            if count > 1:
+                found[placeholder] = real, count - 1
+    for module in active.values():
+        for placeholder, real in (_hexadecimal(module.debug.checksums) if module.debug else {}).items():
+            known, count = found.get(placeholder, (real, 0))
+            if known != real:
+                return None
+            found[placeholder] = known, count + 1
+    return found
+
+
+def involved_by(row: Row, label: str, labels: Mapping[str, str]) -> set[str]:
+    """Labels of the modules whose lines or code a unit of the module `label` holds, given by its row.
+
+    `labels`: those of modules by the final names of what they define.
+    """
+    homes = {home for name in row[4] if (home := labels.get(name)) is not None}
+    return homes | involved(label, LineMap.decode(row[6]))
 
 
 def group(definitions: Mapping[str, Definition], count: int) -> Sequence[dict[str, Definition]]:

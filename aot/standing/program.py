@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
 
 from nativecache.aot.codegen.engine import Engine
+from nativecache.aot.debug.normalise import normalise_again
 from nativecache.aot.errors import PlanLost
 from nativecache.aot.front.load import Loaded
+from nativecache.aot.ir.debug_info import DebugInfo, Types, TypeUnit
 from nativecache.aot.ir.module import Module, index_module
 from nativecache.aot.ir.profile import WARM
 from nativecache.aot.ir.syntax import quote, symbol_name
@@ -73,8 +74,22 @@ class Reader:
             found = index_module(text.text, text.label)
             if self._last.head.unwinds:
                 found = admit(found)
+            if found.debug_text and self._last.head.described[i]:
+                found = self._with_debug(found)
             found = self._modules[i] = replace(found, datalayout=self._last.head.datalayout)
         return found
+
+    def _with_debug(self, module: Module) -> Module:
+        head = self._last.head
+        done = normalise_again(
+            module,
+            frozenset(decode_names(head.ambiguous)),
+            alone=sum(head.described) < 2,
+            directory=head.directory,
+        )
+        if done is None:
+            raise PlanLost("debug information of a form that is not followed")
+        return done
 
     def label(self, i: int) -> str:
         """How messages call the module."""
@@ -84,7 +99,9 @@ class Reader:
         """A function of the module that was cleaned up, by digest of what it was. Raises PlanLost."""
         pack = self._packs.get(i)
         if pack is None:
-            kept = open_pack(self.module(i), self._given.engine, self.options, self._given.store)
+            engine, store = self._given.engine, self._given.store
+            relative = self._last.head.described[i]
+            kept = open_pack(self.label(i), engine, self.options, store, relative=relative)
             pack = self._packs[i] = dict(kept.stored())
         if digest not in pack:
             raise PlanLost("a cleaned-up function is gone")
@@ -99,6 +116,9 @@ class StandingProgram(Program):
     active: frozenset[int]
     #: By module, what promoted locals' names end in.
     identifiers: Sequence[str]
+    labels: Sequence[str]
+    #: As Head has them.
+    known_checksums: Mapping[str, tuple[str, int]]
 
     @cached_property
     def has_common(self) -> bool:
@@ -106,9 +126,28 @@ class StandingProgram(Program):
         return self.output.native_common
 
     @cached_property
-    def debug(self) -> dict[str, Any]:
-        """Nothing: no module has debug information."""
-        return {}
+    def debug(self) -> Mapping[str, DebugInfo]:
+        """Debug information by module label, of standing modules only what is put into objects."""
+        return _Debug(self)
+
+    @cached_property
+    def relative(self) -> bool:
+        """Whether any module has debug information: all that stands is relative."""
+        return any(self.last.head.described)
+
+    def label(self, module: int) -> str:
+        """How messages call a module."""
+        return self.labels[module]
+
+    def source_file(self, module: int) -> str:
+        """The name of a module's source: it is part of the interface, so it is what it was."""
+        return self.last.head.sources[module]
+
+    @cached_property
+    def checksums(self) -> Sequence[dict[bytes, bytes]]:
+        """By module, checksums of source files by placeholder: one table for all, for no two differ."""
+        found = {bytes.fromhex(p): bytes.fromhex(real) for p, (real, _) in self.known_checksums.items()}
+        return [found] * len(self.last)
 
     @cached_property
     def opaque_bases(self) -> frozenset[str]:
@@ -126,6 +165,48 @@ class StandingProgram(Program):
         """The final name of a definition in a standing module."""
         name = symbol_name(token)
         return name if self.last.module_of.get(name) == module else f"{name}.{self.identifiers[module]}"
+
+
+class _Debug(Mapping[str, DebugInfo]):
+    """Debug information by label, of standing modules as their states have it."""
+
+    def __init__(self, program: StandingProgram) -> None:
+        self._program = program
+        described = program.last.head.described
+        self._numbers = {label: i for i, label in enumerate(program.labels) if described[i]}
+        self._found: dict[str, DebugInfo] = {}
+
+    def __getitem__(self, label: str) -> DebugInfo:
+        found = self._found.get(label)
+        if found is None:
+            found = self._found[label] = self._read(self._numbers[label])
+        return found
+
+    def _read(self, i: int) -> DebugInfo:
+        program = self._program
+        if i in program.active:
+            found = program.modules[i].debug
+            assert found is not None, "a module whose debug information is as it was"
+            return found
+        placed = program.last.state(i).placed
+        if placed is None:
+            raise PlanLost("lines are gone")
+        checksums = {bytes.fromhex(p): bytes.fromhex(real) for p, real in placed.checksums.items()}
+        types = placed.types
+        return DebugInfo(
+            ranges=placed.ranges,
+            lines=placed.lines,
+            named=placed.named,
+            checksums=checksums,
+            types=Types(lambda: TypeUnit("", *map(tuple, types))) if types else None,
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        """For units whose lines cannot be encoded: those are written by plans from nothing only."""
+        raise PlanLost("lines of all modules are asked for")
+
+    def __len__(self) -> int:
+        return len(self._numbers)
 
 
 def resolve_again(
@@ -242,7 +323,7 @@ class Bodies(Mapping[str, Body]):
                 line_map=line_map,
                 digest=bytes.fromhex(digest),
                 label=self._reader.label(module),
-                debug=None,
+                debug=self._program.debug.get(self._program.labels[module]),
             )
 
         return StandingBody(

@@ -8,8 +8,9 @@ of every build, within a program whose other modules are read where something of
 That is right as long as the interface of every active module (units/interface.py) is what it was, for then
 nothing that is decided for the whole program can change. What others see of single symbols may change:
 modules that see such a symbol become active, too, and units that import such a body are looked at again.
-Where any of this does not hold there is no new plan, and the build goes the long way. Plans are for images
-without debug information; what else cannot stand is not kept (keep.py).
+Where any of this does not hold there is no new plan, and the build goes the long way. What cannot stand is
+not kept (keep.py). Lines are in no unit's text; units of standing modules that hold code of an active one
+have its lines put into their objects once more (`moved`).
 """
 
 from __future__ import annotations
@@ -30,7 +31,17 @@ from nativecache.aot.records.memo import KeyedUnit, UnitMemo
 from nativecache.aot.schedule.plan import Plan
 from nativecache.aot.schedule.scheduler import Outcome
 from nativecache.aot.simplify import find_bodies
-from nativecache.aot.standing.module_state import BodyRow, KnownRow, body_rows, group, known_rows, sharing
+from nativecache.aot.standing.module_state import (
+    BodyRow,
+    KnownRow,
+    body_rows,
+    checksums_again,
+    group,
+    involved_by,
+    known_rows,
+    mean_the_same,
+    sharing,
+)
 from nativecache.aot.standing.program import (
     Bodies,
     Definitions,
@@ -70,6 +81,7 @@ class Replan:
             results = last.state(module).results
             first = arranged.first[module]
             needs.update(first + n for n in positions if results[n] is not None)
+        self.moved = _moved(last, arranged)
         self.plan = Plan(
             arranged.program,
             arranged.all_units,
@@ -104,7 +116,7 @@ class Replan:
         if position is None or not self.last.head.texts[module] or not self.last.head.pieces[module]:
             return None
         result = self.last.state(module).results[position]
-        if result is None or result[0] != keyed.key or result[2] != keyed.bindings:
+        if result is None or result[0] != keyed.key or result[2] != keyed.bindings or result[7]:
             return None
         return Outcome("\0".join(result[3]), keyed.imported, result[5])
 
@@ -137,13 +149,23 @@ def replan(last: LastPlan, given: Given) -> Replan | None:
         if assembler_reads(texts[i].text):
             return None
         module = active[i] = reader.module(i)
-        if module.debug_text or interface(module, find_bonds(module)) != head.interfaces[i]:
+        if (
+            bool(module.debug) != head.described[i]
+            or interface(module, find_bonds(module)) != head.interfaces[i]
+        ):
             return None
         if not head.unwinds and handles_exceptions(module):
             return None
+    if not mean_the_same(last, active):
+        return None
     memos = OnDemandSequence(
         len(last),
-        lambda i: UnitMemo(texts[i].label, given.engine.identity, reader.options, given.store),
+        lambda i: UnitMemo(
+            texts[i].label,
+            given.engine.identity,
+            replace(reader.options, relative=head.described[i]),
+            given.store,
+        ),
     )
     for _ in range(_ROUNDS):
         arranged = _arrange(last, given, reader, active, memos)
@@ -175,6 +197,22 @@ def _importing(
             results = last.state(i).results
             found[i] = frozenset(
                 n for n, made in enumerate(results) if made and not codes.isdisjoint(made[4])
+            )
+    return found
+
+
+def _moved(last: LastPlan, arranged: Arranged) -> dict[int, frozenset[int]]:
+    """The units of standing modules that hold code or lines of an active one, by module."""
+    program = arranged.program
+    labels = {program.label(i) for i in arranged.units if last.head.described[i]}
+    found = {}
+    for i, involved in enumerate(last.head.involved):
+        if labels and i not in arranged.units and not labels.isdisjoint(decode_names(involved)):
+            homes = {name: program.label(module) for name, module in last.module_of.items()}
+            found[i] = frozenset(
+                n
+                for n, row in enumerate(last.state(i).results)
+                if row and row[7] and not labels.isdisjoint(involved_by(row, program.label(i), homes))
             )
     return found
 
@@ -332,6 +370,10 @@ def _arrange(
             return None
         parts[i] = part
 
+    checksums = checksums_again(last, active)
+    if checksums is None:
+        return None
+
     def standing(i: int) -> ProgramModule:
         scratch = ChainMap(dict[str, Definition](), definitions)  # type: ignore[arg-type]
         module, dropped = reader.module(i), frozenset(last.state(i).dropped)
@@ -345,6 +387,8 @@ def _arrange(
         last=last,
         active=frozenset(active),
         identifiers=identifiers,
+        labels=[text.label for text in given.loaded.texts],
+        known_checksums=checksums,
     )
     counts = [int(count[0]) for count in last.head.counts]
     units: dict[int, list[Unit]] = {}

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 from nativecache.aot.errors import PlanLost
 from nativecache.aot.output.image import ImageFacts, longer_names
-from nativecache.aot.output.pieces import piece_recipe, read_piece
+from nativecache.aot.output.pieces import piece_recipe, read_piece, what_is_placed
 from nativecache.aot.output.results import UnitResult
 from nativecache.aot.packed import decode_pairs, encode_names
 from nativecache.aot.records.last_plan import ModuleState
-from nativecache.aot.records.objects import read_object
+from nativecache.aot.records.objects import StoredObject, read_object
 from nativecache.aot.schedule.scheduler import Scheduled
-from nativecache.aot.standing.keep import NOTHING, Columns, Kept, Row, unit_of, unit_row
-from nativecache.aot.standing.module_state import names_seen
+from nativecache.aot.standing.keep import NOTHING, Columns, Kept, involved_in, unit_of, unit_row
+from nativecache.aot.standing.module_state import Row, names_seen, placed_lines
 from nativecache.aot.standing.replan import Replan
 from nativecache.cache.lookup import EntryStore
 from nativecache.linker.archive import read_archive
@@ -39,7 +39,7 @@ class Settled:
         self._replan, self._scheduled, self._store = replan, scheduled, store
         arranged, last = replan.arranged, replan.last
         places = {index: arranged.place(index) for index in scheduled.results}
-        self._dirty = sorted({*arranged.units, *(module for module, _ in places.values())})
+        self._dirty = sorted({*arranged.units, *replan.moved, *(module for module, _ in places.values())})
         #: Of every module with a unit that was looked at, all rows.
         self._rows: dict[int, list[Row | None]] = {
             i: [None] * len(arranged.units[i]) if i in arranged.units else list(last.state(i).results)
@@ -49,20 +49,56 @@ class Settled:
             self._rows[module][position] = unit_row(scheduled, index)
         if self._is_less_needed():
             self._drop_unreached()
+        #: Units whose lines are put into their objects once more.
+        self._placed = self._find_placed()
+        self._moved = dict(self._read_moved())
+        self.results = {index: result for i in self._dirty for index, result in self._results(i)}
         self.pieces = {i: key for i, key in enumerate(last.head.pieces) if key and i not in self._rows}
         for i in self._dirty:
-            if made := list(self._results(i)):
-                source = arranged.program.modules[i].module.source_file
-                units = ((replan.plan.units[index], result) for index, result in made)
-                self.pieces[i] = piece_recipe(units, source).key()
-        self.results = {index: result for i in self._dirty for index, result in self._results(i)}
+            if any(self._rows[i]):
+                self.pieces[i] = self._piece_key(i)
         self.kept = self._keep()
 
     def _results(self, module: int) -> Iterator[tuple[int, UnitResult]]:
         first = self._replan.arranged.first[module]
+        made = self._scheduled.results
         for n, row in enumerate(self._rows[module]):
-            if row:
-                yield first + n, UnitResult(*row[:3])
+            index = first + n
+            if row and index in self._moved:
+                yield index, UnitResult(*row[:3], row[6], self._moved[index].fixups)
+            elif row:
+                yield index, made.get(index) or UnitResult(*row[:3])
+
+    def _find_placed(self) -> frozenset[int]:
+        first, moved = self._replan.arranged.first, self._replan.moved
+        return frozenset(
+            first[i] + n
+            for i in self._dirty
+            for n, row in enumerate(self._rows[i])
+            if row and row[7] and (n in moved.get(i, ()) or first[i] + n in self._scheduled.results)
+        )
+
+    def _read_moved(self) -> Iterator[tuple[int, StoredObject]]:
+        """The objects of units that were not looked at, and in which lines are another's that moved."""
+        for index in sorted(self._placed.difference(self._scheduled.results)):
+            module, position = self._replan.arranged.place(index)
+            row = self._rows[module][position]
+            assert row is not None, "a unit that is not there is not placed"
+            yield index, _read_object(self._store, row[0])
+
+    def _piece_key(self, module: int) -> str:
+        replan = self._replan
+        program, units, first = replan.arranged.program, replan.plan.units, replan.arranged.first[module]
+        rows = [(units[first + n], row) for n, row in enumerate(self._rows[module]) if row]
+        made = ((unit, UnitResult(*row[:3])) for unit, row in rows)
+        defined = program.definitions
+        placed = [
+            (unit, row[6], [found.module for name in row[4] if (found := defined.get(name))])
+            for unit, row in rows
+            if row[7]
+        ]
+        source = program.source_file(module)
+        return piece_recipe(made, source, what_is_placed(program, module, placed) if placed else ()).key()
 
     def _is_less_needed(self) -> bool:
         """Whether some unit, or a need of one, is no more: then others may not be needed, either."""
@@ -131,12 +167,12 @@ class Settled:
     @property
     def objects(self) -> Mapping[int, bytes]:
         """The objects of all units of the modules whose pieces are made anew."""
-        return _Objects(self._scheduled.objects, self.results, self._store)
+        return _Objects(self._scheduled.objects, self._moved, self.results, self._store)
 
     @property
     def members(self) -> Mapping[int, bytes]:
         """Objects of such units as the last link had them, under their real names."""
-        return _Members(self._replan, self._rows, self._store)
+        return _Members(self._replan, self._rows, self._placed, self._store)
 
     def _keep(self) -> Kept:
         replan, arranged = self._replan, self._replan.arranged
@@ -148,8 +184,10 @@ class Settled:
             columns.texts.append(NOTHING if i in unsure else texts[i].digest)
             columns.interfaces.append(old.interfaces[i])
             columns.sharing.append(old.sharing[i])
+            columns.described.append(old.described[i])
+            columns.sources.append(old.sources[i])
             if i not in self._rows:
-                for name in ("names", "imports", "needs", "pieces", "promoted", "counts"):
+                for name in ("names", "imports", "needs", "pieces", "promoted", "counts", "involved"):
                     getattr(columns, name).append(getattr(old, name)[i])
                 columns.blocks.append(last.block(i))
                 continue
@@ -160,13 +198,18 @@ class Settled:
                 roots = [index - arranged.first[i] for index in arranged.roots[i]]
                 promoted = longer_names(program.modules[i])
                 seen = sorted(names_seen(program.modules[i], bodies))
+                placed = placed_lines(program.modules[i].debug)
             else:
                 known, bodies, units, roots = before.known, before.bodies, list(before.units), before.roots
-                promoted, seen = decode_pairs(old.promoted[i]), before.sees
-            state = ModuleState(units, rows, roots, before.dropped, known, bodies, seen)
+                promoted, seen, placed = decode_pairs(old.promoted[i]), before.sees, before.placed
+            state = ModuleState(units, rows, roots, before.dropped, known, bodies, seen, placed)
+            columns.involved.append(involved_in(program, program.label(i), rows))
             columns.add_state(state, self.pieces.get(i, ""), promoted)
         once = encode_names(sorted(arranged.candidates.once))
-        return Kept(replace(old, once=once, **columns.values()), columns.blocks, last.since)
+        head = replace(
+            old, once=once, checksums=dict(sorted(program.known_checksums.items())), **columns.values()
+        )
+        return Kept(head, columns.blocks, last.since)
 
     def digests(self) -> tuple[dict[str, str], list[str]]:
         """Digests of the own code of the units that were looked at, by name; names of those that are gone."""
@@ -184,16 +227,18 @@ class _Objects(Mapping[int, bytes]):
     """Objects of units by index: those of this build, else the store's."""
 
     def __init__(
-        self, objects: Mapping[int, bytes], results: Mapping[int, UnitResult], store: EntryStore
+        self,
+        objects: Mapping[int, bytes],
+        moved: Mapping[int, StoredObject],
+        results: Mapping[int, UnitResult],
+        store: EntryStore,
     ) -> None:
-        self._objects, self._results, self._store = objects, results, store
+        self._objects, self._moved, self._results, self._store = objects, moved, results, store
 
     def __getitem__(self, index: int) -> bytes:
         if index in self._objects:
             return self._objects[index]
-        found = self._store.read(self._results[index].key, lambda entry: read_object(entry, "object"))
-        if found is None:
-            raise PlanLost("an object is gone")
+        found = self._moved.get(index) or _read_object(self._store, self._results[index].key)
         return found.entry.payload
 
     def __iter__(self) -> Iterator[int]:
@@ -203,20 +248,40 @@ class _Objects(Mapping[int, bytes]):
         return len(self._results)
 
 
+def _read_object(store: EntryStore, key: str) -> StoredObject:
+    found = store.read(key, lambda entry: read_object(entry, "object"))
+    if found is None:
+        raise PlanLost("an object is gone")
+    return found
+
+
 class _Members(Mapping[int, bytes]):
     """Objects of units by index as the last link had them: of those under the same names, from its pieces."""
 
-    def __init__(self, replan: Replan, rows: Mapping[int, Sequence[Row | None]], store: EntryStore) -> None:
-        self._replan, self._rows, self._store = replan, rows, store
+    def __init__(
+        self,
+        replan: Replan,
+        rows: Mapping[int, Sequence[Row | None]],
+        placed: Container[int],
+        store: EntryStore,
+    ) -> None:
+        """`placed`: units whose lines may be other ones now."""
+        self._replan, self._rows, self._placed, self._store = replan, rows, placed, store
         self._pieces: dict[int, dict[int, bytes]] = {}
 
     def __getitem__(self, index: int) -> bytes:
         module, position = self._replan.arranged.place(index)
         old, row = self._replan.old_position(index), self._rows[module][position]
         before = self._replan.last.state(module).results[old] if old is not None else None
-        if old is None or not row or not before or (row[0], row[2]) != (before[0], before[2]):
+        same = row and before and (row[0], row[2]) == (before[0], before[2])
+        if old is None or not row or not same or index in self._placed:
             raise KeyError(index)
-        return self._piece(module)[old]
+        member = self._piece(module).get(old)
+        if member is None and row[7]:
+            raise PlanLost("an object with its lines is gone")
+        if member is None:
+            raise KeyError(index)
+        return member
 
     def _piece(self, module: int) -> dict[int, bytes]:
         found = self._pieces.get(module)

@@ -7,8 +7,8 @@ real line; what cannot be patched later is given real lines at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 from nativecache.aot.errors import BuildError
 from nativecache.aot.ir.debug_info import NO_LINES, RELATIVE, DebugInfo, LineMap
@@ -24,6 +24,10 @@ from nativecache.linker.lines import (
     ordinal,
     spell_line,
 )
+
+if TYPE_CHECKING:
+    from nativecache.aot.units.partition import Unit
+    from nativecache.aot.units.program import Program
 
 #: A line that counts from the first of a range, given by key or by the scope that follows.
 _RELATIVE_LINE: Final = re.compile(
@@ -121,6 +125,23 @@ class RealLines:
             for placeholder, real in debug.checksums.items():
                 text = text.replace(placeholder.hex(), real.hex())
         return text
+
+
+def real_lines(
+    program: Program, unit: Unit, line_map: LineMap
+) -> tuple[list[int], Sequence[int], Sequence[int]]:
+    """What the encoded lines of a unit's object stand for: first lines of ranges, lines, lines in names."""
+    debug = program.debug
+    bases = [debug[label].ranges[key] for label, key in line_map.ranges]
+    if unit.kind == "types" and (types := debug[program.label(unit.module)].types):
+        return bases, types.lines, types.named
+    lines = [debug[label].lines[token] for label, token in line_map.lines]
+    return bases, lines, [debug[label].named[key] for label, key in line_map.names]
+
+
+def involved(label: str, line_map: LineMap) -> set[str]:
+    """The labels of all modules whose lines are in a unit of the module `label`."""
+    return {label, *(place[0] for place in (*line_map.ranges, *line_map.lines, *line_map.names))}
 
 
 #: Either way of writing lines.

@@ -104,7 +104,7 @@ class Program:
         return self.output.native_common or any(entity.linkage == "common" for entity in entities)
 
     @cached_property
-    def debug(self) -> dict[str, DebugInfo]:
+    def debug(self) -> Mapping[str, DebugInfo]:
         """Normalised debug information by module label."""
         return {part.label: part.debug for part in self.modules if part.debug is not None}
 
@@ -118,8 +118,16 @@ class Program:
             for label, key in found
         )
 
+    def label(self, module: int) -> str:
+        """How messages call a module."""
+        return self.modules[module].label
+
+    def source_file(self, module: int) -> str:
+        """The name of a module's source, as compilers put it into objects."""
+        return self.modules[module].module.source_file
+
     @cached_property
-    def checksums(self) -> list[dict[bytes, bytes]]:
+    def checksums(self) -> Sequence[dict[bytes, bytes]]:
         """By module, checksums of source files by placeholder, as the module itself knows them if it does."""
         every = {p: real for debug in self.debug.values() for p, real in debug.checksums.items()}
         return [every | part.debug.checksums if part.debug is not None else every for part in self.modules]

@@ -319,7 +319,7 @@ def random_project(rng: Random, *, calm: bool = False) -> Project:
     endings = {n: rng.choice((".c", ".c", ".c", cxx)) for n in range(count)}
     project = Project(list(range(count)), endings, [], [], calm=calm)
     if calm:
-        project.debug, project.emit = "", rng.choice(("exe", "exe", "exe", "shared"))
+        project.debug, project.emit = rng.choice(("", *DEBUG)), rng.choice(("exe", "exe", "exe", "shared"))
     for _ in range(rng.randint(2, 5)):
         _add_variable(project, rng)
     for _ in range(rng.randint(6, 14)):

@@ -34,6 +34,7 @@ LAYERS = {
     "schedule": {"ir", "codegen", "units", "output", "records", "report"},
     "standing": {
         *("ir", "codegen", "units", "front", "output", "records", "simplify", "called_once", "schedule"),
+        "debug",
     },
     "whole": {"codegen", "front", "schedule"},
     "image_link": {"codegen", "front", "output", "records", "report"},
