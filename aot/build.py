@@ -305,7 +305,9 @@ class _Job:
             unit = plan.units[i]
             found[unit.module].append((unit, result))
             if result.fixups:
-                imported = [program.definitions[name].module for name in scheduled.outcomes[i].imported]
+                # Their own modules' copies of functions of other files are among what units hold.
+                held = map(program.definitions.get, scheduled.outcomes[i].imported)
+                imported = [home.module for home in held if home]
                 placed[unit.module].append((unit, result.line_map, imported))
         keys = {}
         for i, made in found.items():

@@ -123,8 +123,8 @@ _HEAD: Final = record(
 class PlacedLines:
     """What is put into objects of a module's debug information, as DebugInfo has it.
 
-    `checksums`: in hexadecimal, by placeholder. `shapes`: of what other modules may have under the same names.
-    `types`: lines, and lines in names, of the unit of types.
+    `checksums`: in hexadecimal, by placeholder. `shapes`: of what others may have under the
+    same names. `types`: lines, and lines in names, of the unit of types.
     """
 
     ranges: dict[str, int]

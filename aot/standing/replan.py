@@ -150,7 +150,8 @@ def replan(last: LastPlan, given: Given) -> Replan | None:
             return None
         module = active[i] = reader.module(i)
         if (
-            bool(module.debug) != head.described[i]
+            module.debug_text
+            or bool(module.debug) != head.described[i]
             or interface(module, find_bonds(module)) != head.interfaces[i]
         ):
             return None
