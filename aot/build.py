@@ -36,7 +36,7 @@ from nativecache.aot.output.pieces import Pieces, piece_recipe, what_is_placed
 from nativecache.aot.output.results import UnitResult
 from nativecache.aot.records.history import BuildRecord
 from nativecache.aot.records.last_plan import LastPlan, load_plan
-from nativecache.aot.records.memo import UnitMemo
+from nativecache.aot.records.memo import UnitMemo, record_names
 from nativecache.aot.records.system_libraries import known_libraries
 from nativecache.aot.report import Clock, Report
 from nativecache.aot.request import Request
@@ -451,12 +451,12 @@ def _context(output: OutputModel, options: Options, limits: ImportLimits, files:
 
 
 def _open_memos(
-    request: Request, engine: Engine, options: Options, modules: Iterable[Module]
+    request: Request, engine: Engine, options: Options, modules: Sequence[Module]
 ) -> list[UnitMemo]:
     """The memo of each input. Their options say whether its lines are relative: with debug information."""
     return [
-        UnitMemo(m.label, engine.identity, replace(options, relative=m.debug is not None), request.store)
-        for m in modules
+        UnitMemo(name, engine.identity, replace(options, relative=m.debug is not None), request.store)
+        for m, name in zip(modules, record_names([m.label for m in modules]), strict=True)
     ]
 
 

@@ -17,7 +17,7 @@ from nativecache.aot.key import Options, text_digest
 from nativecache.aot.packed import decode_names, encode_names, encode_pairs
 from nativecache.aot.pool import Done, Job, Pool, WorkerDied
 from nativecache.aot.records.clean_ups import CleanUpPack
-from nativecache.aot.records.memo import CleanUp, UnitMemo
+from nativecache.aot.records.memo import CleanUp, UnitMemo, record_names
 from nativecache.aot.units.bodies import Body, RawBody, SimplifiedBody, unit_body
 from nativecache.aot.units.extract import extract
 from nativecache.aot.units.fingerprint import Fingerprints
@@ -55,9 +55,10 @@ def find_bodies(
     is what clang does. Raises BuildError with the functions whose clean-up was lost: others would inline
     what they cannot see, so it would be another image.
     """
+    names = record_names(map(program.label, range(len(program.modules))))
     packs = {
         i: open_pack(
-            program.modules[i].label,
+            names[i],
             engine,
             options,
             store,
@@ -87,10 +88,13 @@ def find_bodies(
 
 
 def open_pack(
-    label: str, engine: Engine, options: Options, store: EntryStore, *, relative: bool
+    name: str, engine: Engine, options: Options, store: EntryStore, *, relative: bool
 ) -> CleanUpPack:
-    """Where the cleaned-up functions of a module are kept. `relative`: it has debug information."""
-    return CleanUpPack(label, engine.identity, replace(options, relative=relative), store)
+    """Where the cleaned-up functions of a module are kept, by the name that its records have.
+
+    `relative`: it has debug information.
+    """
+    return CleanUpPack(name, engine.identity, replace(options, relative=relative), store)
 
 
 def _clean_up(

@@ -9,6 +9,7 @@ lost, old or damaged file costs time only.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import PurePath
@@ -67,6 +68,20 @@ class KeyedUnit:
     line_map: str = ""
     #: Whether lines are to be put into the object: see UnitText.
     relative: bool = False
+
+
+def record_names(labels: Iterable[str]) -> list[str]:
+    """What each input's records are known by: its file's name, with a number where others have that, too.
+
+    So another checkout finds them, and inputs of one build do not take each other's.
+    """
+    seen: Counter[str] = Counter()
+    names = []
+    for label in labels:
+        base = PurePath(label).name
+        names.append(f"{seen[base]} {base}" if seen[base] else base)
+        seen[base] += 1
+    return names
 
 
 class UnitMemo:

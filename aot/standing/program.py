@@ -18,6 +18,7 @@ from nativecache.aot.ir.unwinding import admit
 from nativecache.aot.key import Options
 from nativecache.aot.packed import decode_names
 from nativecache.aot.records.last_plan import LastPlan
+from nativecache.aot.records.memo import record_names
 from nativecache.aot.simplify import open_pack
 from nativecache.aot.units.bodies import Body, RawBody, SimplifiedBody, StandingBody
 from nativecache.aot.units.bonds import find_bonds
@@ -63,6 +64,8 @@ class Reader:
     def __init__(self, last: LastPlan, given: Given) -> None:
         self._last, self._given = last, given
         self.options = Options(**last.head.options)
+        #: What modules' records are known by.
+        self.names = record_names(text.label for text in given.loaded.texts)
         self._modules: dict[int, Module] = {}
         self._packs: dict[int, dict[bytes, memoryview]] = {}
 
@@ -101,7 +104,7 @@ class Reader:
         if pack is None:
             engine, store = self._given.engine, self._given.store
             relative = self._last.head.described[i]
-            kept = open_pack(self.label(i), engine, self.options, store, relative=relative)
+            kept = open_pack(self.names[i], engine, self.options, store, relative=relative)
             pack = self._packs[i] = dict(kept.stored())
         if digest not in pack:
             raise PlanLost("a cleaned-up function is gone")

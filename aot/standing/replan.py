@@ -162,7 +162,7 @@ def replan(last: LastPlan, given: Given) -> Replan | None:
     memos = OnDemandSequence(
         len(last),
         lambda i: UnitMemo(
-            texts[i].label,
+            reader.names[i],
             given.engine.identity,
             replace(reader.options, relative=head.described[i]),
             given.store,

@@ -118,6 +118,21 @@ def test_lines_of_standing_modules_are_those_of_their_sources(tmp_path: Path) ->
     assert (tmp_path / "app").read_bytes() == from_nothing(tmp_path, "-O2", "-g")
 
 
+def test_files_of_one_name_keep_their_own_records(tmp_path: Path) -> None:
+    sources = {
+        "main.c": "int f(int); int g(int);\nint main(int n, char **v) { return f(n) + g(n); }\n",
+        "a/same.c": "int f(int n) { return n * 3; }\n",
+        "b/same.c": "int g(int n) { return n + 5; }\n",
+    }
+    write(tmp_path, sources)
+    build(tmp_path, *(files := sorted(sources)), "-O2", "-o", "app")
+    write(tmp_path, {"b/same.c": sources["b/same.c"].replace("5", "9")})
+    done = build(tmp_path, *files, "-O2", "-o", "app")
+    assert follows(done)
+    build(tmp_path, *files, "-O2", "--no-cache", "-o", "cold")
+    assert (tmp_path / "app").read_bytes() == (tmp_path / "cold").read_bytes()
+
+
 def test_a_piece_with_lines_may_be_gone(tmp_path: Path) -> None:
     """The objects in it cannot be made from those in the cache without the lines of their modules."""
     write(tmp_path, SOURCES)
