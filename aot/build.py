@@ -32,8 +32,7 @@ from nativecache.aot.output.link_inputs import (
     unused_options,
 )
 from nativecache.aot.output.link_line import arrange
-from nativecache.aot.output.pieces import Pieces, piece_recipe, what_is_placed
-from nativecache.aot.output.results import UnitResult
+from nativecache.aot.output.pieces import Member, Pieces, piece_key
 from nativecache.aot.records.history import BuildRecord
 from nativecache.aot.records.last_plan import LastPlan, load_plan
 from nativecache.aot.records.memo import UnitMemo, record_names
@@ -43,7 +42,8 @@ from nativecache.aot.request import Request
 from nativecache.aot.schedule.plan import Plan
 from nativecache.aot.schedule.scheduler import Memory, Scheduled, Scheduler
 from nativecache.aot.simplify import find_bodies
-from nativecache.aot.standing.keep import Whole, count_checksums, guard, keep, may_stand
+from nativecache.aot.standing.keep import Whole, guard, keep, may_stand
+from nativecache.aot.standing.module_state import count_checksums
 from nativecache.aot.standing.program import Given
 from nativecache.aot.standing.replan import Replan, replan
 from nativecache.aot.standing.settle import Counts, Settled
@@ -56,7 +56,7 @@ from nativecache.aot.units.imports import (
     ImportLimits,
 )
 from nativecache.aot.units.output_model import OutputModel
-from nativecache.aot.units.partition import NOTHING_APART, Apart, Unit, partition
+from nativecache.aot.units.partition import NOTHING_APART, Apart, partition
 from nativecache.aot.units.resolve import check_one_file, resolve_symbols
 from nativecache.aot.units.roots import find_roots, index_symbols, root_rules
 from nativecache.aot.verify import Verifier
@@ -299,20 +299,12 @@ class _Job:
         program = plan.program
         if not self._guard or not self._request.store.keeps or count_checksums(program) is None:
             return None
-        found: dict[int, list[tuple[Unit, UnitResult]]] = defaultdict(list)
-        placed: dict[int, list[tuple[Unit, str, Iterable[int]]]] = defaultdict(list)
+        found: dict[int, list[Member]] = defaultdict(list)
         for i, result in scheduled.results.items():
-            unit = plan.units[i]
-            found[unit.module].append((unit, result))
-            if result.fixups:
-                # Their own modules' copies of functions of other files are among what units hold.
-                held = map(program.definitions.get, scheduled.outcomes[i].imported)
-                imported = [home.module for home in held if home]
-                placed[unit.module].append((unit, result.line_map, imported))
-        keys = {}
-        for i, made in found.items():
-            source, lines = program.source_file(i), placed.get(i)
-            keys[i] = piece_recipe(made, source, what_is_placed(program, i, lines) if lines else ()).key()
+            unit, imported = plan.units[i], scheduled.outcomes[i].imported
+            line_map = result.line_map if result.fixups else None
+            found[unit.module].append(Member(unit, result.key, result.bindings, imported, line_map))
+        keys = {i: piece_key(program, i, members) for i, members in found.items()}
         return Pieces(self._request.store, keys)
 
     def _image(

@@ -51,15 +51,13 @@ def normalise(
         return list(modules)
     # Builds without debug information do not load what is loaded here, which takes 7 ms.
     from nativecache.aot.debug.analysis import analyse
-    from nativecache.aot.debug.functions import described
     from nativecache.aot.debug.shapes import digest_shapes, find_ambiguous, find_shapes
 
     found: dict[int, Analysis] = {}
     for i, module in enumerate(modules):
         with suppress(Unsupported, RecursionError):
             if module.debug_text:
-                symbols = {node: symbol_name(token) for node, token in described(module).items()}
-                symbols = {node: names.get(name, name) for node, name in symbols.items()}
+                symbols = {node: names.get(name, name) for node, name in _described(module).items()}
                 try:
                     found[i] = analyse(
                         module.debug_text, symbols, relative=relative, directory=directory, line_map=line_map
@@ -90,16 +88,21 @@ def normalise_again(
     module has debug information.
     """
     from nativecache.aot.debug.analysis import analyse
-    from nativecache.aot.debug.functions import described
     from nativecache.aot.debug.shapes import digest_shapes, find_shapes
 
     try:
-        symbols = {node: symbol_name(token) for node, token in described(module).items()}
-        read = analyse(module.debug_text, symbols, directory=directory)
+        read = analyse(module.debug_text, _described(module), directory=directory)
         shapes = {} if alone else digest_shapes(find_shapes(read))
         return _apply(module, read, ambiguous, shapes)
     except (FarLines, Unsupported, RecursionError):
         return None
+
+
+def _described(module: Module) -> dict[str, str]:
+    """The symbols of the functions that a module defines, by the number of their DISubprogram."""
+    from nativecache.aot.debug.functions import described
+
+    return {node: symbol_name(token) for node, token in described(module).items()}
 
 
 def keep_debug(module: Module) -> Module:

@@ -7,14 +7,13 @@ from; a piece that an earlier link had, of this output or another, is taken as i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from nativecache.aot.errors import PlanLost, temporary_files
 from nativecache.aot.ir.debug_info import LineMap
 from nativecache.aot.key import check_sealed, own_record, sealed_form_of
-from nativecache.aot.output.results import UnitResult
-from nativecache.aot.units.lines import involved, real_lines
+from nativecache.aot.units.lines import held_from, real_lines
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Program
 from nativecache.cache.entry import AGAIN, Entry
@@ -22,43 +21,49 @@ from nativecache.cache.lookup import EntryStore
 from nativecache.cache.recipe import Recipe
 from nativecache.cache.shape import Malformed
 from nativecache.linker.archive import MAGIC
+from nativecache.linker.values import dataclass
 
 
-def piece_recipe(
-    units: Iterable[tuple[Unit, UnitResult]], source_file: str, placed: Iterable[object] = ()
-) -> Recipe:
-    """All that a piece is made from: its units' objects, by key, and their real names; its file's name.
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What a piece is made from of one unit: its object, by key, and the real names in it.
 
-    `placed`: what is put into the objects' debug information (see `what_is_placed`).
+    `imported`: final names of what it imports; `line_map`: what its encoded lines stand for, packed, None
+    where nothing is put into its object.
     """
-    made = ((unit.name, result.key, result.bindings) for unit, result in units)
+
+    unit: Unit
+    key: str
+    bindings: str
+    imported: Iterable[str]
+    line_map: str | None
+
+
+def piece_key(program: Program, module: int, members: Sequence[Member]) -> str:
+    """The key of a module's piece: all that it is made from, lines, checksums and folder included."""
+    made = ((member.unit.name, member.key, member.bindings) for member in members)
     return Recipe(
         *own_record("piece"),
-        ("file", repr(source_file)),
+        ("file", repr(program.source_file(module))),
         *(("unit", repr(one)) for one in made),
-        *(("placed", repr(one)) for one in placed),
-    )
+        *(("placed", repr(one)) for one in _what_is_placed(program, module, members)),
+    ).key()
 
 
-def what_is_placed(
-    program: Program, module: int, units: Iterable[tuple[Unit, str, Iterable[int]]]
-) -> Iterator[object]:
-    """The lines, checksums and folder that are written into those objects of a module that have any.
-
-    `units`: such units, with what their encoded lines stand for and the modules that they import from.
-    """
-    debug, label = program.debug, program.label(module)
-    labels = {label}
-    for unit, packed, imported in units:
-        line_map = LineMap.decode(packed)
-        labels |= involved(label, line_map)
-        labels.update(map(program.label, imported))
-        bases, lines, named = real_lines(program, unit, line_map)
-        yield bases, tuple(lines), tuple(named)
-    yield program.output.directory
+def _what_is_placed(program: Program, module: int, members: Iterable[Member]) -> Iterator[object]:
+    """All that is written into those of the objects that have debug information."""
+    labels = set[str]()
+    for member in members:
+        if member.line_map is not None:
+            line_map = LineMap.decode(member.line_map)
+            labels |= held_from(program, module, line_map, member.imported)
+            bases, lines, named = real_lines(program, member.unit, line_map)
+            yield bases, tuple(lines), tuple(named)
+    if labels:
+        yield program.output.directory
     for label in sorted(labels):
-        if label in debug:
-            yield label, sorted(debug[label].checksums.items())
+        if label in program.debug:
+            yield label, sorted(program.debug[label].checksums.items())
 
 
 class Pieces:

@@ -27,8 +27,9 @@ from nativecache.aot.schedule.scheduler import Outcome, Scheduled
 from nativecache.aot.standing.module_state import (
     Row,
     body_rows,
+    count_checksums,
     group,
-    involved_by,
+    involved,
     known_rows,
     names_seen,
     placed_lines,
@@ -108,18 +109,6 @@ def _has_plain_lines(program: Program) -> bool:
     if not all(part.debug is not None and part.debug.relative for part in found):
         return False
     return not found or len({part.label for part in program.modules}) == len(program.modules)
-
-
-def count_checksums(program: Program) -> dict[str, tuple[str, int]] | None:
-    """Checksums of sources by placeholder, as Head has them; None if a source had two while it was read."""
-    found: dict[str, tuple[str, int]] = {}
-    for debug in program.debug.values():
-        for placeholder, real in debug.checksums.items():
-            known, count = found.get(placeholder.hex(), (real.hex(), 0))
-            if known != real.hex():
-                return None
-            found[placeholder.hex()] = known, count + 1
-    return dict(sorted(found.items()))
 
 
 def _is_ordinary(part: ProgramModule) -> bool:
@@ -205,7 +194,7 @@ def keep(
         columns.sharing.append(sharing(program, *given, whole.longest, shared))
         columns.sources.append(part.module.source_file)
         columns.described.append(part.debug is not None)
-        columns.involved.append(involved_in(program, part.label, rows))
+        columns.involved.append(involved(program, i, rows))
         columns.add_state(state, pieces.get(i, ""), longer_names(part))
     head = Head(
         guard=guard,
@@ -269,16 +258,6 @@ class Columns:
 
 def _ambiguous(program: Program) -> frozenset[str]:
     return next((debug.ambiguous for debug in program.debug.values()), frozenset())
-
-
-def involved_in(program: Program, label: str, rows: Iterable[Row | None]) -> str:
-    """Labels of the other modules whose lines or code a module's units hold, packed."""
-    found = set[str]()
-    for row in rows:
-        if row and row[7]:
-            homes = {n: program.label(d.module) for n in row[4] if (d := program.definitions.get(n))}
-            found |= involved_by(row, label, homes)
-    return encode_names(sorted(found - {label}))
 
 
 def _union(results: Iterable[Sequence[Any] | None], column: int) -> str:

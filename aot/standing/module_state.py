@@ -9,12 +9,12 @@ from nativecache.aot.called_once import ONCE_LINES, carried_mentions, stays, uni
 from nativecache.aot.ir.debug_info import DebugInfo, LineMap
 from nativecache.aot.ir.module import Module
 from nativecache.aot.key import value_digest
-from nativecache.aot.packed import decode_names
+from nativecache.aot.packed import decode_names, encode_names
 from nativecache.aot.records.last_plan import LastPlan, PlacedLines
 from nativecache.aot.units.bodies import SimplifiedBody, unit_body
 from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints
 from nativecache.aot.units.imports import ImportCandidates, shows_constant
-from nativecache.aot.units.lines import involved
+from nativecache.aot.units.lines import held_from
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Definition, Program, ProgramModule
 
@@ -128,6 +128,11 @@ def _hexadecimal(checksums: Mapping[bytes, bytes]) -> dict[str, str]:
     return {placeholder.hex(): real.hex() for placeholder, real in checksums.items()}
 
 
+def count_checksums(program: Program) -> dict[str, tuple[str, int]] | None:
+    """Checksums of all sources, as Head has them; None if a source had two while it was read."""
+    return _add_checksums({}, program.debug.values())
+
+
 def checksums_again(last: LastPlan, active: Mapping[int, Module]) -> dict[str, tuple[str, int]] | None:
     """Checksums of all sources, as Head has them, given the active modules; None if a source has two."""
     found = dict(last.head.checksums)
@@ -137,22 +142,34 @@ def checksums_again(last: LastPlan, active: Mapping[int, Module]) -> dict[str, t
             real, count = found.pop(placeholder)
             if count > 1:
                 found[placeholder] = real, count - 1
-    for module in active.values():
-        for placeholder, real in (_hexadecimal(module.debug.checksums) if module.debug else {}).items():
-            known, count = found.get(placeholder, (real, 0))
-            if known != real:
+    return _add_checksums(found, [module.debug for module in active.values() if module.debug])
+
+
+def _add_checksums(
+    known: Mapping[str, tuple[str, int]], modules: Iterable[DebugInfo]
+) -> dict[str, tuple[str, int]] | None:
+    found = dict(known)
+    for debug in modules:
+        for placeholder, real in _hexadecimal(debug.checksums).items():
+            before, count = found.get(placeholder, (real, 0))
+            if before != real:
                 return None
-            found[placeholder] = known, count + 1
-    return found
+            found[placeholder] = real, count + 1
+    return dict(sorted(found.items()))
 
 
-def involved_by(row: Row, label: str, labels: Mapping[str, str]) -> set[str]:
-    """Labels of the modules whose lines or code a unit of the module `label` holds, given by its row.
+def involved(program: Program, module: int, rows: Iterable[Row | None]) -> str:
+    """Labels of the other modules whose lines or code a module's units hold, packed."""
+    found = set[str]()
+    for row in rows:
+        if row and row[7]:
+            found |= held_by(program, module, row)
+    return encode_names(sorted(found - {program.label(module)}))
 
-    `labels`: those of modules by the final names of what they define.
-    """
-    homes = {home for name in row[4] if (home := labels.get(name)) is not None}
-    return homes | involved(label, LineMap.decode(row[6]))
+
+def held_by(program: Program, module: int, row: Row) -> set[str]:
+    """Labels of all modules whose lines or code a unit holds, given by its row."""
+    return held_from(program, module, LineMap.decode(row[6]), row[4])
 
 
 def group(definitions: Mapping[str, Definition], count: int) -> Sequence[dict[str, Definition]]:

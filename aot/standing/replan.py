@@ -37,7 +37,7 @@ from nativecache.aot.standing.module_state import (
     body_rows,
     checksums_again,
     group,
-    involved_by,
+    held_by,
     known_rows,
     mean_the_same,
     sharing,
@@ -209,11 +209,10 @@ def _moved(last: LastPlan, arranged: Arranged) -> dict[int, frozenset[int]]:
     found = {}
     for i, involved in enumerate(last.head.involved):
         if labels and i not in arranged.units and not labels.isdisjoint(decode_names(involved)):
-            homes = {name: program.label(module) for name, module in last.module_of.items()}
             found[i] = frozenset(
                 n
                 for n, row in enumerate(last.state(i).results)
-                if row and row[7] and not labels.isdisjoint(involved_by(row, program.label(i), homes))
+                if row and row[7] and not labels.isdisjoint(held_by(program, i, row))
             )
     return found
 

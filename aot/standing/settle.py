@@ -6,14 +6,14 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 
 from nativecache.aot.errors import PlanLost
 from nativecache.aot.output.image import ImageFacts, longer_names
-from nativecache.aot.output.pieces import piece_recipe, read_piece, what_is_placed
+from nativecache.aot.output.pieces import Member, piece_key, read_piece
 from nativecache.aot.output.results import UnitResult
 from nativecache.aot.packed import decode_pairs, encode_names
 from nativecache.aot.records.last_plan import ModuleState
 from nativecache.aot.records.objects import StoredObject, read_object
 from nativecache.aot.schedule.scheduler import Scheduled
-from nativecache.aot.standing.keep import NOTHING, Columns, Kept, involved_in, unit_of, unit_row
-from nativecache.aot.standing.module_state import Row, names_seen, placed_lines
+from nativecache.aot.standing.keep import NOTHING, Columns, Kept, unit_of, unit_row
+from nativecache.aot.standing.module_state import Row, involved, names_seen, placed_lines
 from nativecache.aot.standing.replan import Replan
 from nativecache.cache.lookup import EntryStore
 from nativecache.linker.archive import read_archive
@@ -89,16 +89,12 @@ class Settled:
     def _piece_key(self, module: int) -> str:
         replan = self._replan
         program, units, first = replan.arranged.program, replan.plan.units, replan.arranged.first[module]
-        rows = [(units[first + n], row) for n, row in enumerate(self._rows[module]) if row]
-        made = ((unit, UnitResult(*row[:3])) for unit, row in rows)
-        defined = program.definitions
-        placed = [
-            (unit, row[6], [found.module for name in row[4] if (found := defined.get(name))])
-            for unit, row in rows
-            if row[7]
+        members = [
+            Member(units[first + n], row[0], row[2], row[4], row[6] if row[7] else None)
+            for n, row in enumerate(self._rows[module])
+            if row
         ]
-        source = program.source_file(module)
-        return piece_recipe(made, source, what_is_placed(program, module, placed) if placed else ()).key()
+        return piece_key(program, module, members)
 
     def _is_less_needed(self) -> bool:
         """Whether some unit, or a need of one, is no more: then others may not be needed, either."""
@@ -203,12 +199,10 @@ class Settled:
                 known, bodies, units, roots = before.known, before.bodies, list(before.units), before.roots
                 promoted, seen, placed = decode_pairs(old.promoted[i]), before.sees, before.placed
             state = ModuleState(units, rows, roots, before.dropped, known, bodies, seen, placed)
-            columns.involved.append(involved_in(program, program.label(i), rows))
+            columns.involved.append(involved(program, i, rows))
             columns.add_state(state, self.pieces.get(i, ""), promoted)
         once = encode_names(sorted(arranged.candidates.once))
-        head = replace(
-            old, once=once, checksums=dict(sorted(program.known_checksums.items())), **columns.values()
-        )
+        head = replace(old, once=once, checksums=dict(program.known_checksums), **columns.values())
         return Kept(head, columns.blocks, last.since)
 
     def digests(self) -> tuple[dict[str, str], list[str]]:

@@ -7,7 +7,7 @@ real line; what cannot be patched later is given real lines at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from nativecache.aot.errors import BuildError
@@ -139,9 +139,14 @@ def real_lines(
     return bases, lines, [debug[label].named[key] for label, key in line_map.names]
 
 
-def involved(label: str, line_map: LineMap) -> set[str]:
-    """The labels of all modules whose lines are in a unit of the module `label`."""
-    return {label, *(place[0] for place in (*line_map.ranges, *line_map.lines, *line_map.names))}
+def held_from(program: Program, module: int, line_map: LineMap, imported: Iterable[str]) -> set[str]:
+    """The labels of all modules whose lines or code a unit of a module holds; its own is one.
+
+    `imported`: what it imports, by final name. The module's own copies of functions of others are among it.
+    """
+    places = (*line_map.ranges, *line_map.lines, *line_map.names)
+    homes = (program.label(home.module) for name in imported if (home := program.definitions.get(name)))
+    return {program.label(module), *(label for label, _ in places), *homes}
 
 
 #: Either way of writing lines.
