@@ -9,7 +9,15 @@ import json
 import os
 from typing import Final
 
-from nativecache.aot.key import Compiler, Options, compiler_fields, form_of, option_fields, own_record
+from nativecache.aot.key import (
+    Compiler,
+    Options,
+    check_sealed,
+    compiler_fields,
+    option_fields,
+    own_record,
+    sealed_form_of,
+)
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.recipe import Recipe
@@ -62,8 +70,8 @@ def keep_library(store: EntryStore, name: str, search_path: str, found: Library)
             "llvmlite": identity.llvmlite,
             "library": identity.library,
         }
-        key = library_recipe(name, search_path).key()
-        store.save(Entry(key, json.dumps(values).encode(), form_of("llvm")))
+        key, payload = library_recipe(name, search_path).key(), json.dumps(values).encode()
+        store.save(Entry(key, payload, sealed_form_of("llvm", key, payload)))
 
 
 _LIBRARY: Final = record(dict.fromkeys(("path", "stamp", "llvm", "llvmlite", "library"), text()))
@@ -74,6 +82,7 @@ _LAYOUT: Final = re.compile(rb"[eE](?:-\w[\w:]*)*")
 
 def read_library(entry: Entry) -> Library:
     """A library as it was kept. Raises Malformed."""
+    check_sealed(entry)
     known = read_json(entry.payload, _LIBRARY)
     if not os.path.isabs(known["path"]):
         raise Malformed("no absolute path")
@@ -91,6 +100,7 @@ def layout_recipe(compiler: Compiler, options: Options) -> Recipe:
 
 def read_layout(entry: Entry) -> str:
     """A data layout as it was kept. Raises Malformed."""
+    check_sealed(entry)
     if not _LAYOUT.fullmatch(entry.payload):
         raise Malformed("no data layout")
     return entry.payload.decode("ascii")
@@ -99,4 +109,5 @@ def read_layout(entry: Entry) -> str:
 def keep_layout(store: EntryStore, compiler: Compiler, options: Options, layout: str) -> None:
     """Keeps the data layout of a target that LLVM has found nothing wrong with."""
     if _LAYOUT.fullmatch(layout.encode()):
-        store.save(Entry(layout_recipe(compiler, options).key(), layout.encode(), form_of("layout")))
+        key, payload = layout_recipe(compiler, options).key(), layout.encode()
+        store.save(Entry(key, payload, sealed_form_of("layout", key, payload)))

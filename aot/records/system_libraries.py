@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from nativecache.aot.key import form_of, own_record
+from nativecache.aot.key import check_sealed, own_record, sealed_form_of
 from nativecache.aot.output.link_inputs import links_anything, system_libraries
 from nativecache.aot.records.dependencies import path_folders
 from nativecache.aot.request import Request
@@ -48,7 +48,8 @@ def known_libraries(request: Request, since: Callable[[], Since]) -> Libraries:
     if dependencies and all(unchanged_since(dependency, since()) for dependency in dependencies):
         values = {field.name: getattr(libraries, field.name) for field in fields(libraries)}
         values |= {"symbols": sorted(libraries.symbols), "dependencies": encode(dependencies)}
-        request.store.save(Entry(key, json.dumps(values).encode(), form_of("libraries"), FIRST))
+        payload = json.dumps(values).encode()
+        request.store.save(Entry(key, payload, sealed_form_of("libraries", key, payload), FIRST))
     return libraries
 
 
@@ -86,6 +87,7 @@ def _dependencies(request: Request, libraries: Libraries) -> tuple[Dependency, .
 
 def read_libraries(entry: Entry) -> tuple[Libraries, list[Dependency]]:
     """Libraries, and what they rest on. Raises Malformed."""
+    check_sealed(entry)
     found = read_json(entry.payload, _LIBRARIES)
     try:
         dependencies = decode(found.pop("dependencies"))

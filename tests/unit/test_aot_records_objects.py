@@ -16,14 +16,16 @@ from nativecache.aot.codegen.facts import read_layout, read_library
 from nativecache.aot.formats import check_form
 from nativecache.aot.front.accepted import read_accepted
 from nativecache.aot.front.manifest import read_answer, read_manifest
-from nativecache.aot.key import Compiler, Options, digest, form_of
+from nativecache.aot.key import Compiler, Options, digest, form_of, sealed_form_of
 from nativecache.aot.records.clean_ups import read_bodies
 from nativecache.aot.records.history import BuildRecord, read_how, read_record
 from nativecache.aot.records.last_link import read_link
 from nativecache.aot.records.memo import CleanUp, KeyedUnit, UnitMemo, read_memo
 from nativecache.aot.records.objects import object_meta, read_object
+from nativecache.aot.records.system_libraries import read_libraries
 from nativecache.aot.records.table import Table
 from nativecache.aot.units.shapes import Shape
+from nativecache.cache.dependencies import encode, observe
 from nativecache.cache.entry import Entry, decode_entry, encode_entry, find_milliseconds
 from nativecache.cache.format import seal, unseal
 from nativecache.cache.lookup import EntryStore, Missed
@@ -80,6 +82,12 @@ def bodies() -> bytes:
 
 LIBRARY = {"path": "/lib/x.so", "stamp": "1 2 3 4", "llvm": "22.1.0", "llvmlite": "", "library": "abc"}
 
+LIBRARIES = {
+    **{name: ["/lib/x.so"] for name in ("files", "symbols", "folders", "scripts")},
+    "padded": False,
+    "dependencies": encode([observe("found", ("/", "", "/lib"))]),
+}
+
 READERS: dict[str, tuple[Callable[[Entry], object], bytes]] = {
     "accepted": (read_accepted, bytes(32)),
     "bodies": (read_bodies, bodies()),
@@ -87,6 +95,7 @@ READERS: dict[str, tuple[Callable[[Entry], object], bytes]] = {
     "memo": (lambda entry: read_memo(entry, closely=True), memo()),
     "layout": (read_layout, b"e-m:e-p270:32:32-i64:64-f80:128-n8:16:32:64-S128"),
     "link": (read_link, dump(LINK)),
+    "libraries": (read_libraries, dump(LIBRARIES)),
     "llvm": (read_library, dump(LIBRARY)),
     "record": (read_record, dump({"a": "b"})),
     "how": (read_how, dump({"compiler": "", "options": "", "turn": 0})),
@@ -97,7 +106,7 @@ READERS: dict[str, tuple[Callable[[Entry], object], bytes]] = {
 @pytest.mark.parametrize("kind", READERS)
 def test_readers_take_their_form_and_raise_nothing_but_malformed(kind: str) -> None:
     reader, payload = READERS[kind]
-    reader(Entry(KEY, payload, {}))
+    reader(Entry(KEY, payload, sealed_form_of(kind, KEY, payload)))
     choose = random.Random(kind)
     refused = 0
     for _ in range(300):
@@ -105,10 +114,25 @@ def test_readers_take_their_form_and_raise_nothing_but_malformed(kind: str) -> N
         if payload[:1] == b"{" and choose.random() < 0.7:
             mutated = dump(mutate_json(json.loads(payload), choose))
         try:
-            reader(Entry(KEY, mutated, {}))
+            reader(Entry(KEY, mutated, sealed_form_of(kind, KEY, mutated)))
         except Malformed:
             refused += 1
     assert refused > 100
+
+
+@pytest.mark.parametrize("kind", ["layout", "libraries", "llvm"])
+def test_facts_that_nothing_else_would_question_are_sealed(kind: str) -> None:
+    reader, payload = READERS[kind]
+    meta = sealed_form_of(kind, KEY, payload)
+    reader(Entry(KEY, payload, meta))
+    with pytest.raises(Malformed):
+        reader(Entry(KEY[::-1], payload, meta))
+    choose = random.Random(kind)
+    for _ in range(300):
+        mutated = mutate_bytes(payload, choose)
+        if mutated != payload:
+            with pytest.raises(Malformed):
+                reader(Entry(KEY, mutated, meta))
 
 
 def meta_of(output: bytes) -> dict[str, object]:
