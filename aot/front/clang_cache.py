@@ -29,6 +29,7 @@ from nativecache.aot.front.build_start import Start
 from nativecache.aot.front.clang_question import (
     Question,
     question_recipe,
+    rests_on_folder,
     result_recipe,
     variables_seen,
 )
@@ -128,7 +129,16 @@ class FrontCache:
             self._refuse(source, reason)
             return None
         program = self.compilers.identity(front, source, level, flags)
-        recipe = question_recipe(front, program, source, level, flags, whole=whole, environ=self._environ)
+        recipe = question_recipe(
+            front,
+            program,
+            source,
+            level,
+            flags,
+            whole=whole,
+            environ=self._environ,
+            in_folder=not self.compilers.known_in_full(front) or rests_on_folder(front, flags, whole=whole),
+        )
         return Question(front, source, level, flags, whole, recipe.key())
 
     def _refusal(self, front: clang.Clang, source: Path, flags: Sequence[str], whole: bool) -> str:

@@ -12,6 +12,7 @@ from nativecache.aot.front import clang
 from nativecache.aot.key import own_record
 from nativecache.cache.dependencies import Dependency
 from nativecache.cache.recipe import Recipe
+from nativecache.linker import lazy_re as re
 from nativecache.linker.values import dataclass
 
 #: What clang reads of the environment (clang/lib/Driver), and where the working directory is called.
@@ -28,6 +29,19 @@ _ENVIRONMENT: Final = frozenset(
 
 
 _ENVIRONMENT_PREFIXES: Final = ("CLANG_",)
+
+#: Flags with which IR and messages are the same wherever clang runs, as long as the files that it reads by
+#: names relative to there are the same: none of debug information, profiles or files made before.
+_ANYWHERE: Final = re.compile(
+    r"-(?:[DIU].+|(?:isystem|iquote|idirafter).+|std=.+|O[0-3sz]?|Ofast|W(?![apl],).+|w|pedantic(?:-errors)?"
+    r"|ansi|pthread|pipe|g0|nostdinc(?:\+\+)?|trigraphs|stdlib=.+|m[\w.=+-]+"
+    r"|f(?:no-)?(?:PIC|pic|PIE|pie|plt|common|builtin|freestanding|exceptions|rtti|inline|fast-math|math-errno"
+    r"|strict-aliasing|wrapv|signed-char|unsigned-char|omit-frame-pointer|(?:function|data)-sections"
+    r"|visibility=\w+|visibility-inlines-hidden|(?:asynchronous-)?unwind-tables|stack-protector(?:-\w+)?"
+    r"|threadsafe-statics|semantic-interposition|trapping-math|fp-contract=\w+|short-enums|char8_t))"
+)
+#: Those of them that another word follows.
+_WITH_WORD: Final = frozenset(("-D", "-I", "-U", "-isystem", "-iquote", "-idirafter"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +74,22 @@ def variables_seen(environ: Mapping[str, str]) -> list[str]:
     )
 
 
+def rests_on_folder(front: clang.Clang, flags: Sequence[str], *, whole: bool) -> bool:
+    """Whether what clang makes may show in which folder it ran; with an unknown flag it may.
+
+    ccache's `hash_dir` asks for debug information alone; here what is not known not to show it does.
+    """
+    if whole or any("/" in word and not os.path.isabs(word) for word in front.command):
+        return True
+    words = iter(flags)
+    for flag in words:
+        if flag in _WITH_WORD:
+            next(words, "")
+        elif not _ANYWHERE.fullmatch(flag):
+            return True
+    return False
+
+
 def question_recipe(
     front: clang.Clang,
     program: Sequence[str],
@@ -69,11 +99,15 @@ def question_recipe(
     *,
     whole: bool,
     environ: Sequence[str],
+    in_folder: bool,
 ) -> Recipe:
     """What a run of clang is, before it reads anything. `program`: what tells it from another clang.
 
-    `environ`: the variables that clang looks at, as NAME=VALUE.
+    `environ`: the variables that clang looks at, as NAME=VALUE. `in_folder`: what it makes may show where it
+    runs.
     """
+    if not in_folder:
+        environ = [variable for variable in environ if not variable.startswith("PWD=")]
     return Recipe(
         *own_record("manifest"),
         ("clang", str(front.version)),
@@ -81,7 +115,7 @@ def question_recipe(
         *(("program", word) for word in program),
         ("host", _host(flags)),
         *(("variable", variable) for variable in environ),
-        ("folder", os.getcwd()),
+        ("folder", os.getcwd() if in_folder else ""),
         ("encoding", sys.getfilesystemencoding()),  # other ones cannot say the names that are noted
         ("level", str(level)),
         ("output", "object" if whole else "IR"),

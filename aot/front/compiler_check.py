@@ -57,6 +57,7 @@ class Compilers:
         self.hushing = False
         self._memo: StatCache = {}
         self._known: dict[tuple[object, ...], tuple[str, ...]] = {}
+        self._in_full: dict[str, bool] = {}
         self.programs: dict[str, None] = {}
         self.doubts = ""
 
@@ -88,6 +89,14 @@ class Compilers:
             return asked
         self.doubts = "a command tells one compiler from another (--compiler-check)"
         return ("command", self._output(self._check.replace(_COMPILER, path)))
+
+    def known_in_full(self, front: clang.Clang) -> bool:
+        """Whether a compiler is told by its content: a program, no script, which may look at anything."""
+        path = _which(front.command[0])
+        known = self._in_full.get(path)
+        if known is None:
+            known = self._in_full[path] = self._check in ("auto", "content") and not _is_script(path)
+        return known
 
     def dependencies(self, program: str, memo: StatCache) -> list[Dependency]:
         """The dependencies on the program that really compiles, which may be another than was called."""

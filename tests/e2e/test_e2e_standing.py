@@ -222,6 +222,27 @@ def test_another_checkout_is_not_looked_at_closely(tmp_path: Path) -> None:
     assert (tmp_path / "app").read_bytes() == (elsewhere / "app").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("flags", "anywhere"), [((), True), (("-I", ".", "-DX", "-fPIC"), True), (("-g",), False)]
+)
+def test_another_checkout_asks_no_clang(flags: tuple[str, ...], anywhere: bool, tmp_path: Path) -> None:
+    files = {**SOURCES, "where.c": '#include "where.h"\nconst char *where(void) { return __FILE__ WHERE; }\n'}
+    first, second, third = folders = [tmp_path / name for name in ("first", "second", "third")]
+    for folder in folders:
+        write(folder, {**files, "where.h": f'#define WHERE "{"here" if folder != third else "there"}"\n'})
+    words = (*FILES, "where.c", "-O2", *flags, "-o", "app")
+
+    def unchanged(folder: Path) -> int:
+        done = build(tmp_path, *words, cwd=folder)
+        build(tmp_path, *words[:-1], "cold", "--no-cache", cwd=folder)
+        assert (folder / "app").read_bytes() == (folder / "cold").read_bytes()
+        return int(done.stats["sources_unchanged"])
+
+    unchanged(first)
+    assert unchanged(second) == (len(FILES) + 1 if anywhere else 0)
+    assert unchanged(third) == (len(FILES) if anywhere else 0)
+
+
 def test_several_outputs_share_pieces(tmp_path: Path) -> None:
     write(tmp_path, SOURCES)
     build(tmp_path, *FILES, "-O2", "-o", "app")

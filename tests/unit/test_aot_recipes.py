@@ -71,7 +71,7 @@ KINDS: dict[str, Callable[[], Recipe]] = {
     "link": lambda: last_link_recipe(Path("/out/app")),
     "linked": linked,
     "question": lambda: question_recipe(
-        CLANG, ("content", "12"), Path("a.c"), 2, ("-Ix",), whole=False, environ=("PWD=/",)
+        CLANG, ("content", "12"), Path("a.c"), 2, ("-Ix",), whole=False, environ=("PWD=/",), in_folder=True
     ),
     "answer": lambda: result_recipe("ab" * 32, (Dependency("file", "12", ("a.c",)),)),
     "accepted": frame,
