@@ -31,8 +31,8 @@ from nativecache.aot.output.link_inputs import (
     read_told,
     unused_options,
 )
-from nativecache.aot.output.link_line import arrange
-from nativecache.aot.output.pieces import Member, Pieces, piece_key
+from nativecache.aot.output.link_line import Ours, arrange
+from nativecache.aot.output.pieces import Member, Pieces, group_modules, piece_key
 from nativecache.aot.records.history import BuildRecord
 from nativecache.aot.records.last_plan import LastPlan, load_plan
 from nativecache.aot.records.memo import UnitMemo, record_names
@@ -305,19 +305,25 @@ class _Job:
             line_map = result.line_map if result.fixups else None
             found[unit.module].append(Member(unit, result.key, result.bindings, imported, line_map))
         keys = {i: piece_key(program, i, members) for i, members in found.items()}
-        return Pieces(self._request.store, keys)
+        runs = [item.modules for item in self._line() if isinstance(item, Ours)]
+        sizes = {i: len(members) for i, members in found.items()}
+        return Pieces(self._request.store, keys, group_modules(runs, sizes, len(program.modules)))
+
+    def _line(self) -> tuple[Path | str | Ours, ...]:
+        """What goes to the linker, in order."""
+        loaded = self._loaded
+        return (*link_flags(self._request), *arrange(self._request.line, loaded.numbers, loaded.native))
 
     def _image(
         self, plan: Plan, scheduled: Scheduled, settled: Settled | None, pieces: Pieces | None
     ) -> Image:
         request, loaded = self._request, self._loaded
-        line = (*link_flags(request), *arrange(request.line, loaded.numbers, loaded.native))
         target = plan.options.triple if is_foreign(plan.options) else request.target
         image = partial(
             Image,
             program=plan.program,
             units=plan.units,
-            line=line,
+            line=self._line(),
             target=target,
             triple=plan.options.triple,
             apart=self._apart,
@@ -328,7 +334,7 @@ class _Job:
                 results=settled.results,
                 cplusplus=settled.kept.head.cplusplus,
                 facts=settled.facts,
-                pieces=Pieces(request.store, settled.pieces, settled.pieces.keys() - settled.made),
+                pieces=settled.pieces,
                 members=settled.members,
             )
         modules = [part.module for part in plan.program.modules]
@@ -361,8 +367,8 @@ class _Job:
             return
         longest = longest_import(plan.program, self._limits)
         whole = Whole(plan, planned.plain, memory.fingerprints, scheduled, longest, planned.everything)
-        facts, keys = image.known, image.pieces.keys
-        if kept := keep(whole, self._guard, self._loaded, keys, facts, cplusplus=image.cplusplus):
+        given = self._guard, self._loaded, image.pieces, image.known
+        if kept := keep(whole, *given, cplusplus=image.cplusplus):
             kept.save(request.store, request)
 
     def _report(

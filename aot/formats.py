@@ -10,7 +10,7 @@ from nativecache.aot.front.accepted import read_accepted
 from nativecache.aot.front.front_index import read_index
 from nativecache.aot.front.manifest import read_answer, read_manifest
 from nativecache.aot.key import form_of
-from nativecache.aot.output.pieces import read_piece
+from nativecache.aot.output.pieces import read_pieces
 from nativecache.aot.records.clean_ups import read_bodies
 from nativecache.aot.records.history import read_how, read_record
 from nativecache.aot.records.last_link import read_link
@@ -34,7 +34,7 @@ _OURS: Final[Mapping[str, Callable[[Entry], object]]] = {
     "link": read_link,
     "llvm": read_library,
     "manifest": read_manifest,
-    "piece": read_piece,
+    "pieces": read_pieces,
     "plan": lambda entry: read_plan(entry, closely=True),
     "memo": lambda entry: read_memo(entry, closely=True),
     "record": read_record,

@@ -7,7 +7,6 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from functools import partial
 from pathlib import Path, PurePath
 from typing import Final
 
@@ -224,8 +223,8 @@ def _archived(image: Image, folder: Path, *, named_by_source: bool) -> Iterator[
     for n, item in enumerate(image.line):
         if not isinstance(item, Ours):
             yield os.fspath(item)
-        elif image.pieces is not None and (kept := [i for i in item.modules if i in image.pieces.keys]):
-            yield Whole(tuple(_write_pieces(image, image.pieces, folder, kept)))
+        elif image.pieces is not None and not image.pieces.keys.keys().isdisjoint(item.modules):
+            yield Whole(tuple(_write_pieces(image, image.pieces, folder, item.modules)))
         elif (indices := _units_of(image, item)) or _is_bare(image):
             path = folder / f"{n}.a"
             with temporary_files(), path.open("wb") as file:
@@ -241,17 +240,15 @@ def _archived(image: Image, folder: Path, *, named_by_source: bool) -> Iterator[
 
 
 def _write_pieces(image: Image, pieces: Pieces, folder: Path, modules: Iterable[int]) -> Iterator[Path]:
-    """A file for the objects of each module: the piece that an earlier link had, or a new one."""
+    """A file for the objects of each group of modules: what an earlier link had, or a new one."""
     by_module = image.by_module()
 
-    def make(path: Path, indices: list[int]) -> None:
-        with temporary_files(), path.open("wb") as file:
-            names = [_member_name(image, index) for index in indices]
-            stream_archive(names, (_renamed(image, index) for index in indices), file)
+    def make(module: int) -> Iterator[tuple[str, bytes]]:
+        return ((_member_name(image, index), _renamed(image, index)) for index in by_module[module])
 
-    for module in modules:
-        path = folder / f"{module}.a"
-        pieces.write(module, path, partial(make, indices=by_module[module]))
+    for group in pieces.grouped(modules):
+        path = folder / f"{group[0]}.a"
+        pieces.write(group, path, make)
         yield path
 
 

@@ -1,14 +1,18 @@
-"""A module's objects as they are linked: one archive for each, under its real names, kept for the next link.
+"""Modules' objects as they are linked: archives of them, under their real names, kept for the next link.
 
 Problem: to rename, archive and write the objects of a whole program takes longer than to compile the one
 function that was edited. Method: what one module puts into the image is a piece, known by all that it is made
-from; a piece that an earlier link had, of this output or another, is taken as it is.
+from. Pieces of neighbours are one archive, for a thousand files take longer to read and to write than what is
+in them; one that an earlier link had, of this output or another, is taken as it is. In one with an edited
+module the other modules' pieces are those of the last link.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
 from pathlib import Path
+from typing import Final
 
 from nativecache.aot.errors import PlanLost, temporary_files
 from nativecache.aot.ir.debug_info import LineMap
@@ -20,7 +24,7 @@ from nativecache.cache.entry import AGAIN, Entry
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.recipe import Recipe
 from nativecache.cache.shape import Malformed
-from nativecache.linker.archive import MAGIC
+from nativecache.linker.archive import MAGIC, read_archive, write_archive
 from nativecache.linker.values import dataclass
 
 
@@ -66,32 +70,112 @@ def _what_is_placed(program: Program, module: int, members: Iterable[Member]) ->
             yield label, sorted(program.debug[label].checksums.items())
 
 
+#: Units in a group of pieces, and modules: what an edit of one of them has written again. In a program of
+#: 1,000 modules with two units each an edit took 1.22 s with a file for each module, and 0.91 s with these.
+_UNITS: Final = 128
+_MODULES: Final = 64
+
+
+def group_modules(runs: Iterable[Sequence[int]], sizes: Mapping[int, int], count: int) -> list[int]:
+    """The number of each module's group, of `count` modules; modules of one group follow each other.
+
+    `runs`: modules that are linked one after the other. `sizes`: how many units modules put into the image.
+    """
+    groups = [0] * count
+    number = 0
+    for run in runs:
+        units, modules = _UNITS, 0  # a run begins with a group of its own
+        for module in run:
+            size = sizes.get(module, 0)
+            if units + size > _UNITS or modules == _MODULES:
+                number += 1
+                units, modules = 0, 0
+            units, modules = units + size, modules + 1
+            groups[module] = number
+    return groups
+
+
+def group_key(pieces: Iterable[str]) -> str:
+    """The key of the archive of some pieces, given by theirs."""
+    return Recipe(*own_record("pieces"), *(("piece", key) for key in pieces)).key()
+
+
+class LastPieces:
+    """The pieces of an output's last link. `keys` ("" for none), `groups`, `sizes` (in units): by module."""
+
+    def __init__(
+        self, store: EntryStore, keys: Sequence[str], groups: Sequence[int], sizes: Sequence[int]
+    ) -> None:
+        self._store, self._keys, self._sizes = store, keys, sizes
+        self._groups = groups
+        self._members: dict[int, Sequence[tuple[str, bytes]]] = {}
+
+    def members(self, module: int) -> Sequence[tuple[str, bytes]]:
+        """Names and objects of a module's units as they were linked; none where they cannot be had."""
+        if module not in self._members:
+            self._read(self._groups[module])
+        return self._members[module]
+
+    def _read(self, number: int) -> None:
+        modules = [i for i, other in enumerate(self._groups) if other == number and self._keys[i]]
+        self._members.update((i, ()) for i, other in enumerate(self._groups) if other == number)
+        data = self._store.read(group_key(self._keys[i] for i in modules), read_pieces)
+        found = list(read_archive(data)) if data else []
+        if len(found) == sum(self._sizes[i] for i in modules):
+            members = iter(found)
+            self._members.update((i, list(islice(members, self._sizes[i]))) for i in modules)
+
+
 class Pieces:
-    """The pieces of one link: their keys, by module. Those of `standing` modules can be made by no one."""
+    """The pieces of one link: their keys, by module, and their modules' groups.
 
-    def __init__(self, store: EntryStore, keys: Mapping[int, str], standing: Container[int] = ()) -> None:
-        self._store, self._standing = store, standing
-        self.keys = dict(keys)
+    Those of `standing` modules can be made by no one: they are among those of the `last` link.
+    """
 
-    def write(self, module: int, path: Path, make: Callable[[Path], None]) -> None:
-        """Puts the piece of a module into the file `path`; `make` writes one anew there.
+    def __init__(
+        self,
+        store: EntryStore,
+        keys: Mapping[int, str],
+        groups: Sequence[int],
+        standing: Container[int] = (),
+        last: LastPieces | None = None,
+    ) -> None:
+        self._store, self._standing, self._last = store, standing, last
+        self.keys, self.groups = dict(keys), groups
 
-        Raises PlanLost for a standing one that cannot be had any more.
+    def grouped(self, modules: Iterable[int]) -> Iterator[tuple[int, ...]]:
+        """Those of some modules that have pieces, group by group."""
+        kept = [i for i in modules if i in self.keys]
+        return (tuple(group) for _, group in groupby(kept, self.groups.__getitem__))
+
+    def write(
+        self, group: Sequence[int], path: Path, make: Callable[[int], Iterable[tuple[str, bytes]]]
+    ) -> None:
+        """Puts the pieces of a group into the file `path`; `make` has a module's members made anew.
+
+        Raises PlanLost for a standing module's that cannot be had any more.
         """
-        data = self._store.read(self.keys[module], read_piece)
-        if data is None and module in self._standing:
-            raise PlanLost("a piece is gone")
+        key = group_key(self.keys[i] for i in group)
+        data = self._store.read(key, read_pieces)
         if data is None:
-            make(path)
-            key, made = self.keys[module], path.read_bytes()
-            self._store.save(Entry(key, made, sealed_form_of("piece", key, made), AGAIN))
-        else:
-            with temporary_files():
-                path.write_bytes(data)
+            members = (member for i in group for member in (self._stood(i) or make(i)))
+            data = write_archive(members, symbol_index=False)
+            self._store.save(Entry(key, data, sealed_form_of("pieces", key, data), AGAIN))
+        with temporary_files():
+            path.write_bytes(data)
+
+    def _stood(self, module: int) -> Sequence[tuple[str, bytes]]:
+        """The members of a module that stands; none for one that does not."""
+        if module not in self._standing:
+            return ()
+        found = self._last.members(module) if self._last else ()
+        if not found:
+            raise PlanLost("a piece is gone")
+        return found
 
 
-def read_piece(entry: Entry) -> bytes:
-    """An archive of one module's objects. Raises Malformed."""
+def read_pieces(entry: Entry) -> bytes:
+    """An archive of some modules' objects. Raises Malformed."""
     check_sealed(entry)
     if not entry.payload.startswith(MAGIC):
         raise Malformed("no archive")

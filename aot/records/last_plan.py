@@ -87,6 +87,8 @@ class Head:
     needs: list[str]
     #: Keys of what they put into the image (output/pieces.py), "" for nothing.
     pieces: list[str]
+    #: Numbers of the groups in which these are kept.
+    groups: list[int]
     #: Pairs: names of locals, and what a linked image may call them.
     promoted: list[str]
     #: Names of their sources, as compilers put them into objects.
@@ -114,6 +116,7 @@ _HEAD: Final = record(
         "options": mapping(lambda value: value is None or type(value) in (str, int, bool)),
         "counts": list_of(row(number(), number(), number(), number(), number())),
         "ends": list_of(whole()),
+        "groups": list_of(whole()),
         "numbers": list_of(whole()),
     }
 )

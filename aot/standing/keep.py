@@ -18,6 +18,7 @@ from nativecache.aot.ir.syntax import quote, symbol_name
 from nativecache.aot.ir.unwinding import handles_exceptions
 from nativecache.aot.key import compiler_fields
 from nativecache.aot.output.image import ImageFacts, longer_names
+from nativecache.aot.output.pieces import Pieces
 from nativecache.aot.output.results import UnitResult
 from nativecache.aot.packed import decode_names, encode_names, encode_pairs
 from nativecache.aot.records.last_plan import Head, ModuleState, save_plan, write_state
@@ -157,9 +158,9 @@ class Kept:
 
 
 def keep(
-    whole: Whole, guard: str, loaded: Loaded, pieces: Mapping[int, str], facts: ImageFacts, *, cplusplus: bool
+    whole: Whole, guard: str, loaded: Loaded, pieces: Pieces, facts: ImageFacts, *, cplusplus: bool
 ) -> Kept | None:
-    """What is kept of a build from nothing; None where it is not one that can stand. `pieces` by module."""
+    """What is kept of a build from nothing; None where it is not one that can stand."""
     plan, scheduled = whole.plan, whole.scheduled
     checksums = count_checksums(plan.program)
     if scheduled.real_lines or checksums is None or not _follows_rules(plan):
@@ -195,7 +196,8 @@ def keep(
         columns.sources.append(part.module.source_file)
         columns.described.append(part.debug is not None)
         columns.involved.append(involved(program, i, rows))
-        columns.add_state(state, pieces.get(i, ""), longer_names(part))
+        columns.groups.append(pieces.groups[i])
+        columns.add_state(state, pieces.keys.get(i, ""), longer_names(part))
     head = Head(
         guard=guard,
         numbers=list(loaded.numbers),
@@ -229,6 +231,7 @@ class Columns:
         self.imports: list[str] = []
         self.needs: list[str] = []
         self.pieces: list[str] = []
+        self.groups: list[int] = []
         self.promoted: list[str] = []
         self.sources: list[str] = []
         self.described: list[bool] = []

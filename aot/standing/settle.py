@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 
 from nativecache.aot.errors import PlanLost
 from nativecache.aot.output.image import ImageFacts, longer_names
-from nativecache.aot.output.pieces import Member, piece_key, read_piece
+from nativecache.aot.output.pieces import LastPieces, Member, Pieces, piece_key
 from nativecache.aot.output.results import UnitResult
 from nativecache.aot.packed import decode_pairs, encode_names
 from nativecache.aot.records.last_plan import ModuleState
@@ -16,7 +16,6 @@ from nativecache.aot.standing.keep import NOTHING, Columns, Kept, unit_of, unit_
 from nativecache.aot.standing.module_state import Row, involved, names_seen, placed_lines
 from nativecache.aot.standing.replan import Replan
 from nativecache.cache.lookup import EntryStore
-from nativecache.linker.archive import read_archive
 from nativecache.linker.values import dataclass, replace
 
 
@@ -53,10 +52,12 @@ class Settled:
         self._placed = self._find_placed()
         self._moved = dict(self._read_moved())
         self.results = {index: result for i in self._dirty for index, result in self._results(i)}
-        self.pieces = {i: key for i, key in enumerate(last.head.pieces) if key and i not in self._rows}
-        for i in self._dirty:
-            if any(self._rows[i]):
-                self.pieces[i] = self._piece_key(i)
+        keys = {i: key for i, key in enumerate(last.head.pieces) if key and i not in self._rows}
+        standing = frozenset(keys)
+        keys |= {i: self._piece_key(i) for i in self._dirty if any(self._rows[i])}
+        sizes = [int(count[1]) for count in last.head.counts]
+        self._last_pieces = LastPieces(store, last.head.pieces, last.head.groups, sizes)
+        self.pieces = Pieces(store, keys, last.head.groups, standing, self._last_pieces)
         self.kept = self._keep()
 
     def _results(self, module: int) -> Iterator[tuple[int, UnitResult]]:
@@ -138,11 +139,6 @@ class Settled:
                     mine[n] = None
         self._dirty = sorted(self._rows)
 
-    @property
-    def made(self) -> frozenset[int]:
-        """The modules whose pieces can be made anew."""
-        return frozenset(self._dirty)
-
     def counts(self) -> Counts:
         """The figures of the whole program."""
         units, reached, functions, groups, milliseconds = map(sum, zip(*self.kept.head.counts, strict=True))
@@ -168,7 +164,7 @@ class Settled:
     @property
     def members(self) -> Mapping[int, bytes]:
         """Objects of such units as the last link had them, under their real names."""
-        return _Members(self._replan, self._rows, self._placed, self._store)
+        return _Members(self._replan, self._rows, self._placed, self._last_pieces)
 
     def _keep(self) -> Kept:
         replan, arranged = self._replan, self._replan.arranged
@@ -182,6 +178,7 @@ class Settled:
             columns.sharing.append(old.sharing[i])
             columns.described.append(old.described[i])
             columns.sources.append(old.sources[i])
+            columns.groups.append(old.groups[i])
             if i not in self._rows:
                 for name in ("names", "imports", "needs", "pieces", "promoted", "counts", "involved"):
                     getattr(columns, name).append(getattr(old, name)[i])
@@ -200,7 +197,7 @@ class Settled:
                 promoted, seen, placed = decode_pairs(old.promoted[i]), before.sees, before.placed
             state = ModuleState(units, rows, roots, before.dropped, known, bodies, seen, placed)
             columns.involved.append(involved(program, i, rows))
-            columns.add_state(state, self.pieces.get(i, ""), promoted)
+            columns.add_state(state, self.pieces.keys.get(i, ""), promoted)
         once = encode_names(sorted(arranged.candidates.once))
         head = replace(old, once=once, checksums=dict(program.known_checksums), **columns.values())
         return Kept(head, columns.blocks, last.since)
@@ -257,10 +254,10 @@ class _Members(Mapping[int, bytes]):
         replan: Replan,
         rows: Mapping[int, Sequence[Row | None]],
         placed: Container[int],
-        store: EntryStore,
+        pieces: LastPieces,
     ) -> None:
         """`placed`: units whose lines may be other ones now."""
-        self._replan, self._rows, self._placed, self._store = replan, rows, placed, store
+        self._replan, self._rows, self._placed, self._last = replan, rows, placed, pieces
         self._pieces: dict[int, dict[int, bytes]] = {}
 
     def __getitem__(self, index: int) -> bytes:
@@ -280,11 +277,9 @@ class _Members(Mapping[int, bytes]):
     def _piece(self, module: int) -> dict[int, bytes]:
         found = self._pieces.get(module)
         if found is None:
-            last = self._replan.last
-            key = last.head.pieces[module]
-            data = self._store.read(key, read_piece) if key else None
-            members = [content for _, content in read_archive(data)] if data else []
-            reached = [n for n, result in enumerate(last.state(module).results) if result]
+            results = self._replan.last.state(module).results
+            reached = [n for n, result in enumerate(results) if result]
+            members = [content for _, content in self._last.members(module)]
             if len(members) != len(reached):
                 members, reached = [], []
             found = self._pieces[module] = dict(zip(reached, members, strict=True))

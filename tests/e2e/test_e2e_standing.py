@@ -138,7 +138,7 @@ def test_a_piece_with_lines_may_be_gone(tmp_path: Path) -> None:
     write(tmp_path, SOURCES)
     build(tmp_path, *FILES, "-O2", "-g", "-o", "app")
     for found in find_entries(tmp_path / "cache"):
-        if check_kind(tmp_path / "cache", found.key) == "piece":
+        if check_kind(tmp_path / "cache", found.key) == "pieces":
             Path(entry_path(str(tmp_path / "cache"), found.key)).unlink()
     write(tmp_path, edited(SOURCES, "lines above what others inline"))
     build(tmp_path, *FILES, "-O2", "-g", "-o", "app")
@@ -170,7 +170,7 @@ def test_what_was_kept_may_be_gone(what: str, tmp_path: Path) -> None:
             (what == "plan" and path == plan)
             or (what == "objects" and data[:4] == b"\x7fELF")
             or (what == "all but the plan" and path != plan)
-            or (what == "pieces" and check_kind(cache, found.key) == "piece")
+            or (what == "pieces" and check_kind(cache, found.key) == "pieces")
         ):
             path.unlink()
     write(tmp_path, edited(SOURCES, "what others inline"))
@@ -183,8 +183,22 @@ def check_kind(cache: Path, key: str) -> str:
     """The kind of an entry, as its form says it."""
     entry = EntryStore(FileStore(cache)).load(key)
     form = str(entry.meta.get("form", "")) if entry else ""
-    assert form.partition(" ")[0] != "piece" or (entry and entry.payload.startswith(MAGIC))
+    assert form.partition(" ")[0] != "pieces" or (entry and entry.payload.startswith(MAGIC))
     return form.partition(" ")[0]
+
+
+def test_neighbours_of_an_edited_module_are_linked_as_they_were(tmp_path: Path) -> None:
+    """Their objects are in the last link's archive; those in the cache are not asked for."""
+    write(tmp_path, SOURCES)
+    build(tmp_path, *FILES, "-O2", "-o", "app")
+    cache = tmp_path / "cache"
+    for found in find_entries(cache):
+        if found.read()[:4] == b"\x7fELF":
+            Path(entry_path(str(cache), found.key)).unlink()
+    write(tmp_path, edited(SOURCES, "a constant"))
+    assert follows(build(tmp_path, *FILES, "-O2", "-o", "app"))
+    assert (tmp_path / "app").read_bytes() == from_nothing(tmp_path, "-O2")
+    assert [check_kind(cache, found.key) for found in find_entries(cache)].count("pieces") == 2
 
 
 def test_a_plan_is_renewed_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,7 +263,7 @@ def test_several_outputs_share_pieces(tmp_path: Path) -> None:
 
     def pieces() -> set[str]:
         cache = tmp_path / "cache"
-        return {found.key for found in find_entries(cache) if check_kind(cache, found.key) == "piece"}
+        return {found.key for found in find_entries(cache) if check_kind(cache, found.key) == "pieces"}
 
     before = pieces()
     done = build(tmp_path, *FILES, "-O2", "-o", "other")
