@@ -20,18 +20,20 @@ class Input(PosixPath):
 
     `./-x.c` is a file where `-x.c` would be an option, and `__FILE__` is what clang was told. `language` is
     what its `-x` calls the input's language, empty where the name tells, `link` for what only linkers know.
+    `ending` is the name's suffix, which is asked for a dozen times.
     """
 
-    __slots__ = ("given", "language")
+    __slots__ = ("ending", "given", "language")
 
     given: str
     language: str
+    ending: str
 
     @classmethod
     def named(cls, given: str, language: str = "") -> Input:
         """The input of a name, which may hold bytes that are no text (`surrogateescape`)."""
         path = cls(given)
-        path.given, path.language = given, language
+        path.given, path.language, path.ending = given, language, path.suffix
         return path
 
     def __str__(self) -> str:

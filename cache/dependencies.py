@@ -27,7 +27,7 @@ import hashlib
 import os
 import stat
 
-from nativecache.cache.files import open_plain
+from nativecache.cache.files import open_descriptor
 
 TYPE_CHECKING = False  # typing's, whose import would take longer than all that is done here
 if TYPE_CHECKING:
@@ -106,18 +106,22 @@ def still_valid(
     return all(measure(kind, subjects, memo) == value for kind, value, subjects in dependencies)
 
 
-#: Files are read in pieces, for IR may be half of what memory holds.
-_PIECE = 1 << 20
+#: Files are read in pieces, for IR may be half of what memory holds; a larger piece is mapped and unmapped
+#: for each of a thousand sources.
+_PIECE = 1 << 16
 
 
 def digest_file(path: str) -> str:
     """The SHA-256 of a file's content in hexadecimal, or "" where it cannot be read."""
     try:
-        with open_plain(path) as file:
+        descriptor = open_descriptor(path)
+        try:
             digest = hashlib.sha256()
-            while piece := file.read(_PIECE):
+            while piece := os.read(descriptor, _PIECE):
                 digest.update(piece)
             return digest.hexdigest()
+        finally:
+            os.close(descriptor)
     except OSError:
         return ""
 

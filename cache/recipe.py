@@ -51,10 +51,7 @@ class Recipe:
 
     def digest(self) -> bytes:
         """The SHA-256 of all fields: 32 bytes."""
-        digest = hashlib.sha256()
-        for piece in self.encoded():
-            digest.update(piece)
-        return digest.digest()
+        return _hashed(hashlib.sha256(), self).digest()
 
     def key(self) -> str:
         """The digest in lowercase hexadecimal, as stores take it."""
@@ -66,6 +63,23 @@ class Recipe:
         Texts of two recipes differ where their digests do.
         """
         return "".join(f"{name}: {_shown(value)}\n" for name, value in self.fields)
+
+
+class Begun:
+    """A recipe that others begin with: its fields are hashed once."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._digest = _hashed(hashlib.sha256(), recipe)
+
+    def key(self, *fields: "Field") -> str:
+        """The key of the recipe with these fields behind."""
+        return _hashed(self._digest.copy(), Recipe(*fields)).hexdigest()
+
+
+def _hashed(digest: "hashlib._Hash", recipe: Recipe) -> "hashlib._Hash":
+    for piece in recipe.encoded():
+        digest.update(piece)
+    return digest
 
 
 def _checked(name: str) -> bytes:

@@ -7,10 +7,70 @@ unchanged since.
 from __future__ import annotations
 
 import os
+import time
 
-from nativecache.cache.dependencies import Dependency, found_paths
+from nativecache.cache.dependencies import Dependency, StatCache, found_paths
 
+#: Changed so shortly before a moment that the clock of the file system, which lags by up to 10 ms, may show
+#: an earlier time for a change that came later.
+CLOCK_LAG_NS = 20_000_000
 _COARSE_NS = 2_000_000_000  # what file systems without fractions of a second may be off
+
+
+class Moment:
+    """A moment as clocks and the list of mounts had it: what was changed after it can be told, later."""
+
+    def __init__(self) -> None:
+        self.time_ns = time.time_ns() - CLOCK_LAG_NS
+        self.epoch_ns = epoch_ns()
+        self.mounts = read_mounts()
+        #: Devices and inodes of the working folder and of those above it.
+        self.folders = frozenset(filter(None, map(identity, folders_above("."))))
+
+
+def folders_above(folder: str) -> list[str]:
+    """The absolute paths of a folder and of all that it is in."""
+    try:
+        parts = os.path.abspath(folder).split("/")
+    except OSError:  # the working folder is gone
+        return []
+    return ["/".join(parts[:end]) or "/" for end in range(1, len(parts) + 1)]
+
+
+def identity(path: str) -> tuple[int, int] | None:
+    """The device and inode of a file, None where there is none."""
+    try:
+        is_now = os.stat(path)
+    except OSError:
+        return None
+    return is_now.st_dev, is_now.st_ino
+
+
+class Seen:
+    """What was measured since a moment: a build that counts from then need not measure it again."""
+
+    def __init__(self) -> None:
+        self.moment = Moment()
+        self.memo: StatCache = {}
+
+
+def epoch_ns() -> int:
+    """The time of day at which the clock that is never set began."""
+    for _ in range(100):
+        before = time.monotonic_ns()
+        now = time.time_ns()
+        if time.monotonic_ns() - before < CLOCK_LAG_NS // 20:  # else another process ran meanwhile
+            break
+    return now - before
+
+
+def read_mounts() -> frozenset[str]:
+    """The lines of the list of file systems that are mounted."""
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            return frozenset(file)
+    except OSError:
+        return frozenset()
 
 
 class Since:

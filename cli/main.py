@@ -30,6 +30,7 @@ from nativecache.linker.waiting import Watch, say_on_stderr
 if TYPE_CHECKING:
     from nativecache.aot.report import Report
     from nativecache.aot.request import Request
+    from nativecache.cache.since import Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Command:
 
     words: list[str]
     line: list[Word]
+    #: What was measured when it was asked whether there is anything to do.
+    seen: Seen | None = None
 
 
 def build(command: Command, options: BuildOptions) -> int:
@@ -50,7 +53,8 @@ def build(command: Command, options: BuildOptions) -> int:
     requests = read_requests(command.line, options)
     said = warn_of_level(command.line, requests[0].clang_flags)
     words = command.words if len(requests) == 1 else None
-    results = [_build(one, options, said, words) for one in requests]
+    seen = command.seen if words else None  # the second build begins later
+    results = [_build(one, options, said, words, seen) for one in requests]
     if options.stats_json:
         write_stats(results, options.stats_json)
     wrong = [result for result in results if result.mismatches]
@@ -59,13 +63,15 @@ def build(command: Command, options: BuildOptions) -> int:
     return 4 if wrong else 0
 
 
-def _build(request: Request, options: BuildOptions, said: list[str], words: list[str] | None) -> Report:
+def _build(
+    request: Request, options: BuildOptions, said: list[str], words: list[str] | None, seen: Seen | None
+) -> Report:
     """One build, noted under the command's `words` if those ask for no other; `said` are their warnings."""
     from nativecache.aot.front.sources import Front
 
     quiet = options.quiet
     watch = nullcontext() if quiet else Watch(say_on_stderr)
-    with account.failures(request.store), watch, Front(request) as front:
+    with account.failures(request.store), watch, Front(request, seen=seen) as front:
         # While clang is at work.
         from nativecache.aot.build import build
 
@@ -108,8 +114,11 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
-def run(words: list[str]) -> int:
-    """Runs a command line; returns its exit code. Raises OSError for what no message is made of here."""
+def run(words: list[str], seen: Seen | None = None) -> int:
+    """Runs a command line; returns its exit code. `seen`: what was measured before.
+
+    Raises OSError for what no message is made of here.
+    """
     from nativecache.linker.errors import LinkError
 
     line: list[Word] = []
@@ -117,7 +126,7 @@ def run(words: list[str]) -> int:
         if words[:1] == ["build"]:
             line = read_words(words[1:])
             if options := read_plainly(line, os.environ):
-                return build(Command(words, line), options)
+                return build(Command(words, line, seen), options)
         from nativecache.cli.commands import ask_click
 
         return ask_click(Command(words, line))

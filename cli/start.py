@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from nativecache.cache.since import Seen
+
 #: The one place of the version; pyproject.toml reads it from here.
 VERSION = "0.1.0"
 
@@ -40,8 +42,13 @@ def _run(words: "list[str]", start: float) -> int:
     if words == ["--version"]:
         print(f"nativecache, version {VERSION}")
         return 0
-    if words[:1] == ["build"] and _answer_if_up_to_date(words, start):
-        return 0
+    seen = None
+    if words[:1] == ["build"]:
+        from nativecache.cache.since import Seen
+
+        seen = Seen()
+        if _answer_if_up_to_date(words, start, seen):
+            return 0
     from nativecache.linker.signals import Interrupted, catch_signals, ignore_signals
 
     catch_signals()
@@ -52,7 +59,7 @@ def _run(words: "list[str]", start: float) -> int:
             gc.disable()  # while all is loaded that a build needs, and then (see main.build)
         from nativecache.cli.main import run
 
-        return run(words)
+        return run(words, seen)
     except Interrupted as interrupted:
         _end_interrupted(interrupted.number)
     finally:
@@ -100,8 +107,8 @@ def _complain(error: OSError) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # likewise, and with an exit code of its own
 
 
-def _answer_if_up_to_date(words: "list[str]", start: float) -> bool:
-    """Whether a build like this was done and would do the same again; says so."""
+def _answer_if_up_to_date(words: "list[str]", start: float, seen: "Seen") -> bool:
+    """Whether a build like this was done and would do the same again; says so. Adds what it looks at."""
     from nativecache.cache.counters import add_counts
     from nativecache.cli import up_to_date
 
@@ -109,7 +116,7 @@ def _answer_if_up_to_date(words: "list[str]", start: float) -> bool:
         command = up_to_date.read_command(words, os.environ)
     except OSError:  # no folder for a cache; who builds says so
         return False
-    found = up_to_date.check(command) if command else None
+    found = up_to_date.check(command, seen) if command else None
     if not command or not found:
         return False
     seconds = time.perf_counter() - start

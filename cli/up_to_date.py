@@ -24,6 +24,10 @@ from nativecache.cli.option_table import INPUT, LINK, OURS
 from nativecache.cli.words import BadWords, Word, read_words
 from nativecache.linker.environment import matters
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from nativecache.cache.since import Seen
+
 #: Raised whenever a record's form changes, or what it rests on.
 SCHEMA = 3
 
@@ -117,8 +121,9 @@ def _is_file(word: Word) -> bool:
 
 def what_stats_overwrite(path: str, names: "list[str]") -> str:
     """Why figures must not be written to a file: it is one of `names`, or another's work; "" if they may."""
+    itself, identity = os.path.abspath(path), _identity(path)
     for name in names:
-        if os.path.abspath(name) == os.path.abspath(path) or _is_one(name, path):
+        if os.path.abspath(name) == itself or (identity and _identity(name) == identity):
             return f"is also {name}"
     try:
         if os.path.isfile(path):
@@ -130,11 +135,12 @@ def what_stats_overwrite(path: str, names: "list[str]") -> str:
     return ""
 
 
-def _is_one(name: str, other: str) -> bool:
+def _identity(path: str) -> "tuple[int, int] | None":
     try:
-        return os.path.samefile(name, other)
+        is_now = os.stat(path)
     except OSError:
-        return False
+        return None
+    return is_now.st_dev, is_now.st_ino
 
 
 _SAID = frozenset(("-q", "--quiet", "--timings", "--stats-json"))
@@ -215,8 +221,11 @@ class Record:
         self.line, self.figures, self.warnings, self.dependencies = line, figures, warnings, dependencies
 
 
-def check(command: Command) -> Record | None:
-    """The up-to-date record of the build that a command would repeat, or None if it would not."""
+def check(command: Command, seen: "Seen | None" = None) -> Record | None:
+    """The up-to-date record of the build that a command would repeat, or None if it would not.
+
+    What is measured is added to what was `seen`.
+    """
     if not command.readable:
         return None
     try:
@@ -226,7 +235,7 @@ def check(command: Command) -> Record | None:
         found = _unpack(unseal(command.key, data)[0])
         if not found.dependencies or not all(map(_may_be_asked, found.dependencies)):
             return None
-        return found if still_valid(found.dependencies) else None
+        return found if still_valid(found.dependencies, seen.memo if seen else None) else None
     except (OSError, CorruptBytes, ValueError):
         return None
 

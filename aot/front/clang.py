@@ -353,8 +353,9 @@ class SearchPath:
 
 def language(source: Path) -> str:
     """The language of an input as clang's `-x` calls it: as the user said, else by its suffix, or empty."""
-    said = source.language if isinstance(source, Input) else ""
-    return said or _LANGUAGES.get(source.suffix, "")
+    if isinstance(source, Input):
+        return source.language or _LANGUAGES.get(source.ending, "")
+    return _LANGUAGES.get(source.suffix, "")
 
 
 def is_cplusplus(source: Path) -> bool:

@@ -28,9 +28,10 @@ from nativecache.aot.front import clang, questions
 from nativecache.aot.front.build_start import Start
 from nativecache.aot.front.clang_question import (
     Question,
-    question_recipe,
     rests_on_folder,
     result_recipe,
+    run_recipe,
+    source_fields,
     variables_seen,
 )
 from nativecache.aot.front.compiler_check import Compilers
@@ -59,7 +60,8 @@ from nativecache.cache.dependencies import Dependency, StatCache, observe, still
 from nativecache.cache.entry import AGAIN, FIRST, JSON, Entry
 from nativecache.cache.files import read_plain
 from nativecache.cache.lookup import EntryStore
-from nativecache.cache.since import changed_since
+from nativecache.cache.recipe import Begun
+from nativecache.cache.since import Seen, changed_since
 from nativecache.linker import lazy_re as re
 from nativecache.linker.signals import hold_signals, ignore_signals
 
@@ -76,9 +78,9 @@ _HUSHING: Final = re.compile(r"--?warning-suppression-mappings|-Wp,.*-w\b")
 class FrontCache:
     """Looks up and keeps what clang made of sources. Use it in one thread, and as a context manager.
 
-    `reads` are the dependencies that all answers of this build rest on, or None if some rest on more;
-    `not_kept` says why, by source file. What was changed after `start` may have been another thing when it
-    was read; names come and go in `busy` folders. `compilers` are those asked.
+    `memo` has what was measured; `reads` are the dependencies that all answers of this build rest on, or
+    None if some rest on more; `not_kept` says why, by source file. What was changed after `start` may have
+    been another thing when it was read; names come and go in `busy` folders. `compilers` are those asked.
     """
 
     def __init__(
@@ -88,15 +90,19 @@ class FrontCache:
         check: str = "auto",
         busy: Sequence[str] = (),
         output: Path | None = None,
+        seen: Seen | None = None,
     ) -> None:
+        """`seen`: what was measured for the build already."""
         self._store = store
-        self.start = Start(busy)
+        self.start = Start(busy, seen.moment if seen else None)
         self.compilers = Compilers(check, store)
         self.not_kept: dict[str, str] = {}
         self._told_elsewhere = environment_elsewhere(environ)
         self._environ = variables_seen(environ)
-        self._memo: StatCache = {}
-        self._index = FrontIndex(store, output, self._memo) if output else None
+        self.memo: StatCache = seen.memo if seen else {}
+        self._index = FrontIndex(store, output, self.memo) if output else None
+        self._is_joined = False
+        self._begun: dict[tuple[object, ...], Begun] = {}
         self._elsewhere: dict[tuple[object, ...], str] = {}
         self._searches: dict[tuple[str, ...], clang.SearchPath | None] = {}
         self._texts: dict[str, questions.Text] = {}
@@ -129,17 +135,15 @@ class FrontCache:
             self._refuse(source, reason)
             return None
         program = self.compilers.identity(front, source, level, flags)
-        recipe = question_recipe(
-            front,
-            program,
-            source,
-            level,
-            flags,
-            whole=whole,
-            environ=self._environ,
-            in_folder=not self.compilers.known_in_full(front) or rests_on_folder(front, flags, whole=whole),
-        )
-        return Question(front, source, level, flags, whole, recipe.key())
+        asked = (front, program, level, flags, whole)
+        begun = self._begun.get(asked)
+        if begun is None:
+            in_folder = not self.compilers.known_in_full(front) or rests_on_folder(front, flags, whole=whole)
+            environ = self._environ
+            begun = self._begun[asked] = Begun(
+                run_recipe(front, program, level, flags, whole=whole, environ=environ, in_folder=in_folder)
+            )
+        return Question(front, source, level, flags, whole, begun.key(*source_fields(source)))
 
     def _refusal(self, front: clang.Clang, source: Path, flags: Sequence[str], whole: bool) -> str:
         """Why no answer may be kept, or ""."""
@@ -180,11 +184,14 @@ class FrontCache:
             self.unchanged += 1
             self._store.note_used(question.key)
             self._store.note_used(kept.result)
-            self._note_reads((*kept.dependencies, *self._index.joined))
+            self._note_reads(kept.dependencies)
+            if not self._is_joined:  # what is the same for all is long
+                self._note_reads(self._index.joined)
+                self._is_joined = True
             return Answer.later(partial(self._answer, kept.result), kept.digest, kept.messages)
         manifest = self._manifests[question.key] = self._load(question.key)
         for n, (dependencies, result) in enumerate(manifest.variants):
-            if not still_valid(dependencies, self._memo):
+            if not still_valid(dependencies, self.memo):
                 continue
             answer = self._answer(result)
             if answer is None:
@@ -328,12 +335,12 @@ class FrontCache:
             names.update(dict.fromkeys(spellings(plain_path(path), stems)))
         names.update(dict.fromkeys(self._asked_for(question, files, sure=sure)))
         dependencies = (
-            *(observe("file", (path,), self._memo) for path in files),
-            observe("found", (*places, "", *names), self._memo),
+            *(observe("file", (path,), self.memo) for path in files),
+            observe("found", (*places, "", *names), self.memo),
             # clang refuses a precompiled header if a file that it was made from has another time.
-            *(observe("stat", (path,), self._memo) for path in (files if with_times else ())),
-            *([observe("same", tuple(files), self._memo)] if len(files) > 1 else []),
-            *([observe("same", tuple(folders), self._memo)] if len(folders) > 1 else []),
+            *(observe("stat", (path,), self.memo) for path in (files if with_times else ())),
+            *([observe("same", tuple(files), self.memo)] if len(files) > 1 else []),
+            *([observe("same", tuple(folders), self.memo)] if len(folders) > 1 else []),
             *rests_on,
         )
         since = self.start.since()
@@ -346,7 +353,7 @@ class FrontCache:
 
     def _search(self, question: Question, manifest: Manifest) -> Search | None:
         """Where clang looks for headers: as the manifest has it, else clang is asked."""
-        if manifest.search and still_valid(manifest.search[1], self._memo):
+        if manifest.search and still_valid(manifest.search[1], self.memo):
             return manifest.search
         asked_for = (*question.clang.command, clang.language(question.source), *question.flags)
         if asked_for not in self._searches:
@@ -354,10 +361,10 @@ class FrontCache:
         path = self._searches[asked_for]
         if path is None:
             return None
-        dependencies = self.compilers.dependencies(path.program, self._memo)
-        dependencies += [observe("names", (folder,), self._memo) for folder in path.toolchains]
+        dependencies = self.compilers.dependencies(path.program, self.memo)
+        dependencies += [observe("names", (folder,), self.memo) for folder in path.toolchains]
         if path.roots:
-            dependencies.append(observe("found", (*path.roots, "", *path.layouts), self._memo))
+            dependencies.append(observe("found", (*path.roots, "", *path.layouts), self.memo))
         return path.folders, tuple(dependencies)
 
     def _asked_for(self, question: Question, files: Iterable[str], *, sure: bool) -> tuple[str, ...]:

@@ -90,10 +90,9 @@ def rests_on_folder(front: clang.Clang, flags: Sequence[str], *, whole: bool) ->
     return False
 
 
-def question_recipe(
+def run_recipe(
     front: clang.Clang,
     program: Sequence[str],
-    source: Path,
     level: int,
     flags: Sequence[str],
     *,
@@ -101,7 +100,9 @@ def question_recipe(
     environ: Sequence[str],
     in_folder: bool,
 ) -> Recipe:
-    """What a run of clang is, before it reads anything. `program`: what tells it from another clang.
+    """What a run of clang is but for its source, of which `source_fields` come behind.
+
+    `program`: what tells it from another clang.
 
     `environ`: the variables that clang looks at, as NAME=VALUE. `in_folder`: what it makes may show where it
     runs.
@@ -120,9 +121,12 @@ def question_recipe(
         ("level", str(level)),
         ("output", "object" if whole else "IR"),
         *(("flag", flag) for flag in flags),
-        ("language", clang.language(source)),
-        ("source", os.fspath(source)),
     )
+
+
+def source_fields(source: Path) -> tuple[tuple[str, str], ...]:
+    """What a run of clang is on, before anything is read."""
+    return ("language", clang.language(source)), ("source", os.fspath(source))
 
 
 def result_recipe(question: str, dependencies: Iterable[Dependency]) -> Recipe:

@@ -37,6 +37,7 @@ from nativecache.aot.front.depfiles import Depfile, ask_for_depfiles, check_depf
 from nativecache.aot.front.manifest import Answer
 from nativecache.aot.request import Request, check
 from nativecache.aot.threads import Call, Threads
+from nativecache.cache.since import Seen
 from nativecache.linker import lazy_re as re
 from nativecache.linker.signals import hold_signals, temporary_folder
 from nativecache.linker.values import dataclass
@@ -233,8 +234,11 @@ class Front:
     compiler, `sources` raises.
     """
 
-    def __init__(self, request: Request, *, since: Front | None = None) -> None:
-        """Starts clang. `since`: of a build that begins anew, the front whose time counts."""
+    def __init__(self, request: Request, *, since: Front | None = None, seen: Seen | None = None) -> None:
+        """Starts clang. `since`: of a build that begins anew, the front whose time counts.
+
+        `seen`: what was measured before, when it was asked whether there is anything to do.
+        """
         check(request)
         check_depfiles(request)
         _check_flags(request)
@@ -244,7 +248,7 @@ class Front:
             self.scratch = stack.enter_context(temporary_folder())
             self._scratch = stack.pop_all()
         self.cache = FrontCache(
-            request.store, request.environ, request.compiler_check, _folders(request), request.output
+            request.store, request.environ, request.compiler_check, _folders(request), request.output, seen
         )
         self.depfiles: tuple[Depfile, ...] = ()
         self._error: Exception | None = None

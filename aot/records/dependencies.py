@@ -12,6 +12,7 @@ from nativecache.aot.codegen.llvm import library_path
 from nativecache.aot.front import clang
 from nativecache.aot.front.clang_cache import FrontCache
 from nativecache.aot.front.header_names import named_files
+from nativecache.aot.front.sources import is_source
 from nativecache.aot.output.image import Written
 from nativecache.cache.dependencies import Dependency, StatCache, observe
 from nativecache.cache.files import open_plain
@@ -60,15 +61,23 @@ def gather(
     `linked`: the dependencies of the link, None if they cannot be named.
     """
     inputs = [os.fspath(path) for path in build.inputs]
-    if front.reads is None or front.compilers.doubts or linked is None or any(map(_is_thin, inputs)):
+    others = [os.fspath(path) for path in build.inputs if not is_source(path)]
+    if front.reads is None or front.compilers.doubts or linked is None or any(map(_is_thin, others)):
         return None
-    memo: StatCache = {}
+    # Measured after the build began, as all is; had anything changed since, nothing would be noted.
+    memo = front.memo
     joined = _headers_found(front.reads, memo)
-    dependencies = (
-        *(dependency for dependency in front.reads if dependency.kind not in ("found", "same")),
-        *joined,
-        *(observe("file", (path,), memo) for path in inputs),
-        *(observe(kind, (path,), memo) for path in front.compilers.programs for kind in ("stat", "program")),
+    dependencies = dict.fromkeys(
+        (
+            *(dependency for dependency in front.reads if dependency.kind not in ("found", "same")),
+            *joined,
+            *(observe("file", (path,), memo) for path in inputs),
+            *(
+                observe(kind, (path,), memo)
+                for path in front.compilers.programs
+                for kind in ("stat", "program")
+            ),
+        )
     )
     since = front.start.since()
     said = [Dependency("said", value, words) for words, value in front.compilers.said.items()]

@@ -22,7 +22,7 @@ SCRIPT = """\
 import os, sys
 log = os.open("events", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
 def note(event, words):
-    if event in ("import", "ctypes.dlopen", "os.fork"):
+    if event in ("import", "ctypes.dlopen", "os.fork") or (event == "open" and str(words[0]).endswith(".c")):
         os.write(log, f"{event} {words[0] if words else None}\\n".encode())
 sys.addaudithook(note)
 from nativecache.cli.start import main
@@ -67,6 +67,8 @@ class Events:
     modules: frozenset[str]
     libraries: tuple[str, ...]
     forks: int
+    #: Sources that were opened, as often as they were.
+    sources: tuple[str, ...]
 
     @property
     def llvm(self) -> list[str]:
@@ -86,10 +88,12 @@ def build(space: Path, *options: str) -> Events:
     events = [line.split(" ", 1) for line in (space / "events").read_text().splitlines()]
     seen: Mapping[str, list[str]] = {
         kind: [words for event, words in events if event == kind]
-        for kind in ("import", "ctypes.dlopen", "os.fork")
+        for kind in ("import", "ctypes.dlopen", "os.fork", "open")
     }
     modules = frozenset(seen["import"])
-    return Events(done.stdout, modules, tuple(seen["ctypes.dlopen"]), len(seen["os.fork"]))
+    return Events(
+        done.stdout, modules, tuple(seen["ctypes.dlopen"]), len(seen["os.fork"]), tuple(seen["open"])
+    )
 
 
 @pytest.fixture
@@ -141,3 +145,10 @@ def test_another_library_in_the_place_of_one_that_is_known_is_looked_at(space: P
     write(space, {"f.c": FILES["f.c"]})
     os.utime(library)
     assert build(space, "--llvm", str(library)).llvm
+
+
+def test_a_source_that_did_not_change_is_read_once(space: Path) -> None:
+    """To see whether there is anything to do; the build goes by what was seen then."""
+    write(space, {"f.c": FILES["f.c"].replace("3", "5")})
+    done = build(space)
+    assert done.sources.count("main.c") == done.sources.count("g.c") == 1

@@ -10,7 +10,7 @@ import pytest
 from nativecache.aot.codegen.facts import layout_recipe, library_recipe
 from nativecache.aot.front.accepted import frame_recipe, lay_out
 from nativecache.aot.front.clang import Clang
-from nativecache.aot.front.clang_question import question_recipe, result_recipe
+from nativecache.aot.front.clang_question import result_recipe, run_recipe, source_fields
 from nativecache.aot.front.compiler_check import content_recipe
 from nativecache.aot.front.members import member_recipe
 from nativecache.aot.front.sources import FrontEnd
@@ -70,8 +70,11 @@ KINDS: dict[str, Callable[[], Recipe]] = {
     "llvm": lambda: library_recipe("libLLVM.so.22.1", "/opt/lib"),
     "link": lambda: last_link_recipe(Path("/out/app")),
     "linked": linked,
-    "question": lambda: question_recipe(
-        CLANG, ("content", "12"), Path("a.c"), 2, ("-Ix",), whole=False, environ=("PWD=/",), in_folder=True
+    "question": lambda: Recipe(
+        *run_recipe(
+            CLANG, ("content", "12"), 2, ("-Ix",), whole=False, environ=("PWD=/",), in_folder=True
+        ).fields,
+        *source_fields(Path("a.c")),
     ),
     "answer": lambda: result_recipe("ab" * 32, (Dependency("file", "12", ("a.c",)),)),
     "accepted": frame,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nativecache.cache.recipe import Recipe
+from nativecache.cache.recipe import Begun, Recipe
 
 FIELDS = st.lists(
     st.tuples(
@@ -76,3 +76,9 @@ def test_people_see_short_texts_and_digests_of_the_rest() -> None:
 def test_a_name_cannot_be_taken_for_more(name: str) -> None:
     with pytest.raises(ValueError, match="not a name"):
         Recipe((name, "")).key()
+
+
+def test_what_is_hashed_once_makes_the_same_key() -> None:
+    begun = Begun(Recipe(("a", "1"), ("b", b"2")))
+    for last in ("3", "4"):
+        assert begun.key(("c", last)) == Recipe(("a", "1"), ("b", b"2"), ("c", last)).key()

@@ -168,12 +168,12 @@ READ_THEIR_OWN = {
     "aot/front/clang.py",
     "aot/output/image.py",
     "aot/output/pieces.py",
-    "aot/front/build_start.py",
     "aot/front/clang_cache.py",
     "aot/records/dependencies.py",
     "cache/dependencies.py",
     "cache/location.py",
     "cache/own_code.py",
+    "cache/since.py",
     "linker/link.py",
     "linker/output.py",
 }
