@@ -14,7 +14,7 @@ from nativecache.aot.output.pieces import read_pieces
 from nativecache.aot.records.clean_ups import read_bodies
 from nativecache.aot.records.history import read_how, read_record
 from nativecache.aot.records.last_link import read_link
-from nativecache.aot.records.last_plan import read_plan
+from nativecache.aot.records.last_plan import read_plan, read_states
 from nativecache.aot.records.memo import read_memo
 from nativecache.aot.records.objects import object_form, read_object
 from nativecache.aot.records.system_libraries import read_libraries
@@ -35,9 +35,10 @@ _OURS: Final[Mapping[str, Callable[[Entry], object]]] = {
     "llvm": read_library,
     "manifest": read_manifest,
     "pieces": read_pieces,
-    "plan": lambda entry: read_plan(entry, closely=True),
+    "plan": read_plan,
     "memo": lambda entry: read_memo(entry, closely=True),
     "record": read_record,
+    "states": lambda entry: read_states(entry, closely=True),
 }
 
 

@@ -1,11 +1,12 @@
 """What the last build of an output decided, so that an edit need not have it all decided again.
 
-One file per output: a head for the program, and for each module a block that is read when something in it is
-asked for. It says of each module what it was made from, what others depend on of it, and what became of its
-units. It is only a faster way to the same image (see replan.py): a lost or damaged one costs time only.
+One file per output has what there is to say of the program; one for each group of modules, read when
+something in it is asked for, has their states: what others depend on of each, and what became of its units.
+An edit has one of these written again. All is only a faster way to the same image (see replan.py): what is
+lost or damaged costs time only.
 
-    plan   = length of head u32, head, blocks        integers are little-endian
-    head, block = JSON, as `Head` and `ModuleState` have it
+    plan   = JSON, as `Head` has it
+    states = JSON, a list with a line for each module of a group, as `ModuleState` has it
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import time
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from struct import Struct
 from typing import Any, Final
 
+from nativecache.aot.errors import PlanLost
 from nativecache.aot.key import check_sealed, own_record, sealed_form_of
 from nativecache.aot.packed import decode_names
 from nativecache.cache.entry import AGAIN, Entry
@@ -39,8 +40,9 @@ from nativecache.cache.shape import (
 )
 from nativecache.linker.values import dataclass, fields
 
-_LENGTH: Final = Struct("<I")
 _SINCE: Final = whole()
+#: What is between two modules' states, and in none of them.
+_BETWEEN: Final = b",\n"
 #: After a day a program is planned from nothing: all objects are in use then, as pruning sees it.
 _LIFETIME_SECONDS: Final = 24 * 3600
 
@@ -87,8 +89,10 @@ class Head:
     needs: list[str]
     #: Keys of what they put into the image (output/pieces.py), "" for nothing.
     pieces: list[str]
-    #: Numbers of the groups in which these are kept.
+    #: Numbers of the groups in which these, and states, are kept.
     groups: list[int]
+    #: Digests of the groups' states, by number.
+    states: dict[str, str]
     #: Pairs: names of locals, and what a linked image may call them.
     promoted: list[str]
     #: Names of their sources, as compilers put them into objects.
@@ -99,8 +103,6 @@ class Head:
     involved: list[str]
     #: How many units; of the reached ones: how many, with code, of several functions, their milliseconds.
     counts: list[list[float]]
-    #: Where their blocks end.
-    ends: list[int]
 
 
 _TEXTS: Final = list_of(text())
@@ -115,7 +117,7 @@ _HEAD: Final = record(
         "described": list_of(boolean()),
         "options": mapping(lambda value: value is None or type(value) in (str, int, bool)),
         "counts": list_of(row(number(), number(), number(), number(), number())),
-        "ends": list_of(whole()),
+        "states": mapping(text(longest=64)),
         "groups": list_of(whole()),
         "numbers": list_of(whole()),
     }
@@ -199,24 +201,37 @@ _STATE: Final = record(
 class LastPlan:
     """The plan of an output's last build: its head, and its modules' states as they are asked for."""
 
-    def __init__(self, head: Head, blocks: memoryview, since: int) -> None:
-        self.head, self._blocks, self.since = head, blocks, since
+    def __init__(self, head: Head, since: int, store: EntryStore, output: Path) -> None:
+        self.head, self.since = head, since
+        self._store, self._output = store, output
+        self._blocks: dict[int, bytes] = {}
         self._states: dict[int, ModuleState] = {}
 
     def __len__(self) -> int:
         """How many modules there were."""
         return len(self.head.texts)
 
-    def block(self, module: int) -> memoryview:
-        """The bytes of a module's state."""
-        ends = self.head.ends
-        return self._blocks[ends[module - 1] if module else 0 : ends[module]]
+    def block(self, module: int) -> bytes:
+        """The bytes of a module's state. Raises PlanLost where they are not those of this plan."""
+        if module not in self._blocks:
+            number = self.head.groups[module]
+            digest = self.head.states.get(str(number), "")
+            key = states_recipe(self._output, number).key()
+            blocks = self._store.read(key, lambda entry: read_states(entry, digest))
+            modules = [i for i, other in enumerate(self.head.groups) if other == number]
+            if blocks is None or len(blocks) != len(modules):
+                raise PlanLost("states of modules are gone")
+            self._blocks.update(zip(modules, blocks, strict=True))
+        return self._blocks[module]
 
     def state(self, module: int) -> ModuleState:
-        """The state of a module. Raises Malformed."""
+        """The state of a module. Raises PlanLost."""
         found = self._states.get(module)
         if found is None:
-            found = self._states[module] = read_state(bytes(self.block(module)))
+            try:
+                found = self._states[module] = read_state(self.block(module))
+            except Malformed as error:
+                raise PlanLost(str(error)) from None
         return found
 
     @cached_property
@@ -251,53 +266,78 @@ def plan_recipe(output: Path) -> Recipe:
     return Recipe(*own_record("plan"), ("label", str(output.absolute())))
 
 
+def states_recipe(output: Path, number: int) -> Recipe:
+    """What the states of a group of an output's modules are kept under."""
+    return Recipe(*own_record("states"), ("label", str(output.absolute())), ("group", str(number)))
+
+
 def load_plan(store: EntryStore, output: Path) -> LastPlan | None:
     """The plan of an output's last build, if there is one that is young enough."""
-    plan = store.read(plan_recipe(output).key(), read_plan)
-    return plan if plan and abs(time.time() - plan.since) < _LIFETIME_SECONDS else None
+    found = store.read(plan_recipe(output).key(), read_plan)
+    if not found or abs(time.time() - found[1]) >= _LIFETIME_SECONDS:
+        return None
+    return LastPlan(*found, store, output)
 
 
 def save_plan(
-    store: EntryStore, output: Path, head: Head, blocks: Sequence[bytes | memoryview], since: int
+    store: EntryStore, output: Path, head: Head, blocks: Sequence[bytes | None], since: int
 ) -> None:
     """Keeps the plan of an output's last build in place of the one before.
 
-    `since`: the time, in seconds, of the last build from nothing.
+    `blocks`: modules' states, None for those of a group that is kept already. `since`: the time, in seconds,
+    of the last build from nothing.
     """
-    packed = _json({field.name: getattr(head, field.name) for field in fields(head)})
-    payload, key = b"".join((_LENGTH.pack(len(packed)), packed, *blocks)), plan_recipe(output).key()
+    new: dict[int, list[bytes]] = {}
+    for group, block in zip(head.groups, blocks, strict=True):
+        if block is not None:
+            new.setdefault(group, []).append(block)
+    states = dict(head.states)
+    for group in sorted({*head.groups}):
+        key = states_recipe(output, group).key()
+        if group in new:
+            payload = b"[%b]" % _BETWEEN.join(new[group])
+            form = sealed_form_of("states", key, payload)
+            states[str(group)] = str(form["digest"])
+            store.save(Entry(key, payload, form, AGAIN))
+        else:
+            store.note_used(key)
+    values = {field.name: getattr(head, field.name) for field in fields(head)}
+    payload, key = _json({**values, "states": states}), plan_recipe(output).key()
     store.save(Entry(key, payload, {**sealed_form_of("plan", key, payload), "since": since}, AGAIN))
 
 
-def read_plan(entry: Entry, *, closely: bool = False) -> LastPlan:
-    """The plan of an output's last build. Raises Malformed.
+def read_states(entry: Entry, digest: str = "", *, closely: bool = False) -> list[bytes]:
+    """The bytes of the states of a group's modules; `digest`: of the plan's. Raises Malformed.
 
-    `closely`: reads all modules' states, too; a build reads those that it uses.
+    `closely`: reads them, too; a build reads those that it uses.
     """
+    check_sealed(entry)
+    if digest and entry.meta["digest"] != digest:
+        raise Malformed("states of another plan")
+    if entry.payload[:1] != b"[" or entry.payload[-1:] != b"]":
+        raise Malformed("no list of states")
+    blocks = entry.payload[1:-1].split(_BETWEEN)
+    for block in blocks if closely else ():
+        read_state(block)
+    return blocks
+
+
+def read_plan(entry: Entry) -> tuple[Head, int]:
+    """The plan of an output's last build but for states, and the time of `save_plan`. Raises Malformed."""
     check_sealed(entry)
     since = entry.meta.get("since")
     if not _SINCE(since):
         raise Malformed("a plan without a time")
-    data = memoryview(entry.payload)
-    if len(data) < _LENGTH.size:
-        raise Malformed("a plan without its head")
-    end = _LENGTH.size + _LENGTH.unpack_from(data)[0]
-    head = Head(**read_json(bytes(data[_LENGTH.size : end]), _HEAD))
-    _check_head(head, len(data) - end)
-    plan = LastPlan(head, data[end:], int(str(since)))
-    if closely:
-        for module in range(len(plan)):
-            plan.state(module)
-    return plan
+    head = Head(**read_json(entry.payload, _HEAD))
+    _check_head(head)
+    return head, int(str(since))
 
 
-def _check_head(head: Head, size: int) -> None:
-    """Raises Malformed where columns differ in length, or blocks do not follow each other."""
+def _check_head(head: Head) -> None:
+    """Raises Malformed where columns differ in length, or keys are none."""
     columns = [value for field in fields(head) if isinstance(value := getattr(head, field.name), list)]
     if len({len(column) for column in columns}) != 1:
         raise Malformed("columns of different lengths")
-    if head.ends != sorted(head.ends) or (head.ends[-1] if head.ends else 0) != size:
-        raise Malformed("blocks that are not one after the other")
     try:
         for key in filter(None, head.pieces):
             check_key(key)

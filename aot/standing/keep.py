@@ -146,10 +146,10 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What the next build is to know: the plan's head and the modules' states."""
+    """What the next build is to know: the plan's head, and modules' states as `save_plan` takes them."""
 
     head: Head
-    blocks: Sequence[bytes | memoryview]
+    blocks: Sequence[bytes | None]
     since: int
 
     def save(self, store: EntryStore, request: Request) -> None:
@@ -215,6 +215,7 @@ def keep(
         opaque_bases=encode_names(sorted(program.opaque_bases)),
         once=encode_names(sorted(once)),
         shared=encode_names(sorted(shared)),
+        states={},
         **columns.values(),
     )
     return Kept(head, columns.blocks, int(time.time()))
@@ -237,7 +238,7 @@ class Columns:
         self.described: list[bool] = []
         self.involved: list[str] = []
         self.counts: list[list[float]] = []
-        self.blocks: list[bytes | memoryview] = []
+        self.blocks: list[bytes | None] = []
 
     def add_state(self, state: ModuleState, piece: str, promoted: Mapping[str, str]) -> None:
         """Adds what follows from a module's state."""
@@ -251,12 +252,7 @@ class Columns:
 
     def values(self) -> dict[str, Any]:
         """The columns by name."""
-        columns = {name: value for name, value in vars(self).items() if name != "blocks"}
-        ends, at = [], 0
-        for block in self.blocks:
-            at += len(block)
-            ends.append(at)
-        return {**columns, "ends": ends}
+        return {name: value for name, value in vars(self).items() if name != "blocks"}
 
 
 def _ambiguous(program: Program) -> frozenset[str]:

@@ -172,6 +172,7 @@ class Settled:
         columns = Columns()
         unsure = {arranged.place(one.unit)[0] for one in self._scheduled.heard}
         old = last.head
+        written = {old.groups[i] for i in self._rows}
         for i in range(len(last)):
             columns.texts.append(NOTHING if i in unsure else texts[i].digest)
             columns.interfaces.append(old.interfaces[i])
@@ -182,7 +183,7 @@ class Settled:
             if i not in self._rows:
                 for name in ("names", "imports", "needs", "pieces", "promoted", "counts", "involved"):
                     getattr(columns, name).append(getattr(old, name)[i])
-                columns.blocks.append(last.block(i))
+                columns.blocks.append(last.block(i) if old.groups[i] in written else None)
                 continue
             rows, before = self._rows[i], last.state(i)
             if i in arranged.units:

@@ -156,7 +156,7 @@ def test_one_function_is_looked_at(tmp_path: Path) -> None:
     assert [done.stats[name] for name in figures] == [total[name] for name in figures]
 
 
-@pytest.mark.parametrize("what", ["plan", "pieces", "objects", "all but the plan"])
+@pytest.mark.parametrize("what", ["plan", "states", "pieces", "objects", "all but the plan"])
 def test_what_was_kept_may_be_gone(what: str, tmp_path: Path) -> None:
     write(tmp_path, SOURCES)
     build(tmp_path, *FILES, "-O2", "-o", "app")
@@ -170,13 +170,51 @@ def test_what_was_kept_may_be_gone(what: str, tmp_path: Path) -> None:
             (what == "plan" and path == plan)
             or (what == "objects" and data[:4] == b"\x7fELF")
             or (what == "all but the plan" and path != plan)
-            or (what == "pieces" and check_kind(cache, found.key) == "pieces")
+            or (what in ("pieces", "states") and check_kind(cache, found.key) == what)
         ):
             path.unlink()
     write(tmp_path, edited(SOURCES, "what others inline"))
     build(tmp_path, *FILES, "-O2", "-o", "app")
     assert (tmp_path / "app").read_bytes() == from_nothing(tmp_path, "-O2")
     assert not any(check_entries(cache, keep=False, check_form=check_form))
+
+
+def test_states_of_another_plan_are_not_taken(tmp_path: Path) -> None:
+    """They are under the same name: of a build that ended between writing these and writing the plan."""
+    write(tmp_path, SOURCES)
+    build(tmp_path, *FILES, "-O2", "-o", "app")
+    cache = tmp_path / "cache"
+    (key,) = (found.key for found in find_entries(cache) if check_kind(cache, found.key) == "states")
+    path = Path(entry_path(str(cache), key))
+    before = path.read_bytes()
+    write(tmp_path, edited(SOURCES, "a call less"))
+    assert follows(build(tmp_path, *FILES, "-O2", "-o", "app"))
+    assert path.read_bytes() != before
+    path.write_bytes(before)
+    write(tmp_path, SOURCES)
+    assert not follows(build(tmp_path, *FILES, "-O2", "-o", "app"))
+    assert (tmp_path / "app").read_bytes() == from_nothing(tmp_path, "-O2")
+
+
+def test_an_edit_writes_the_states_of_one_group_again(tmp_path: Path) -> None:
+    names = [f"f{n}" for n in range(70)]
+    write(tmp_path, {f"{name}.c": f"int {name}(int n) {{ return n * 3; }}\n" for name in names})
+    words = [*(f"{name}.c" for name in names), "-fPIC", "--emit", "shared", "-o", "app.so"]
+    build(tmp_path, *words)
+    cache = tmp_path / "cache"
+
+    def states() -> set[bytes]:
+        kept = (found for found in find_entries(cache) if check_kind(cache, found.key) == "states")
+        return {Path(entry_path(str(cache), found.key)).read_bytes() for found in kept}
+
+    before = states()
+    write(tmp_path, {"f69.c": "int f69(int n) { return n * 5; }\n"})
+    assert follows(build(tmp_path, *words))
+    assert len(before) == len(states()) == 2 and len(before & states()) == 1
+    write(tmp_path, {"f0.c": "int f0(int n) { return n * 7; }\n"})
+    assert follows(build(tmp_path, *words))
+    build(tmp_path, *words[:-1], "cold.so", "--no-cache")
+    assert (tmp_path / "app.so").read_bytes() == (tmp_path / "cold.so").read_bytes()
 
 
 def check_kind(cache: Path, key: str) -> str:
