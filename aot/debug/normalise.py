@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from nativecache.aot.debug.errors import FarLines, Unsupported
 from nativecache.aot.ir.module import Module
-from nativecache.aot.ir.syntax import METADATA, symbol_name
+from nativecache.aot.ir.syntax import METADATA, quote, symbol_name
 from nativecache.linker.values import replace
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def normalise(
     for i, module in enumerate(modules):
         with suppress(Unsupported, RecursionError):
             if module.debug_text:
-                symbols = {node: names.get(name, name) for node, name in _described(module).items()}
+                symbols = _described(module, names)
                 try:
                     found[i] = analyse(
                         module.debug_text, symbols, relative=relative, directory=directory, line_map=line_map
@@ -98,11 +98,16 @@ def normalise_again(
         return None
 
 
-def _described(module: Module) -> dict[str, str]:
-    """The symbols of the functions that a module defines, by the number of their DISubprogram."""
+def _described(module: Module, names: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+    """The symbols of the functions that a module defines, by the number of their DISubprogram.
+
+    As IR spells them between quotes, in ASCII: they stand in texts with one character per byte. `names`: see
+    `normalise`.
+    """
     from nativecache.aot.debug.functions import described
 
-    return {node: symbol_name(token) for node, token in described(module).items()}
+    symbols = {node: symbol_name(token) for node, token in described(module).items()}
+    return {node: quote(names.get(name, name)).strip('"') for node, name in symbols.items()}
 
 
 def keep_debug(module: Module) -> Module:

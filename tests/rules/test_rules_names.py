@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from harness import needs_clang
 from rules import compare
 
@@ -44,6 +45,24 @@ int main(void) { printf("%d %d\\n", f_10(), f_20()); }
 """,
     }
     compare(tmp_path, files, "11 21\n")
+
+
+@pytest.mark.parametrize("flags", [(), ("-g",), ("-g1",)])
+def test_names_beyond_latin(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    """Of files, functions, variables and what is in functions: their bytes are in no text that LLVM reads."""
+    files = {
+        "日本.c": """\
+#include <stdio.h>
+int 関数(int);
+static int 中(int v) { static int 数; struct 型 { int 値; } s = {v}; return 数 += s.値; }
+int main(void) { 中(3); printf("%s %d %d\\n", __func__, 中(4), 関数(5)); }
+""",
+        "本日.c": """\
+static int __attribute__((noinline)) 中(int v) { static int ÿ = 1; return ÿ += v; }
+int 関数(int v) { return 中(v) * 中(v); }
+""",
+    }
+    compare(tmp_path, files, "main 7 66\n", cflags=flags)
 
 
 def test_global_named_like_a_promoted_static(tmp_path: Path) -> None:
