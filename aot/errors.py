@@ -51,5 +51,16 @@ def temporary_files() -> Iterator[None]:
         raise BuildError(f"{folder}: cannot be written: {error.strerror or error}") from None
 
 
+class Configured(Exception):
+    """Clang reads configuration files that nobody named: their words are to be read as those of the build.
+
+    Words for the back end, and for the link, would be lost otherwise.
+    """
+
+    def __init__(self, files: tuple[str, ...]) -> None:
+        super().__init__(f"clang reads {', '.join(files)}; name them with --config, or --no-default-config")
+        self.files = files
+
+
 class PlanLost(Exception):
     """Something that the last build of an output had cannot be had any more: all is to be planned anew."""

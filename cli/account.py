@@ -22,8 +22,10 @@ def failures(store: EntryStore) -> Iterator[None]:
 
     try:
         yield
-    except Exception:
-        if store.keeps and store.root:
+    except Exception as error:
+        from nativecache.aot.errors import Configured
+
+        if not isinstance(error, Configured) and store.keeps and store.root:
             add_counts(store.root, {"failed": 1})
         raise
 

@@ -114,6 +114,32 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
+def _run(words: list[str], seen: Seen | None) -> int:
+    line: list[Word] = []
+    if words[:1] == ["build"]:
+        line = read_words(words[1:])
+        if options := read_plainly(line, os.environ):
+            return build(Command(words, line, seen), options)
+    from nativecache.cli.commands import ask_click
+
+    return ask_click(Command(words, line))
+
+
+def _run_configured(words: list[str], seen: Seen | None) -> int:
+    """Runs a command line, anew with the words of clang's own configuration files where it reads some."""
+    from nativecache.aot.errors import Configured
+
+    try:
+        return _run(words, seen)
+    except Configured as configured:
+        files = configured.files
+    named = [f"--config={file}" for file in files]
+    try:
+        return _run([words[0], "--no-default-config", *named, *words[1:]], seen)
+    except BadWords as error:
+        raise BadWords(f"{error} ({', '.join(files)} is read by clang: --no-default-config)") from None
+
+
 def run(words: list[str], seen: Seen | None = None) -> int:
     """Runs a command line; returns its exit code. `seen`: what was measured before.
 
@@ -121,15 +147,8 @@ def run(words: list[str], seen: Seen | None = None) -> int:
     """
     from nativecache.linker.errors import LinkError
 
-    line: list[Word] = []
     try:
-        if words[:1] == ["build"]:
-            line = read_words(words[1:])
-            if options := read_plainly(line, os.environ):
-                return build(Command(words, line, seen), options)
-        from nativecache.cli.commands import ask_click
-
-        return ask_click(Command(words, line))
+        return _run_configured(words, seen)
     except BadWords as error:
         say(f"Try 'nativecache build --help' for help.\n\n{error_line(str(error))}", err=True)
         return 2

@@ -7,13 +7,14 @@ import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 from nativecache.aot.codegen.flags import beside, beyond_ir, noting
-from nativecache.aot.errors import BuildError, Said, UsageError
+from nativecache.aot.errors import BuildError, Configured, Said, UsageError
 from nativecache.aot.request import Input
 from nativecache.linker import lazy_re as re
 from nativecache.linker.shown import shown
@@ -379,8 +380,31 @@ def _named(source: Path) -> list[str]:
     return ["-x", said, os.fspath(source)] if said else [os.fspath(source)]
 
 
+def check_configuration(clang: Clang, flags: Sequence[str]) -> None:
+    """Raises Configured if clang would read configuration files of its own; asks it."""
+    if clang.is_zig or _NO_CONFIGURATION in flags:
+        return
+    with suppress(OSError):
+        done = subprocess.run(
+            [*clang.command, *flags, "--version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        _refuse_configured(os.fsdecode(done.stdout), flags)
+
+
+def _refuse_configured(said: str, flags: Sequence[str]) -> None:
+    found = re.findall(r"^Configuration file: (.*)$", said, re.MULTILINE)
+    if found and _NO_CONFIGURATION not in flags:
+        raise Configured(tuple(found))
+
+
 def search_path(clang: Clang, source: Path, flags: Sequence[str]) -> SearchPath | None:
-    """Asks clang where it would look for this source's headers. None where it says nothing intelligible."""
+    """Asks clang where it would look for this source's headers. None where it says nothing intelligible.
+
+    Raises Configured where it says that it reads configuration files.
+    """
     asked = language(source) if is_preprocessed(source) else "c"
     command = [*_base(clang, source), *flags, "-E", "-v", "-x", asked, os.devnull]
     command += ["-o", os.devnull]
@@ -389,6 +413,7 @@ def search_path(clang: Clang, source: Path, flags: Sequence[str]) -> SearchPath 
     except OSError:
         return None
     text = os.fsdecode(done.stderr)
+    _refuse_configured(text, flags)
     program = re.search(r'^ "?(.+?)"? -cc1 ', text, re.MULTILINE)
     start = text.find('\n#include "..." search starts here:\n')
     end = text.find("\nEnd of search list.")
@@ -420,6 +445,9 @@ def search_path(clang: Clang, source: Path, flags: Sequence[str]) -> SearchPath 
         ("include", *layouts),
     )
 
+
+#: With it clang reads no configuration file but those that are named.
+_NO_CONFIGURATION: Final = "--no-default-config"
 
 #: Below a root, where clang looks for the GCC whose headers it takes, and for those of C++
 #: (clang/lib/Driver/ToolChains/Gnu.cpp).

@@ -222,16 +222,18 @@ class FrontCache:
     def keep(self, question: Question, answer: Answer, depfile: Path | None) -> None:
         """Keeps an answer for the next time, unless what it rests on is unknown or was changed meanwhile.
 
-        Without a `depfile` it rests on the source alone.
+        Without a `depfile` it rests on the source alone. Raises Configured where it rests on clang's own
+        configuration files.
         """
         manifest = self._manifests.setdefault(question.key, Manifest())
         if answer.dated and not manifest.dated:
             self._save_manifest(question, manifest.met_time_of_day())
         try:
+            found = self._search(question, manifest)  # first, for it tells of files with flags
             if answer.dated:
                 raise _Unknown(_TIME_OF_DAY)
             sure = answer.dated is False
-            search, dependencies = self._dependencies(question, manifest, depfile, sure=sure)
+            search, dependencies = self._dependencies(question, found, depfile, sure=sure)
         except _Unknown as unknown:
             self._refuse(question.source, str(unknown))
             return
@@ -310,7 +312,7 @@ class FrontCache:
         return self._store.read(key, read_manifest) or Manifest()
 
     def _dependencies(
-        self, question: Question, manifest: Manifest, depfile: Path | None, *, sure: bool
+        self, question: Question, search: Search | None, depfile: Path | None, *, sure: bool
     ) -> tuple[Search, tuple[Dependency, ...]]:
         """Where clang looked, and what its answer depends on. `sure`: not the time. Raises _Unknown."""
         source = os.fspath(question.source)
@@ -318,7 +320,6 @@ class FrontCache:
             read = clang.read_depfile(depfile) if depfile else [source]
         except (OSError, ValueError):
             raise _Unknown("clang has not named the files that it read") from None
-        search = self._search(question, manifest)
         if search is None:
             raise _Unknown("clang does not say where it looks for headers")
         if plain_path(source) not in map(plain_path, read):

@@ -19,6 +19,7 @@ from nativecache.aot.front.clang import (
     NEWEST,
     Clang,
     Running,
+    check_configuration,
     compile_whole,
     compiles_whole,
     emit_ir,
@@ -200,7 +201,12 @@ class ClangJobs:
             raise
 
     def results(self) -> Iterator[tuple[int, Run, Answer | BuildError]]:
-        """What came of each source, by number of the input, in order; keeps it for the next build."""
+        """What came of each source, by number of the input, in order; keeps it for the next build.
+
+        Raises Configured where clang has used flags that nobody saw.
+        """
+        if not all(run.question for run, _ in self._runs.values()):  # which will not be kept
+            check_configuration(self.end.clang, self.end.flags)
         for n, (run, answer) in self._runs.items():
             if isinstance(answer, Call):
                 run.look_ahead()  # before it is waited for

@@ -1,12 +1,13 @@
 """Flags of clang's back end show in the image, or beside it, as they do when clang builds alone."""
 
 import re
+import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from harness import CLANG, needs_clang, run
+from harness import CLANG, build, needs_clang, run
 from rules import Build, write
 
 from nativecache.aot.codegen.flags import beyond_ir
@@ -224,3 +225,40 @@ def test_flags_in_configuration_files_reach_back_end_and_link(tmp_path: Path) ->
             shown = tuple(name in symbols for name in names)
             found.append((".stack_sizes" in sections(image), "NOW" in dynamic, shown))
         assert found[0] == found[1] and found[0][:2] == (True, True)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_flags_in_default_configuration_files(tmp_path: Path, *, kept: bool) -> None:
+    """They come and go beside clang, where it looks by itself; without a cache it is asked in another way."""
+    real = Path(shutil.which(CLANG) or "").resolve()
+    clang = tmp_path / "bin" / "clang"
+    clang.parent.mkdir()
+    shutil.copy(real, clang)
+    (tmp_path / "lib").symlink_to(real.parent.parent / "lib")
+    write(tmp_path, {"a.c": SOURCE, "b.c": "int other;"})
+    file = clang.parent / "clang.cfg"
+    command = ["a.c", "b.c", "-O1"]
+    cache = () if kept else ("--no-cache",)
+    for words in ("", "-mdaz-ftz", "-fstack-size-section", "-no-pie -fsanitize=undefined $-Wl,-z,now", ""):
+        file.write_text(words)
+        if not words:
+            file.unlink()
+        Build.start(tmp_path, tmp_path, *command, *cache, "--clang", clang, "-o", "ours").result()
+        subprocess.run([clang, *command, "-o", "theirs"], cwd=tmp_path, check=True, timeout=60)
+        found = []
+        for image in (tmp_path / "ours", tmp_path / "theirs"):
+            assert run(image).code == 0
+            names = ("set_fast_math", "__ubsan_handle_add_overflow")
+            symbols = symbols_in(image)
+            shown = [*(name in symbols for name in names), ".stack_sizes" in sections(image)]
+            found.append([*shown, image.read_bytes()[16]])  # the ELF type tells position independent ones
+        assert found[0] == found[1], words
+
+
+def test_default_configuration_file_that_cannot_be_honoured(tmp_path: Path) -> None:
+    write(tmp_path, {"a.c": SOURCE})
+    (tmp_path / "clang.cfg").write_text("-S\n")
+    done = build(tmp_path, "a.c", f"--cflag=--config-system-dir={tmp_path}", check=False)
+    assert done.exit_code == 2
+    assert "'-S' is not taken" in done.stderr
+    assert f"{tmp_path}/clang.cfg is read by clang: --no-default-config" in done.stderr
