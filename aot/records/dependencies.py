@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +29,15 @@ from nativecache.linker.values import dataclass
 #: Options with which other programs link than those we know, files are read that no linker names, or
 #: other files than the image are written.
 _ELSEWHERE: Final = re.compile(
-    r"-fuse-ld|--ld-path|-B|--?specs|-wrapper|.*(?:@|-plugin|-Map|dependency-file|--out-)|-save-temps|--?coverage"
+    r"-fuse-ld|--ld-path|--?specs|-wrapper|.*(?:@|-plugin|-Map|dependency-file|--out-)|-save-temps|--?coverage"
+)
+#: Options and variables that say where drivers look first for programs, start-up files and libraries.
+_PREFIX: Final = re.compile(r"(?:-B|--prefix(?:=|$))(.*)", re.DOTALL)
+_PREFIX_VARIABLES: Final = ("COMPILER_PATH", "GCC_EXEC_PREFIX")
+#: What drivers run, load or read in such folders that no linker names.
+_UNNAMED: Final = (
+    *("as", "ld", "real-ld", "collect-ld", "collect2", "cc1", "gcc", "nm", "gnm", "strip", "gstrip", "specs"),
+    *("ld.bfd", "ld.gold", "ld.lld", "ld.mold", "lto-wrapper", "lto1", "liblto_plugin.so"),
 )
 #: Where GNU ld and lld look for libraries besides the folders they are given.
 _FOLDERS: Final = ("/usr/local/lib", "/usr/local/lib64", "/lib", "/lib64", "/usr/lib", "/usr/lib64")
@@ -92,7 +101,8 @@ def gather(
 def gather_linked(build: Finished, since: Since) -> tuple[Dependency, ...] | None:
     """The dependencies of a build's link and tools, or None as `gather` has it; `since` the build began."""
     reads = build.written.reads
-    if reads is None or any(map(_ELSEWHERE.match, build.link_options)):
+    asked = _asked_prefixes(build.link_options)
+    if reads is None or any(map(_ELSEWHERE.match, build.link_options)) or not all(map(os.path.isdir, asked)):
         return None
     inputs = {os.fspath(path) for path in build.inputs}
     known = dict.fromkeys((*named_files(build.link_options), *build.scripts))
@@ -113,8 +123,49 @@ def gather_linked(build: Finished, since: Since) -> tuple[Dependency, ...] | Non
         *(observe("program", (path,), memo) for path in programs),
         observe("found", (*path_folders(build.environ), "", *_tools(build.chosen)), memo),
         observe("found", _found_first(build, (*linked, *build.scripts)), memo),
+        *_below_prefixes((*asked, *_set_prefixes(build.environ)), memo),
     )
     return dependencies if all(unchanged_since(dependency, since) for dependency in dependencies) else None
+
+
+def _asked_prefixes(options: Sequence[str]) -> list[str]:
+    """The folders, or beginnings of names, that options give; "" where one lacks its value."""
+    found = []
+    for word, behind in pairwise((*options, "")):
+        if match := _PREFIX.fullmatch(word):
+            found.append(match[1] or behind)
+    return found
+
+
+def _set_prefixes(environ: Mapping[str, str]) -> list[str]:
+    """Likewise of the environment; of a beginning of names, the folder that it is in."""
+    found = [path for name in _PREFIX_VARIABLES for path in environ.get(name, "").split(os.pathsep) if path]
+    return [path if os.path.isdir(path) else os.path.dirname(path.rstrip("/")) or "." for path in found]
+
+
+def _below_prefixes(prefixes: Iterable[str], memo: StatCache) -> Iterator[Dependency]:
+    """Which names are where drivers look below folders: there, for a machine, for its compilers' versions.
+
+    Linkers name what they took; of what drivers take nobody tells.
+    """
+    folders: dict[str, None] = {}
+    for prefix in prefixes:
+        machines = [path for path in _folders_in(prefix) if "-linux" in os.path.basename(path)]
+        folders.update(dict.fromkeys((prefix, *machines)))
+        folders.update((path, None) for machine in machines for path in _folders_in(machine))
+    for folder in folders:
+        yield observe("names", (folder,), memo)
+        for name in _UNNAMED:
+            if os.path.exists(path := os.path.join(folder, name)):
+                yield observe("stat", (path,), memo)
+
+
+def _folders_in(folder: str) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.path for entry in entries if entry.is_dir())
+    except OSError:
+        return []
 
 
 def _headers_found(reads: Iterable[Dependency], memo: StatCache) -> list[Dependency]:

@@ -188,6 +188,30 @@ def test_a_system_library_that_is_replaced(space: Space) -> None:
     assert not space.up_to_date()
 
 
+@pytest.mark.slow
+@needs_clang
+@pytest.mark.parametrize(
+    "words", [("-Btools",), ("-B", "tools"), ("--prefix=tools",), ("--prefix", "tools"), ()]
+)
+@pytest.mark.parametrize("below", ["", "x86_64-linux-gnu/12"])
+def test_what_drivers_take_from_folders_they_are_given(
+    space: Space, words: tuple[str, ...], below: str
+) -> None:
+    """Start-up files and programs that no linker had named before they were there."""
+    folder = space.folder / "tools" / below
+    folder.mkdir(parents=True)
+    (folder / "as").write_text("#!/bin/sh\n")
+    if not words:  # only clang takes more than programs from there
+        space.environ["COMPILER_PATH"] = str(space.folder / "tools")
+    space.build(*space.words, *words, "--cc", CLANG)
+    (folder / "crt1.o").write_text("")
+    assert not space.up_to_date()
+    (folder / "crt1.o").unlink()
+    assert space.up_to_date()
+    (folder / "as").write_text("#!/bin/sh\nexec as\n")
+    assert not space.up_to_date()
+
+
 # The image
 
 
@@ -313,6 +337,7 @@ def test_own_code_is_all_of_it() -> None:
         ("-v",),
         ("-Wl,-Map=out.map",),
         ("--", "-fuse-ld=bfd"),
+        ("-Btools/x-",),  # a beginning of names
         ("-march=native",),
         ("--cflag=-MMD",),
         ("thin.a",),
