@@ -404,6 +404,7 @@ class _Job:
             corrupt=request.store.corrupt.total(),
             saved_seconds=counts.saved_seconds,
             whole=loaded.whole,
+            whole_hits=loaded.whole_hits,
             whole_for=why_whole(request, loaded.whole),
             sealed=sealed,
             warnings=warnings,

@@ -39,7 +39,8 @@ class Report:
     of either were not compiled. `shared`: units that took the object of an equal one; `grouped`: units of
     several functions; `unreached`: units that nothing needed; `compiled`: units that the cache did not hold;
     `corrupt`: damaged entries that were found. `saved_seconds`: what the hits took to compile when they were.
-    `whole`: files that clang compiled whole. `phases`: seconds by the phase's name.
+    `whole`: files that clang compiled whole, `whole_hits` of them found in the cache. `phases`: seconds by
+    the phase's name.
     """
 
     output: str
@@ -54,11 +55,12 @@ class Report:
     corrupt: int
     saved_seconds: float
     whole: tuple[str, ...]
+    whole_hits: int
     warnings: tuple[str, ...]
     phases: dict[str, Phase]
     wall_seconds: float
     image_bytes: int
-    #: Why clang compiled files whole, if it did.
+    #: Why clang compiled files whole, if it did so for what is in them or for a flag.
     whole_for: str = ""
     #: Why files are compiled in one unit each, for what their asm may do, by file.
     sealed: Mapping[str, str] = field(default_factory=dict)

@@ -20,6 +20,8 @@ from nativecache.aot.schedule.scheduler import Heard
 
 def why_whole(request: Request, whole: Sequence[str]) -> str:
     """Why clang compiled the files with these labels whole, for the report."""
+    if request.by_file:
+        return ""
     named = [path for path in request.inputs if str(path) in whole]
     if whole and len(named) == len(whole) and not any(map(is_split, named)):
         return "assembly is not split"

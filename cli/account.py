@@ -38,13 +38,16 @@ def book(report: Report, request: Request, mode: str) -> None:
     store = request.store
     if not store.keeps or store.root is None:
         return
-    missed = {"refreshed": report.misses} if mode == "refresh" else report.missed
+    files = len(report.whole) - report.whole_hits
+    missed = {**report.missed, "new": report.missed.get("new", 0) + files}
+    if mode == "refresh":
+        missed = {"refreshed": report.misses + files}
     note_used(store, os.path.abspath(request.output))
     add_counts(
         store.root,
         {
             "builds": 1,
-            "hits": report.hits,
+            "hits": report.hits + report.whole_hits,
             "fallback_hits": store.fallback_hits,
             **{f"missed_{reason}": number for reason, number in missed.items()},
             "corrupt": report.corrupt,

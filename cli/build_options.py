@@ -12,7 +12,7 @@ from typing import Any, Final
 import click
 
 from nativecache.cli.option_table import OURS, VALUED
-from nativecache.cli.options import EMITS, MODES, BuildOptions, asked_level
+from nativecache.cli.options import EMITS, GRANULARITIES, MODES, BuildOptions, asked_level
 from nativecache.cli.shared_options import PATH, store_option
 from nativecache.cli.words import Word
 from nativecache.linker.values import fields
@@ -49,6 +49,14 @@ _OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
         help="Optimisation and code generation: 0 to 3, s, z, g or fast; the variable takes 0 to 3.",
     ),
     _option("--no-opt", is_flag=True, env="NO_OPT", help="Generate code only: the IR is optimised already."),
+    _option(
+        "--granularity",
+        type=click.Choice(GRANULARITIES),
+        default="auto",
+        show_default=True,
+        env="GRANULARITY",
+        help="What is compiled and kept in one piece: functions, files (by clang), or auto: files at -O0.",
+    ),
     _option(
         "--import-limit",
         type=click.IntRange(0),

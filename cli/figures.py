@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nativecache.aot.report import Report
 from nativecache.cache.dependencies import Dependency
+from nativecache.cli.report import what_is_built
 from nativecache.cli.say import failure
 from nativecache.cli.up_to_date import Record
 from nativecache.linker.output import overwrite
@@ -25,6 +26,7 @@ def up_to_date_record(report: Report, output: Path) -> Record | None:
         report,
         function_hits=report.functions,
         hits=report.units,
+        whole_hits=len(report.whole),
         compiled=(),
         missed={},
         verified=0,
@@ -33,7 +35,7 @@ def up_to_date_record(report: Report, output: Path) -> Record | None:
         sources_unchanged=report.sources,
     )
     image = Dependency("image", report.image, (os.path.abspath(output),))
-    line = shown(f"{report.output}: up to date, {report.functions} functions")
+    line = shown(f"{report.output}: up to date, {what_is_built(report)}")
     warnings = list(map(shown_lines, report.warnings))
     return Record(line, json.dumps(_figures(again)), warnings, [image, *report.reads])
 
@@ -70,6 +72,7 @@ def _figures(report: Report) -> dict[str, object]:
         "compiled_milliseconds": round(sum(unit.milliseconds for unit in report.compiled), 3),
         "saved_seconds": round(report.saved_seconds, 6),
         "whole": list(report.whole),
+        "whole_hits": report.whole_hits,
         "sources": report.sources,
         "sources_unchanged": report.sources_unchanged,
         "not_kept": dict(report.not_kept),

@@ -22,7 +22,7 @@ VALUED: "Final" = frozenset(
     (
         *("-o", "--output", "--import-limit", "--target", "--cpu", "--features", "--emit", "-j", "--threads"),
         *("--cache-dir", "--cache-mode", "--store", "--fallback-dir", "--stats-json", "--linker", "--cc"),
-        *("--clang", "--compiler-check", "--llvm"),
+        *("--clang", "--compiler-check", "--llvm", "--granularity"),
     )
 )
 FLAGS: "Final" = frozenset(

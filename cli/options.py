@@ -17,9 +17,10 @@ from nativecache.cli.words import Word
 from nativecache.linker.values import dataclass
 
 if TYPE_CHECKING:
-    from nativecache.aot.request import EmitKind
+    from nativecache.aot.request import EmitKind, Granularity
 
 EMITS: Final = ("exe", "shared", "object", "archive", "asm", "bitcode")
+GRANULARITIES: Final = ("auto", "function", "file")
 MODES: Final = ("read-write", "read-only", "refresh", "off")
 
 
@@ -30,6 +31,7 @@ class BuildOptions:
     output: Path | None
     level: int
     no_opt: bool
+    granularity: Granularity
     import_limit: int | None
     target: str | None
     cpu: str | None
@@ -96,6 +98,7 @@ _CHOICES: Final = {
     "--emit": ("emit", EMITS),
     "--cache-mode": ("cache_mode", MODES),
     "--store": ("store", STORES),
+    "--granularity": ("granularity", GRANULARITIES),
 }
 _NUMBERS: Final = {
     "-j": ("threads", range(1, 1025)),
@@ -129,7 +132,7 @@ def read_plainly(line: list[Word], environ: Mapping[str, str]) -> BuildOptions |
         **dict.fromkeys(("stats_json", "driver", "clang", "std"), None),
         **dict.fromkeys(_FLAGS.values(), False),
         **dict.fromkeys(("include", "define", "undefine", "cflag", "fallback_dir"), ()),
-        **dict.fromkeys(("linker", "compiler_check", "engine"), "auto"),
+        **dict.fromkeys(("linker", "compiler_check", "engine", "granularity"), "auto"),
         "level": 2,
         "features": "",
         "emit": "exe",

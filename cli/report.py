@@ -69,23 +69,37 @@ def progress() -> Iterator[Callable[[int, int], None] | None]:
 def summary(report: Report) -> str:
     """A line about a build: `app: 2602 of 2603 functions from cache (99.96 %), 1 compiled in 14 ms, …`."""
     total, hits = report.functions, report.function_hits
-    share = f"{100 * hits / total:.2f}".rstrip("0").rstrip(".") if total else "100"
-    if hits < total and share == "100":
-        share = "99.99"
     spent = sum(unit.milliseconds for unit in report.compiled)
     what = "compiled" if report.misses == total - hits else "units compiled"
     compiled = f"{report.misses} {what}" + (f" in {_time(spent)}" if report.misses else "")
     if report.importers:
         compiled += f" ({report.misses - report.importers} changed, {report.importers} that inline them)"
     link = report.phases.get("link")
-    parts = [
-        f"{report.output}: {hits} of {total} functions from cache ({share} %)",
-        compiled,
-        f"saved {_time(report.saved_seconds * 1000)}",
-    ]
+    found = []
+    if total or not report.whole:
+        found.append(f"{hits} of {total} functions from cache ({_share(hits, total)} %)")
+    if report.whole:
+        files = len(report.whole)
+        found.append(
+            f"{report.whole_hits} of {files} files from cache ({_share(report.whole_hits, files)} %)"
+        )
+    parts = [f"{report.output}: {' and '.join(found)}"]
+    if total or not report.whole:
+        parts += [compiled, f"saved {_time(report.saved_seconds * 1000)}"]
     # Text and bitcode are not linked; of anything else the last link stands.
     parts.append(f"linked in {_time(link.wall * 1000)}" if link else "nothing to link")
     return ", ".join(parts)
+
+
+def what_is_built(report: Report) -> str:
+    """What an image is made of: functions, and files that are compiled in one piece."""
+    counts = ((report.functions, "functions"), (len(report.whole), "files"))
+    return " and ".join(f"{count} {what}" for count, what in counts if count) or "0 functions"
+
+
+def _share(hits: int, total: int) -> str:
+    share = f"{100 * hits / total:.2f}".rstrip("0").rstrip(".") if total else "100"
+    return "99.99" if hits < total and share == "100" else share
 
 
 def _time(milliseconds: float) -> str:
@@ -101,7 +115,7 @@ def show(report: Report, *, timings: bool, verbose: bool, err: bool = False) -> 
         notes.append(f"{report.verified} hits compiled again, {len(report.mismatches)} of them wrong")
     if report.corrupt:
         notes.append(f"{report.corrupt} damaged cache entries replaced")
-    if report.whole:
+    if report.whole_for:
         notes.append(f"compiled whole by clang, for {report.whole_for}: {', '.join(report.whole)}")
     notes += [f"not kept: {line}" for line in not_kept(report)]
     if report.doubts and (timings or verbose):

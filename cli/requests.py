@@ -85,6 +85,7 @@ def _request(
         driver=options.driver,
         environ=dict(os.environ),
         import_lines=options.import_limit,
+        granularity=options.granularity,
         verify_percent=options.verify,
         dependencies=_dependencies(line, options.output),
     )

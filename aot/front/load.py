@@ -68,6 +68,7 @@ class Loaded:
     numbers: tuple[int, ...]
     native: Mapping[int, Path]
     whole: tuple[str, ...]  # inputs that clang compiled whole
+    whole_hits: int  # how many of them were in the cache
     cplusplus: bool
     warnings: tuple[str, ...]
 
@@ -101,6 +102,7 @@ class _Part:
     native: dict[int, Path] = field(default_factory=dict)
     archives: dict[int, Path] = field(default_factory=dict)  # of bitcode, still to be compiled
     whole: list[str] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)  # those of them that were in the cache
     warnings: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -158,6 +160,7 @@ def load(
         numbers=numbers,
         native={**given.native, **compiled.native, **members.native},
         whole=(*compiled.whole, *members.whole),
+        whole_hits=len(compiled.known),
         cplusplus=any(map(clang.is_cplusplus, inputs)),
         warnings=(*compiled.warnings, *members.warnings),
     )
@@ -199,6 +202,8 @@ def _wait_for_clang(inputs: Sequence[Path], sources: ClangJobs) -> _Part:
             run.output.write_bytes(answer.output)
             part.native[n] = run.output
             part.whole.append(str(inputs[n]))
+            if run.unchanged:
+                part.known.append(str(inputs[n]))
         else:
             older = not run.clang.is_zig and run.clang.version < clang.NEWEST
             part.texts[n] = _Text(answer, run.front.prints, older, run)

@@ -15,10 +15,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from nativecache.linker import lazy_re as re
 from nativecache.linker.values import dataclass
+
+if TYPE_CHECKING:
+    from re import Pattern
 
 _WORDS: Final = (b"__has_include", b"__has_include_next", b"__has_embed")
 
@@ -57,15 +60,19 @@ _IGNORED: Final = re.compile(rb"\bignored\b(?!\s*\\?\"-W[\w+=-]+\\?\"(?!\s*(?:\\
 _PIECED: Final = re.compile(rb"\"-(?:W[\w+=-]*(?:\\?\"\s*\\?\"[\w+=-]|\\+\w)|\\?\"\s*\\?\"W)")
 
 #: Directives by which an assembler reads another file, whole or in pieces that strings or macros make one.
-_ASSEMBLER: Final = re.compile(
-    rb"\.(?:incbin|include)\b|\.(?:i|in|inc|incb|incbi|incl|inclu|includ)(?:\"|\s*##)|\\x2e|\\0?56",
-    re.IGNORECASE,
+_ASSEMBLER: Final = (
+    re.compile(rb"\.i(?:nc(?:bin|lude)\b|(?:n|nc|ncb|ncbi|ncl|nclu|nclud)?(?:\"|\s*##))"),
+    re.compile(rb"\\(?:x2e|0?56)"),
+    # A piece in clang's choice between dialects.
+    re.compile(rb"\.(?:in?|inc(?:bi?|lu?|lud)?)?\{"),
 )
-#: Pieces of them behind a dot that stands alone, and in clang's choice between dialects.
-_ASSEMBLER_PIECES: Final = re.compile(rb"\"include|\(\s*include\b|incbin", re.IGNORECASE)
-_ASSEMBLER_DIALECT: Final = re.compile(rb"\.(?:in?|inc(?:bi?|lu?|lud)?)?\{", re.IGNORECASE)
-_ASSEMBLER_MACRO: Final = re.compile(rb"\.(?:macro|irpc?|altmacro)\b", re.IGNORECASE)
+#: Pieces of them behind a dot that stands alone.
+_ASSEMBLER_PIECES: Final = re.compile(rb"incbin|include(?:(?<=\"include)|\b(?<=[(\s]include))")
+_ASSEMBLER_MACRO: Final = re.compile(rb"\.(?:macro|irpc?|altmacro)\b")
 _ASSEMBLER_PARAMETER: Final = re.compile(rb"\.\w*\\")
+#: A raw string's beginning; letters are small.
+_RAW: Final = re.compile(rb'r"(?:(?<=\br")|(?<=\b[ul]r")|(?<=\bu8r"))[^ ()\\\t\v\f\n]{0,16}\(')
+_COMMENT_LINE: Final = re.compile(rb"^[ \t]*/\*", re.MULTILINE)
 #: `#pragma GCC dependency` compares files' times; an alias is another name to look for.
 _COMPILER: Final = re.compile(rb"\b(?:GCC|clang)\Z")
 
@@ -140,12 +147,35 @@ def _lines_that_matter(text: bytes) -> Iterator[bytes]:
 
 def has_assembler_read(data: bytes) -> bool:
     """Whether a text may have an assembler read a file."""
-    text = _spliced(data)
-    if _ASSEMBLER.search(text) or _ASSEMBLER_DIALECT.search(text):
-        return True
-    if b'."' in text and _ASSEMBLER_PIECES.search(text):
-        return True
-    return bool(_ASSEMBLER_MACRO.search(text) and _ASSEMBLER_PARAMETER.search(text))
+    text = _spliced(data).lower()
+    # No string reaches into another line, for lines are spliced, but for a raw one; trigraphs splice, too.
+    strings_end = not _RAW.search(text) and b"??/" not in text
+
+    def has(expression: Pattern[bytes], *, in_pieces: bool = False) -> bool:
+        found = (match.start() for match in expression.finditer(text))
+        return any(
+            not (strings_end and _is_in_comment_lines(text, at))
+            for at in found
+            if not in_pieces or _is_piece(text, at)
+        )
+
+    return (
+        any(map(has, _ASSEMBLER))
+        or (b'."' in text and has(_ASSEMBLER_PIECES, in_pieces=True))
+        or (has(_ASSEMBLER_MACRO) and has(_ASSEMBLER_PARAMETER))
+    )
+
+
+def _is_piece(text: bytes, at: int) -> bool:
+    """Whether blanks before a place, if there are any, stand behind a parenthesis."""
+    before = text[max(0, at - 80) : at]
+    return not before[-1:].isspace() or before.rstrip()[-1:] in (b"(", b"")
+
+
+def _is_in_comment_lines(text: bytes, at: int) -> bool:
+    """Whether a place is in a comment that begins a line; where no string does, there is no doubt of that."""
+    end = text.rfind(b"*/", 0, at)
+    return bool(_COMMENT_LINE.search(text, end + 2 if end >= 0 else 0, at))
 
 
 def _spliced(data: bytes) -> bytes:

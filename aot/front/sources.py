@@ -61,7 +61,8 @@ class FrontEnd:
     level: int
     flags: tuple[str, ...]
     cache: FrontCache | None = None
-    #: Sources that are compiled whole, whatever the flags say.
+    #: Whether all sources are compiled whole, or which ones, whatever the flags say.
+    by_file: bool = False
     whole: frozenset[Path] = frozenset()
     #: What is built of the sources, if that is linked.
     image: Path | None = None
@@ -126,8 +127,10 @@ class Run:
         self._running = running
         # All of what it makes on its way is kept only if it goes all the way.
         kept = any(flag.lstrip("-").startswith("save-temps") for flag in front.flags)
-        asked = source in front.whole or compiles_whole(front.flags, front.level)
+        asked = front.by_file or source in front.whole or compiles_whole(front.flags, front.level)
         self.whole = language(source) in _ASSEMBLY or asked or kept
+        #: Whether the answer was known, so that clang need not run.
+        self.unchanged = False
         self.question: Question | None = None
         if front.cache:
             self.question = front.cache.question(
@@ -137,7 +140,9 @@ class Run:
 
     def known(self) -> Answer | None:
         """The kept answer of clang about the source; None where clang has to run."""
-        return self.front.cache.look_up(self.question) if self.front.cache and self.question else None
+        found = self.front.cache.look_up(self.question) if self.front.cache and self.question else None
+        self.unchanged = found is not None
+        return found
 
     def __call__(self) -> Answer:
         """Runs clang; returns what it made. Raises BuildError."""
@@ -326,7 +331,7 @@ def _front_end(request: Request, cache: FrontCache | None) -> FrontEnd:
     if image is not None:
         flags = [word for flag in flags for word in _known_to_link(flag)]
     alone = request.output if image is None and _is_object_alone(request) else None
-    return FrontEnd(found, request.level, tuple(flags), cache, request.whole, image, alone)
+    return FrontEnd(found, request.level, tuple(flags), cache, request.by_file, request.whole, image, alone)
 
 
 def _known_to_link(flag: str) -> tuple[str, ...]:

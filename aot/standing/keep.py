@@ -64,7 +64,15 @@ def guard(
 
     Where the folder `scratch` is makes no difference.
     """
-    asked = (request.emit, request.level, request.optimize, request.target, request.cpu, request.features)
+    asked = (
+        request.by_file,
+        request.emit,
+        request.level,
+        request.optimize,
+        request.target,
+        request.cpu,
+        request.features,
+    )
     told_of = repr([(field.name, _sorted(getattr(told, field.name))) for field in fields(told)])
     symbols = (sorted(native.defined), sorted(native.undefined), native.common, native.padded)
     return Recipe(

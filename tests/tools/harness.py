@@ -77,6 +77,8 @@ def build(
     stats.unlink(missing_ok=True)
     command = [sys.executable, "-m", "nativecache.cli.start", "build"]
     command += ["--stats-json", str(stats), *map(str, args)]
+    if not any(word.startswith("--granularity") for word in command):
+        command += ["--granularity", "function"]  # at -O0, too: most tests are about units
     done = subprocess.run(
         command,
         cwd=cwd or tmp_path,

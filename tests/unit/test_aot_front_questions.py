@@ -137,6 +137,8 @@ def test_what_keeps_clang_from_telling() -> None:
         '".inc" "bin"',
         '"." "incbin \\"a\\""',
         '"." S(include) " \\"a\\""',
+        '"." S( \t include ) " \\"a\\""',
+        '" ." S(a) "include \\"a\\""',
         '".in{cbin|x} \\"a\\""',
         "S(.inc##bin)",
         '"\\x2eincbin"',
@@ -147,3 +149,26 @@ def test_what_keeps_clang_from_telling() -> None:
 def test_an_assembler_reads(text: str) -> None:
     assert has_assembler_read(text.encode())
     assert not has_assembler_read(b'#include "include.h"\n// Well. Include this.\n')
+    assert not has_assembler_read(b'#  include "value.h"\nputs("Well." " Please include this.");\n')
+
+
+@pytest.mark.parametrize(
+    ("before", "is_comment"),
+    [
+        ("/* of\n** ", True),
+        ("int a;\n  \t/* of ", True),
+        ("/* one */ /* two\n/* three ", True),
+        ("/* of */ ", False),
+        ("/*\n*/ ", False),
+        ("/*/ */ ", False),
+        ("int a; /* of\n", False),  # what begins within a line could be in a string
+        ('const char a[] = "\\\n/*";\n', False),
+        ('const char a[] = R"x(\n/* ', False),
+        ('const char a[] = u8R"(\n/* ', False),
+        ('const char a[] = "??/\n/*";\n', False),
+        ("// of\n", False),
+    ],
+)
+def test_what_comments_say_of_assemblers_is_nothing(before: str, is_comment: bool) -> None:
+    assert has_assembler_read(f'{before}"file.in" */;'.encode()) != is_comment
+    assert has_assembler_read(f'{before}"file.in" */;\nasm(".incbin \\"a\\"");'.encode())

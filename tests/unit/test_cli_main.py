@@ -243,6 +243,7 @@ REPORT = Report(
     corrupt=0,
     saved_seconds=18.94,
     whole=(),
+    whole_hits=0,
     warnings=(),
     phases={"link": Phase(0.0612, 0.05)},
     wall_seconds=1.0,
