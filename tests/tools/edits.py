@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from harness import CLANG, enter, run
+from harness import CLANG, by_function, enter, run
 
 import nativecache.aot.build  # noqa: F401 - loaded before forks
 from nativecache.aot.records.last_plan import plan_recipe
@@ -763,5 +763,5 @@ class Trial:
 
 def _build(folder: Path, log: Path, words: list[str]) -> None:
     enter(folder, log)
-    sys.argv = ["nativecache", "build", *words]
+    sys.argv = by_function(["nativecache", "build", *words])
     start.main()

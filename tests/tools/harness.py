@@ -77,8 +77,7 @@ def build(
     stats.unlink(missing_ok=True)
     command = [sys.executable, "-m", "nativecache.cli.start", "build"]
     command += ["--stats-json", str(stats), *map(str, args)]
-    if not any(word.startswith("--granularity") for word in command):
-        command += ["--granularity", "function"]  # at -O0, too: most tests are about units
+    command = by_function(command)
     done = subprocess.run(
         command,
         cwd=cwd or tmp_path,
@@ -91,6 +90,14 @@ def build(
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
     numbers = json.loads(stats.read_text()) if stats.exists() else {}
     return BuildResult(done.returncode, done.stdout, done.stderr, numbers)
+
+
+def by_function(words: list[str]) -> list[str]:
+    """A build's words that have it cut files into functions at -O0, too: most tests are about those."""
+    if "-O0" not in words or any(word.startswith("--granularity") for word in words):
+        return words
+    at = words.index("-O0")
+    return [*words[:at], "--granularity", "function", *words[at:]]
 
 
 def clean_environment() -> dict[str, str]:

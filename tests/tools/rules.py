@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import CLANG, BuildResult, assert_same_behaviour, enter, run
+from harness import CLANG, BuildResult, assert_same_behaviour, by_function, enter, run
 
 import nativecache.aot.build  # noqa: F401 - loaded before forks
 from nativecache.cli.main import main
@@ -42,7 +42,7 @@ class Build:
         log, stats = folder / "log", folder / "stats.json"
         arguments = ["build", "--cache-dir", folder / "cache", "--stats-json", stats, *words]
         context = multiprocessing.get_context("fork")
-        process = context.Process(target=_build, args=(space, log, [str(word) for word in arguments]))
+        process = context.Process(target=_build, args=(space, log, by_function(list(map(str, arguments)))))
         process.start()
         return cls(process, log, stats)
 

@@ -124,9 +124,9 @@ def torture(program: Program) -> None:
     if program.clang("-O2") != expected:
         raise Skip("clang's -O0 and -O2 differ")
     variants: list[tuple[str, list[str]]] = [
-        ("default", []),
+        ("default", ["--granularity", "function"]),
         ("none", ["--import-limit", "0"]),
-        ("random", ["--import-limit", str(rng.randint(1, 200))]),
+        ("random", ["--granularity", "function", "--import-limit", str(rng.randint(1, 200))]),
     ]
     for name, flags in variants:
         options = [f"-O{rng.choice((0, 1, 1, 2, 2, 2, 3, 3))}", *flags]
