@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from nativecache.aot.front import clang, questions
 from nativecache.aot.front.build_start import Start
@@ -54,6 +54,7 @@ from nativecache.aot.front.manifest import (
     encode_manifest,
     read_answer,
     read_manifest,
+    shared_ends,
 )
 from nativecache.aot.key import form_of
 from nativecache.cache.dependencies import Dependency, StatCache, observe, still_valid
@@ -61,6 +62,7 @@ from nativecache.cache.entry import AGAIN, FIRST, JSON, Entry
 from nativecache.cache.files import read_plain
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.recipe import Begun
+from nativecache.cache.shape import Malformed
 from nativecache.cache.since import Seen, changed_since
 from nativecache.linker import lazy_re as re
 from nativecache.linker.signals import hold_signals, ignore_signals
@@ -108,7 +110,7 @@ class FrontCache:
         self._texts: dict[str, questions.Text] = {}
         self._assembler: dict[str, bool] = {}
         self._manifests: dict[str, Manifest] = {}
-        self._unsaved: list[tuple[str, Answer, int]] = []
+        self._unsaved: list[_Unsaved] = []
         self._child = 0
         self._failure = -1  # where the child writes what it could not do
         self.reads: dict[Dependency, None] | None = {}
@@ -184,6 +186,7 @@ class FrontCache:
             self.unchanged += 1
             self._store.note_used(question.key)
             self._store.note_used(kept.result)
+            self._store.note_used(kept.base)
             self._note_reads(kept.dependencies)
             if not self._is_joined:  # what is the same for all is long
                 self._note_reads(self._index.joined)
@@ -198,14 +201,27 @@ class FrontCache:
                 break
             self.unchanged += 1
             self._note_reads(dependencies)
-            self._note_answer(question, result, answer, dependencies)
+            self._note_answer(question, result, answer, dependencies, manifest.base)
             if n:
                 self._save_manifest(question, manifest.used(n))
             return answer
         return None
 
     def _answer(self, key: str) -> Answer | None:
-        return self._store.read(key, read_answer)
+        """An answer that was kept; None if it, or the one that has the rest of it, is gone or damaged."""
+        answer = self._store.read(key, read_answer)
+        if answer is None or not answer.base:
+            return answer
+        try:
+            answer.join(self._base(answer.base))
+        except Malformed:
+            return None
+        return answer
+
+    def _base(self, key: str) -> Answer | None:
+        """An answer that is kept as a whole, for one of which it has the rest."""
+        answer = self._store.read(key, read_answer)
+        return None if answer is None or answer.base else answer
 
     def look_ahead(self, question: Question) -> None:
         """Reads what the last answer rested on: most of it the next one rests on, too, for `keep` to look at.
@@ -246,16 +262,23 @@ class FrontCache:
             manifest = manifest.found_on(search)
         # What was edited once is edited again, and its answer soon replaced.
         level = AGAIN if manifest.variants else FIRST
-        self._save_manifest(question, manifest.with_answer(dependencies, result))
-        self._unsaved.append((result, answer, level))
-        self._note_answer(question, result, answer, dependencies)
+        manifest = manifest.with_answer(dependencies, result)
+        self._save_manifest(question, manifest)
+        self._unsaved.append(_Unsaved(result, answer, level, manifest.base))
+        self._note_answer(question, result, answer, dependencies, manifest.base)
         self._store.note_used(result)  # another process saves it
 
     def _note_answer(
-        self, question: Question, result: str, answer: Answer, dependencies: tuple[Dependency, ...]
+        self,
+        question: Question,
+        result: str,
+        answer: Answer,
+        dependencies: tuple[Dependency, ...],
+        base: str,
     ) -> None:
+        self._store.note_used(base)  # a bundle of what was used is to have it
         if self._index:
-            kept = KeptAnswer(result, answer.digest, answer.size, answer.messages, dependencies)
+            kept = KeptAnswer(result, answer.digest, answer.size, answer.messages, dependencies, base)
             self._index.note(question.key, kept)
 
     def save_index(self, joined: Iterable[Dependency]) -> None:
@@ -265,7 +288,7 @@ class FrontCache:
 
     def save(self) -> None:
         """Compresses and stores what was kept; much of it in a process of its own, beside the build."""
-        if sum(len(answer.output) for _, answer, _ in self._unsaved) <= _LITTLE:
+        if sum(len(one.answer.output) for one in self._unsaved) <= _LITTLE:
             self._save_all()
             self._unsaved.clear()
             return
@@ -290,15 +313,31 @@ class FrontCache:
         self._unsaved.clear()
 
     def _save_all(self) -> None:
-        for key, answer, level in self._unsaved:
-            payload = zlib.compress(answer.output, level)
-            meta: dict[str, JSON] = {
-                **form_of("answer"),
-                "messages": answer.messages,
-                "size": len(answer.output),
-                "digest": answer.digest,
-            }
-            self._store.save(Entry(key, payload, meta, 0))
+        for one in self._unsaved:
+            self._save_answer(one.key, one.answer, one.level, one.base)
+
+    def _save_answer(self, key: str, answer: Answer, level: int, base: str) -> None:
+        output = answer.output
+        meta: dict[str, JSON] = {
+            **form_of("answer"),
+            "messages": answer.messages,
+            "size": len(output),
+            "digest": answer.digest,
+        }
+        start, end = self._shared(output, base) if base != key else (0, 0)
+        # Else another one that is lost costs this one, too, and for little.
+        if start + end > len(output) // 2:
+            output = output[start : len(output) - end]
+            meta |= {"base": base, "shared": (start, end)}
+        self._store.save(Entry(key, zlib.compress(output, level), meta, 0))
+
+    def _shared(self, output: bytes, base: str) -> tuple[int, int]:
+        """How many bytes at its start, and at its end, an output has in common with a kept answer."""
+        kept = self._base(base)
+        try:
+            return shared_ends(output, kept.output) if kept else (0, 0)
+        except Malformed:
+            return 0, 0
 
     def _note_reads(self, dependencies: Iterable[Dependency]) -> None:
         if self.reads is not None:
@@ -401,6 +440,15 @@ class FrontCache:
         if text is None:
             text = self._texts[path] = questions.read_text(read_plain(path)[0])
         return text
+
+
+class _Unsaved(NamedTuple):
+    """An answer to be kept, how hard it is to be folded, and the key of one that may have most of it."""
+
+    key: str
+    answer: Answer
+    level: int
+    base: str
 
 
 class _Unknown(Exception):

@@ -35,6 +35,8 @@ class KeptAnswer:
     size: int
     messages: str
     dependencies: tuple[Dependency, ...]
+    #: The key of the answer that may have the rest of it (Manifest.base).
+    base: str
 
 
 class FrontIndex:
@@ -57,7 +59,7 @@ class FrontIndex:
         if known is None or not self._changes().isdisjoint(known.numbers):
             return None
         dependencies = tuple(map(self._table.__getitem__, known.numbers))
-        found = KeptAnswer(known.result, known.digest, known.size, known.messages, dependencies)
+        found = KeptAnswer(known.result, known.digest, known.size, known.messages, dependencies, known.base)
         self._used[question] = found
         return found
 
@@ -88,7 +90,7 @@ class FrontIndex:
         rows = {}
         for question, used in self._used.items():
             own = [numbers.setdefault(d, len(numbers)) for d in used.dependencies if d.kind not in _JOINED]
-            rows[question] = (used.result, used.digest, used.size, used.messages, own)
+            rows[question] = (used.result, used.digest, used.size, used.messages, own, used.base)
         values = {"table": list(numbers), "joined": list(joined), "answers": rows}
         self._store.save(Entry(self._key, json.dumps(values).encode(), form_of("front"), AGAIN))
 
@@ -105,6 +107,7 @@ class _Row:
     size: int
     messages: str
     numbers: tuple[int, ...]
+    base: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,7 @@ _INDEX: Final = record(
     {
         "table": _DEPENDENCIES,
         "joined": _DEPENDENCIES,
-        "answers": mapping(row(text(), text(longest=64), whole(), text(), list_of(whole()))),
+        "answers": mapping(row(text(), text(longest=64), whole(), text(), list_of(whole()), text())),
     }
 )
 
@@ -133,13 +136,14 @@ def read_index(entry: Entry) -> Index:
     try:
         for known in found["answers"].values():
             check_key(known[0])
+            check_key(known[5])
             if known[4] and max(known[4]) >= len(table):
                 raise Malformed("a dependency that is not in the table")
     except ValueError as error:
         raise Malformed(str(error)) from None
     answers = {
-        question: _Row(result, digest, size, messages, tuple(numbers))
-        for question, (result, digest, size, messages, numbers) in found["answers"].items()
+        question: _Row(result, digest, size, messages, tuple(numbers), base)
+        for question, (result, digest, size, messages, numbers, base) in found["answers"].items()
     }
     return Index(table, joined, answers)
 

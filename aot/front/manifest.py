@@ -24,12 +24,15 @@ Search: TypeAlias = tuple[tuple[str, ...], tuple[Dependency, ...]]
 #: Sets of dependencies per manifest. ccache keeps up to a hundred; a set is some
 #: kilobytes, a result megabytes.
 _VARIANTS: Final = 8
+#: Bytes that are compared at once.
+_STEP: Final = 1 << 16
 
 
 class Answer:
     """What clang wrote, and its warnings. `dated`: whether it met the time of day, if it was asked.
 
-    One that was kept is unfolded when its output is asked for: its digest tells whether that is needed.
+    One that was kept is unfolded when its output is asked for: its digest tells whether that is needed. Most
+    edits change a text in one place: then only that is kept, and the rest is taken from another answer.
     """
 
     def __init__(self, output: bytes, messages: str, dated: bool | None = None) -> None:
@@ -37,6 +40,9 @@ class Answer:
         self._output: bytes | None = output
         self._folded, self._size, self._digest = b"", len(output), ""
         self._load: Callable[[], Answer | None] | None = None
+        self._shared = 0, 0
+        #: The key of the answer that has the rest of it, for `join`; "" if it has all itself.
+        self.base = ""
 
     @classmethod
     def folded(cls, data: bytes, size: int, digest: str, messages: str) -> Answer:
@@ -44,6 +50,12 @@ class Answer:
         answer = cls(b"", messages)
         answer._output, answer._folded, answer._size, answer._digest = None, data, size, digest
         return answer
+
+    @classmethod
+    def part(cls, middle: Answer, base: str, start: int, end: int) -> Answer:
+        """An answer of which `middle` has what is between `start` and `end` bytes of another, `base`."""
+        middle.base, middle._shared = base, (start, end)
+        return middle
 
     @classmethod
     def later(cls, load: Callable[[], Answer | None], digest: str, messages: str) -> Answer:
@@ -63,6 +75,18 @@ class Answer:
         if self._output is None:
             self._output = _unfold(self._folded, self._size)
         return self._output
+
+    def join(self, base: Answer | None) -> None:
+        """Takes the start and the end of the output from another answer. Raises Malformed."""
+        start, end = self._shared
+        if base is None or start + end > min(base.size, self._size):
+            raise Malformed("an answer whose rest is gone")
+        rest = base.output
+        middle = _unfold(self._folded, self._size - start - end)
+        output = b"".join((rest[:start], middle, rest[len(rest) - end :]))
+        if hashlib.sha256(output).hexdigest() != self._digest:
+            raise Malformed("an answer whose rest is another one's")
+        self._output = output
 
     def replace(self, other: Answer) -> None:
         """Takes another answer's output in place of its own, which cannot be had."""
@@ -86,12 +110,14 @@ class Manifest:
     """What is known of a question: sets of dependencies, the one used last first, with their answers' keys.
 
     `search`: the folders where clang looks for headers, and what that depends on. `dated`: clang, when it was
-    last asked, met the time of day.
+    last asked, met the time of day. `base`: the key of an answer that is kept as a whole, "" for none; others
+    may be kept by what differs from it.
     """
 
     search: Search | None = None
     variants: tuple[Variant, ...] = ()
     dated: bool = False
+    base: str = ""
 
     def used(self, number: int) -> Manifest:
         """The manifest with one set of dependencies, given by its number, moved to the front."""
@@ -101,7 +127,7 @@ class Manifest:
 
     def found_on(self, search: Search) -> Manifest:
         """The manifest with another place to look for headers, and without the answers from before."""
-        return replace(self, search=search, variants=())
+        return replace(self, search=search, variants=(), base="")
 
     def met_time_of_day(self) -> Manifest:
         """The manifest after a run of clang that met the time of day."""
@@ -110,7 +136,10 @@ class Manifest:
     def with_answer(self, dependencies: tuple[Dependency, ...], key: str) -> Manifest:
         """The manifest with an answer, first, that holds under some dependencies; the oldest may go."""
         others = [variant for variant in self.variants if variant[1] != key]
-        return replace(self, variants=((dependencies, key), *others)[:_VARIANTS], dated=False)
+        variants = ((dependencies, key), *others)[:_VARIANTS]
+        # One that is no longer looked for is no longer used, and will be pruned.
+        base = self.base if self.base in (known for _, known in variants) else key
+        return replace(self, variants=variants, dated=False, base=base)
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
@@ -127,6 +156,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
         "variants": variants,
         "dependencies": list(numbers),
         "dated": int(manifest.dated),
+        "base": manifest.base,
     }
     return json.dumps(known).encode()
 
@@ -139,6 +169,7 @@ _MANIFEST: Final = record(
         "search": nullable(row(list_of(text()), _NUMBERS)),
         "variants": list_of(row(_NUMBERS, text())),
         "dated": whole(0, 1),
+        "base": text(),
     }
 )
 
@@ -155,17 +186,21 @@ def read_manifest(entry: Entry) -> Manifest:
             check_dependency(dependency)
         for _, key in found["variants"]:
             check_key(key)
+        if found["base"]:
+            check_key(found["base"])
         return Manifest(
             (tuple(search[0]), tuple(table[n] for n in search[1])) if search else None,
             tuple((tuple(table[n] for n in numbers), key) for numbers, key in found["variants"]),
             bool(found["dated"]),
+            found["base"],
         )
     except (ValueError, IndexError) as error:
         raise Malformed(str(error)) from None
 
 
 _ANSWER: Final = record(
-    {"messages": text(), "size": whole(0, _LARGEST), "digest": text(longest=64)}, optional={"form": text()}
+    {"messages": text(), "size": whole(0, _LARGEST), "digest": text(longest=64)},
+    optional={"form": text(), "base": text(), "shared": row(whole(), whole())},
 )
 
 
@@ -177,9 +212,43 @@ def read_answer(entry: Entry, *, closely: bool = False) -> Answer:
     check(entry.meta, _ANSWER)
     size: Any = entry.meta["size"]
     answer = Answer.folded(entry.payload, size, str(entry.meta["digest"]), str(entry.meta["messages"]))
+    if "base" in entry.meta or "shared" in entry.meta:
+        return _read_part(entry, answer)
     if closely and hashlib.sha256(answer.output).hexdigest() != answer.digest:
         raise Malformed("another output than is said")
     return answer
+
+
+def _read_part(entry: Entry, answer: Answer) -> Answer:
+    base, shared = entry.meta.get("base"), entry.meta.get("shared")
+    try:
+        check_key(str(base))
+    except ValueError as error:
+        raise Malformed(str(error)) from None
+    if not isinstance(shared, list) or base == entry.key:
+        raise Malformed("an answer without its rest")
+    return Answer.part(answer, str(base), shared[0], shared[1])
+
+
+def shared_ends(one: bytes, other: bytes) -> tuple[int, int]:
+    """How many bytes two texts have in common at their start, and how many more at their end."""
+    most = min(len(one), len(other))
+    start = _same(lambda at, end: one[at:end] == other[at:end], most)
+    first, second = len(one), len(other)
+    return start, _same(
+        lambda at, end: one[first - end : first - at] == other[second - end : second - at], most - start
+    )
+
+
+def _same(is_same: Callable[[int, int], bool], most: int) -> int:
+    """How far two texts are the same, of `most` bytes: `is_same(at, end)` compares parts of them."""
+    at, step = 0, _STEP
+    while step and at < most:
+        if is_same(at, min(at + step, most)):
+            at = min(at + step, most)
+        else:
+            step //= 2
+    return at
 
 
 def _unfold(data: bytes, size: int) -> bytes:

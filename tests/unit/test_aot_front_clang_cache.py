@@ -5,6 +5,7 @@ import random
 import shutil
 import subprocess
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from nativecache.aot.front.load import load
 from nativecache.aot.front.sources import ClangJobs, FrontEnd
 from nativecache.cache.entry import Entry
 from nativecache.cache.file_store import FileStore
+from nativecache.cache.layout import entry_path
 from nativecache.cache.lookup import EntryStore
 
 pytestmark = needs_clang
@@ -138,6 +140,51 @@ def test_not_all_branches_are_kept_for_ever(space: Space) -> None:
     space.check(0)
     Path("value.h").write_text("#define VALUE 0\n")
     space.check(1)
+
+
+def kept_answers(space: Space) -> dict[str, Entry]:
+    """The answers in the cache, by key: those that are kept whole first."""
+    store = EntryStore(FileStore(space.folder / "cache"))
+    keys = [path.parent.name + path.stem for path in (space.folder / "cache").rglob("*.o")]
+    found = [entry for key in keys if (entry := store.load(key)) and "digest" in entry.meta]
+    answers = [entry for entry in found if str(entry.meta["form"]).startswith("answer ")]
+    return {entry.key: entry for entry in sorted(answers, key=lambda entry: "base" in entry.meta)}
+
+
+def edit_in_two_ways(space: Space) -> tuple[Entry, ...]:
+    for value in (1, 2):
+        Path("value.h").write_text(f"#define VALUE {value}\n")
+        space.check(1)
+    return tuple(kept_answers(space).values())
+
+
+def test_of_an_edited_source_only_what_differs_is_kept(space: Space) -> None:
+    whole, part = edit_in_two_ways(space)
+    assert part.meta["base"] == whole.key and "base" not in whole.meta
+    assert len(part.payload) < 50 < len(whole.payload)
+    space.check(0)
+
+
+@pytest.mark.parametrize("damage", ["gone", "another", "no whole one"])
+def test_without_the_rest_of_an_answer_clang_is_asked(space: Space, damage: str) -> None:
+    whole, part = edit_in_two_ways(space)
+    store = FileStore(space.folder / "cache")
+    if damage == "gone":
+        Path(entry_path(store.root, whole.key)).unlink()
+    else:
+        other = whole if damage == "another" else part
+        payload = zlib.compress(bytes(int(str(whole.meta["size"])))) if damage == "another" else part.payload
+        EntryStore(store).save(Entry(whole.key, payload, other.meta, 0))
+    space.check(1)
+    space.check(0)
+
+
+def test_an_answer_that_differs_in_much_is_kept_whole(space: Space) -> None:
+    space.settle()
+    many = "".join(f"int f{n}(int a) {{ return a * {n}; }}\n" for n in range(50))
+    Path("main.c").write_text(many)
+    space.check(1)
+    assert ["base" in entry.meta for entry in kept_answers(space).values()] == [False, False]
 
 
 def test_an_include_that_is_gone(space: Space) -> None:
