@@ -115,7 +115,7 @@ def show(report: Report, *, timings: bool, verbose: bool, err: bool = False) -> 
         notes.append(f"{report.verified} hits compiled again, {len(report.mismatches)} of them wrong")
     if report.corrupt:
         notes.append(f"{report.corrupt} damaged cache entries replaced")
-    if report.whole_for:
+    if report.whole and report.whole_for:
         notes.append(f"compiled whole by clang, for {report.whole_for}: {', '.join(report.whole)}")
     notes += [f"not kept: {line}" for line in not_kept(report)]
     if report.doubts and (timings or verbose):
