@@ -12,7 +12,7 @@ import pytest
 from forge import dump, mutate_bytes, mutate_json
 from harness import llvm_object
 
-from nativecache.aot.codegen.facts import read_layout, read_library
+from nativecache.aot.codegen.facts import read_host, read_layout, read_library
 from nativecache.aot.formats import check_form
 from nativecache.aot.front.accepted import read_accepted
 from nativecache.aot.front.manifest import read_answer, read_manifest
@@ -51,6 +51,7 @@ MANIFEST = {
     "dependencies": [["program", "1 2", ["/bin/cc"]], ["found", "", ["/a", "", "b.h"]]],
     "variants": [[[0, 1], KEY]],
     "dated": 0,
+    "base": KEY,
 }
 LINK = {
     "made from": "a",
@@ -93,6 +94,7 @@ READERS: dict[str, tuple[Callable[[Entry], object], bytes]] = {
     "bodies": (read_bodies, bodies()),
     "manifest": (read_manifest, dump(MANIFEST)),
     "memo": (lambda entry: read_memo(entry, closely=True), memo()),
+    "host": (read_host, b"x86_64-unknown-linux-gnu"),
     "layout": (read_layout, b"e-m:e-p270:32:32-i64:64-f80:128-n8:16:32:64-S128"),
     "link": (read_link, dump(LINK)),
     "libraries": (read_libraries, dump(LIBRARIES)),
@@ -120,7 +122,7 @@ def test_readers_take_their_form_and_raise_nothing_but_malformed(kind: str) -> N
     assert refused > 100
 
 
-@pytest.mark.parametrize("kind", ["layout", "libraries", "llvm"])
+@pytest.mark.parametrize("kind", ["host", "layout", "libraries", "llvm"])
 def test_facts_that_nothing_else_would_question_are_sealed(kind: str) -> None:
     reader, payload = READERS[kind]
     meta = sealed_form_of(kind, KEY, payload)
