@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from nativecache.aot.codegen.facts import read_layout, read_library
+from nativecache.aot.codegen.facts import read_host, read_layout, read_library
 from nativecache.aot.front.accepted import read_accepted
 from nativecache.aot.front.front_index import read_index
 from nativecache.aot.front.manifest import read_answer, read_manifest
@@ -28,6 +28,7 @@ _OURS: Final[Mapping[str, Callable[[Entry], object]]] = {
     "answer": lambda entry: read_answer(entry, closely=True),
     "bodies": read_bodies,
     "front": read_index,
+    "host": read_host,
     "how": read_how,
     "layout": read_layout,
     "libraries": read_libraries,

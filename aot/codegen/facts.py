@@ -1,12 +1,14 @@
 """What LLVM told earlier builds, so that a build which finds everything in the cache loads none.
 
-Two facts are kept: which LLVM a library is, told by its file's place, size and time; a target's data layout.
+Three facts are kept: which LLVM a library is, told by its file's place, size and time; a target's data
+layout; what llvmlite's LLVM calls this machine.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from importlib.machinery import PathFinder
 from typing import Final
 
 from nativecache.aot.key import (
@@ -77,6 +79,7 @@ def keep_library(store: EntryStore, name: str, search_path: str, found: Library)
 _LIBRARY: Final = record(dict.fromkeys(("path", "stamp", "llvm", "llvmlite", "library"), text()))
 _STAMP: Final = re.compile(r"\d+ \d+ \d+ -?\d+", re.ASCII)
 _VERSION: Final = re.compile(r"\d+\.\d+\.\d+", re.ASCII)
+_TRIPLE: Final = re.compile(rb"\w[\w.]*(?:-[\w.]+)*", re.ASCII)
 _LAYOUT: Final = re.compile(rb"[eE](?:-\w[\w:]*)*")
 
 
@@ -90,6 +93,32 @@ def read_library(entry: Entry) -> Library:
         raise Malformed("no stamp, or no version")
     identity = Compiler(known["llvm"], known["llvmlite"], known["library"])
     return Library(known["path"], known["stamp"], identity)
+
+
+def host_recipe() -> Recipe:
+    """What this machine's triple is kept under: the machine, and llvmlite's file."""
+    llvmlite = PathFinder.find_spec("llvmlite")
+    machine = os.uname()
+    return Recipe(
+        *own_record("host"),
+        ("machine", f"{machine.sysname} {machine.machine}"),
+        ("llvmlite", stamp(str(llvmlite.origin)) if llvmlite else ""),
+    )
+
+
+def read_host(entry: Entry) -> str:
+    """A machine's triple as it was kept. Raises Malformed."""
+    check_sealed(entry)
+    if not _TRIPLE.fullmatch(entry.payload):
+        raise Malformed("no triple")
+    return entry.payload.decode("ascii")
+
+
+def keep_host(store: EntryStore, triple: str) -> None:
+    """Keeps what LLVM calls this machine."""
+    key, payload = host_recipe().key(), triple.encode()
+    if _TRIPLE.fullmatch(payload):
+        store.save(Entry(key, payload, sealed_form_of("host", key, payload)))
 
 
 def layout_recipe(compiler: Compiler, options: Options) -> Recipe:

@@ -7,7 +7,14 @@ from typing import Final
 
 from nativecache.aot.codegen import llvm
 from nativecache.aot.codegen.engine import Engine
-from nativecache.aot.codegen.facts import keep_layout, layout_recipe, read_layout
+from nativecache.aot.codegen.facts import (
+    host_recipe,
+    keep_host,
+    keep_layout,
+    layout_recipe,
+    read_host,
+    read_layout,
+)
 from nativecache.aot.codegen.flags import unrolls
 from nativecache.aot.codegen.triples import architecture, normalise, refusal
 from nativecache.aot.errors import BuildError
@@ -28,7 +35,7 @@ def choose_target(
     Raises BuildError with all modules of another target, and for one that what is asked for cannot be
     made for.
     """
-    triple = request.target or next((m.triple for m in modules if m.triple), "") or llvm.host()[0]
+    triple = request.target or next((m.triple for m in modules if m.triple), "") or _host(request.store)
     triple = normalise(triple) if _is_known(normalise(triple)) else triple
     _check(request, modules, triple)
     cpu, features = request.cpu or "", request.features
@@ -55,6 +62,15 @@ def choose_target(
     ]:
         raise BuildError(*problems)
     return options, tuple(replace(module, datalayout=layout) for module in modules)
+
+
+def _host(store: EntryStore) -> str:
+    """This machine's triple, for which an earlier build may have asked LLVM."""
+    known = store.read(host_recipe().key(), read_host)
+    if known is None:
+        known = llvm.host()[0]
+        keep_host(store, known)
+    return known
 
 
 def _check(request: Request, modules: tuple[Module, ...], triple: str) -> None:

@@ -147,6 +147,14 @@ def test_another_library_in_the_place_of_one_that_is_known_is_looked_at(space: P
     assert build(space, "--llvm", str(library)).llvm
 
 
+def test_files_that_clang_compiles_in_one_piece_load_no_llvm(space: Path) -> None:
+    build(space, "-O0")
+    write(space, {"f.c": FILES["f.c"].replace("3", "5")})
+    done = build(space, "-O0")
+    assert "2 of 3 files from cache" in done.said
+    assert not unused(done.modules) and not done.llvm and not done.forks
+
+
 def test_a_source_that_did_not_change_is_read_once(space: Path) -> None:
     """To see whether there is anything to do; the build goes by what was seen then."""
     write(space, {"f.c": FILES["f.c"].replace("3", "5")})

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from nativecache.aot.codegen.facts import layout_recipe, library_recipe
+from nativecache.aot.codegen.facts import host_recipe, layout_recipe, library_recipe
 from nativecache.aot.front.accepted import frame_recipe, lay_out
 from nativecache.aot.front.clang import Clang
 from nativecache.aot.front.clang_question import result_recipe, run_recipe, source_fields
@@ -66,6 +66,7 @@ KINDS: dict[str, Callable[[], Recipe]] = {
     "record": lambda: record_recipe("record", COMPILER, OPTIONS, "/out/app"),
     "bodies": lambda: record_recipe("bodies", COMPILER, OPTIONS, "a.ll"),
     "how": lambda: settings_recipe(Path("/out/app")),
+    "host": host_recipe,
     "layout": lambda: layout_recipe(COMPILER, OPTIONS),
     "llvm": lambda: library_recipe("libLLVM.so.22.1", "/opt/lib"),
     "link": lambda: last_link_recipe(Path("/out/app")),
