@@ -221,6 +221,8 @@ def test_files_that_are_too_large_for_the_cache(space: Path, kind: Kind) -> None
     for name in ("cold", "warm"):
         if name == "cold":
             shutil.rmtree(space / "cache")
+        else:  # a build that has nothing to keep writes nothing
+            write(space, {"f.ll": functions(1500) + MAIN + "; the end\n"})
         (space / "f").unlink()
         result = limited(space, limit, *IMAGE)
         (line,) = result.stderr.splitlines()
