@@ -94,7 +94,15 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     with clock.phase("load"):
         known = dict(zip(last.head.numbers, last.head.texts, strict=True)) if last else {}
         try:
-            loaded = load(request.inputs, sources, request.store, threads=request.threads, known=known)
+            loaded = load(
+                request.inputs,
+                sources,
+                request.store,
+                threads=request.threads,
+                known=known,
+                # What is compiled later is counted for itself.
+                progress=progress if request.by_file else None,
+            )
             _write_stack_usage(request, front.scratch, loaded)
         except Unread as error:
             unread = error.sources

@@ -114,10 +114,13 @@ def load(
     *,
     threads: int,
     known: Mapping[int, str] = MappingProxyType({}),
+    progress: Callable[[int, int], None] | None = None,
 ) -> Loaded:
     """Reads all inputs; `sources` has compilers at work on those that need one.
 
     `known`: digests that the last build had, by number of the input: what is still that is not read yet.
+
+    `progress(compiled, missing)` is called as clang ends.
 
     LLVM reads IR in worker processes, for it may not survive that, and only what `store` does not tell
     to be fit as it stands. Raises BuildError with every input that cannot be read, each on a line of its own;
@@ -126,7 +129,7 @@ def load(
     given = _sort(inputs, members=sources is not None)
     compiled, members = _Part(), _Part()
     if sources:
-        compiled = _wait_for_clang(inputs, sources)
+        compiled = _wait_for_clang(inputs, sources, progress)
         members = _compile_archives(given.archives, sources, store, threads)
     problems = [*given.problems, *compiled.problems, *members.problems]
     texts = {**given.texts, **compiled.texts}
@@ -189,10 +192,16 @@ def _sort(inputs: Sequence[Path], *, members: bool) -> _Part:
     return part
 
 
-def _wait_for_clang(inputs: Sequence[Path], sources: ClangJobs) -> _Part:
+def _wait_for_clang(
+    inputs: Sequence[Path], sources: ClangJobs, progress: Callable[[int, int], None] | None
+) -> _Part:
     """What clang made of the sources: IR, or objects of those that it compiled whole."""
     part = _Part()
+    compiled = 0
     for n, run, answer in sources.results():
+        compiled += not run.unchanged
+        if progress and not run.unchanged:
+            progress(compiled, sources.missing)
         if isinstance(answer, BuildError):
             part.problems.extend(answer.problems)
             continue

@@ -205,6 +205,11 @@ class ClangJobs:
             self.close()
             raise
 
+    @property
+    def missing(self) -> int:
+        """How many sources clang has to compile."""
+        return sum(not run.unchanged for run, _ in self._runs.values())
+
     def results(self) -> Iterator[tuple[int, Run, Answer | BuildError]]:
         """What came of each source, by number of the input, in order; keeps it for the next build.
 

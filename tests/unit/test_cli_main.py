@@ -485,7 +485,7 @@ def test_a_terminal_shows_progress_and_colours_unless_told_not_to(
     shutil.rmtree(tmp_path / "cache")
     plain = on_a_terminal(tmp_path, NO_COLOR="1")
     for text in (colourful, plain):
-        assert "compiling" in text and "functions from cache" in text
+        assert "compiling" in text and "2 files from cache" in text
     assert COLOUR.search(colourful) and not COLOUR.search(plain)
 
 

@@ -78,6 +78,7 @@ def test_an_answer_loads_little(space: Path) -> None:
         "nativecache.cache.location",
         "nativecache.cache.own_code",
         "nativecache.cache.recipe",
+        "nativecache.cache.since",
         "nativecache.cache.layout",
         "nativecache.cache.files",
         "nativecache.cache.format",
