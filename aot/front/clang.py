@@ -42,6 +42,7 @@ _LANGUAGES: Final = {
     ".pcm": "pcm",
 }
 #: Languages whose sources are preprocessed.
+ASSEMBLY: Final = frozenset(("assembler", "assembler-with-cpp"))
 _PREPROCESSED: Final = frozenset(("c", "c++", "c++-module", "assembler-with-cpp"))
 
 #: All names that are looked for on PATH, first to last.

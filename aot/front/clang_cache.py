@@ -108,7 +108,7 @@ class FrontCache:
         self._elsewhere: dict[tuple[object, ...], str] = {}
         self._searches: dict[tuple[str, ...], clang.SearchPath | None] = {}
         self._texts: dict[str, questions.Text] = {}
-        self._assembler: dict[str, bool] = {}
+        self._assembler: dict[tuple[str, bool], questions.AssemblerParts] = {}
         self._manifests: dict[str, Manifest] = {}
         self._unsaved: list[_Unsaved] = []
         self._child = 0
@@ -413,9 +413,10 @@ class FrontCache:
         for path, found in zip(files, texts, strict=True):
             if found.odd:
                 raise _Unknown(f"{path} has a pragma `{found.odd}`")
-            if question.whole and self._has_assembler_read(path):
-                raise _Unknown(f"{path} may have the assembler read a file")
-        texts.append(questions.read_text(questions.macro_definitions(question.flags)))
+        definitions = questions.macro_definitions(question.flags)
+        if question.whole:
+            self._check_assembler(question, files, definitions)
+        texts.append(questions.read_text(definitions))
         sure &= not any(text.hushed for text in texts) and not any(map(_HUSHING.match, question.flags))
 
         def tokens() -> frozenset[bytes]:
@@ -429,11 +430,20 @@ class FrontCache:
         except questions.Unclear as unclear:
             raise _Unknown(f"it asks for a file whose name is not clear: {unclear}") from None
 
-    def _has_assembler_read(self, path: str) -> bool:
-        found = self._assembler.get(path)
-        if found is None:
-            found = self._assembler[path] = questions.has_assembler_read(read_plain(path)[0])
-        return found
+    def _check_assembler(self, question: Question, files: Iterable[str], definitions: bytes) -> None:
+        """Raises _Unknown where an assembler may be told to read a file."""
+        assembly = clang.language(question.source) in clang.ASSEMBLY
+        parts = [questions.assembler_parts(definitions)]
+        for path in files:
+            found = self._assembler.get((path, assembly))
+            if found is None:
+                found = questions.assembler_parts(read_plain(path)[0], assembly=assembly)
+                self._assembler[path, assembly] = found
+            if questions.has_assembler_read([found]):
+                raise _Unknown(f"{path} may have the assembler read a file")
+            parts.append(found)
+        if questions.has_assembler_read(parts):
+            raise _Unknown(f"{question.source} may have the assembler read a file")
 
     def _text(self, path: str) -> questions.Text:
         text = self._texts.get(path)

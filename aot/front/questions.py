@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nativecache.linker import lazy_re as re
 from nativecache.linker.values import dataclass
@@ -30,6 +30,8 @@ _BLANK: Final = re.compile(
     rb"\A\xef\xbb\xbf|\xc2[\x85\xa0]|\xe1\x9a\x80|\xe1\xa0\x8e|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]|\xe2\x81\x9f|\xe3\x80\x80"
 )
 _SPLICE: Final = re.compile(rb"\\[ \t\f\v]*\n")
+#: The end of a line as clang has it behind a backslash, too.
+_BACKWARDS: Final = re.compile(rb"(?<=\\)\n\r|(?<=\\[ \t\f\v])\n\r")
 _COMMENT: Final = re.compile(rb"//|/\*")
 _GAP: Final = rb"(?:\s|/\*(?:(?!\*/).)*\*/)*"
 _MATTERS: Final = re.compile(rb"(?:#|%:)" + _GAP + rb"(?:(?:el)?if\b|define\b|/\*|$)")
@@ -61,13 +63,31 @@ _PIECED: Final = re.compile(rb"\"-(?:W[\w+=-]*(?:\\?\"\s*\\?\"[\w+=-]|\\+\w)|\\?
 
 #: Directives by which an assembler reads another file, whole or in pieces that strings or macros make one.
 _ASSEMBLER: Final = (
-    re.compile(rb"\.i(?:nc(?:bin|lude)\b|(?:n|nc|ncb|ncbi|ncl|nclu|nclud)?(?:\"|\s*##))"),
-    re.compile(rb"\\(?:x2e|0?56)"),
+    re.compile(rb"incbin"),
+    re.compile(rb"\.i(?:nclude\b|(?:n|nc|ncb|ncbi|ncl|nclu|nclud)?(?:\"|\s*##|\\(?:[xuo0-7]|n\{)))"),
+    # The dot and the first letter as escapes.
+    re.compile(rb"\\(?:x0*2e|x\{0*2e|0?56|o\{0*56|u\{?0*2e|n\{full)"),
+    re.compile(rb"\.\\(?:x\{?0*[46]9|1[15]1|o\{0*1[15]1|u\{?0*[46]9|n\{latin)"),
     # A piece in clang's choice between dialects.
     re.compile(rb"\.(?:in?|inc(?:bi?|lu?|lud)?)?\{"),
+    re.compile(rb"define[ \t]+\w+[ \t]+include\b"),
 )
-#: Pieces of them behind a dot that stands alone.
-_ASSEMBLER_PIECES: Final = re.compile(rb"incbin|include(?:(?<=\"include)|\b(?<=[(\s]include))")
+#: A dot that stands alone, at the end of a literal that another piece follows, or in what may become one.
+_ASSEMBLER_DOT: Final = (
+    re.compile(
+        rb"\.\"(?:(?<=[^\w)\]'.>].\")|(?<=\\\w.\")|(?<=\\\w\w.\")|(?<=\\\w\w\w.\"))"
+        + (_GAP + rb"(?:[\"\w#]|\Z)")
+    ),
+    re.compile(rb"\.(?:(?<=[(;].)|(?<=[(;]\s.))\s*[),#a-z_]|\.(?:(?<=,.)|(?<=,\s.))\s*[),#]"),
+    re.compile(rb"define[ \t]+\w+(?:\([^)\n]*\))?[ \t]+\.(?!\.)"),
+)
+#: Pieces that a dot may precede.
+_ASSEMBLER_PIECES: Final = (
+    re.compile(rb"include(?:(?<=\"include)\s*[\"\\]|(?<=[(,\s]include)\s*[\"),])"),
+    re.compile(rb"\"i(?:n|nc|ncb|ncbi|ncl|nclu|nclud)?\"\s*[\"\w]"),
+    re.compile(rb"inc(?:(?<=\binc)|(?<=\"inc))\s*(?:##|,\s*(?:bin|lude)\b)"),
+    re.compile(rb"##\s*(?:bin|c?lude)\b"),
+)
 _ASSEMBLER_MACRO: Final = re.compile(rb"\.(?:macro|irpc?|altmacro)\b")
 _ASSEMBLER_PARAMETER: Final = re.compile(rb"\.\w*\\")
 #: A raw string's beginning; letters are small.
@@ -145,31 +165,53 @@ def _lines_that_matter(text: bytes) -> Iterator[bytes]:
         yield text[start : end if end >= 0 else None]
 
 
-def has_assembler_read(data: bytes) -> bool:
-    """Whether a text may have an assembler read a file."""
+class AssemblerParts(NamedTuple):
+    """What of a directive by which an assembler reads a file may be in a text."""
+
+    whole: bool
+    dot: bool
+    piece: bool
+    macro: bool
+    parameter: bool
+
+
+def assembler_parts(data: bytes, *, assembly: bool = False) -> AssemblerParts:
+    """What of a directive by which an assembler reads a file may be in a text, or in one in `assembly`."""
     text = _spliced(data).lower()
     # No string reaches into another line, for lines are spliced, but for a raw one; trigraphs splice, too.
-    strings_end = not _RAW.search(text) and b"??/" not in text
+    # Those of an assembler do.
+    strings_end = not assembly and not _RAW.search(text) and b"??/" not in text
 
-    def has(expression: Pattern[bytes], *, in_pieces: bool = False) -> bool:
+    def has(expression: Pattern[bytes]) -> bool:
         found = (match.start() for match in expression.finditer(text))
         return any(
             not (strings_end and _is_in_comment_lines(text, at))
             for at in found
-            if not in_pieces or _is_piece(text, at)
+            if not text.startswith(b"include", at) or _is_piece(text, at)
         )
 
-    return (
-        any(map(has, _ASSEMBLER))
-        or (b'."' in text and has(_ASSEMBLER_PIECES, in_pieces=True))
-        or (has(_ASSEMBLER_MACRO) and has(_ASSEMBLER_PARAMETER))
+    return AssemblerParts(
+        any(map(has, _ASSEMBLER)),
+        assembly or any(map(has, _ASSEMBLER_DOT)),
+        any(map(has, _ASSEMBLER_PIECES)),
+        has(_ASSEMBLER_MACRO),
+        has(_ASSEMBLER_PARAMETER),
     )
 
 
+def has_assembler_read(texts: Iterable[AssemblerParts]) -> bool:
+    """Whether the texts of a program may have an assembler read a file: parts of it may be in several."""
+    texts = list(texts)
+    if any(text.whole for text in texts):
+        return True
+    in_pieces = any(text.dot for text in texts) and any(text.piece for text in texts)
+    return in_pieces or (any(text.macro for text in texts) and any(text.parameter for text in texts))
+
+
 def _is_piece(text: bytes, at: int) -> bool:
-    """Whether blanks before a place, if there are any, stand behind a parenthesis."""
+    """Whether blanks before a place, if there are any, stand behind a parenthesis or a comma."""
     before = text[max(0, at - 80) : at]
-    return not before[-1:].isspace() or before.rstrip()[-1:] in (b"(", b"")
+    return not before[-1:].isspace() or before.rstrip()[-1:] in (b"(", b",", b"")
 
 
 def _is_in_comment_lines(text: bytes, at: int) -> bool:
@@ -180,9 +222,11 @@ def _is_in_comment_lines(text: bytes, at: int) -> bool:
 
 def _spliced(data: bytes) -> bytes:
     if b"\r" in data:
+        data = _BACKWARDS.sub(b"\n", data)
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    data = data.replace(b"\0", b" ")
-    return _SPLICE.sub(b"", data) if b"\\" in data else data
+    if b"\\" in data:
+        data = _SPLICE.sub(b"", data)
+    return data.replace(b"\0", b" ")  # behind a backslash it is none
 
 
 def _hushes_oddly(text: bytes) -> bool:

@@ -15,6 +15,7 @@ from nativecache.aot.codegen.flags import beside, beyond_ir
 from nativecache.aot.codegen.triples import is_known, named_target, narrowing, normalise, refusal
 from nativecache.aot.errors import BuildError, UsageError, temporary_files
 from nativecache.aot.front.clang import (
+    ASSEMBLY,
     MODULES,
     NEWEST,
     Clang,
@@ -43,7 +44,6 @@ from nativecache.linker import lazy_re as re
 from nativecache.linker.signals import hold_signals, temporary_folder
 from nativecache.linker.values import dataclass
 
-_ASSEMBLY: Final = frozenset(("assembler", "assembler-with-cpp"))
 _QUIET: Final = frozenset(("-w", "--no-warnings"))
 #: Those, and flags that say nothing beside them.
 _UNHEARD: Final = re.compile(r"-w$|--no-warnings$|-Werror(?:=|$)")
@@ -88,7 +88,7 @@ def is_source(path: Path) -> bool:
 
 def is_split(path: Path) -> bool:
     """Whether clang makes IR of an input, unless flags forbid."""
-    return is_source(path) and language(path) not in _ASSEMBLY
+    return is_source(path) and language(path) not in ASSEMBLY
 
 
 def is_native(path: Path) -> bool:
@@ -128,7 +128,7 @@ class Run:
         # All of what it makes on its way is kept only if it goes all the way.
         kept = any(flag.lstrip("-").startswith("save-temps") for flag in front.flags)
         asked = front.by_file or source in front.whole or compiles_whole(front.flags, front.level)
-        self.whole = language(source) in _ASSEMBLY or asked or kept
+        self.whole = language(source) in ASSEMBLY or asked or kept
         #: Whether the answer was known, so that clang need not run.
         self.unchanged = False
         self.question: Question | None = None
@@ -328,7 +328,7 @@ def _front_end(request: Request, cache: FrontCache | None) -> FrontEnd:
         x86 = (request.target or os.uname().machine).startswith(("x86_64", "i386", "i686"))
         flags.append(f"-march={request.cpu}" if x86 else f"-mcpu={request.cpu}")
     languages = {language(path) for path in request.inputs if is_source(path)}
-    if len(languages) > 1 or not languages.isdisjoint(_ASSEMBLY):
+    if len(languages) > 1 or not languages.isdisjoint(ASSEMBLY):
         # A flag for files of one language is none that another file leaves unused: clang minds only those
         # that no file uses. Of its levels assembly uses none, and -Werror would end the build for that.
         flags.append("-Qunused-arguments")

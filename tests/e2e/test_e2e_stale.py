@@ -327,6 +327,13 @@ _DIALECTS = (
     'int main(void) { int r; asm(".pushsection .data\\n9: .{incbin|x} \\"q.bin\\"\\n.popsection\\n'
     'movl 9b(%%rip), %0" : "=r"(r)); return r & 127; }\n'
 )
+#: The directive is put together, of what one file says and another, or a flag.
+_PIECES = (
+    "#define READ(word) READ_(word)\n"
+    '#define READ_(word) asm(".data\\n.globl k\\nk: \\n." #word " \\"q.bin\\"\\n.text");\n'
+)
+_VALUE = "extern char k; int main(void) { return k; }\n"
+_WHOLE = ("-fsanitize=undefined",)
 
 
 @pytest.mark.parametrize(
@@ -338,6 +345,8 @@ _DIALECTS = (
         (_BINARY.replace(".incbin", '." "incbin'), {"q.bin": "A"}, "q.bin", ("-fsanitize=undefined",)),
         (_DIALECTS, {"q.bin": "A..."}, "q.bin", ()),
         (_DIALECTS, {"q.bin": "A..."}, "q.bin", ("-fsanitize=undefined",)),
+        (_PIECES + "READ(WORD)\n" + _VALUE, {"q.bin": "A"}, "q.bin", (*_WHOLE, "-DWORD=incbin")),
+        ('#include "p.h"\nREAD(incbin)\n' + _VALUE, {"p.h": _PIECES, "q.bin": "A"}, "q.bin", _WHOLE),
     ],
 )
 def test_files_that_asm_reads_in_turn_or_finds(

@@ -5,6 +5,7 @@ import pytest
 from nativecache.aot.front.questions import (
     Unclear,
     all_tokens,
+    assembler_parts,
     depends_on_time,
     has_assembler_read,
     macro_definitions,
@@ -129,6 +130,10 @@ def test_what_keeps_clang_from_telling() -> None:
         assert not read_text(text.encode()).hushed, text
 
 
+def reads(*texts: bytes) -> bool:
+    return has_assembler_read(map(assembler_parts, texts))
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -141,15 +146,25 @@ def test_what_keeps_clang_from_telling() -> None:
         '" ." S(a) "include \\"a\\""',
         '".in{cbin|x} \\"a\\""',
         "S(.inc##bin)",
+        '"." "inc" "bin \\"a\\""',
+        '"\\n." INC "include \\"a\\""',
+        '".\\x69ncbin"',
+        '".in\\143bin"',
+        '"\\u002eincbin"',
+        "#define D incbin\nS(.D)",
+        '#define D include\nS(.D "a")',
+        'S(.C(inc, lude) "a")',
+        'S(.) S(include) "a"',
+        '"\\\n\r/* .incbin"',
         '"\\x2eincbin"',
         ".macro m a\n.\\a\\()bin\n.endm",
         "\".macro m a\\n.i\\\\a 'x'\\n.endm\"",
     ],
 )
 def test_an_assembler_reads(text: str) -> None:
-    assert has_assembler_read(text.encode())
-    assert not has_assembler_read(b'#include "include.h"\n// Well. Include this.\n')
-    assert not has_assembler_read(b'#  include "value.h"\nputs("Well." " Please include this.");\n')
+    assert reads(text.encode())
+    assert not reads(b'#include "include.h"\n// Well. Include this.\n')
+    assert not reads(b'#  include "value.h"\nputs("Well." " Please include this.");\n')
 
 
 @pytest.mark.parametrize(
@@ -170,5 +185,31 @@ def test_an_assembler_reads(text: str) -> None:
     ],
 )
 def test_what_comments_say_of_assemblers_is_nothing(before: str, is_comment: bool) -> None:
-    assert has_assembler_read(f'{before}"file.in" */;'.encode()) != is_comment
-    assert has_assembler_read(f'{before}"file.in" */;\nasm(".incbin \\"a\\"");'.encode())
+    assert reads(f'{before}"file.in" */;'.encode()) != is_comment
+    assert reads(f'{before}"file.in" */;\nasm(".incbin \\"a\\"");'.encode())
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('#define D(word, name) asm("." #word " " name)\n', 'D(include, "\\"a\\"");\n'),
+        ('#define DOT "."\n', 'asm(DOT "include \\"a\\"");\n'),
+        ('asm(".macro m a");\n', 'asm(".\\\\a \\"a\\"");\n'),
+    ],
+)
+def test_an_assembler_reads_by_what_several_files_say(one: str, other: str) -> None:
+    assert reads(one.encode(), other.encode()) and not reads(one.encode()) and not reads(other.encode())
+
+
+def test_sentences_and_versions_are_no_directives() -> None:
+    version = b'#define VERSION MAJOR "." MINOR\n/* Inc. /bin */\n'
+    assert not reads(version, b'puts("include it."); int bin, inc; f(include + 1, b.inc, {.in = 2});\n')
+
+
+def test_strings_of_an_assembler_reach_over_lines() -> None:
+    text = b'.ascii "\n/*\n"\n.include "a"\n'
+    assert has_assembler_read([assembler_parts(text, assembly=True)]) and not reads(text)
+
+
+def test_a_zero_behind_a_backslash_is_no_blank() -> None:
+    assert names('// \\\0\n#if __has_include("a.h")\n#endif\n') == {"a.h"}
