@@ -199,7 +199,9 @@ class ClangJobs:
         try:
             for n, path in enumerate(inputs):
                 if is_source(path) and not unreadable(path):
-                    run = Run(path, end, outputs / f"{n}-{path.stem}.o", self.running)
+                    # In an archive it is a member by its name.
+                    (folder := outputs / f"{n}.source").mkdir(exist_ok=True)
+                    run = Run(path, end, folder / f"{path.stem}.o", self.running)
                     self._runs[n] = run, run.known() or self._threads.submit(run)
         except BaseException:
             self.close()

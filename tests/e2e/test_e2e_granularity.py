@@ -129,6 +129,9 @@ def test_other_outputs(kind: str, tmp_path: Path) -> None:
     assert files(done) == (2, 0)
     subprocess.run([CLANG, "main.c", name, "-Wl,-rpath,.", "-o", "app"], cwd=tmp_path, check=True)
     assert subprocess.run(["./app"], cwd=tmp_path, capture_output=True, check=True).stdout == b"11 1\n"
+    if kind == "archive":
+        members = subprocess.run(["ar", "t", name], cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert members.stdout.split() == ["twice.o", "odd.o"]
     whole = (tmp_path / name).read_bytes()
     assert files(build(tmp_path, *words, "-o", name, "-v")) == (2, 2)
     assert (tmp_path / name).read_bytes() == whole
