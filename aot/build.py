@@ -495,7 +495,7 @@ def _size(path: Path) -> int:
 def _write_stack_usage(request: Request, scratch: Path, loaded: Loaded) -> None:
     """Writes what -fstack-usage is for where clang does, for all sources in one file."""
     native = [path for _, path in sorted(loaded.native.items())]
-    beside = [path.with_suffix(".su") for path in native if path.parent == scratch]
+    beside = [path.with_suffix(".su") for path in native if scratch in path.parents]
     if parts := [path.read_bytes() for path in beside if path.exists()]:
         write_file(request.output.with_suffix(".su"), b"".join(parts))
 
