@@ -152,6 +152,11 @@ def sealed_form_of(kind: str, key: str, payload: bytes) -> dict[str, JSON]:
     return {**form_of(kind), "digest": _seal(key, payload)}
 
 
+def sealed(kind: str, key: str, payload: bytes, level: int | None = None) -> Entry:
+    """An entry in a sealed form; `level` as in Entry."""
+    return Entry(key, payload, sealed_form_of(kind, key, payload), level)
+
+
 def check_sealed(entry: Entry) -> None:
     """Raises Malformed for an entry that is not what was kept under its key in a sealed form."""
     if entry.meta.get("digest") != _seal(entry.key, entry.payload):

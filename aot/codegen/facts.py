@@ -18,7 +18,7 @@ from nativecache.aot.key import (
     compiler_fields,
     option_fields,
     own_record,
-    sealed_form_of,
+    sealed,
 )
 from nativecache.cache.entry import Entry
 from nativecache.cache.lookup import EntryStore
@@ -73,7 +73,7 @@ def keep_library(store: EntryStore, name: str, search_path: str, found: Library)
             "library": identity.library,
         }
         key, payload = library_recipe(name, search_path).key(), json.dumps(values).encode()
-        store.save(Entry(key, payload, sealed_form_of("llvm", key, payload)))
+        store.save(sealed("llvm", key, payload))
 
 
 _LIBRARY: Final = record(dict.fromkeys(("path", "stamp", "llvm", "llvmlite", "library"), text()))
@@ -118,7 +118,7 @@ def keep_host(store: EntryStore, triple: str) -> None:
     """Keeps what LLVM calls this machine."""
     key, payload = host_recipe().key(), triple.encode()
     if _TRIPLE.fullmatch(payload):
-        store.save(Entry(key, payload, sealed_form_of("host", key, payload)))
+        store.save(sealed("host", key, payload))
 
 
 def layout_recipe(compiler: Compiler, options: Options) -> Recipe:
@@ -139,4 +139,4 @@ def keep_layout(store: EntryStore, compiler: Compiler, options: Options, layout:
     """Keeps the data layout of a target that LLVM has found nothing wrong with."""
     if _LAYOUT.fullmatch(layout.encode()):
         key, payload = layout_recipe(compiler, options).key(), layout.encode()
-        store.save(Entry(key, payload, sealed_form_of("layout", key, payload)))
+        store.save(sealed("layout", key, payload))

@@ -41,8 +41,8 @@ _LANGUAGES: Final = {
     **dict.fromkeys((".cppm", ".ccm", ".cxxm", ".c++m"), "c++-module"),
     ".pcm": "pcm",
 }
-#: Languages whose sources are preprocessed.
 ASSEMBLY: Final = frozenset(("assembler", "assembler-with-cpp"))
+#: Languages whose sources are preprocessed.
 _PREPROCESSED: Final = frozenset(("c", "c++", "c++-module", "assembler-with-cpp"))
 
 #: All names that are looked for on PATH, first to last.

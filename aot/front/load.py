@@ -197,11 +197,11 @@ def _wait_for_clang(
 ) -> _Part:
     """What clang made of the sources: IR, or objects of those that it compiled whole."""
     part = _Part()
-    compiled = 0
+    compiled, missing = 0, sources.missing
     for n, run, answer in sources.results():
         compiled += not run.unchanged
         if progress and not run.unchanged:
-            progress(compiled, sources.missing)
+            progress(compiled, missing)
         if isinstance(answer, BuildError):
             part.problems.extend(answer.problems)
             continue

@@ -45,17 +45,23 @@ class Answer:
         self.base = ""
 
     @classmethod
-    def folded(cls, data: bytes, size: int, digest: str, messages: str) -> Answer:
-        """An answer as it was kept: `data` unfolds to `size` bytes of that digest."""
+    def folded(
+        cls,
+        data: bytes,
+        size: int,
+        digest: str,
+        messages: str,
+        base: str = "",
+        shared: tuple[int, int] = (0, 0),
+    ) -> Answer:
+        """An answer as it was kept: `data` unfolds to `size` bytes of that digest.
+
+        With a `base` the bytes at the start and the end, as many as in `shared`, are that one's.
+        """
         answer = cls(b"", messages)
+        answer.base, answer._shared = base, shared
         answer._output, answer._folded, answer._size, answer._digest = None, data, size, digest
         return answer
-
-    @classmethod
-    def part(cls, middle: Answer, base: str, start: int, end: int) -> Answer:
-        """An answer of which `middle` has what is between `start` and `end` bytes of another, `base`."""
-        middle.base, middle._shared = base, (start, end)
-        return middle
 
     @classmethod
     def later(cls, load: Callable[[], Answer | None], digest: str, messages: str) -> Answer:
@@ -211,15 +217,17 @@ def read_answer(entry: Entry, *, closely: bool = False) -> Answer:
     """
     check(entry.meta, _ANSWER)
     size: Any = entry.meta["size"]
-    answer = Answer.folded(entry.payload, size, str(entry.meta["digest"]), str(entry.meta["messages"]))
-    if "base" in entry.meta or "shared" in entry.meta:
-        return _read_part(entry, answer)
-    if closely and hashlib.sha256(answer.output).hexdigest() != answer.digest:
+    digest, messages = str(entry.meta["digest"]), str(entry.meta["messages"])
+    answer = Answer.folded(entry.payload, size, digest, messages, *_read_rest(entry))
+    if closely and not answer.base and hashlib.sha256(answer.output).hexdigest() != answer.digest:
         raise Malformed("another output than is said")
     return answer
 
 
-def _read_part(entry: Entry, answer: Answer) -> Answer:
+def _read_rest(entry: Entry) -> tuple[str, tuple[int, int]]:
+    """The key of the answer that has the rest of one, and how much of its start and its end."""
+    if "base" not in entry.meta and "shared" not in entry.meta:
+        return "", (0, 0)
     base, shared = entry.meta.get("base"), entry.meta.get("shared")
     try:
         check_key(str(base))
@@ -227,7 +235,7 @@ def _read_part(entry: Entry, answer: Answer) -> Answer:
         raise Malformed(str(error)) from None
     if not isinstance(shared, list) or base == entry.key:
         raise Malformed("an answer without its rest")
-    return Answer.part(answer, str(base), shared[0], shared[1])
+    return str(base), (shared[0], shared[1])
 
 
 def shared_ends(one: bytes, other: bytes) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from typing import Final
 
 from nativecache.aot.errors import PlanLost, temporary_files
 from nativecache.aot.ir.debug_info import LineMap
-from nativecache.aot.key import check_sealed, own_record, sealed_form_of
+from nativecache.aot.key import check_sealed, own_record, sealed
 from nativecache.aot.units.lines import held_from, real_lines
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Program
@@ -160,7 +160,7 @@ class Pieces:
         if data is None:
             members = (member for i in group for member in (self._stood(i) or make(i)))
             data = write_archive(members, symbol_index=False)
-            self._store.save(Entry(key, data, sealed_form_of("pieces", key, data), AGAIN))
+            self._store.save(sealed("pieces", key, data, AGAIN))
         with temporary_files():
             path.write_bytes(data)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nativecache.aot.errors import PlanLost
-from nativecache.aot.key import check_sealed, own_record, sealed_form_of
+from nativecache.aot.key import check_sealed, own_record, sealed, sealed_form_of
 from nativecache.aot.packed import decode_names
 from nativecache.cache.entry import AGAIN, Entry
 from nativecache.cache.format import check_key
@@ -296,9 +296,9 @@ def save_plan(
         key = states_recipe(output, group).key()
         if group in new:
             payload = b"[%b]" % _BETWEEN.join(new[group])
-            form = sealed_form_of("states", key, payload)
-            states[str(group)] = str(form["digest"])
-            store.save(Entry(key, payload, form, AGAIN))
+            entry = sealed("states", key, payload, AGAIN)
+            states[str(group)] = str(entry.meta["digest"])
+            store.save(entry)
         else:
             store.note_used(key)
     values = {field.name: getattr(head, field.name) for field in fields(head)}

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from nativecache.aot.key import check_sealed, own_record, sealed_form_of
+from nativecache.aot.key import check_sealed, own_record, sealed
 from nativecache.aot.output.link_inputs import links_anything, system_libraries
 from nativecache.aot.records.dependencies import path_folders
 from nativecache.aot.request import Request
@@ -49,7 +49,7 @@ def known_libraries(request: Request, since: Callable[[], Since]) -> Libraries:
         values = {field.name: getattr(libraries, field.name) for field in fields(libraries)}
         values |= {"symbols": sorted(libraries.symbols), "dependencies": encode(dependencies)}
         payload = json.dumps(values).encode()
-        request.store.save(Entry(key, payload, sealed_form_of("libraries", key, payload), FIRST))
+        request.store.save(sealed("libraries", key, payload, FIRST))
     return libraries
 
 
