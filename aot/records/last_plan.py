@@ -215,7 +215,7 @@ class LastPlan:
         """The bytes of a module's state. Raises PlanLost where they are not those of this plan."""
         if module not in self._blocks:
             number = self.head.groups[module]
-            digest = self.head.states.get(str(number), "")
+            digest = self.head.states.get(str(number), "none")  # another's are not taken for want of one
             key = states_recipe(self._output, number).key()
             blocks = self._store.read(key, lambda entry: read_states(entry, digest))
             modules = [i for i, other in enumerate(self.head.groups) if other == number]
