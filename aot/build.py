@@ -248,6 +248,8 @@ class _Job:
             modules, directory = index(texts, relative=request.emit not in ("asm", "bitcode"))
             files = tuple(assembler_reads(text) for _, text in texts)
             for text in self._loaded.texts:
+                if self._guard:
+                    text.outline  # noqa: B018 - it is kept for the next build, and is made from the text
                 text.forget()  # the index has all of it, in pieces
             del texts
         # Agree on one target for all of them.

@@ -78,8 +78,8 @@ def find_bodies(
         lost = [why for done in pool.results() if (why := found.add_done(done))]
     if lost:
         raise BuildError(*sorted(lost))
-    for pack in packs.values():
-        pack.save()
+    for module, pack in packs.items():
+        pack.save(all_old=program.stands(module))
     return {
         unit.name: replace(body, home=unit.module) if _stays_home(program, unit, body) else body
         for unit in units

@@ -17,6 +17,7 @@ from nativecache.aot.front.manifest import Answer
 from nativecache.aot.front.sources import ClangJobs, is_native, is_source, unreadable
 from nativecache.aot.ir.module import Module, index_module
 from nativecache.aot.ir.numbering import local_names, type_names
+from nativecache.aot.ir.outline import Outline, outline
 from nativecache.aot.ir.unwinding import admit_unwinding
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.cache.files import read_plain
@@ -50,6 +51,11 @@ class LoadedText:
     def text(self) -> str:
         """The printed IR, one character per byte. Raises BuildError where it cannot be read any more."""
         return self.read()
+
+    @cached_property
+    def outline(self) -> Outline | None:
+        """The outline of the printed IR. Raises BuildError, as `text` does."""
+        return outline(self.text)
 
     def forget(self) -> None:
         """Lets go of the text, until it is asked for again."""

@@ -35,10 +35,14 @@ class CleanUpPack:
         if self._table.use(digest) is None:
             self._table.add(digest, text)
 
-    def save(self) -> None:
-        """Keeps what the build used, and as much of the rest, if anything is new."""
+    def save(self, *, all_old: bool = False) -> None:
+        """Keeps what the build used, and as much of the rest, if anything is new.
+
+        `all_old` as in Table.packed.
+        """
         if self._table.changed:
-            self._store.save(Entry(self._key, self._table.packed(), form_of("bodies"), self._level))
+            packed = self._table.packed(all_old=all_old)
+            self._store.save(Entry(self._key, packed, form_of("bodies"), self._level))
 
 
 def read_bodies(entry: Entry) -> Table:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nativecache.aot.errors import PlanLost
+from nativecache.aot.ir.outline import Outline
 from nativecache.aot.key import check_sealed, own_record, sealed, sealed_form_of
 from nativecache.aot.packed import decode_names
 from nativecache.cache.entry import AGAIN, Entry
@@ -152,6 +153,7 @@ class ModuleState:
     body, and whether they are plain (Program.is_plain). `bodies`: of those that others may import by final
     name: lines, importable, home, heat, mentions, digest of what was simplified or "", bindings, line map.
     `sees`: final names that something in the module refers to. `placed`: what the module's lines stand for.
+    `outline`: of what it was made from, where it has one.
     """
 
     units: Sequence[tuple[str, list[str], str, bool, bool]]
@@ -162,6 +164,7 @@ class ModuleState:
     bodies: dict[str, tuple[int, bool, int | None, int, str, str, str, str]]
     sees: list[str]
     placed: PlacedLines | None
+    outline: Outline | None
 
 
 _UNIT: Final = row(text(), _TEXTS, text(), boolean(), boolean())
@@ -194,6 +197,7 @@ _STATE: Final = record(
         "bodies": mapping(_BODY),
         "sees": _TEXTS,
         "placed": nullable(_PLACED),
+        "outline": nullable(record({field.name: text() for field in fields(Outline)})),
     }
 )
 
@@ -246,8 +250,12 @@ class LastPlan:
 def read_state(data: bytes) -> ModuleState:
     """A module's state. Raises Malformed."""
     found = read_json(data, _STATE)
-    placed = found.pop("placed")
-    state = ModuleState(**found, placed=PlacedLines(**placed) if placed else None)
+    placed, around = found.pop("placed"), found.pop("outline")
+    state = ModuleState(
+        **found,
+        placed=PlacedLines(**placed) if placed else None,
+        outline=Outline(**around) if around else None,
+    )
     if len(state.units) != len(state.results) or any(n >= len(state.units) for n in state.roots):
         raise Malformed("results of other units")
     return state
@@ -255,10 +263,15 @@ def read_state(data: bytes) -> ModuleState:
 
 def write_state(state: ModuleState) -> bytes:
     """The bytes of a module's state, as `read_state` takes them."""
-    values = {field.name: getattr(state, field.name) for field in fields(state)}
-    if state.placed:
-        values["placed"] = {field.name: getattr(state.placed, field.name) for field in fields(state.placed)}
+    values = _values(state)
+    for name in ("placed", "outline"):
+        if values[name]:
+            values[name] = _values(values[name])
     return _json(values)
+
+
+def _values(record: Any) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
 def plan_recipe(output: Path) -> Recipe:
@@ -301,8 +314,7 @@ def save_plan(
             store.save(entry)
         else:
             store.note_used(key)
-    values = {field.name: getattr(head, field.name) for field in fields(head)}
-    payload, key = _json({**values, "states": states}), plan_recipe(output).key()
+    payload, key = _json({**_values(head), "states": states}), plan_recipe(output).key()
     store.save(Entry(key, payload, {**sealed_form_of("plan", key, payload), "since": since}, AGAIN))
 
 

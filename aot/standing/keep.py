@@ -196,6 +196,7 @@ def keep(
             bodies=bodies,
             sees=sorted(names_seen(part, bodies)),
             placed=placed_lines(part.debug),
+            outline=loaded.texts[i].outline,
         )
         columns.texts.append(NOTHING if i in unsure else loaded.texts[i].digest)
         columns.interfaces.append(interface(part.module, part.bonds))

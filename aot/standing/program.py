@@ -120,6 +120,8 @@ class StandingProgram(Program):
     #: By module, what promoted locals' names end in.
     identifiers: Sequence[str]
     labels: Sequence[str]
+    #: Final names of functions in standing modules whose code is another one.
+    edited: frozenset[str]
     #: As Head has them.
     known_checksums: Mapping[str, tuple[str, int]]
 
@@ -156,6 +158,10 @@ class StandingProgram(Program):
     def opaque_bases(self) -> frozenset[str]:
         """What the last build found: it follows from the modules' interfaces."""
         return frozenset(decode_names(self.last.head.opaque_bases))
+
+    def stands(self, module: int) -> bool:
+        """Whether a module is not planned anew, be some of its functions other ones."""
+        return module not in self.active
 
     def is_plain(self, found: Definition) -> bool:
         """Whether the last build found a definition in a standing module to be plain."""
@@ -296,7 +302,7 @@ class Bodies(Mapping[str, Body]):
     def _standing(self, name: str) -> StandingBody | None:
         last = self._program.last
         module = last.module_of.get(name)
-        if module is None or module in self._program.active:
+        if module is None or module in self._program.active or name in self._program.edited:
             return None
         row = last.state(module).bodies.get(name)
         if row is None:

@@ -38,7 +38,8 @@ class Settled:
         self._replan, self._scheduled, self._store = replan, scheduled, store
         arranged, last = replan.arranged, replan.last
         places = {index: arranged.place(index) for index in scheduled.results}
-        self._dirty = sorted({*arranged.units, *replan.moved, *(module for module, _ in places.values())})
+        looked_at = {module for module, _ in places.values()}
+        self._dirty = sorted({*arranged.units, *arranged.edits, *replan.moved, *looked_at})
         #: Of every module with a unit that was looked at, all rows.
         self._rows: dict[int, list[Row | None]] = {
             i: [None] * len(arranged.units[i]) if i in arranged.units else list(last.state(i).results)
@@ -193,10 +194,18 @@ class Settled:
                 promoted = longer_names(program.modules[i])
                 seen = sorted(names_seen(program.modules[i], bodies))
                 placed = placed_lines(program.modules[i].debug)
+                around = texts[i].outline
+            elif i in arranged.edits:
+                known, bodies = arranged.rows[i]
+                units, roots, placed = list(before.units), before.roots, before.placed
+                promoted = decode_pairs(old.promoted[i])
+                seen = sorted(names_seen(program.modules[i], bodies))
+                around = arranged.edits[i].outline
             else:
                 known, bodies, units, roots = before.known, before.bodies, list(before.units), before.roots
                 promoted, seen, placed = decode_pairs(old.promoted[i]), before.sees, before.placed
-            state = ModuleState(units, rows, roots, before.dropped, known, bodies, seen, placed)
+                around = before.outline
+            state = ModuleState(units, rows, roots, before.dropped, known, bodies, seen, placed, around)
             columns.involved.append(involved(program, i, rows))
             columns.add_state(state, self.pieces.keys.get(i, ""), promoted)
         once = encode_names(sorted(arranged.candidates.once))

@@ -137,6 +137,10 @@ class Program:
         """Whether lines of some module count from the first of their function (debug/normalise.py)."""
         return any(debug.relative for debug in self.debug.values())
 
+    def stands(self, _module: int) -> bool:
+        """Whether a module is as the last build left it, but for some of its units."""
+        return False
+
     def is_plain(self, _found: Definition) -> bool:
         """Whether it is known without a look at a definition that it is no second name, and no constant whose
         contents other units may see."""

@@ -1,0 +1,279 @@
+"""Arranges active modules, and those with contained edits, within a program whose other modules stand."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from nativecache.aot.called_once import find_called_once
+from nativecache.aot.ir.module import Module
+from nativecache.aot.key import Options
+from nativecache.aot.packed import decode_names
+from nativecache.aot.records.last_plan import LastPlan
+from nativecache.aot.records.memo import UnitMemo
+from nativecache.aot.simplify import find_bodies
+from nativecache.aot.standing.contained import BodyEdit, Sight
+from nativecache.aot.standing.module_state import (
+    BodyRow,
+    KnownRow,
+    body_rows,
+    checksums_again,
+    group,
+    known_rows,
+    sharing,
+)
+from nativecache.aot.standing.program import (
+    Bodies,
+    Definitions,
+    Given,
+    Reader,
+    StandingProgram,
+    resolve_again,
+)
+from nativecache.aot.units.bonds import find_bonds
+from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints, KnownDefinition
+from nativecache.aot.units.imports import ImportCandidates
+from nativecache.aot.units.on_demand import OnDemandSequence
+from nativecache.aot.units.partition import NOTHING_APART, Unit, cut
+from nativecache.aot.units.program import Definition, ProgramModule
+from nativecache.aot.units.resolve import module_ids, name_globals
+from nativecache.aot.units.roots import root_rules, roots_among
+from nativecache.linker.values import dataclass, replace
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Arranged:
+    """Active modules within a standing program, up to what the scheduler begins with.
+
+    `units` and `roots` (indices): those of active modules. `edits`: of modules that are not active, for what
+    is contained in some functions. `first`: by module, the index of its first unit.
+    """
+
+    program: StandingProgram
+    definitions: Definitions
+    units: Mapping[int, Sequence[Unit]]
+    first: Sequence[int]
+    roots: Mapping[int, Sequence[int]]
+    edits: Mapping[int, BodyEdit]
+    options: Options
+    candidates: ImportCandidates
+    plain: Fingerprints
+    fingerprints: ImportFingerprints
+    memos: OnDemandSequence[UnitMemo]
+
+    def place(self, index: int) -> tuple[int, int]:
+        """The module of a unit, and its position among that module's units."""
+        module = bisect_right(self.first, index) - 1
+        return module, index - self.first[module]
+
+    def unit(self, index: int) -> Unit:
+        """The unit of an index, of any module."""
+        module, position = self.place(index)
+        if module in self.units:
+            return self.units[module][position]
+        return _standing_unit(self.program.last, module, position, index)
+
+    def save_memos(self) -> None:
+        """Saves the memos that were looked at; of a standing module only some records were."""
+        for i in self.memos.made():
+            self.memos[i].save(all_old=i not in self.units)
+
+    @property
+    def all_units(self) -> OnDemandSequence[Unit]:
+        """The units of all modules."""
+        return OnDemandSequence(self.first[-1], self.unit)
+
+    @cached_property
+    def rows(self) -> dict[int, tuple[dict[str, KnownRow], dict[str, BodyRow]]]:
+        """What others depend on and may import of each active module (module_state.py)."""
+        own = group(self.definitions.own, len(self.program.modules))
+        rows = {i: self._rows_of(own[i]) for i in self.units}
+        for i, edit in self.edits.items():
+            state = self.program.last.state(i)
+            known, bodies = self._rows_of(self._edited(i, edit))
+            rows[i] = {**state.known, **known}, {**state.bodies, **bodies}
+        return rows
+
+    def _rows_of(
+        self, definitions: Mapping[str, Definition]
+    ) -> tuple[dict[str, KnownRow], dict[str, BodyRow]]:
+        known = known_rows(self.program, self.plain, self.fingerprints, definitions)
+        return known, body_rows(self.candidates, definitions)
+
+    def _edited(self, i: int, edit: BodyEdit) -> dict[str, Definition]:
+        names = (self.program.last.state(i).units[n][2] for n in edit.positions.values())
+        return {name: Definition(i, token) for name, token in zip(names, edit.positions, strict=True)}
+
+    def escaping(self, sight: Sight) -> list[int]:
+        """Modules with edits that other functions have to do with."""
+        return [
+            i
+            for i, edit in self.edits.items()
+            if not all(sight.is_contained(i, token, self.memos[i]) for token in edit.positions)
+        ]
+
+    def changes(self, longest: int) -> tuple[frozenset[str], frozenset[str]]:
+        """Symbols of which others see something else than in the last build, and those with other bodies."""
+        last, once = self.program.last, self.candidates.once
+        before = frozenset(decode_names(last.head.once))
+        views, codes = set[str](), set[str]()
+        for i, edit in self.edits.items():
+            state, known = last.state(i), self.rows[i][0]
+            codes.update(name for name in self._edited(i, edit) if known[name] != state.known[name])
+        for i in self.units:
+            (known, bodies), state = self.rows[i], last.state(i)
+            for name in {**known, **state.known}:
+                old, new = state.known.get(name), known.get(name)
+                old_view = _view(old, state.bodies.get(name), longest, name in before)
+                if old_view != _view(new, bodies.get(name), longest, name in once):
+                    views.add(name)
+                if (old and old[1]) != (new and new[1]):
+                    codes.add(name)
+        # A second name, or a constant that shows its contents, is seen with what it names.
+        names = {
+            name: self._named(found)
+            for name, found in self.definitions.own.items()
+            if not self._is_plain(name)
+        }
+        while more := {name for name, named in names.items() if not views.isdisjoint(named)} - views:
+            views |= more
+        return frozenset(views), frozenset(codes)
+
+    def _is_plain(self, name: str) -> bool:
+        return self.rows[self.definitions.own[name].module][0][name][2]
+
+    def _named(self, found: Definition) -> list[str]:
+        symbols = self.plain.modules[found.module].shape(found.token).symbols
+        own = self.program.modules[found.module].names
+        return [own[token] for token in symbols if token in own and token != found.token]
+
+
+def _view(known: Sequence[Any] | None, body: Sequence[Any] | None, longest: int, once: bool) -> object:
+    """All that units see of a symbol, but for its body."""
+    where = (min(body[0], longest + 1), *body[1:4], once) if body else None
+    return known and (known[0], known[2]), where
+
+
+def _standing_unit(last: LastPlan, module: int, position: int, index: int) -> Unit:
+    """A unit of a module that stands, numbered `index` in the program."""
+    kind, tokens, name, has_asm, has_structors = last.state(module).units[position]
+    return Unit(index, module, kind, tuple(tokens), name, has_asm, has_structors)  # type: ignore[arg-type]
+
+
+def arrange(
+    last: LastPlan,
+    given: Given,
+    reader: Reader,
+    active: Mapping[int, Module],
+    edits: Mapping[int, BodyEdit],
+    memos: OnDemandSequence[UnitMemo],
+) -> Arranged | None:
+    """The active modules and the edited ones in their program; None where something is not as it was."""
+    identifiers = module_ids([text.label for text in given.loaded.texts])
+    definitions = Definitions(last, frozenset(active), identifiers)
+    parts: dict[int, ProgramModule] = {}
+    for i, module in active.items():
+        part = resolve_again(last, i, module, identifiers[i], definitions)
+        if part is None:
+            return None
+        parts[i] = part
+
+    checksums = checksums_again(last, active)
+    if checksums is None:
+        return None
+
+    def standing(i: int) -> ProgramModule:
+        scratch = ChainMap(dict[str, Definition](), definitions)  # type: ignore[arg-type]
+        module, dropped = reader.module(i), frozenset(last.state(i).dropped)
+        return name_globals(i, module, identifiers[i], find_bonds(module), dropped, scratch, set())
+
+    program = StandingProgram(
+        modules=OnDemandSequence(len(last), lambda i: parts.get(i) or standing(i)),
+        output=given.output,
+        definitions=definitions,
+        asm_words=frozenset(decode_names(last.head.asm_words)),
+        last=last,
+        active=frozenset(active),
+        identifiers=identifiers,
+        labels=[text.label for text in given.loaded.texts],
+        known_checksums=checksums,
+        edited=frozenset(
+            last.state(i).units[n][2] for i, edit in edits.items() for n in edit.positions.values()
+        ),
+    )
+    counts = [int(count[0]) for count in last.head.counts]
+    units: dict[int, list[Unit]] = {}
+    first = [0]
+    for i, count in enumerate(counts):
+        if i in active:
+            units[i] = cut(program, parts[i], NOTHING_APART, first=first[-1])
+            count = len(units[i])
+        first.append(first[-1] + count)
+
+    edited = [
+        _standing_unit(last, i, n, first[i] + n) for i, edit in edits.items() for n in edit.positions.values()
+    ]
+
+    def known(name: str) -> KnownDefinition | None:
+        module = last.module_of.get(name)
+        if module is None or module in active or name in program.edited:
+            return None
+        found = last.state(module).known.get(name)
+        if found is None:
+            return None
+        return KnownDefinition(reader.label(module), bytes.fromhex(found[0]), bytes.fromhex(found[1]))
+
+    fingerprints = Fingerprints(program, given.context, memos, known)
+    rules = root_rules((), executable=True, options=given.told, outside=given.outside)
+    rules = replace(rules, everything=last.head.everything)
+    roots = {i: roots_among(program, found, rules) for i, found in units.items()}
+    candidates = ImportCandidates({}, frozenset(), given.limits)
+    if given.limits.lines:
+        own = find_bodies(
+            program,
+            [*(unit for found in units.values() for unit in found), *edited],
+            fingerprints,
+            memos,
+            engine=given.engine,
+            options=reader.options,
+            store=given.store,
+            threads=given.threads,
+        )
+        bodies = Bodies(program, reader, own)
+        shared = frozenset(decode_names(last.head.shared))
+        before = frozenset(decode_names(last.head.once))
+        others = before & shared
+        moved = find_called_once(
+            program,
+            bodies,
+            list(active),
+            {unit.index: unit for found in units.values() for unit in found},
+            fingerprints,
+            [index for found in roots.values() for index in found],
+            given.longest,
+            others,
+        )
+        once = moved.union(name for name in before if last.module_of.get(name) not in active)
+        candidates = ImportCandidates(bodies, once, given.limits)
+        for i, some in units.items():
+            mine = parts[i], some, roots[i], fingerprints
+            said = sharing(program, candidates, *mine, given.longest, shared)
+            if said != last.head.sharing[i]:
+                return None
+    imports = ImportFingerprints(fingerprints, candidates, given.longest)
+    return Arranged(
+        program=program,
+        definitions=definitions,
+        units=units,
+        first=first,
+        roots=roots,
+        edits=edits,
+        options=reader.options,
+        candidates=candidates,
+        plain=fingerprints,
+        fingerprints=imports,
+        memos=memos,
+    )

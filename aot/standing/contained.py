@@ -1,0 +1,143 @@
+"""Finds edits that stay within functions: all else of their module, and what rests on it, is as it was.
+
+Such a module need not be read anew: it stands, and of its units those are looked at that hold the functions'
+code. An edit is contained if the module's outline (ir/outline.py) is what it was but for the texts of some
+functions, and if these mean the same to all that is decided beyond them: what units see of them, which
+functions one call reaches, what cannot be told apart from what.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from nativecache.aot.called_once import ONCE_LINES
+from nativecache.aot.front.load import LoadedText
+from nativecache.aot.ir.linkage import is_always_inline
+from nativecache.aot.ir.module import Module, takes_block_address
+from nativecache.aot.ir.outline import Outline
+from nativecache.aot.packed import decode_names
+from nativecache.aot.records.last_plan import LastPlan
+from nativecache.aot.records.memo import UnitMemo
+from nativecache.aot.standing.module_state import body_rows
+from nativecache.aot.standing.program import StandingProgram
+from nativecache.aot.units.fingerprint import Fingerprints
+from nativecache.aot.units.imports import ImportCandidates
+from nativecache.aot.units.program import Definition, ProgramModule
+from nativecache.aot.units.shapes import Shape
+from nativecache.linker.values import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class BodyEdit:
+    """The functions of a module that changed: positions of their units, by token. `outline`: the new one."""
+
+    outline: Outline
+    positions: dict[str, int]
+
+
+def find_edit(last: LastPlan, i: int, text: LoadedText) -> BodyEdit | None:
+    """What changed in a module whose text is another one than in the last build; None if it is more than
+    functions that are units of their own."""
+    if not last.head.texts[i] or last.head.described[i] or last.head.unwinds:
+        return None  # exceptions are told apart by what all functions of a module call
+    state, new = last.state(i), text.outline
+    if state.outline is None or new is None:
+        return None
+    tokens = state.outline.differing(new)
+    if tokens is None or not set(tokens).isdisjoint(state.dropped):
+        return None
+    alone = {unit[1][0]: n for n, unit in enumerate(state.units) if unit[0] == "function"}
+    if not alone.keys() >= set(tokens):
+        return None
+    return BodyEdit(new, {token: alone[token] for token in tokens})
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What is known of a program in which some modules have contained edits, before it is planned.
+
+    `longest`: of bodies that units import, in lines. `shared`: names that several files may have.
+    """
+
+    last: LastPlan
+    program: StandingProgram
+    plain: Fingerprints
+    candidates: ImportCandidates
+    longest: int
+    shared: frozenset[str]
+
+    def is_contained(self, i: int, token: str, memo: UnitMemo) -> bool:
+        """Whether a function of module `i`, by token, is to all others what it was. `memo`: the module's."""
+        part, known = self.program.modules[i], self.last.state(i)
+        entity = part.entities[token]
+        if (
+            entity.linkage == "available_externally"
+            or takes_block_address(entity, part.module)
+            or is_always_inline(entity, part.module)
+        ):
+            return False
+        name = part.names[token]
+        own = self.plain.definition(name, Definition(i, token)).own.hex()
+        assert known.outline is not None, "a module with a contained edit has an outline"
+        before = memo.shape(known.outline.digest(token))
+        return (
+            name in known.known
+            and own == known.known[name][0]
+            and before is not None
+            and self._ties_nothing(part, before, self.plain.modules[i].shape(token))
+            and self._is_imported_as_before(i, name)
+        )
+
+    def _ties_nothing(self, part: ProgramModule, before: Shape, now: Shape) -> bool:
+        """Whether what a function names holds nothing together, nor tells nodes apart, other than before."""
+        if _identities(part.module, before) != _identities(part.module, now):
+            return False
+        old, new = set(before.symbols), set(now.symbols)
+        if old == new:
+            return True
+        return not part.bonds.pieces and all(self._is_plain(part, token) for token in new - old)
+
+    def _is_plain(self, part: ProgramModule, token: str) -> bool:
+        """Whether a symbol binds those that name it to nothing (see partition.py)."""
+        entity = part.entities.get(token)
+        return (
+            entity is not None
+            and entity.kind in ("function", "variable")
+            and token not in part.pinned
+            and not is_always_inline(entity, part.module)
+            and not self.program.keeps_to_itself(part, entity)
+        )
+
+    def _is_imported_as_before(self, i: int, name: str) -> bool:
+        """Whether units that name a function see the same, and no other function is called once for it."""
+        old = self.last.state(i).bodies.get(name)
+        new = body_rows(self.candidates, {name: self.program.definitions[name]}).get(name)
+        if not self.candidates.limits.lines:
+            return old is None and new is None
+        if old is None or new is None:
+            return False
+        most = max(self.longest, ONCE_LINES) + 1
+        if (min(old[0], most), *old[1:4]) != (min(new[0], most), *new[1:4]):
+            return False
+        before, now = Counter(decode_names(old[4])), Counter(decode_names(new[4]))
+        return not any(
+            self._may_move(i, other) for other in before.keys() | now.keys() if before[other] != now[other]
+        )
+
+    def _may_move(self, i: int, name: str) -> bool:
+        """Whether where a symbol is named may decide where it is compiled."""
+        if name in self.shared:
+            return True
+        found = self.program.definitions.get(name)
+        return (
+            found is not None
+            and found.module == i
+            and name in self.candidates.bodies
+            and self.program.entity(found).local
+        )
+
+
+def _identities(module: Module, shape: Shape) -> set[str]:
+    """The nodes that a function names and that are more than their content."""
+    nodes = (token for token in shape.others if token[0] == "!")
+    return {token for token in nodes if not module.metadata.get(token, "!{").startswith("!{")}
