@@ -410,6 +410,7 @@ class _Job:
             shared=scheduled.shared,
             grouped=counts.groups,
             unreached=counts.units - counts.reached,
+            planned_modules=len(planned.again.arranged.units if planned.again else plan.program.modules),
             compiled=scheduled.compiled,
             corrupt=request.store.corrupt.total(),
             saved_seconds=counts.saved_seconds,

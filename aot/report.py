@@ -60,6 +60,8 @@ class Report:
     phases: dict[str, Phase]
     wall_seconds: float
     image_bytes: int
+    #: Modules that were planned anew; of the others some functions at the most were looked at.
+    planned_modules: int = 0
     #: Why clang compiled files whole, if it did so for what is in them or for a flag.
     whole_for: str = ""
     #: Why files are compiled in one unit each, for what their asm may do, by file.

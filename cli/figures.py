@@ -31,6 +31,7 @@ def up_to_date_record(report: Report, output: Path) -> Record | None:
         missed={},
         verified=0,
         corrupt=0,
+        planned_modules=0,
         saved_seconds=saved,
         sources_unchanged=report.sources,
     )
@@ -65,6 +66,7 @@ def _figures(report: Report) -> dict[str, object]:
         "shared": report.shared,
         "grouped": report.grouped,
         "unreached": report.unreached,
+        "planned_modules": report.planned_modules,
         "corrupt": report.corrupt,
         "verified": report.verified,
         "mismatches": [mismatch.name for mismatch in report.mismatches],

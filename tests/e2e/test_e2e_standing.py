@@ -84,6 +84,71 @@ def from_nothing(folder: Path, *words: str) -> bytes:
     return (folder / "cold").read_bytes()
 
 
+SEVERAL = {
+    "main.c": "int first(int), second(int), many(int *, int);\n"
+    "int main(int n, char **v) {\n  int a[9] = {3, 1, 2};\n"
+    "  return first(n) + second(n) + many(a, 9);\n}\n",
+    "all.c": "#include <stdio.h>\n#define LONE __attribute__((noinline)) static\n"
+    "LONE int low(int n) { return n & 1; }\nLONE int high(int n) { return n >> 4; }\n"
+    "static inline __attribute__((always_inline)) int both(int n) { return n * 5; }\n"
+    "static int small(int n) { return n * 6 + 2; }\nstatic int lonely(int n) { return n * n - 41; }\n"
+    "int first(int n) { return low(n) + small(n) + both(n) + (n > 7 ? low(n + 1) : 0); }\n"
+    'int second(int n) { printf("%d\\n", n); return high(n) + small(n + 1) + lonely(n) + high(3); }\n'
+    "int many(int *a, int n) {\n  int s = 0;\n"
+    "  for (int i = 0; i < n; i++) s += a[i] * i;\n  for (int i = n; i; i--) s ^= a[i - 1];\n"
+    "  return s;\n}\n"
+    "LONE int tied(int n) { void *to[] = {&&one, &&two}; goto *to[n & 1]; one: return 3; two: return 4; }\n"
+    "int indirect(int n) { return tied(n); }\n",
+}
+#: What is edited of all.c, and whether all of its functions must be looked at for it.
+WITHIN = {
+    "a constant": ("n & 1;", "n & 3;", False),
+    "what two functions inline": ("n * 6 + 2", "n * 7 + 3", False),
+    "what its caller only has": ("n * n - 41", "n * n - 43", False),
+    "a loop's body": ("s += a[i] * i", "s += a[i] + i", False),
+    "a call of another function": ("return low(n) + small", "return high(n) + small", True),
+    "no call any more": ("high(n) + small(n + 1)", "small(n + 1)", True),
+    "a call of what one function called": ("(n > 7 ? low(n + 1) : 0)", "lonely(n + 1)", True),
+    "what is always inlined": ("n * 5", "n * 9", True),
+    "what blocks' addresses tie": ("return 3;", "return 8;", True),
+    "a string": ("%d\\n", "%d \\n", True),
+    "a function's attributes": ("LONE int high", "LONE __attribute__((cold)) int high", True),
+    "one loop less": ("  for (int i = n; i; i--) s ^= a[i - 1];\n", "", True),
+    "its lines": ("n * 6 + 2", "(n > 3 ? n * 6 : n * n + n / 7)", True),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        *((name, ("-O2",)) for name in WITHIN),
+        *(
+            (name, ("-O1", "-fPIC", "--emit", "shared"))
+            for name in ("what two functions inline", "a loop's body")
+        ),
+        *((name, ("-O0",)) for name in ("a constant", "a call of another function")),
+    ],
+)
+def test_an_edit_within_functions_looks_at_those_only(
+    name: str, words: tuple[str, ...], tmp_path: Path
+) -> None:
+    old, new, all_of_it = WITHIN[name]
+    write(tmp_path, SEVERAL)
+    files = sorted(SEVERAL)
+    build(tmp_path, *files, *words, "-o", "app")
+    first = (tmp_path / "app").read_bytes()
+    for n, text in enumerate((SEVERAL["all.c"].replace(old, new), SEVERAL["all.c"])):
+        assert n or text != SEVERAL["all.c"]
+        write(tmp_path, {"all.c": text})
+        done = build(tmp_path, *files, *words, "-o", "app")
+        assert follows(done)
+        if words[0] == "-O2":
+            assert (done.stats["planned_modules"] > 0) == all_of_it
+        build(tmp_path, *files, *words, "--no-cache", "-o", "cold")
+        assert (tmp_path / "app").read_bytes() == (tmp_path / "cold").read_bytes()
+    assert (tmp_path / "app").read_bytes() == first
+
+
 WAYS = {"-O2": tuple(EDITS), "-O0": tuple(EDITS)[:3], "-fPIC --emit shared": tuple(EDITS)[1:5]}
 WAYS["-O2 -g"] = tuple(EDITS)
 WAYS["-O0 -g"] = ("a constant", "lines above what others inline")

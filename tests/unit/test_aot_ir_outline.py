@@ -1,0 +1,94 @@
+"""An outline tells which functions of a printed module are other ones, and whether anything else is."""
+
+import pytest
+
+from nativecache.aot.ir.outline import Outline, outline
+from nativecache.aot.key import text_digest
+
+MODULE = """; ModuleID = 'a.c'
+@.str = private unnamed_addr constant [3 x i8] c"}\\0A\\00"
+
+; Function Attrs: nounwind
+define i32 @f(i32 %0) #0 {
+  %2 = add i32 %0, 1
+  ret i32 %2
+}
+
+declare i32 @other(i32)
+
+define internal ptr @"a b"() {
+  ret ptr @.str
+}
+define void @last() {
+  call void asm "nop", ""()
+  ret void
+}
+
+attributes #0 = { nounwind }
+"""
+
+
+def of(text: str) -> Outline:
+    found = outline(text)
+    assert found is not None
+    return found
+
+
+def test_functions_are_known_by_the_digests_of_their_texts() -> None:
+    found = of(MODULE)
+    text = MODULE[MODULE.index("define i32") : MODULE.index("\ndeclare") - 1 + 1]
+    assert found.digest("@f") == text_digest(text)
+    with pytest.raises(ValueError, match="not in list"):
+        found.digest("@other")
+
+
+def test_the_same_differs_in_nothing() -> None:
+    assert of(MODULE).differing(of(MODULE)) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "tokens"),
+    [
+        ("add i32 %0, 1", "add i32 %0, 2", ["@f"]),
+        ("ret ptr @.str", "ret ptr null", ['@"a b"']),
+        ("define i32 @f(i32 %0) #0", "define i32 @f(i32 %0)", ["@f"]),
+    ],
+)
+def test_functions_that_differ(old: str, new: str, tokens: list[str]) -> None:
+    assert of(MODULE).differing(of(MODULE.replace(old, new))) == tokens
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("{ nounwind }", "{ noinline }"),
+        ("[3 x i8]", "[4 x i8]"),
+        ("declare i32 @other(i32)", "declare i64 @other(i32)"),
+        ("\ndeclare i32 @other(i32)\n", ""),
+        ("@f(", "@g("),
+        ("define void @last() {\n", "define void @more() {\n  ret void\n}\ndefine void @last() {\n"),
+        ('asm "nop"', 'asm "hlt"'),  # what asm does, more than its function may have to do with
+        ("  ret ptr @.str", '  call void asm "x:", ""()\n  ret ptr @.str'),
+        ("  ret ptr @.str", "  ret ptr blockaddress(@f, %3)"),
+        ('  call void asm "nop", ""()\n', ""),
+    ],
+)
+def test_what_else_differs(old: str, new: str) -> None:
+    assert MODULE.count(old) == 1
+    assert of(MODULE).differing(of(MODULE.replace(old, new))) is None
+
+
+def test_what_stands_between_functions_is_told_apart_by_place() -> None:
+    moved = MODULE.replace("\ndeclare i32 @other(i32)\n", "").replace(
+        "\nattributes", "\ndeclare i32 @other(i32)\n\nattributes"
+    )
+    assert of(MODULE).differing(of(moved)) is None
+
+
+def test_debug_information_has_no_outline() -> None:
+    assert outline(MODULE + "\n!llvm.dbg.cu = !{!0}\n!0 = distinct !DICompileUnit()\n") is None
+
+
+def test_a_module_without_functions() -> None:
+    assert of("@a = global i32 1\n").differing(of("@a = global i32 2\n")) is None
+    assert of("").differing(of("")) == []
