@@ -116,25 +116,34 @@ class Sight:
             return old is None and new is None
         if old is None or new is None:
             return False
-        most = max(self.longest, ONCE_LINES) + 1
-        if (min(old[0], most), *old[1:4]) != (min(new[0], most), *new[1:4]):
+        if (self._size(old[0], name), *old[1:4]) != (self._size(new[0], name), *new[1:4]):
             return False
         before, now = Counter(decode_names(old[4])), Counter(decode_names(new[4]))
         return not any(
-            self._may_move(i, other) for other in before.keys() | now.keys() if before[other] != now[other]
+            self._may_move(i, other, before[other], now[other])
+            for other in before.keys() | now.keys()
+            if before[other] != now[other]
         )
 
-    def _may_move(self, i: int, name: str) -> bool:
-        """Whether where a symbol is named may decide where it is compiled."""
+    def _size(self, lines: int, name: str) -> tuple[int, bool]:
+        """What decisions beyond a function rest on of its lines."""
+        if name in self.shared:
+            return lines, True
+        return min(lines, self.longest + 1), lines <= ONCE_LINES
+
+    def _may_move(self, i: int, name: str, before: int, now: int) -> bool:
+        """Whether a symbol may be compiled elsewhere if a function names it `now` times, not `before`."""
         if name in self.shared:
             return True
         found = self.program.definitions.get(name)
-        return (
-            found is not None
-            and found.module == i
-            and name in self.candidates.bodies
-            and self.program.entity(found).local
-        )
+        if found is None or found.module != i or not self.program.entity(found).local:
+            return False
+        if name not in self.candidates.bodies:
+            return False
+        # How often functions name it that may be inlined; others may name it, too.
+        bodies = self.last.state(i).bodies.values()
+        count = sum(decode_names(row[4]).count(name) for row in bodies if name in row[4])
+        return min(count, count - before + now) < 2
 
 
 def _identities(module: Module, shape: Shape) -> set[str]:

@@ -107,6 +107,7 @@ WITHIN = {
     "what its caller only has": ("n * n - 41", "n * n - 43", False),
     "a loop's body": ("s += a[i] * i", "s += a[i] + i", False),
     "a call of another function": ("return low(n) + small", "return high(n) + small", True),
+    "a call of what two functions call": ("  return s;", "  return s + small(n);", False),
     "no call any more": ("high(n) + small(n + 1)", "small(n + 1)", True),
     "a call of what one function called": ("(n > 7 ? low(n + 1) : 0)", "lonely(n + 1)", True),
     "what is always inlined": ("n * 5", "n * 9", True),
