@@ -8,6 +8,7 @@ of every build, within a program whose other modules are read where something of
 That is right as long as the interface of every active module (units/interface.py) is what it was, for then
 nothing that is decided for the whole program can change. What others see of single symbols may change:
 modules that see such a symbol become active, too, and units that import such a body are looked at again.
+A module that changed within functions only stands as well, and these are looked at (contained.py).
 Where any of this does not hold there is no new plan, and the build goes the long way. What cannot stand is
 not kept (keep.py). Lines are in no unit's text; units of standing modules that hold code of an active one
 have its lines put into their objects once more (`moved`).
