@@ -7,7 +7,7 @@ cannot confuse it because LLVM escapes quotes and line ends in them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -113,6 +113,9 @@ class Module:
     debug: DebugInfo | None = None  # normalised
     #: The numbered metadata as printed, where it holds debug information.
     debug_text: str = ""
+    #: By function whose `nounwind` is left out: the numbers of its lines with calls of which it is, too
+    #: (unwinding.py).
+    disbelieved: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     @cached_property
     def always_inline(self) -> frozenset[str]:

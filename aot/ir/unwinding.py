@@ -49,7 +49,10 @@ def admit(module: Module) -> Module:
     unsure = _find_unsure(calls, module, claims)
     groups = _Groups(module.attributes, claims)
     changed = {token: groups.leave_out(module.entities[token], numbers) for token, numbers in unsure.items()}
-    return replace(module, attributes=groups.all, entities=module.entities | changed) if changed else module
+    if not changed:
+        return module
+    entities = module.entities | changed
+    return replace(module, attributes=groups.all, entities=entities, disbelieved=unsure)
 
 
 def _has_personality(function: Entity) -> bool:

@@ -153,7 +153,7 @@ class ModuleState:
     body, and whether they are plain (Program.is_plain). `bodies`: of those that others may import by final
     name: lines, importable, home, heat, mentions, digest of what was simplified or "", bindings, line map.
     `sees`: final names that something in the module refers to. `placed`: what the module's lines stand for.
-    `outline`: of what it was made from, where it has one.
+    `outline`: of what it was made from, where it has one. `disbelieved`: as Module has it.
     """
 
     units: Sequence[tuple[str, list[str], str, bool, bool]]
@@ -165,6 +165,7 @@ class ModuleState:
     sees: list[str]
     placed: PlacedLines | None
     outline: Outline | None
+    disbelieved: dict[str, list[int]]
 
 
 _UNIT: Final = row(text(), _TEXTS, text(), boolean(), boolean())
@@ -198,6 +199,7 @@ _STATE: Final = record(
         "sees": _TEXTS,
         "placed": nullable(_PLACED),
         "outline": nullable(record({field.name: text() for field in fields(Outline)})),
+        "disbelieved": mapping(list_of(whole())),
     }
 )
 

@@ -109,11 +109,7 @@ class Arranged:
 
     def escaping(self, sight: Sight) -> list[int]:
         """Modules with edits that other functions have to do with."""
-        return [
-            i
-            for i, edit in self.edits.items()
-            if not all(sight.is_contained(i, token, self.memos[i]) for token in edit.positions)
-        ]
+        return [i for i, edit in self.edits.items() if not sight.contains(i, edit, self.memos[i])]
 
     def changes(self, longest: int) -> tuple[frozenset[str], frozenset[str]]:
         """Symbols of which others see something else than in the last build, and those with other bodies."""

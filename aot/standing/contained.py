@@ -18,7 +18,7 @@ from nativecache.aot.ir.outline import Outline
 from nativecache.aot.packed import decode_names
 from nativecache.aot.records.last_plan import LastPlan
 from nativecache.aot.records.memo import UnitMemo
-from nativecache.aot.standing.module_state import body_rows
+from nativecache.aot.standing.module_state import body_rows, lists_of
 from nativecache.aot.standing.program import StandingProgram
 from nativecache.aot.units.fingerprint import Fingerprints
 from nativecache.aot.units.imports import ImportCandidates
@@ -38,8 +38,8 @@ class BodyEdit:
 def find_edit(last: LastPlan, i: int, text: LoadedText) -> BodyEdit | None:
     """What changed in a module whose text is another one than in the last build; None if it is more than
     functions that are units of their own."""
-    if not last.head.texts[i] or last.head.described[i] or last.head.unwinds:
-        return None  # exceptions are told apart by what all functions of a module call
+    if not last.head.texts[i] or last.head.described[i]:
+        return None
     state, new = last.state(i), text.outline
     if state.outline is None or new is None:
         return None
@@ -66,8 +66,18 @@ class Sight:
     longest: int
     shared: frozenset[str]
 
-    def is_contained(self, i: int, token: str, memo: UnitMemo) -> bool:
-        """Whether a function of module `i`, by token, is to all others what it was. `memo`: the module's."""
+    def contains(self, i: int, edit: BodyEdit, memo: UnitMemo) -> bool:
+        """Whether all but the edited functions of module `i` is what it was. `memo`: the module's."""
+        # What a function is not believed of exceptions depends on what it calls, and on what that calls.
+        doubts = lists_of(self.program.modules[i].module.disbelieved)
+        return (
+            doubts == self.last.state(i).disbelieved
+            and doubts.keys().isdisjoint(edit.positions)
+            and all(self._is_contained(i, token, memo) for token in edit.positions)
+        )
+
+    def _is_contained(self, i: int, token: str, memo: UnitMemo) -> bool:
+        """Whether a function, by token, is to all others what it was."""
         part, known = self.program.modules[i], self.last.state(i)
         entity = part.entities[token]
         if (

@@ -32,6 +32,7 @@ from nativecache.aot.standing.module_state import (
     group,
     involved,
     known_rows,
+    lists_of,
     names_seen,
     placed_lines,
     sharing,
@@ -197,6 +198,7 @@ def keep(
             sees=sorted(names_seen(part, bodies)),
             placed=placed_lines(part.debug),
             outline=loaded.texts[i].outline,
+            disbelieved=lists_of(part.module.disbelieved),
         )
         columns.texts.append(NOTHING if i in unsure else loaded.texts[i].digest)
         columns.interfaces.append(interface(part.module, part.bonds))

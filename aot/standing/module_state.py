@@ -89,6 +89,11 @@ def names_seen(part: ProgramModule, bodies: Mapping[str, BodyRow]) -> set[str]:
     return names
 
 
+def lists_of(numbers: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
+    """Module.disbelieved as ModuleState has it."""
+    return {token: list(lines) for token, lines in sorted(numbers.items())}
+
+
 def placed_lines(debug: DebugInfo | None) -> PlacedLines | None:
     """What is put into objects of a module's debug information; None where it has none."""
     if debug is None:

@@ -13,7 +13,7 @@ from nativecache.aot.records.last_plan import ModuleState
 from nativecache.aot.records.objects import StoredObject, read_object
 from nativecache.aot.schedule.scheduler import Scheduled
 from nativecache.aot.standing.keep import NOTHING, Columns, Kept, unit_of, unit_row
-from nativecache.aot.standing.module_state import Row, involved, names_seen, placed_lines
+from nativecache.aot.standing.module_state import Row, involved, lists_of, names_seen, placed_lines
 from nativecache.aot.standing.replan import Replan
 from nativecache.cache.lookup import EntryStore
 from nativecache.linker.values import dataclass, replace
@@ -205,7 +205,10 @@ class Settled:
                 known, bodies, units, roots = before.known, before.bodies, list(before.units), before.roots
                 promoted, seen, placed = decode_pairs(old.promoted[i]), before.sees, before.placed
                 around = before.outline
-            state = ModuleState(units, rows, roots, before.dropped, known, bodies, seen, placed, around)
+            read = i in arranged.units or i in arranged.edits
+            doubts = lists_of(program.modules[i].module.disbelieved) if read else before.disbelieved
+            kept = before.dropped, known, bodies, seen, placed, around, doubts
+            state = ModuleState(units, rows, roots, *kept)
             columns.involved.append(involved(program, i, rows))
             columns.add_state(state, self.pieces.keys.get(i, ""), promoted)
         once = encode_names(sorted(arranged.candidates.once))

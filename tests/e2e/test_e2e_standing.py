@@ -150,6 +150,39 @@ def test_an_edit_within_functions_looks_at_those_only(
     assert (tmp_path / "app").read_bytes() == first
 
 
+THROWING = {
+    "main.cpp": 'extern "C" { int f(int), g(int); int thrower(int n) { if (n > 3) throw n; return n; } }\n'
+    "static int inner(int n) { try { return f(n) + g(n + 3); } catch (int m) { return m * 10; } }\n"
+    "int main(int n, char **v) { return inner(n) * 7 - 60; }\n",
+    "c.c": "int thrower(int);\n__attribute__((noinline)) static int h(int n) { return n * 3; }\n"
+    "int f(int n) { return h(n) + 1; }\nint g(int n) { return thrower(n) * 2; }\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "all_of_it"),
+    [
+        ("c.c", "n * 3", "n * 5", False),
+        ("main.cpp", "m * 10", "m * 11", False),
+        ("main.cpp", "n > 3", "n > 2", False),
+        ("c.c", "n * 3", "thrower(n) * 3", True),
+        ("c.c", "thrower(n) * 2", "thrower(n) * 4", True),
+    ],
+)
+def test_edits_within_functions_where_there_are_exceptions(
+    file: str, old: str, new: str, all_of_it: bool, tmp_path: Path
+) -> None:
+    write(tmp_path, THROWING)
+    build(tmp_path, *THROWING, "-O2", "-o", "app")
+    for text in (THROWING[file].replace(old, new), THROWING[file]):
+        write(tmp_path, {file: text})
+        done = build(tmp_path, *THROWING, "-O2", "-o", "app")
+        assert follows(done)
+        assert (done.stats["planned_modules"] > 0) == all_of_it
+        build(tmp_path, *THROWING, "-O2", "--no-cache", "-o", "cold")
+        assert (tmp_path / "app").read_bytes() == (tmp_path / "cold").read_bytes()
+
+
 WAYS = {"-O2": tuple(EDITS), "-O0": tuple(EDITS)[:3], "-fPIC --emit shared": tuple(EDITS)[1:5]}
 WAYS["-O2 -g"] = tuple(EDITS)
 WAYS["-O0 -g"] = ("a constant", "lines above what others inline")
