@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from nativecache.cache.dependencies import Dependency, StatCache, found_paths
+from nativecache.cache.dependencies import SEARCHES, Dependency, StatCache, found_paths
 
 #: Changed so shortly before a moment that the clock of the file system, which lags by up to 10 ms, may show
 #: an earlier time for a change that came later.
@@ -165,7 +165,7 @@ def changed_since(dependency: Dependency, since: Since) -> str:
     kind, value, subjects = dependency
     if kind == "said":
         return ""  # it was asked when it was to be heard
-    if kind == "found":
+    if kind in SEARCHES:
         paths = [*subjects[: subjects.index("")], *found_paths(subjects, {})]
     elif kind == "same":
         paths = list(subjects)

@@ -121,7 +121,7 @@ def gather_linked(build: Finished, since: Since) -> tuple[Dependency, ...] | Non
         *(observe("file", (path,), memo) for path in named),
         *(observe("stat", (path,), memo) for path in big),
         *(observe("program", (path,), memo) for path in programs),
-        observe("found", (*path_folders(build.environ), "", *_tools(build.chosen)), memo),
+        observe("programs", (*path_folders(build.environ), "", *_tools(build.chosen)), memo),
         observe("found", _found_first(build, (*linked, *build.scripts)), memo),
         *_below_prefixes((*asked, *_set_prefixes(build.environ)), memo),
     )

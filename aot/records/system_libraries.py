@@ -74,7 +74,7 @@ def _dependencies(request: Request, libraries: Libraries) -> tuple[Dependency, .
     names = (name for name in SEARCHED if name[0] != "/")
     return (
         *(observe(kind, (program,)) for kind in ("stat", "program")),
-        observe("found", (*path_folders(request.environ), "", *names)),
+        observe("programs", (*path_folders(request.environ), "", *names)),
         *(
             observe("names", (folder,))
             for folder in libraries.folders

@@ -60,6 +60,25 @@ def test_a_compiled_module_that_changes(tmp_path: Path) -> None:
         assert run(tmp_path / "app").code == code
 
 
+# Headers
+
+
+def test_folders_with_names_of_headers(space: Path) -> None:
+    """Clang passes over them, until there is a file in their place."""
+    text = '#include "x.h"\n#if __has_include("y.h")\n#define Y 10\n#else\n#define Y 0\n#endif\n'
+    write(space, {"main.c": f"{text}int main(void) {{ return X + Y; }}\n", "later/x.h": "#define X 2\n"})
+    (space / "first/x.h").mkdir(parents=True)
+    (space / "first/y.h").mkdir()
+    words = ("main.c", "-Ifirst", "-Ilater", "-o", "app")
+    time.sleep(0.03)
+    for name, text, code in (("x.h", "#define X 3\n", 2), ("y.h", "", 3), ("z.h", "", 13)):
+        build(space, *words)
+        assert run(space / "app").code == code
+        if (space / "first" / name).is_dir():
+            (space / "first" / name).rmdir()
+        (space / "first" / name).write_text(text)
+
+
 # Compilers
 
 

@@ -94,6 +94,25 @@ def test_a_link_to_nowhere_is_not_found() -> None:
     assert not still_valid([dependency])
 
 
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_folder_with_the_name_of_a_header(absolute: bool) -> None:
+    """Compilers pass over it, and find the next file of that name."""
+    Path("x.h").mkdir()
+    dependency = observe("found", (".", "", os.path.abspath("x.h") if absolute else "x.h"))
+    Path("x.h").rmdir()
+    Path("x.h").touch()
+    assert not still_valid([dependency])
+
+
+def test_a_program_that_may_be_run_now() -> None:
+    Path("ld").touch()
+    dependencies = [observe(kind, (".", "", "ld")) for kind in ("programs", "found")]
+    Path("ld").chmod(0o755)
+    assert [still_valid([dependency]) for dependency in dependencies] == [False, True]
+    Path("ld").chmod(0o644)
+    assert still_valid(dependencies)
+
+
 def test_a_memo_is_measured_once() -> None:
     memo: dict[tuple[str, tuple[str, ...]], str] = {}
     Path("a").write_text("one")
