@@ -25,12 +25,15 @@ def plain_path(path: str) -> str:
 
 
 def spellings(path: str, places: set[str]) -> list[str]:
-    """What an `#include` may have called a file: its path from any of the places."""
+    """What an `#include` may have called a file: its path from any of the places.
+
+    Between the two may be several slashes, as clang leaves them in names of folders for `#embed`.
+    """
     names = [] if path.startswith("/") else [path]
     cut = path.rfind("/")
     while cut > 0:
-        if path[:cut] in places:
-            names.append(path[cut + 1 :])
+        if path[:cut].rstrip("/") in places:
+            names.append(path[cut:].lstrip("/"))
         cut = path.rfind("/", 0, cut)
     return names or [os.path.basename(path)]
 

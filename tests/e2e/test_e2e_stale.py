@@ -79,6 +79,18 @@ def test_folders_with_names_of_headers(space: Path) -> None:
         (space / "first" / name).write_text(text)
 
 
+def test_folders_of_data_that_end_in_slashes(space: Path) -> None:
+    """Clang leaves them in names."""
+    write(space, {"main.c": "int main(void) { return (char[]){\n#embed <data>\n}[0]; }\n", "b/data": "\2"})
+    (space / "a").mkdir()
+    words = ("main.c", "--embed-dir=a//", "--embed-dir=b//", "-w", "-o", "app")
+    time.sleep(0.03)
+    for code in (2, 3):
+        build(space, *words)
+        assert run(space / "app").code == code
+        (space / "a/data").write_text("\3")
+
+
 # Compilers
 
 
