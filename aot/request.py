@@ -38,6 +38,16 @@ class Input(PosixPath):
         path.given, path.language, path.ending = given, language, path.suffix
         return path
 
+    @property
+    def suffix(self) -> str:
+        """As compilers have it: `.c` is all suffix."""
+        return super().suffix or (self.name if self.name[:1] == "." else "")
+
+    @property
+    def stem(self) -> str:
+        """The name without its suffix."""
+        return self.name[: len(self.name) - len(self.suffix)]
+
     def __str__(self) -> str:
         return getattr(self, "given", "") or super().__str__()
 

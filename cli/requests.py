@@ -195,5 +195,7 @@ def _from_environment(line: Sequence[Word], options: BuildOptions) -> list[str]:
 
 def default_output(emit: str, inputs: list[str]) -> Path:
     """`a.out` as every compiler; for other kinds the first input's name with their own ending."""
+    from nativecache.aot.request import Input
+
     endings = {"shared": ".so", "object": ".o", "archive": ".a", "asm": ".s", "bitcode": ".bc"}
-    return Path(Path(inputs[0]).stem + endings[emit]) if emit in endings else Path("a.out")
+    return Path(Input(inputs[0]).stem + endings[emit]) if emit in endings else Path("a.out")

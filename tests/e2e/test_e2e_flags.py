@@ -64,6 +64,14 @@ def test_a_name_that_begins_with_a_dot_is_remembered(tmp_path: Path) -> None:
     assert "front end: 1 of 1 files unchanged" in built(tmp_path, "./a.c", "-o", "app", "-v")
 
 
+def test_a_name_that_is_all_suffix(tmp_path: Path) -> None:
+    write(tmp_path, {".c": SEVEN, ".ll": "define i32 @f() {\n  ret i32 1\n}\n"})
+    built(tmp_path, ".c", ".ll", "-o", "app")
+    assert run(tmp_path / "app").code == 7
+    built(tmp_path, "-c", ".c", "-MD")
+    assert (tmp_path / ".o").exists() and (tmp_path / ".d").exists()
+
+
 # Languages
 
 
