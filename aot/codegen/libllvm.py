@@ -36,6 +36,7 @@ _SIGNATURES: Final[dict[str, tuple[Any, ...]]] = {
     "LLVMGetVersion": (None, *[ctypes.POINTER(ctypes.c_uint)] * 3),
     "LLVMContextCreate": (_POINTER,),
     "LLVMContextDispose": (None, _POINTER),
+    "LLVMContextSetDiscardValueNames": (None, _POINTER, _INT),
     "LLVMContextSetDiagnosticHandler": (None, _POINTER, _HANDLER, _POINTER),
     "LLVMGetDiagInfoDescription": (_POINTER, _POINTER),
     "LLVMGetDiagInfoSeverity": (_INT, _POINTER),
@@ -139,6 +140,7 @@ class SharedLibrary:
         """A unit's IR after the clean-up of `SIMPLIFY`, printed."""
         with _Context(self._library) as context:
             module = context.parse(text.encode("latin-1"))
+            context.discard_names()
             self._run(module, f"function({SIMPLIFY})", options)
             printed = self._library.LLVMPrintModuleToString(module)
             try:
@@ -244,6 +246,10 @@ class _Context:
         for buffer in self._buffers:
             self._library.LLVMDisposeMemoryBuffer(buffer)
         self._library.LLVMContextDispose(self._handle)
+
+    def discard_names(self) -> None:
+        """Has values and blocks that passes make go without names: LLVM gives them numbers when it prints."""
+        self._library.LLVMContextSetDiscardValueNames(self._handle, 1)
 
     def listen(self, said: list[Diagnostic]) -> None:
         """Adds what LLVM says from now on to `said`, instead of its printing that."""

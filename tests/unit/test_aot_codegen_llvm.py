@@ -12,6 +12,7 @@ from nativecache.aot.codegen import llvm
 from nativecache.aot.codegen.engine import Engine
 from nativecache.aot.codegen.libllvm import SharedLibrary, build_id
 from nativecache.aot.errors import BuildError, UsageError
+from nativecache.aot.ir.numbering import number_module
 from nativecache.aot.key import Options
 from nativecache.aot.pool import Job, Pool, WorkerDied
 
@@ -156,6 +157,20 @@ def test_simplify_takes_memory_traffic_out_and_inlines_nothing(engine: Engine) -
         OPTIONS,
     )
     assert "alloca" not in text and "call i32 @g(i32 %x)" in text
+
+
+def test_what_simplify_makes_has_numbers_in_libllvm() -> None:
+    """Or `number_module` would do it, which takes longer than the passes."""
+    if (engine := llvm.find_engine("auto", None)).identity.llvmlite:
+        pytest.skip("no libLLVM")
+    text = engine.simplify(
+        "define i32 @f(i1 %0, ptr %1) {\n  %3 = alloca i32\n  store i32 0, ptr %3\n"
+        "  br i1 %0, label %4, label %6\n"
+        "4:\n  %5 = load i32, ptr %1\n  store i32 %5, ptr %3\n  br label %6\n"
+        "6:\n  %7 = load i32, ptr %3\n  ret i32 %7\n}\n",
+        OPTIONS,
+    )
+    assert " phi " in text and number_module(text) == text
 
 
 def test_a_target_that_llvm_does_not_know() -> None:
