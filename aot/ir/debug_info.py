@@ -94,12 +94,18 @@ class Nodes(Mapping[str, str]):
 
     def __getitem__(self, token: str) -> str:
         """The body of a node. Raises KeyError if there is none of that token."""
-        found = self._bodies.get(token)
+        found = self.body(token)
         if found is None:
-            head = token[:21]
-            bodies = self._groups[head].replace("\0", head[1:]).split("\n")
+            raise KeyError(token)
+        return found
+
+    def body(self, token: str) -> str | None:
+        """The body of a node, None if there is none of that token."""
+        found = self._bodies.get(token)
+        if found is None and (text := self._groups.get(head := token[:21])) is not None:
+            bodies = text.replace("\0", head[1:]).split("\n")
             self._bodies.update((f"{head}{rank:04}", body) for rank, body in enumerate(bodies))
-            found = self._bodies[token]
+            found = self._bodies.get(token)
         return found
 
     def __iter__(self) -> Iterator[str]:

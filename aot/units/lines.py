@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from nativecache.aot.units.partition import Unit
     from nativecache.aot.units.program import Program
 
-#: A line that counts from the first of a range, given by key or by the scope that follows.
+#: A line that counts from the first of a range, given by key or by the scope that follows. The word that it
+#: stands behind (`line:` or `scopeLine:`) is found faster than any number.
 _RELATIVE_LINE: Final = re.compile(
-    rf"(-?\d+){RELATIVE}(?:{RELATIVE}([^{RELATIVE}]*){RELATIVE}|((?:, column: \d+)?, scope: )(!\d+))",
+    rf"ine: (-?\d+){RELATIVE}(?:{RELATIVE}([^{RELATIVE}]*){RELATIVE}|((?:, column: \d+)?, scope: )(!\d+))",
     re.ASCII,
 )
 #: A line in a node of debug information that might be taken for an encoded one.
@@ -153,6 +154,12 @@ def held_from(program: Program, module: int, line_map: LineMap, imported: Iterab
 Lines = EncodedLines | RealLines
 
 
+def write_line(text: str, label: str, lines: Lines) -> str:
+    """A relative line of the normalised module `label` that has the key of its range, as `lines` has it."""
+    offset, _, key, _ = text.split(RELATIVE)
+    return str(lines.line(label, key, int(offset)))
+
+
 def write_lines(text: str, label: str, scopes: Mapping[str, str], lines: Lines) -> str:
     """A piece of the normalised module `label` with its relative lines written as `lines` has them.
 
@@ -163,7 +170,7 @@ def write_lines(text: str, label: str, scopes: Mapping[str, str], lines: Lines) 
     def written(match: re.Match[str]) -> str:
         offset, key, between, scope = match.groups()
         if key is None:
-            return f"{line(label, scopes[scope], int(offset))}{between}{scope}"
-        return str(line(label, key, int(offset)))
+            return f"ine: {line(label, scopes[scope], int(offset))}{between}{scope}"
+        return f"ine: {line(label, key, int(offset))}"
 
     return _RELATIVE_LINE.sub(written, text)

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
-from nativecache.aot.ir.debug_info import ELSEWHERE, IN_NAME, LOCAL_TO, NAMED_LINE, DebugInfo
+from nativecache.aot.ir.debug_info import ELSEWHERE, IN_NAME, LOCAL_TO, NAMED_LINE, RELATIVE, DebugInfo, Nodes
 from nativecache.aot.ir.module import Entity
 from nativecache.aot.ir.syntax import ATTACHED_NODE
-from nativecache.aot.units.lines import Lines
+from nativecache.aot.units.lines import Lines, write_line
 from nativecache.aot.units.program import Definitions
-from nativecache.aot.units.rewrite import Pieces, Rewriter
+from nativecache.aot.units.rewrite import Pieces, Rewriter, split_node
 from nativecache.linker import lazy_re as re
 
 #: A type as alias analysis knows it (TBAA): its name, then each member's type and offset, or its parent's.
@@ -28,6 +28,11 @@ _ALIAS_TYPE: Final = re.compile(r'!\{!("[^"]*")(?:, !\d+, i64 \d+)+\}', re.ASCII
 _KNOWN_ALIAS_TYPES: Final = frozenset(('"vtable pointer"', '"omnipotent char"'))
 #: The lists of a compile unit, which name every type and global of the file.
 _UNIT_LISTS: Final = re.compile(r", (?:enums|retainedTypes|globals|imports|macros): !\d+")
+#: Most nodes are written into many units: their splits are kept (C++ parsers with -g: 5.9 s of extraction
+#: became 3.9 s). Longer ones, in characters, are few and would take much memory.
+SHARED_NODE: Final = 4096
+#: What stands in a normalised node for something that depends on the unit.
+_MARKS: Final = (ELSEWHERE, IN_NAME, LOCAL_TO)
 _LOCAL_SCOPE: Final = re.compile(rf"{LOCAL_TO}([^{LOCAL_TO}]*){LOCAL_TO}")
 #: What describes a function, in its header.
 _HEADER_NODE: Final = re.compile(r" !dbg (!\d+)", re.ASCII)
@@ -38,6 +43,25 @@ def _alias_type_name(body: str) -> str | None:
     """The name (as printed) in a node that describes a type to alias analysis, unless it has a meaning."""
     found = _ALIAS_TYPE.fullmatch(body)
     return found[1] if found and found[1] not in _KNOWN_ALIAS_TYPES else None
+
+
+def _body(source: Definitions, token: str) -> str | None:
+    """The text of a node, as `get` gives it, but that raises an exception for each that Nodes lack."""
+    nodes = source.module.metadata
+    return nodes.body(token) if isinstance(nodes, Nodes) else nodes.get(token)
+
+
+@lru_cache(maxsize=1 << 15)
+def _plain_node(body: str) -> Pieces | None:
+    """The pieces of a normalised node that is the same in all units but for numbers; None of any other.
+
+    Lines that have the key of their range are tokens, too.
+    """
+    if "!DICompileUnit(" in body or any(mark in body for mark in _MARKS):
+        return None
+    pieces = split_node(body)
+    # What may be left is the line of a location in a loop's node: its range is that of its scope.
+    return None if RELATIVE in body and any(RELATIVE in part for part in pieces.parts[::2]) else pieces
 
 
 class AliasTypes:
@@ -102,9 +126,16 @@ class MetadataWriter:
 
     def resolve(self, source: Definitions, token: str) -> str:
         """What a type or a node is called. What it is made of is resolved first, however deeply nested."""
-        body = self._content(source, token)
-        if body is None:
-            return self._node(source, token) if token[0] == "!" else token  # the latter is a local value
+        if token[0] == "!":
+            body = _body(source, token)
+            if body is None:
+                return token
+            if not body.startswith("!{") or token in self._pending:
+                return self._node(source, token, body)
+        else:
+            body = source.module.types.get(token)
+            if body is None:
+                return token  # a local value
         known, pieces_of = self._rewriter.known(source), self._rewriter.pieces
         stack: list[tuple[str, str, Pieces, Iterator[str]]] = []
         while True:
@@ -131,7 +162,7 @@ class MetadataWriter:
         """The body of a type or uniqued tuple, unless it is within itself; None for what else there is."""
         if token[0] == "%":
             return source.module.types.get(token)
-        body = source.module.metadata.get(token) if token[0] == "!" else None
+        body = _body(source, token) if token[0] == "!" else None
         return body if body and body.startswith("!{") and token not in self._pending else None
 
     def _unique(self, token: str, body: str, text: str) -> str:
@@ -154,11 +185,8 @@ class MetadataWriter:
         self._count += 1
         return f"!{self._count - 1}"
 
-    def _node(self, source: Definitions, token: str) -> str:
+    def _node(self, source: Definitions, token: str, body: str) -> str:
         """A node that is no uniqued tuple, or is within itself."""
-        body = source.module.metadata.get(token)
-        if body is None:
-            return token
         debug = source.module.debug
         if debug is None and self._check_lines:
             self._lines.check(body)
@@ -168,6 +196,10 @@ class MetadataWriter:
         new = self._number()
         if debug is not None:
             self._debug_nodes[source.label, token] = new
+            pieces = _plain_node(body) if len(body) < SHARED_NODE and token not in debug.sizes else None
+            if pieces is not None:
+                self._later(partial(self._write_plain, source, new, pieces))
+                return new
             body = self._place(source, debug, token, body)
         if "!DICompileUnit(" in body:
             self._compile_units.append(new)
@@ -179,6 +211,19 @@ class MetadataWriter:
                 body = _UNIT_LISTS.sub("", body)
         self._later(lambda: self._written.append(f"{new} = {self._rewriter.rewrite(source, body)}\n"))
         return new
+
+    def _write_plain(self, source: Definitions, number: str, pieces: Pieces) -> None:
+        """Writes a node as `Rewriter.rewrite` would, without looking for what it cannot have."""
+        known = self._rewriter.known(source)
+        for token in pieces.different:
+            if token not in known:
+                if token[0] == "!":
+                    known[token] = self.resolve(source, token)
+                elif token[-1] == RELATIVE:
+                    known[token] = write_line(token, source.label, self._lines)
+                else:
+                    known[token] = self._rewriter.resolve(source, token, 0, None)
+        self._written.append(f"{number} = {pieces.join(known)}\n")
 
     def _place(self, source: Definitions, debug: DebugInfo, token: str, body: str) -> str:
         """A node's text with what depends on the unit it is in."""

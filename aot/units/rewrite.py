@@ -14,6 +14,7 @@ from nativecache.aot.ir.debug_info import RELATIVE
 from nativecache.aot.ir.syntax import TOKEN
 from nativecache.aot.units.lines import Lines, write_lines
 from nativecache.aot.units.program import Definitions
+from nativecache.linker import lazy_re as re
 from nativecache.linker.values import dataclass
 
 #: Types, metadata and declarations are written into many units: their splits are kept (0.3 s of
@@ -23,6 +24,10 @@ SHARED_TEXT: Final = 400
 #: What a token becomes, given where it stands: its source, the token, the level (see Rewriter.rewrite), and
 #: how often the profile has it called, if it knows.
 Resolve = Callable[[Definitions, str, int, int | None], str]
+#: A token, or a line that counts from the first of the range whose key it has.
+_TOKEN_OR_LINE: Final = re.compile(
+    rf"{TOKEN.pattern[:-1]}|(?<=ine: )-?\d+{RELATIVE}{RELATIVE}[^{RELATIVE}]*{RELATIVE})", re.ASCII
+)
 _NO_COUNTS: Final[Mapping[str, int]] = {}
 
 
@@ -42,9 +47,31 @@ class Pieces:
 
 
 def _split(text: str) -> Pieces:
-    parts = TOKEN.split(text)
+    return _pieces(TOKEN.split(text))
+
+
+def split_node(text: str) -> Pieces:
+    """A node of debug information split at its tokens, and at the lines that have the key of their range.
+
+    Strings stay what they are.
+    """
+    return _pieces(_join_strings((_TOKEN_OR_LINE if RELATIVE in text else TOKEN).split(text)))
+
+
+def _pieces(parts: list[str]) -> Pieces:
     tokens = parts[1::2]
     return Pieces(parts, tokens, tuple(dict.fromkeys(tokens)))
+
+
+def _join_strings(parts: list[str]) -> list[str]:
+    """The same text split at the tokens that are no strings."""
+    joined = parts[:1]
+    for token, rest in zip(parts[1::2], parts[2::2], strict=True):
+        if token[0] == '"':
+            joined[-1] += token + rest
+        else:
+            joined += (token, rest)
+    return joined
 
 
 _split_shared = lru_cache(maxsize=1 << 17)(_split)

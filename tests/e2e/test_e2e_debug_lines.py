@@ -20,6 +20,7 @@ from nativecache.aot.debug.errors import Unsupported
 from nativecache.aot.key import Options
 from nativecache.aot.output.image import Image, _with_lines
 from nativecache.aot.output.results import UnitResult
+from nativecache.aot.units import metadata
 from nativecache.aot.units.imports import (
     IMPORT_LINES,
     IMPORT_TOTAL,
@@ -171,6 +172,34 @@ def test_random_programs_are_restored(tmp_path: Path) -> None:
         made = whole([front(tmp_path / "random.c", "-O2", "-g", "-I/usr/include/csmith")], 2)
         units = [unit for unit in sampled(made.units, 12) if unit.kind != "types"]
         assert check_restored(tmp_path / str(seed), made, units) == len(units)
+
+
+LOCAL_TYPES = """\
+#include <map>
+#include <string>
+static int counted() {
+    static int count = 0;
+    for (int i = 0; i < 3; i++) { struct Local { int a; } l{i}; count += l.a; }
+    return count;
+}
+template <class F> int twice(F f) { return f(1) + f(2); }
+int local(int argc) {
+    std::map<std::string, int> m;
+    while (argc-- > 0) m["a"] += twice([&](int x) { return x + argc; });
+    try { return m.at("a") + counted(); } catch (...) { return 0; }
+}
+"""
+
+
+def test_kept_nodes_are_written_as_all_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, {**CXX_FILES, "local.cpp": LOCAL_TYPES})
+    names = (*(name for name in CXX_FILES if name.endswith(".cpp")), "local.cpp")
+    for level in ("-O1", "-O2"):
+        made = whole([front(tmp_path / name, level, "-g") for name in names], 2)
+        quick = list(map(made.extract, made.units))
+        with monkeypatch.context() as patch:
+            patch.setattr(metadata, "SHARED_NODE", 0)
+            assert quick == list(map(made.extract, made.units))
 
 
 def test_sqlite_is_restored(tmp_path: Path) -> None:

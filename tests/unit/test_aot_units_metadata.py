@@ -3,9 +3,12 @@
 import re
 
 import pytest
-from pipeline import LIMITS, key, resolved, unit, with_bodies
+from harness import TESTS
+from pipeline import LIMITS, Pipeline, key, resolved, resolved_with_debug, unit, with_bodies
 
+from nativecache.aot.codegen.llvm import read_module
 from nativecache.aot.ir.module import index_module
+from nativecache.aot.units import metadata
 from nativecache.aot.units.extract import UnitText
 
 #: Two types of one layout as alias analysis sees them: "A" and "B".
@@ -72,3 +75,47 @@ def test_alias_types_of_imported_bodies_are_those_of_their_files() -> None:
     assert text.imported == ("one", "two")
     a, b, second, third = alias_types(text)
     assert (a, b) == (third, second) and a != b
+
+
+# Nodes of debug information
+
+
+def every_text(made: Pipeline) -> list[UnitText]:
+    return [made.extract(each) for each in made.units]
+
+
+def described_programs() -> list[Pipeline]:
+    """The golden programs that have debug information."""
+    golden = sorted((TESTS / "golden" / "extract").glob("*.ll"))
+    printed = [(path.name, read_module(path.read_bytes())) for path in golden if "!DI" in path.read_text()]
+    return [resolved_with_debug([each]).simplify(LIMITS) for each in printed]
+
+
+def test_nodes_are_written_alike_whether_they_are_kept_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = described_programs()
+    assert programs
+    quick = list(map(every_text, programs))
+    monkeypatch.setattr(metadata, "SHARED_NODE", 0)
+    assert quick == list(map(every_text, programs))
+
+
+def test_lines_that_have_the_key_of_their_range_are_tokens_of_a_kept_node() -> None:
+    node = "distinct !DILexicalBlock(scope: !1, file: !2, line: 3\1\1f\1, column: 4)"
+    pieces = metadata._plain_node(node)
+    assert pieces is not None and pieces.different == ("!1", "!2", "3\1\1f\1")
+    lined = metadata._plain_node('!DILabel(scope: !1, name: "line: 3", file: !2, line: -3\1\1f\1)')
+    assert lined is not None and lined.different == ("!1", "!2", "-3\1\1f\1")
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        "distinct !{!1, !DILocation(line: 3\1, column: 3, scope: !2)}",  # its range is that of its scope
+        '!DICompositeType(name: "s", scope: \2f\2)',
+        'distinct !DIGlobalVariable(name: "v", line: \3)',
+        '!DICompositeType(name: "(lambda at a.cpp:\4k\4:3)")',
+        "distinct !DICompileUnit(language: DW_LANG_C11, file: !1)",
+    ],
+)
+def test_nodes_that_depend_on_their_unit_are_not_kept(node: str) -> None:
+    assert metadata._plain_node(node) is None
