@@ -10,6 +10,8 @@ from pathlib import Path
 
 from nativecache.cache.entry import CorruptEntry, Entry, Reason, decode_entry
 from nativecache.cache.folder import Row, find_database, find_entries, open_database, remove_rows
+from nativecache.cache.in_packs import InPack, find_bad_packs, remove_packed
+from nativecache.cache.pack import remove_pack
 from nativecache.cache.quarantine import quarantined_path, set_aside
 from nativecache.cache.shape import Malformed
 
@@ -18,7 +20,7 @@ from nativecache.cache.shape import Malformed
 class CorruptionReport:
     """An entry that failed its check: where it is, why, and where it is now if it was set aside.
 
-    A database that is none has no key.
+    A database that is none, and a pack that is none, have no key.
     """
 
     path: str
@@ -36,6 +38,8 @@ def check_entries(
     With `keep` they are set aside. One that cannot be read is named and left where it is.
     """
     yield from _check_database(root, keep=keep)
+    yield from _check_packs(root, keep=keep)
+    damaged: list[InPack] = []
     for found in find_entries(root):
         try:
             data = found.read()
@@ -49,13 +53,16 @@ def check_entries(
             with suppress(OSError):
                 if keep:
                     kept = set_aside(root, f"{found.key}.{bad.reason}.o", data)
-                if isinstance(found, Row):
+                if isinstance(found, InPack):
+                    damaged.append(found)
+                elif isinstance(found, Row):
                     remove_rows(found.home, [found])
                 else:
                     os.unlink(found.path)
             yield CorruptionReport(found.place, found.key, bad.reason, kept)
         else:
             yield None
+    remove_packed(damaged)
 
 
 def _check(key: str, data: bytes, check_form: Callable[[Entry], None]) -> None:
@@ -64,6 +71,20 @@ def _check(key: str, data: bytes, check_form: Callable[[Entry], None]) -> None:
         check_form(entry)
     except Malformed:
         raise CorruptEntry(Reason.FORM) from None
+
+
+def _check_packs(root: Path, *, keep: bool) -> Iterator[CorruptionReport]:
+    """Removes packs that cannot be opened, or sets them aside; another version's stay."""
+    for path, reason in find_bad_packs(root):
+        if reason == Reason.VERSION:
+            continue
+        kept = ""
+        with suppress(OSError):
+            if keep:
+                kept = quarantined_path(root, os.path.basename(path))
+                os.link(path, kept)
+            remove_pack(path)
+        yield CorruptionReport(path, "", reason, kept)
 
 
 def _check_database(root: Path, *, keep: bool) -> Iterator[CorruptionReport]:

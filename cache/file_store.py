@@ -1,15 +1,25 @@
-"""A store of files: one for each key, written aside and renamed into place."""
+"""A store of files: one for each key, written aside and renamed into place, and packs of many."""
 
 import os
+import time
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from nativecache.cache.files import read_plain, write_file
-from nativecache.cache.folder_store import FolderStore
+from nativecache.cache.folder_store import FolderStore, print_warning
 from nativecache.cache.layout import entry_path
+from nativecache.cache.packs import Packs
+
+#: A folder may vanish between making it and writing to it, where others have just packed what was in it.
+_ATTEMPTS = 3
 
 
 class FileStore(FolderStore):
-    """A store with one file per key, ROOT/v1/ab/cdef….o.
+    """A store with one file per key, ROOT/v1/ab/cdef….o, or one for many, ROOT/v1/packs/….pack.
+
+    What is put is a file of its own. `packing.py` makes packs of what is never replaced; the file of a key
+    comes first.
 
     Safe without a lock on a local filesystem: any number of readers and writers, in any number of threads
     and processes, also while files or whole folders are being deleted. A value is written to a temporary
@@ -24,13 +34,24 @@ class FileStore(FolderStore):
     inside it shows, and is then made again.
     """
 
+    def __init__(
+        self,
+        root: Path,
+        *,
+        read_only: bool = False,
+        clock: Callable[[], float] = time.time,
+        warn: Callable[[str], None] = print_warning,
+    ) -> None:
+        super().__init__(root, read_only=read_only, clock=clock, warn=warn)
+        self._packs = Packs(root)
+
     def get(self, key: str) -> bytes | None:
         """The value last put under `key`, or None. A use is noted in the file's modification time."""
         path = entry_path(self.root, key)
         try:
             value, modified = read_plain(path)
         except FileNotFoundError:
-            return None
+            return self._get_packed(key)
         except OSError as error:
             self._could_not_read(error.strerror or error)
             return None
@@ -40,16 +61,36 @@ class FileStore(FolderStore):
                 os.utime(path, (now, now))
         return value
 
+    def _get_packed(self, key: str) -> bytes | None:
+        try:
+            found = self._packs.get(key)
+            if found is None:
+                return None
+            pack, number = found
+            value = pack.read(number)
+        except OSError as error:
+            self._could_not_read(error.strerror or error)
+            return None
+        if self._is_stale(pack.used(number)):
+            with suppress(OSError):
+                pack.note_used(number, self._clock())
+        return value
+
     def put(self, key: str, value: bytes) -> None:
         """Keeps `value` under `key`, in place of what was there, if that can be done."""
         path = entry_path(self.root, key)
         if not self.keeps:
             return
-        try:
+        for attempt in range(_ATTEMPTS):
             try:
+                if attempt:  # the first value in this folder, or the folder has vanished
+                    self._make_folders(os.path.dirname(path))
                 write_file(path, value)
-            except FileNotFoundError:  # the first value in this folder, or the folder has vanished
-                self._make_folders(os.path.dirname(path))
-                write_file(path, value)
-        except OSError as error:
-            self._could_not_write(error.strerror or error)
+            except FileNotFoundError as error:
+                failure: OSError = error
+            except OSError as error:
+                failure = error
+                break
+            else:
+                return
+        self._could_not_write(failure.strerror or failure)

@@ -1,10 +1,12 @@
 """What is in a cache folder: its entries, what writers left behind, and how to remove just that.
 
-Entries are files, or rows of a database, or both: a folder may have been used by stores of both kinds.
+Entries are files, in packs of many, or rows of a database: a folder may have been used by stores of both
+kinds.
 
 Only names that a cache gives, in folders that it makes, are ever looked at or removed: ROOT/v1/ab/cdef….o,
-ROOT/v1/quarantine, databases and temporary files. Symbolic links below the root are not followed, and nothing
-but plain files is removed. All of it is safe beside readers and writers; what vanishes meanwhile is no error.
+ROOT/v1/packs/….pack, ROOT/v1/quarantine, databases and temporary files. Symbolic links below the root are not
+followed, and nothing but plain files is removed. All of it is safe beside readers and writers; what vanishes
+meanwhile is no error.
 """
 
 from __future__ import annotations
@@ -18,9 +20,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from nativecache.cache.entry import JSON, find_meta, find_milliseconds, peek, read_milliseconds
+from nativecache.cache.entry import JSON, find_meta, find_milliseconds
 from nativecache.cache.file_store import FileStore
 from nativecache.cache.files import TEMPORARY_SUFFIX, read_plain
+from nativecache.cache.found import Found, occupied
+from nativecache.cache.in_packs import (
+    InPack,
+    entries_of,
+    find_orphans,
+    find_pack_files,
+    open_packs,
+    remove_packed,
+)
 from nativecache.cache.layout import (
     CACHEDIR_TAG,
     DATABASE_SUFFIX,
@@ -37,9 +48,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Disks give space in blocks of mostly this many bytes, and each entry is a file.
-_BLOCK = 4096
-
 _SHELF = re.compile(r"[0-9a-f]{2}")
 _ENTRY = re.compile(r"[0-9a-f]{62}\.o")
 _TEMPORARY = re.compile(r"\d+-\d+-[0-9a-f]{16}" + re.escape(TEMPORARY_SUFFIX))
@@ -47,36 +55,6 @@ _DATABASE = re.compile(r"([0-9a-f]{16})" + re.escape(DATABASE_SUFFIX) + r"(?:-wa
 
 #: Temporary files are renamed within milliseconds. After an hour nobody is at one any more.
 _ABANDONED = 3600
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A file in a cache folder: the bytes it occupies, and its time of last use in seconds since the epoch.
-
-    Only entries have a key.
-    """
-
-    path: str
-    key: str
-    size: int
-    used: float
-
-    @property
-    def place(self) -> str:
-        """Where the file is, for people."""
-        return self.path
-
-    def read(self) -> bytes:
-        """The file's content. Raises OSError, FileNotFoundError where it is gone."""
-        return read_plain(self.path)[0]
-
-    def milliseconds(self) -> float | None:
-        """How long making the entry took, None if it does not say. Raises OSError and CorruptEntry."""
-        return read_milliseconds(self.path)
-
-    def meta(self) -> Mapping[str, JSON]:
-        """The entry's metadata, unchecked. Raises OSError and CorruptEntry."""
-        return peek(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +84,11 @@ class Row(Found):
         return find_meta(self.read())
 
 
-def occupied(size: int) -> int:
-    """What a file of `size` bytes takes of a disk."""
-    return -(-size // _BLOCK) * _BLOCK
-
-
 def find_entries(root: Path) -> Iterator[Found]:
-    """All entries of a cache folder, in no order. Those of a database that cannot be read are left out."""
+    """All entries of a cache folder, in no order. Those of a database or pack that cannot be read are not."""
     yield from _find_files(root)
+    for pack in open_packs(root):
+        yield from entries_of(pack)
     with suppress(OSError):
         yield from _find_rows(open_database(root))
 
@@ -185,6 +160,7 @@ def find_temporaries(root: Path) -> Iterator[Found]:
         for file in _plain_files(folder):
             if _TEMPORARY.fullmatch(file.name):
                 yield from _found(file, "")
+    yield from find_orphans(root)
     current = find_database(root)
     for file in _plain_files(layout) if ours else []:
         found = _DATABASE.fullmatch(file.name)
@@ -213,12 +189,16 @@ def remove(founds: Iterable[Found]) -> list[Found]:
     removed: list[Found] = []
     rows: dict[int, list[Row]] = {}
     files: list[Found] = []
+    packed: list[InPack] = []
     for found in founds:
-        if isinstance(found, Row):
+        if isinstance(found, InPack):
+            packed.append(found)
+        elif isinstance(found, Row):
             rows.setdefault(id(found.home), []).append(found)
         else:
             files.append(found)
     removed += _unlink_all(files, unless_used=True)[0]
+    removed += remove_packed(packed)
     for group in rows.values():
         removed += remove_rows(group[0].home, group)
     return removed
@@ -324,7 +304,7 @@ def clear(root: Path, now: float) -> tuple[int, int]:
 
     What a build puts meanwhile may stay, and so do folders, which it may be about to write to.
     """
-    there = (*_find_files(root), *find_abandoned(root, now), *find_quarantined(root))
+    there = (*_find_files(root), *find_pack_files(root), *find_abandoned(root, now), *find_quarantined(root))
     removed, failure = _unlink_all(there)
     files, size = total(removed)
     if path := find_database(root):

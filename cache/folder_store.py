@@ -15,7 +15,8 @@ from nativecache.cache.layout import make_folders
 _TOUCH_SECONDS = 3600
 
 
-def _print_warning(message: str) -> None:
+def print_warning(message: str) -> None:
+    """What a store does with a failure where nobody says otherwise."""
     print(f"nativecache: warning: {message}", file=sys.stderr)
 
 
@@ -33,7 +34,7 @@ class FolderStore(ABC):
         *,
         read_only: bool = False,
         clock: Callable[[], float] = time.time,
-        warn: Callable[[str], None] = _print_warning,
+        warn: Callable[[str], None] = print_warning,
     ) -> None:
         self.root = root
         self.keeps = not read_only

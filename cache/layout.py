@@ -6,6 +6,7 @@
       config.toml             settings (limits.py)
       v1/                     LAYOUT; holds a CACHEDIR.TAG of its own in a root that someone else made
         ab/cdef….o            the entry of key abcdef… (entry.py)
+        packs/                many entries in a file each, HEX.pack, and when they were used (pack.py)
         database              the name of the database: 16 hex digits and a newline (sqlite_store.py)
         0123….sqlite          the database (database.py)
         pruned                which keys were pruned (evicted.py)
@@ -29,6 +30,7 @@ CONFIG_NAME = "config.toml"
 TAG_NAME = "CACHEDIR.TAG"
 DATABASE_SUFFIX = ".sqlite"
 QUARANTINE = "quarantine"
+PACKS = "packs"
 PRUNE_LOCK = "prune.lock"
 PRUNE_STAMP = "prune.stamp"
 
@@ -79,6 +81,11 @@ def database_path(root: "str | os.PathLike[str]", pointer: "bytes | None" = None
     if len(pointer) != 17 or pointer[16:] != b"\n" or pointer[:16].strip(b"0123456789abcdef"):
         raise ValueError("the name of the database is damaged")
     return os.path.join(root, LAYOUT, pointer[:16].decode() + DATABASE_SUFFIX)
+
+
+def packs_folder(root: "str | os.PathLike[str]") -> str:
+    """The folder of a cache folder's packs."""
+    return os.path.join(root, LAYOUT, PACKS)
 
 
 def evicted_path(root: "str | os.PathLike[str]") -> str:

@@ -36,7 +36,8 @@ class EntryStore:
 
     What the store does not have is looked for in the `fallbacks`, in their order, and copied from there.
     hits and misses add up to the number of look-ups; fallback_hits are those hits that a fallback had;
-    corrupt counts damaged entries by reason, each once. `used` names every key that was found or saved.
+    corrupt counts damaged entries by reason, each once. `used` names every key that was found or saved,
+    `made` those saved whose entries say what they took to make: nothing else is ever kept under such a key.
     Threads take turns in it.
     """
 
@@ -53,6 +54,7 @@ class EntryStore:
         self.bytes_read = 0
         self.bytes_written = 0
         self.used: dict[str, None] = {}
+        self.made: dict[str, None] = {}
 
     @property
     def root(self) -> Path | None:
@@ -63,6 +65,11 @@ class EntryStore:
     def keeps(self) -> bool:
         """Whether entries are kept in a folder that may be written to."""
         return self._store.keeps
+
+    @property
+    def opened_by_tools(self) -> bool:
+        """Whether entries are files of their own when they are saved."""
+        return self._store.opened_by_tools
 
     def load(self, key: str) -> Entry | None:
         """The entry of `key`, checked in full, or None."""
@@ -133,6 +140,8 @@ class EntryStore:
         data = encode_entry(entry)
         if self.keeps:
             self.bytes_written += len(data)
+        if "milliseconds" in entry.meta:
+            self.made[entry.key] = None
         self._store.put(entry.key, data)
 
     def note_used(self, key: str) -> None:

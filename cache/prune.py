@@ -8,6 +8,8 @@ Pruning goes on to nine tenths of a limit, so that the next build does not need 
 Entries whose metadata name no milliseconds are notes about many things at once: losing one makes the
 next build of that slower, not wrong. They count as worth a typical amount (`_UNSAID`).
 
+What is left is packed (packing.py), and packs are made anew without what was removed.
+
 One process prunes at a time, whoever comes second lets it be. Builds go on meanwhile: an entry that was
 used after it was looked at stays, one that vanishes under a reader is a miss.
 
@@ -29,9 +31,13 @@ from filelock import FileLock, Timeout
 from nativecache.cache.counters import add_counts
 from nativecache.cache.entry import CorruptEntry
 from nativecache.cache.evicted import add_evicted
-from nativecache.cache.folder import Found, find_abandoned, find_entries, find_quarantined, remove
+from nativecache.cache.folder import find_abandoned, find_entries, find_quarantined, remove
+from nativecache.cache.found import Found, occupied
+from nativecache.cache.in_packs import open_packs
 from nativecache.cache.layout import PRUNE_LOCK, layout_folder
 from nativecache.cache.limits import Limits
+from nativecache.cache.pack import LONGEST
+from nativecache.cache.packing import merge_packs, pack_files
 
 #: How much of a limit is left after pruning for it.
 _TARGET = 0.9
@@ -86,9 +92,19 @@ def _prune(root: Path, limits: Limits, now: float) -> Pruned:
             add_evicted(root, (found.key for found in removed))
             add_counts(root, {"pruned": len(removed), "pruned_bytes": sum(found.size for found in removed)})
         gone += removed
+    _pack(root)
     size = sum(found.size for found in gone)
     left = len(entries) - len(gone), sum(found.size for found in entries) - size
     return Pruned(len(gone), size, len(temporaries), *left)
+
+
+def _pack(root: Path) -> None:
+    """Packs what is left, and makes one pack of many."""
+    files = (
+        found.key for found in find_entries(root) if type(found) is Found and found.size <= occupied(LONGEST)
+    )
+    pack_files(root, sorted(files))
+    merge_packs(open_packs(root))
 
 
 def _by_age(files: Iterable[Found], max_age: float | None, now: float) -> tuple[list[Found], list[Found]]:

@@ -61,6 +61,18 @@ def book(report: Report, request: Request, mode: str) -> None:
     )
 
 
+def pack(store: EntryStore) -> None:
+    """Packs what a build made, where that is many small files."""
+    if not store.keeps or store.root is None or not store.opened_by_tools:
+        return
+    from nativecache.cache.packs import ENOUGH
+
+    if len(store.made) >= ENOUGH:
+        from nativecache.cache.packing import pack_files
+
+        pack_files(store.root, store.made)
+
+
 def prune_in_time(store: EntryStore) -> None:
     """Starts a process that applies the cache folder's limits, once per hour; nobody waits for it."""
     from nativecache.cache.claim import claim_pruning

@@ -86,6 +86,7 @@ def _build(
     if not quiet:
         to_stdout = own_descriptor(os.fspath(request.output)) == 1
         report.show(result, timings=options.timings, verbose=options.verbose, err=to_stdout)
+    account.pack(request.store)
     account.prune_in_time(request.store)
     return result
 

@@ -9,7 +9,8 @@ from stores import Kind
 
 from nativecache.cache.entry import Entry
 from nativecache.cache.evicted import read_evicted, short_key
-from nativecache.cache.folder import Found, find_entries
+from nativecache.cache.folder import find_entries
+from nativecache.cache.found import Found
 from nativecache.cache.limits import Limits
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.prune import Pruned, prune, worth
