@@ -317,7 +317,9 @@ class _Job:
         keys = {i: piece_key(program, i, members) for i, members in found.items()}
         runs = [item.modules for item in self._line() if isinstance(item, Ours)]
         sizes = {i: len(members) for i, members in found.items()}
-        return Pieces(self._request.store, keys, group_modules(runs, sizes, len(program.modules)))
+        groups = group_modules(runs, sizes, len(program.modules))
+        objects = {i: [member.key for member in members] for i, members in found.items()}
+        return Pieces(self._request.store, keys, groups, objects=objects)
 
     def _line(self) -> tuple[Path | str | Ours, ...]:
         """What goes to the linker, in order."""

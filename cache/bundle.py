@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from nativecache.cache.entry import CorruptEntry, decode_entry
-from nativecache.cache.files import open_plain
+from nativecache.cache.files import make_folder, open_plain, write_file
+from nativecache.cache.folder import find_entries
 from nativecache.cache.layout import LAYOUT, entry_name
 from nativecache.cache.store import Store
 
@@ -101,6 +102,23 @@ def _read_whole(stores: Sequence[Store], key: str) -> bytes | None:
                 decode_entry(key, data)
                 return data
     return None
+
+
+def extract_entries(root: Path, keys: Sequence[str], folder: Path) -> dict[str, str]:
+    """Writes what whole entries hold to files KEY.o in a folder, which is made; the files by key.
+
+    Of those whose keys begin with one of `keys`, or of all where there are none. Raises OSError.
+    """
+    make_folder(os.path.abspath(folder))
+    written: dict[str, str] = {}
+    for found in find_entries(root):
+        if found.key in written or (keys and not found.key.startswith(tuple(keys))):
+            continue
+        with suppress(CorruptEntry, FileNotFoundError):
+            path = os.path.join(folder, f"{found.key}.o")
+            write_file(path, decode_entry(found.key, found.read()).payload)
+            written[found.key] = path
+    return written
 
 
 def import_entries(store: Store, bundle: Path) -> Imported:

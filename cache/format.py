@@ -65,6 +65,19 @@ def is_folded(data: bytes) -> bool:
     return bool(_FOOTER.unpack_from(data, len(data) - _FOOTER.size)[3] == FOLDED)
 
 
+def glance(data: bytes) -> bytes:
+    """The payload, unfolded, of what may be an entry, unchecked; b"" where that is plainly none."""
+    if len(data) < _FOOTER.size:
+        return b""
+    _, length, _, version, _, magic = _FOOTER.unpack_from(data, len(data) - _FOOTER.size)
+    if magic != _MAGIC or length > len(data) or version not in (VERBATIM, FOLDED):
+        return b""
+    try:
+        return _unfold(data[:length]) if version == FOLDED else data[:length]
+    except CorruptBytes:
+        return b""
+
+
 def unseal(key: str, data: bytes) -> tuple[bytes, bytes]:
     """Payload, unfolded, and metadata of the entry in `data`, checked in full but for the metadata's form.
 

@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 
 from nativecache.cache.entry import FIRST, CorruptEntry, Entry, Reason, decode_entry, encode_entry
 from nativecache.cache.evicted import read_evicted, short_key
+from nativecache.cache.format import glance
 from nativecache.cache.shape import Malformed
 from nativecache.cache.store import BuildStore, Store
 
@@ -82,6 +83,18 @@ class EntryStore:
         """
         found = self._look_up(key, reader)
         return None if found is None else found[1]
+
+    def peek(self, key: str) -> bytes:
+        """The payload of an entry, unchecked, b"" where there is none: for who knows what it has to be.
+
+        It counts as used, not as looked up.
+        """
+        with self._turn:
+            self.used[key] = None
+            for store in (self._store, *self._fallbacks):
+                if data := store.get(key):
+                    return glance(data)
+            return b""
 
     def find(self, key: str, reader: Callable[[Entry], T]) -> T | Miss:
         """What `reader` makes of the entry of `key`, as `read` does, or why there is none."""

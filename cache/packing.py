@@ -17,11 +17,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
+from nativecache.cache import packs
 from nativecache.cache.entry import CorruptEntry, decode_entry, find_milliseconds
 from nativecache.cache.files import make_folder, read_plain
 from nativecache.cache.layout import entry_path, packs_folder
 from nativecache.cache.pack import LONGEST, Pack, Packed, Writer, remove_pack
-from nativecache.cache.packs import ENOUGH
 
 #: With more packs than this look-ups of what is missing take noticeably longer.
 _MOST_PACKS = 12
@@ -36,7 +36,7 @@ def pack_files(root: str | os.PathLike[str], keys: Iterable[str]) -> int:
     """
     done = 0
     for slice_ in _slices(_readable(root, keys)):
-        if len(slice_) < ENOUGH:
+        if len(slice_) < packs.ENOUGH:
             continue
         writer = Writer()
         writer.add(slice_)
@@ -86,21 +86,21 @@ def _remove_files(root: str | os.PathLike[str], keys: Iterable[str]) -> None:
             os.rmdir(folder)
 
 
-def rewrite(packs: Sequence[Pack], keep: Callable[[Pack, int], bool] = lambda _pack, _number: True) -> bool:
+def rewrite(old: Sequence[Pack], keep: Callable[[Pack, int], bool] = lambda _pack, _number: True) -> bool:
     """Puts one pack in the place of some; of their entries it has those to `keep`, each once.
 
     False where that cannot be done; then all is as it was.
     """
     writer = Writer()
     try:
-        for pack in packs:
+        for pack in old:
             _add_kept(writer, pack, keep)
         if len(writer):
-            writer.write(os.path.dirname(packs[0].path))
+            writer.write(os.path.dirname(old[0].path))
     except OSError:
         return False
     removed = True
-    for pack in packs:
+    for pack in old:
         try:
             remove_pack(pack.path)
         except FileNotFoundError:
@@ -129,13 +129,13 @@ def _packed(pack: Pack, number: int) -> Packed:
     return Packed(pack.key(number), data, pack.used(number), pack.place(number).milliseconds)
 
 
-def merge_packs(packs: Sequence[Pack]) -> None:
+def merge_packs(found: Sequence[Pack]) -> None:
     """Makes one pack of the smallest where there are too many. Who calls this holds the lock of pruning."""
-    if len(packs) <= _MOST_PACKS:
+    if len(found) <= _MOST_PACKS:
         return
     chosen: list[Pack] = []
     size = 0
-    for pack in sorted(packs, key=lambda one: one.size):
+    for pack in sorted(found, key=lambda one: one.size):
         if size + pack.size > _MOST_BYTES:
             break
         chosen.append(pack)

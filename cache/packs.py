@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 #: A folder that was changed so shortly before it was listed may have changed again within one tick of the
 #: clock of the file system, in nanoseconds.
 _TICK_NS = 20_000_000
+#: A pack may be replaced by another one between being listed and being opened.
+_ATTEMPTS = 3
 #: So many files are worth a pack: they take 256 kB, and a pack two blocks besides its entries.
 ENOUGH = 64
 
@@ -47,8 +49,14 @@ class Packs:
 
         settled = time.time_ns() - status.st_mtime_ns > _TICK_NS
         self._listed = status.st_mtime_ns if settled else -1
-        names = list(pack_names(self._folder))
-        self._open = {name: self._open[name] if name in self._open else self._opened(name) for name in names}
+        for _ in range(_ATTEMPTS):
+            names = list(pack_names(self._folder))
+            known = self._open
+            self._open = {name: known[name] if name in known else self._opened(name) for name in names}
+            if all(
+                pack or os.path.lexists(os.path.join(self._folder, name)) for name, pack in self._open.items()
+            ):
+                break
 
     def _opened(self, name: str) -> "Pack | None":
         from nativecache.cache.pack import BadPack, Pack

@@ -65,9 +65,9 @@ def pack(store: EntryStore) -> None:
     """Packs what a build made, where that is many small files."""
     if not store.keeps or store.root is None or not store.opened_by_tools:
         return
-    from nativecache.cache.packs import ENOUGH
+    from nativecache.cache import packs
 
-    if len(store.made) >= ENOUGH:
+    if len(store.made) >= packs.ENOUGH:
         from nativecache.cache.packing import pack_files
 
         pack_files(store.root, store.made)

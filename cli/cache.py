@@ -326,6 +326,28 @@ def verify(root: Path, as_json: bool, keep: bool) -> None:
         raise click.exceptions.Exit(4)
 
 
+@_command("extract", "Write entries' contents to files, for tools such as objdump.")
+@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@click.option("-o", "--output", type=PATH, required=True, metavar="FOLDER", help="Where KEY.o are written.")
+def extract(root: Path, as_json: bool, keys: tuple[str, ...], output: Path) -> None:
+    """Write what entries hold, unpacked and unfolded, to FOLDER/KEY.o; without keys, that of all entries.
+
+    A KEY may be the beginning of one.
+    """
+    from nativecache.cache.bundle import extract_entries
+
+    _check_open(root)
+    try:
+        written = extract_entries(root, keys, output)
+    except OSError as error:
+        raise _cannot(output, "written to", error) from None
+    missing = [key for key in keys if not any(one.startswith(key) for one in written)]
+    lines = [*written.values()] if keys else [f"{output}: {len(written)} entries"]
+    _say(as_json, {"files": written, "missing": missing}, lines)
+    if missing:
+        raise click.ClickException(f"{root}: has no whole entry {', '.join(missing)}")
+
+
 @_command("export", "Write entries to a tar file.")
 @click.option("--used-by", multiple=True, metavar="BUILD...", help="Outputs of builds [default: everything].")
 @click.argument("builds", nargs=-1, metavar="")

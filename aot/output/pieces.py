@@ -4,7 +4,8 @@ Problem: to rename, archive and write the objects of a whole program takes longe
 function that was edited. Method: what one module puts into the image is a piece, known by all that it is made
 from. Pieces of neighbours are one archive, for a thousand files take longer to read and to write than what is
 in them; one that an earlier link had, of this output or another, is taken as it is. In one with an edited
-module the other modules' pieces are those of the last link.
+module the other modules' pieces are those of the last link. An archive is kept as it differs from the objects
+(differences.py): where one of these is gone, so is the archive.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from typing import Final
 from nativecache.aot.errors import PlanLost, temporary_files
 from nativecache.aot.ir.debug_info import LineMap
 from nativecache.aot.key import check_sealed, own_record, sealed
+from nativecache.aot.output.differences import LONGEST, Difference, difference
 from nativecache.aot.units.lines import held_from, real_lines
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Program
 from nativecache.cache.entry import AGAIN, Entry
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.recipe import Recipe
-from nativecache.cache.shape import Malformed
-from nativecache.linker.archive import MAGIC, read_archive, write_archive
+from nativecache.linker.archive import read_archive, write_archive
 from nativecache.linker.values import dataclass
 
 
@@ -109,6 +110,11 @@ class LastPieces:
         self._store, self._keys, self._sizes = store, keys, sizes
         self._groups = groups
         self._members: dict[int, Sequence[tuple[str, bytes]]] = {}
+        self._objects: dict[int, Sequence[str]] = {}
+
+    def objects(self, module: int) -> Sequence[str]:
+        """The keys of the objects that `members` were made from; none where these cannot be had."""
+        return self._objects.get(module, ()) if self.members(module) else ()
 
     def members(self, module: int) -> Sequence[tuple[str, bytes]]:
         """Names and objects of a module's units as they were linked; none where they cannot be had."""
@@ -119,16 +125,20 @@ class LastPieces:
     def _read(self, number: int) -> None:
         modules = [i for i, other in enumerate(self._groups) if other == number and self._keys[i]]
         self._members.update((i, ()) for i, other in enumerate(self._groups) if other == number)
-        data = self._store.read(group_key(self._keys[i] for i in modules), read_pieces)
+        kept = self._store.read(group_key(self._keys[i] for i in modules), read_pieces)
+        data = kept.archive(self._store.peek) if kept else None
         found = list(read_archive(data)) if data else []
-        if len(found) == sum(self._sizes[i] for i in modules):
-            members = iter(found)
+        if kept and len(found) == sum(self._sizes[i] for i in modules):
+            known = len(kept.keys) == len(found)
+            members, keys = iter(found), iter(kept.keys if known else [""] * len(found))
             self._members.update((i, list(islice(members, self._sizes[i]))) for i in modules)
+            self._objects.update((i, list(islice(keys, self._sizes[i]))) for i in modules)
 
 
 class Pieces:
     """The pieces of one link: their keys, by module, and their modules' groups.
 
+    `objects`: the keys of the objects that those are made from that are made anew.
     Those of `standing` modules can be made by no one: they are among those of the `last` link.
     """
 
@@ -139,8 +149,10 @@ class Pieces:
         groups: Sequence[int],
         standing: Container[int] = (),
         last: LastPieces | None = None,
+        objects: Mapping[int, Sequence[str]] | None = None,
     ) -> None:
         self._store, self._standing, self._last = store, standing, last
+        self._objects = objects or {}
         self.keys, self.groups = dict(keys), groups
 
     def grouped(self, modules: Iterable[int]) -> Iterator[tuple[int, ...]]:
@@ -156,11 +168,14 @@ class Pieces:
         Raises PlanLost for a standing module's that cannot be had any more.
         """
         key = group_key(self.keys[i] for i in group)
-        data = self._store.read(key, read_pieces)
+        kept = self._store.read(key, read_pieces)
+        data = kept.archive(self._store.peek) if kept else None
         if data is None:
             members = (member for i in group for member in (self._stood(i) or make(i)))
             data = write_archive(members, symbol_index=False)
-            self._store.save(sealed("pieces", key, data, AGAIN))
+            if len(data) <= LONGEST:
+                keys = [key for i in group for key in self._made_from(i)]
+                self._store.save(sealed("pieces", key, difference(data, keys, self._store.peek), AGAIN))
         with temporary_files():
             path.write_bytes(data)
 
@@ -173,10 +188,14 @@ class Pieces:
             raise PlanLost("a piece is gone")
         return found
 
+    def _made_from(self, module: int) -> Sequence[str]:
+        """The keys of the objects of a module's members."""
+        if self._stood(module) and self._last:
+            return self._last.objects(module)
+        return self._objects.get(module, ())
 
-def read_pieces(entry: Entry) -> bytes:
-    """An archive of some modules' objects. Raises Malformed."""
+
+def read_pieces(entry: Entry) -> Difference:
+    """An archive of some modules' objects, as it differs from those in the cache. Raises Malformed."""
     check_sealed(entry)
-    if not entry.payload.startswith(MAGIC):
-        raise Malformed("no archive")
-    return entry.payload
+    return Difference(entry.payload)

@@ -58,7 +58,8 @@ class Settled:
         keys |= {i: self._piece_key(i) for i in self._dirty if any(self._rows[i])}
         sizes = [int(count[1]) for count in last.head.counts]
         self._last_pieces = LastPieces(store, last.head.pieces, last.head.groups, sizes)
-        self.pieces = Pieces(store, keys, last.head.groups, standing, self._last_pieces)
+        objects = {i: [row[0] for row in self._rows[i] if row] for i in self._dirty}
+        self.pieces = Pieces(store, keys, last.head.groups, standing, self._last_pieces, objects)
         self.kept = self._keep()
 
     def _results(self, module: int) -> Iterator[tuple[int, UnitResult]]:

@@ -19,7 +19,6 @@ from nativecache.cache.audit import check_entries
 from nativecache.cache.folder import find_entries
 from nativecache.cache.format import FOOTER_SIZE, unseal
 from nativecache.cache.statistics import read_statistics
-from nativecache.linker.archive import MAGIC
 
 pytestmark = needs_clang
 
@@ -105,7 +104,7 @@ def test_damaged_objects_are_counted_and_replaced(warm: Space) -> None:
     for key, value in objects:
         warm.kind.overwrite(warm.folder / "cache", key, value[:-1] + b"?")
     # Objects are asked for where the pieces that they stand in are lost.
-    pieces = [(key, value) for key, value in values if unseal(key, value)[0][: len(MAGIC)] == MAGIC]
+    pieces = [(key, value) for key, value in values if b'"form":"pieces ' in value]
     for key, value in pieces:
         warm.kind.overwrite(warm.folder / "cache", key, value[:-1] + b"?")
     (warm.folder / "app").unlink()

@@ -42,7 +42,7 @@ from stores import KINDS
 
 import nativecache.aot.build
 import nativecache.cli.main  # noqa: F401 - both loaded before forks
-from nativecache.cache import database, files
+from nativecache.cache import database, files, packs
 from nativecache.cache.audit import check_entries
 from nativecache.cache.folder import find_entries, find_temporaries, remove
 from nativecache.cache.limits import Limits
@@ -283,6 +283,7 @@ def _build(words: list[str], folder: Path, scratch: Path, log: Path, begins: int
     tempfile.tempdir = None
     files._write_all = _write_slowly
     database.Database._remove = _remove_slowly  # type: ignore[assignment, method-assign]
+    packs.ENOUGH = 2  # so that also builds of small programs pack what they make
     sys.argv = ["nativecache", *words]
     code = 1
     try:

@@ -15,10 +15,10 @@ from nativecache.cache.folder import (
     find_quarantined,
     find_temporaries,
     is_marked,
-    occupied,
     remove,
     total,
 )
+from nativecache.cache.found import occupied
 from nativecache.cache.layout import entry_path
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.quarantine import set_aside

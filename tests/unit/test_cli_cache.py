@@ -14,7 +14,8 @@ from harness import BuildResult, build, clean_environment
 from rules import write
 from stores import FILES, SQLITE, Kind
 
-from nativecache.cache.folder import Found, Row, find_entries
+from nativecache.cache.folder import Row, find_entries
+from nativecache.cache.found import Found
 from nativecache.cache.layout import entry_path
 from nativecache.cli.main import main
 

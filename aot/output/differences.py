@@ -1,0 +1,109 @@
+"""An archive as it differs from the objects that its members were made from, which the cache has anyway.
+
+Problem: under their real names objects would be in the cache once more, four times as large as all else that
+is kept of a program. Method: names are appended to an object and offsets changed in place, so a member less
+its object, byte by byte, is zeros but for these. Folded, nearly nothing is left of it.
+
+    difference = number of members u32, length of the archive u32, its SHA-256, keys, starts, lengths, rest
+    keys       = of the objects, 32 bytes each
+    starts     = where in the archive each member begins that has an object, u32 each
+    lengths    = of how many bytes of each object the member's were taken, u32 each
+    rest       = the archive, exclusive or the objects in their places
+    Integers are little-endian.
+
+The objects are not checked one by one: the archive that comes out has to be the one that went in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from struct import Struct
+from typing import Final
+
+from nativecache.cache.shape import Malformed
+from nativecache.linker.archive import find_members
+
+_HEAD: Final = Struct("<II32s")
+_KEY: Final = 32
+#: Bytes that are joined and subtracted at once: all of a large program's at once would need much memory.
+_STEP: Final = 1 << 20
+#: The longest archive that can be written so.
+LONGEST: Final = 2**32 - 1
+
+Load = Callable[[str], bytes]
+
+
+class Difference:
+    """A packed difference: which objects it is from, and what to do with them."""
+
+    def __init__(self, data: bytes) -> None:
+        """Raises Malformed where that is none."""
+        if len(data) < _HEAD.size:
+            raise Malformed("a difference without its head")
+        count, length, self._digest = _HEAD.unpack_from(data)
+        starts = _HEAD.size + count * _KEY
+        self._rest = memoryview(data)[starts + count * 8 :]
+        if len(self._rest) != length:
+            raise Malformed("a difference that ends early")
+        self.keys = [data[at : at + _KEY].hex() for at in range(_HEAD.size, starts, _KEY)]
+        numbers = _little_endian(array("I", data[starts : starts + count * 8]))
+        self._starts, self._lengths = numbers[:count], numbers[count:]
+        ends = (start + length for start, length in zip(self._starts, self._lengths, strict=True))
+        if any(end > start for end, start in zip(ends, [*self._starts[1:], length], strict=False)):
+            raise Malformed("objects that are not one after the other")
+
+    def archive(self, load: Load) -> bytes | None:
+        """The archive; None where an object that it is from is gone or damaged. `load` may give b""."""
+        rows = zip(self.keys, self._starts, self._lengths, strict=True)
+        data = _combine(self._rest, rows, load)
+        return data if hashlib.sha256(data).digest() == self._digest else None
+
+
+def difference(archive: bytes, keys: Sequence[str], load: Load) -> bytes:
+    """An archive as it differs from the objects of its members, in their order; keys "" for none.
+
+    `load` gives an object's bytes, b"" where it is not to be had.
+    """
+    spans = [span for _, span in find_members(lambda at, size: archive[at : at + size], len(archive))]
+    if len(spans) != len(keys):
+        keys = [""] * len(spans)
+    rows = []
+    for key, span in zip(keys, spans, strict=True):
+        if key and span and (object_ := load(key)):
+            rows.append((key, span[0], min(len(object_), span[1] - span[0])))
+    numbers = array("I", [*(row[1] for row in rows), *(row[2] for row in rows)])
+    head = _HEAD.pack(len(rows), len(archive), hashlib.sha256(archive).digest())
+    names = b"".join(bytes.fromhex(row[0]) for row in rows)
+    rest = _combine(memoryview(archive), rows, load)
+    return b"".join((head, names, _little_endian(numbers).tobytes(), rest))
+
+
+def _combine(data: memoryview, rows: Iterable[tuple[str, int, int]], load: Load) -> bytes:
+    """Bytes, exclusive or objects' from their starts on, as many as are given."""
+    done: list[bytes] = []
+    waiting: list[bytes] = []
+    begin = at = 0
+    for key, start, length in rows:
+        object_ = load(key)[:length]
+        waiting += bytes(start - at), object_
+        at = start + len(object_)
+        if at - begin >= _STEP:
+            done.append(_exclusive_or(data[begin:at], b"".join(waiting)))
+            waiting, begin = [], at
+    done.append(_exclusive_or(data[begin:at], b"".join(waiting)))
+    done.append(bytes(data[at:]))
+    return b"".join(done)
+
+
+def _exclusive_or(one: memoryview, other: bytes) -> bytes:
+    both = int.from_bytes(one, "little") ^ int.from_bytes(other, "little")
+    return both.to_bytes(len(other), "little")
+
+
+def _little_endian(numbers: array[int]) -> array[int]:
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
