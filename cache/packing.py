@@ -87,13 +87,13 @@ def _remove_files(root: str | os.PathLike[str], keys: Iterable[str]) -> None:
 
 
 def rewrite(old: Sequence[Pack], keep: Callable[[Pack, int], bool] = lambda _pack, _number: True) -> bool:
-    """Puts one pack in the place of some; of their entries it has those to `keep`, each once.
+    """Puts one pack in the place of some; of their entries it has those to `keep`, each once, the newest.
 
     False where that cannot be done; then all is as it was.
     """
     writer = Writer()
     try:
-        for pack in old:
+        for pack in sorted(old, key=lambda one: one.written, reverse=True):
             _add_kept(writer, pack, keep)
         if len(writer):
             writer.write(os.path.dirname(old[0].path))

@@ -131,7 +131,7 @@ def test_damage_is_harmless(warm: Path, region: str) -> None:
         path.unlink()
     else:
         half, zeros = data[: len(data) // 2], bytearray(len(data))
-        path.write_bytes({"cut": half, "grown": data + b"?", "other": b"?" * 999, "zeros": zeros}[region])
+        path.write_bytes({"cut": half, "grown": data + b"?", "other": bytearray(999), "zeros": zeros}[region])
     for _ in range(2):
         done = again(warm)
         assert image(warm) == (warm / "expected").read_bytes()

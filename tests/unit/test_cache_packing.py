@@ -116,6 +116,19 @@ def test_a_file_comes_before_a_pack(tmp_path: Path) -> None:
     assert store(tmp_path).load(key(1)) == other
 
 
+def test_what_was_damaged_and_made_again_is_found_in_the_newer_pack(tmp_path: Path) -> None:
+    for _ in range(6):
+        path = packed(tmp_path, *range(4))
+        assert kept(tmp_path) == list(range(4))
+        data = bytearray(path.read_bytes())
+        data[10] ^= 1
+        path.write_bytes(data)
+        assert kept(tmp_path) != list(range(4))
+        os.utime(path, (1, 1))
+    packed(tmp_path, *range(4))
+    assert rewrite(open_packs(tmp_path)) and kept(tmp_path) == list(range(4))
+
+
 def test_a_damaged_block_is_a_miss_with_a_reason(tmp_path: Path) -> None:
     path = packed(tmp_path, *range(4))
     data = bytearray(path.read_bytes())
@@ -212,7 +225,8 @@ def test_pruning_makes_one_pack_of_many(tmp_path: Path) -> None:
     for number in range(0, 40, 2):
         packed(tmp_path, number, number + 1)
     packed(tmp_path, 0, 1, 2)  # some are there twice
-    before = {found.key: found.used for found in find_entries(tmp_path)}
+    by_time = sorted(find_entries(tmp_path), key=lambda found: found.used)
+    before = {found.key: found.used for found in by_time}
     prune(tmp_path, NO_LIMITS)
     assert len(open_packs(tmp_path)) == 1 and kept(tmp_path, 50) == list(range(40))
     assert {found.key: found.used for found in find_entries(tmp_path)} == before
