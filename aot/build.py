@@ -63,6 +63,7 @@ from nativecache.aot.verify import Verifier
 from nativecache.aot.whole import judge, searching_sources, why_whole
 from nativecache.aot.write import write_file
 from nativecache.cache.dependencies import Dependency, observe
+from nativecache.cache.entry import AGAIN, FIRST
 from nativecache.cache.recipe import Recipe
 from nativecache.linker.errors import LinkError
 from nativecache.linker.libraries import Libraries
@@ -165,6 +166,7 @@ class _Job:
     def build(self, last: LastPlan | None) -> Report:
         """Builds by the plan of the last build, or from nothing. Raises PlanLost, and what `build` does."""
         request, clock = self._request, self._clock
+        self._level = AGAIN if last else FIRST
         planned = (self._plan_again(last) if last else None) or self._plan()
         plan, memory = planned.plan, planned.memory
         verifier = _verifier(request, memory.history)
@@ -381,7 +383,7 @@ class _Job:
         whole = Whole(plan, planned.plain, memory.fingerprints, scheduled, longest, planned.everything)
         given = self._guard, self._loaded, image.pieces, image.known
         if kept := keep(whole, *given, cplusplus=image.cplusplus):
-            kept.save(request.store, request)
+            kept.save(request.store, request, self._level)
 
     def _report(
         self,

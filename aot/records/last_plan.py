@@ -295,7 +295,12 @@ def load_plan(store: EntryStore, output: Path) -> LastPlan | None:
 
 
 def save_plan(
-    store: EntryStore, output: Path, head: Head, blocks: Sequence[bytes | None], since: int
+    store: EntryStore,
+    output: Path,
+    head: Head,
+    blocks: Sequence[bytes | None],
+    since: int,
+    level: int = AGAIN,
 ) -> None:
     """Keeps the plan of an output's last build in place of the one before.
 
@@ -311,13 +316,13 @@ def save_plan(
         key = states_recipe(output, group).key()
         if group in new:
             payload = b"[%b]" % _BETWEEN.join(new[group])
-            entry = sealed("states", key, payload, AGAIN)
+            entry = sealed("states", key, payload, level)
             states[str(group)] = str(entry.meta["digest"])
             store.save(entry)
         else:
             store.note_used(key)
     payload, key = _json({**_values(head), "states": states}), plan_recipe(output).key()
-    store.save(Entry(key, payload, {**sealed_form_of("plan", key, payload), "since": since}, AGAIN))
+    store.save(Entry(key, payload, {**sealed_form_of("plan", key, payload), "since": since}, level))
 
 
 def read_states(entry: Entry, digest: str = "", *, closely: bool = False) -> list[bytes]:

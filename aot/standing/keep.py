@@ -43,6 +43,7 @@ from nativecache.aot.units.imports import ImportLimits
 from nativecache.aot.units.interface import interface
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Program, ProgramModule
+from nativecache.cache.entry import AGAIN
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.recipe import Recipe
 from nativecache.linker.native import NativeSymbols
@@ -161,9 +162,9 @@ class Kept:
     blocks: Sequence[bytes | None]
     since: int
 
-    def save(self, store: EntryStore, request: Request) -> None:
-        """Keeps it in place of what the last build of the output left."""
-        save_plan(store, request.output, self.head, self.blocks, self.since)
+    def save(self, store: EntryStore, request: Request, level: int = AGAIN) -> None:
+        """Keeps it in place of what the last build of the output left; `level` as in cache/entry.py."""
+        save_plan(store, request.output, self.head, self.blocks, self.since, level)
 
 
 def keep(
