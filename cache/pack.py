@@ -215,8 +215,10 @@ class Pack:
             self._held[block] = entries
             self._held_bytes += len(entries)
             return
-        if self._spill is None:
-            self._spill = _Spill()
+        try:
+            self._spill = self._spill or _Spill()
+        except OSError:  # no room for temporary files: it is unfolded again
+            return
         self._spill.write(block, entries)
 
     # Times of last use
@@ -275,7 +277,8 @@ class _Spill:
         if os.getpid() != self._process:
             return  # a fork shares the file
         try:
-            os.pwrite(self._file.fileno(), entries, self._end)
+            if os.pwrite(self._file.fileno(), entries, self._end) != len(entries):
+                return
         except OSError:
             return
         self._places[block] = self._end, len(entries)

@@ -82,6 +82,20 @@ def test_each_block_is_unfolded_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(blocks) == 1 + max(pack.place(n).block for n in range(len(pack)))
 
 
+def test_blocks_that_cannot_be_set_aside_are_unfolded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pack_module, "_HELD", 0)
+    pack = written(tmp_path, [entry(n) for n in range(5)])
+
+    def full() -> None:
+        raise OSError("full")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    for _ in range(2):
+        assert all(found(pack, entry(n).key) == entry(n).data for n in range(5))
+
+
 def test_a_fork_keeps_off_the_blocks_of_its_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pack_module, "BLOCK", 1000)
     monkeypatch.setattr(pack_module, "_HELD", 0)
