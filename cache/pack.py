@@ -1,7 +1,7 @@
 """A pack: many entries in one file that never changes, folded together and found by key.
 
     pack   = blocks table footer
-    blocks = each some entries (entry.py), one after the other, folded by LZMA2 as `_FILTERS` says
+    blocks = each some entries (entry.py), one after the other, folded by LZMA2 as `filters` says
     table  = for each block, where it ends in the file   u64
              for each block, how long its entries are    u32
              for each first byte of a key, how many keys begin with it or a lesser one    256 u32
@@ -32,8 +32,7 @@ import os
 import struct
 from _thread import allocate_lock
 from array import array
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from nativecache.cache.files import open_descriptor, write_file
@@ -44,14 +43,14 @@ VERSION = 1
 #: Bytes of entries in a block, which a look-up unfolds: 3 ms.
 BLOCK = 1 << 18
 #: With this much to pack blocks are four times as long, and the pack a seventh smaller.
-_MUCH, _LONGER = 1 << 24, 4
+MUCH, LONGER = 1 << 24, 4
 #: What is longer than this is well off in a file of its own.
 LONGEST = 1 << 20
 
-_MAGIC = b"ncpack1\n"
+MAGIC = b"ncpack1\n"
 _FOOTER = struct.Struct("<III32s8s")
-_FOOTER_HEAD = struct.Struct("<III")
-_PLACE = struct.Struct("<IIIf")
+FOOTER_HEAD = struct.Struct("<III")
+PLACE = struct.Struct("<IIIf")
 _KEY = 32
 _FANOUT = 256 * 4
 #: Raw, so that nothing in a damaged file decides how much memory unfolding takes.
@@ -77,18 +76,11 @@ class Place(NamedTuple):
     milliseconds: float | None
 
 
-def fold(entries: bytes) -> bytes:
-    """A block of some entries."""
-    import lzma
-
-    return lzma.compress(entries, lzma.FORMAT_RAW, filters=_filters())
-
-
 def _unfold(block: bytes, size: int) -> bytes:
     """The entries of a block, `size` bytes; none where it is damaged."""
     import lzma
 
-    unfolding = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_filters())
+    unfolding = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters())
     try:
         entries = unfolding.decompress(block, size)
     except (lzma.LZMAError, EOFError):
@@ -96,7 +88,8 @@ def _unfold(block: bytes, size: int) -> bytes:
     return entries if len(entries) == size else b""
 
 
-def _filters() -> list[dict[str, int]]:
+def filters() -> list[dict[str, int]]:
+    """How blocks are folded, for lzma."""
     import lzma
 
     return [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": _DICTIONARY}]
@@ -134,15 +127,15 @@ class Pack:
             raise BadPack("short")
         blocks, count, version, checksum, magic = _FOOTER.unpack(footer)
         self._count = int(count)
-        if magic != _MAGIC:
+        if magic != MAGIC:
             raise BadPack("magic")
         if version != VERSION:
             raise BadPack("version")
-        length = blocks * 12 + _FANOUT + count * (_KEY + _PLACE.size)
+        length = blocks * 12 + _FANOUT + count * (_KEY + PLACE.size)
         if length > at:
             raise BadPack("length")
         table = os.pread(self._descriptor, length, at - length)
-        if hashlib.sha256(table + footer[: _FOOTER_HEAD.size]).digest() != checksum:
+        if hashlib.sha256(table + footer[: FOOTER_HEAD.size]).digest() != checksum:
             raise BadPack("checksum")
         self._ends = struct.unpack_from(f"<{blocks}Q", table)
         self._sizes = struct.unpack_from(f"<{blocks}I", table, blocks * 8)
@@ -150,12 +143,12 @@ class Pack:
         keys = blocks * 12 + _FANOUT
         self._keys = table[keys : keys + count * _KEY]
         self._places = table[keys + count * _KEY :]
-        in_blocks = _little_endian(array("I", self._places))[:: _PLACE.size // 4]
+        in_blocks = little_endian(array("I", self._places))[:: PLACE.size // 4]
         if (
             (self._ends[-1] if blocks else 0) != at - length
             or self._fanout[-1] != count
             or max(in_blocks, default=0) >= max(blocks, 1)
-            or max(self._sizes, default=0) > _LONGER * BLOCK + LONGEST
+            or max(self._sizes, default=0) > LONGER * BLOCK + LONGEST
         ):
             raise BadPack("length")
 
@@ -179,7 +172,7 @@ class Pack:
 
     def place(self, number: int) -> Place:
         """Where the entry of a number is."""
-        block, start, length, milliseconds = _PLACE.unpack_from(self._places, number * _PLACE.size)
+        block, start, length, milliseconds = PLACE.unpack_from(self._places, number * PLACE.size)
         return Place(block, start, length, None if math.isnan(milliseconds) else milliseconds)
 
     def in_order(self) -> list[int]:
@@ -231,9 +224,9 @@ class Pack:
         """Notes a use of an entry, if that can be done."""
         path = used_path(self.path)
         if not self._times:
-            self._times = array("I", [_seconds(self.written)]) * self._count
-            write_file(path, _little_endian(self._times).tobytes())
-        self._times[number] = _seconds(now)
+            self._times = array("I", [to_seconds(self.written)]) * self._count
+            write_file(path, little_endian(self._times).tobytes())
+        self._times[number] = to_seconds(now)
         descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
         try:
             os.pwrite(descriptor, struct.pack("<I", self._times[number]), 4 * number)
@@ -259,7 +252,7 @@ class Pack:
             os.close(descriptor)
         if len(data) == 4 * self._count:
             times.frombytes(data)
-        return _little_endian(times)
+        return little_endian(times)
 
 
 class _Spill:
@@ -291,104 +284,6 @@ class _Spill:
         return os.pread(self._file.fileno(), length, start)
 
 
-class Packed(NamedTuple):
-    """An entry to be packed: its key, bytes, time of last use, and what it took to make if it says."""
-
-    key: str
-    data: bytes
-    used: float
-    milliseconds: float | None
-
-
-class Writer:
-    """Gathers blocks and entries, and writes them as a pack."""
-
-    def __init__(self) -> None:
-        self._blocks: list[bytes] = []
-        self._sizes: list[int] = []
-        self._rows: dict[str, tuple[Place, float]] = {}
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def has(self, key: str) -> bool:
-        """Whether an entry of this key is in the pack already."""
-        return key in self._rows
-
-    @property
-    def size(self) -> int:
-        """The bytes of all blocks."""
-        return sum(map(len, self._blocks))
-
-    def copy_block(self, pack: Pack, block: int, numbers: Sequence[int]) -> None:
-        """Takes a block of another pack as it is, with the entries of these numbers in it. Raises OSError."""
-        at = len(self._blocks)
-        self._blocks.append(pack.folded(block))
-        self._sizes.append(pack.block_sizes(block)[1])
-        for number in numbers:
-            place = pack.place(number)._replace(block=at)
-            self._rows[pack.key(number)] = place, pack.used(number)
-
-    def add(self, entries: Sequence[Packed]) -> None:
-        """Folds entries into blocks, those of one length together."""
-        much = sum(len(entry.data) for entry in entries) >= _MUCH
-        block = BLOCK * _LONGER if much else BLOCK
-        waiting: list[bytes] = []
-        start = 0
-        for entry in sorted(entries, key=lambda one: (len(one.data), one.key)):
-            place = Place(len(self._blocks), start, len(entry.data), entry.milliseconds)
-            self._rows[entry.key] = place, entry.used
-            waiting.append(entry.data)
-            start += len(entry.data)
-            if start >= block:
-                self._fold(waiting)
-                waiting, start = [], 0
-        if waiting:
-            self._fold(waiting)
-
-    def _fold(self, entries: list[bytes]) -> None:
-        together = b"".join(entries)
-        self._blocks.append(fold(together))
-        self._sizes.append(len(together))
-
-    def write(self, folder: str) -> str:
-        """Writes the pack under a new name, its times before it; its path. Raises OSError."""
-        path = os.path.join(folder, os.urandom(16).hex() + PACK_SUFFIX)
-        times = array("I", (_seconds(self._rows[key][1]) for key in sorted(self._rows)))
-        try:
-            write_file(used_path(path), _little_endian(times).tobytes())
-            write_file(path, self.encoded())
-        except BaseException:
-            _unlink(path)
-            _unlink(used_path(path))
-            raise
-        return path
-
-    def encoded(self) -> bytes:
-        """The bytes of the pack."""
-        keys = sorted(self._rows)
-        counts = [0] * 256
-        for key in keys:
-            counts[int(key[:2], 16)] += 1
-        table = b"".join(
-            (
-                struct.pack(f"<{len(self._blocks)}Q", *accumulate(map(len, self._blocks))),
-                struct.pack(f"<{len(self._sizes)}I", *self._sizes),
-                struct.pack("<256I", *accumulate(counts)),
-                *map(bytes.fromhex, keys),
-                *(_pack_place(self._rows[key][0]) for key in keys),
-            )
-        )
-        head = _FOOTER_HEAD.pack(len(self._blocks), len(keys), VERSION)
-        checksum = hashlib.sha256(table + head).digest()
-        return b"".join((*self._blocks, table, head, checksum, _MAGIC))
-
-
-def _pack_place(place: Place) -> bytes:
-    milliseconds = math.nan if place.milliseconds is None else place.milliseconds
-    return _PLACE.pack(place.block, place.start, place.length, milliseconds)
-
-
 def used_path(path: str) -> str:
     """The file with the times of a pack's entries."""
     return path.removesuffix(PACK_SUFFIX) + USED_SUFFIX
@@ -397,7 +292,7 @@ def used_path(path: str) -> str:
 def remove_pack(path: str) -> None:
     """Removes a pack and its times. Raises OSError where the pack cannot be removed."""
     os.unlink(path)
-    _unlink(used_path(path))
+    unlink(used_path(path))
 
 
 def is_pack_name(name: str) -> bool:
@@ -411,18 +306,21 @@ def pack_names(folder: str) -> Iterator[str]:
     return (name for name in sorted(os.listdir(folder)) if is_pack_name(name))
 
 
-def _seconds(time: float) -> int:
+def to_seconds(time: float) -> int:
+    """A time as it is noted."""
     return min(max(int(time), 0), 2**32 - 1)
 
 
-def _little_endian(numbers: "array[int]") -> "array[int]":
+def little_endian(numbers: "array[int]") -> "array[int]":
+    """Numbers as they are in a file, or as they are once they were read from one."""
     if array("H", [1]).tobytes() == b"\0\1":
         numbers = array("I", numbers)
         numbers.byteswap()
     return numbers
 
 
-def _unlink(path: str) -> None:
+def unlink(path: str) -> None:
+    """Removes a file, if that can be done."""
     try:  # noqa: SIM105 - contextlib is slow to import
         os.unlink(path)
     except OSError:

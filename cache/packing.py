@@ -21,7 +21,8 @@ from nativecache.cache import packs
 from nativecache.cache.entry import CorruptEntry, decode_entry, find_milliseconds
 from nativecache.cache.files import make_folder, read_plain
 from nativecache.cache.layout import entry_path, packs_folder
-from nativecache.cache.pack import LONGEST, Pack, Packed, Writer, remove_pack
+from nativecache.cache.pack import LONGEST, Pack, remove_pack
+from nativecache.cache.pack_writer import Packed, Writer
 
 #: With more packs than this look-ups of what is missing take noticeably longer.
 _MOST_PACKS = 12
@@ -67,9 +68,9 @@ def _readable(root: str | os.PathLike[str], keys: Iterable[str]) -> Iterator[Pac
     for key in keys:
         with suppress(OSError, CorruptEntry):
             data, used = read_plain(entry_path(root, key), limit=LONGEST)
-            decode_entry(key, data)
             milliseconds = find_milliseconds(data)
             if milliseconds is not None:
+                decode_entry(key, data)
                 yield Packed(key, data, used, milliseconds)
 
 

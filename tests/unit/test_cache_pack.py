@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from nativecache.cache import pack as pack_module
+from nativecache.cache import pack_writer
 from nativecache.cache.entry import CorruptEntry, Entry, decode_entry, encode_entry
-from nativecache.cache.pack import BadPack, Pack, Packed, Writer, is_pack_name, remove_pack, used_path
+from nativecache.cache.pack import BadPack, Pack, is_pack_name, remove_pack, used_path
+from nativecache.cache.pack_writer import Packed, Writer
 
 
 def entry(number: int, size: int = 100) -> Packed:
@@ -55,7 +57,7 @@ def test_a_key_is_not_found_across_two_others(tmp_path: Path) -> None:
 
 
 def test_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pack_module, "BLOCK", 1000)
+    monkeypatch.setattr(pack_writer, "BLOCK", 1000)
     entries = [entry(n, 400) for n in range(50)]
     pack = written(tmp_path, entries)
     assert pack.place(pack.in_order()[-1]).block > 10
@@ -64,7 +66,7 @@ def test_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_each_block_is_unfolded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also with more than may be held in memory."""
-    monkeypatch.setattr(pack_module, "BLOCK", 1000)
+    monkeypatch.setattr(pack_writer, "BLOCK", 1000)
     monkeypatch.setattr(pack_module, "_HELD", 3000)
     entries = [entry(n, 400) for n in range(50)]
     pack = written(tmp_path, entries)
@@ -97,7 +99,7 @@ def test_blocks_that_cannot_be_set_aside_are_unfolded_again(
 
 
 def test_a_fork_keeps_off_the_blocks_of_its_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pack_module, "BLOCK", 1000)
+    monkeypatch.setattr(pack_writer, "BLOCK", 1000)
     monkeypatch.setattr(pack_module, "_HELD", 0)
     entries = [entry(n, 400) for n in range(20)]
     pack = written(tmp_path, entries)
@@ -237,7 +239,7 @@ def test_nothing_is_left_of_one_that_cannot_be_written(
             raise OSError("full")
         Path(path).write_bytes(data)
 
-    monkeypatch.setattr(pack_module, "write_file", fail)
+    monkeypatch.setattr(pack_writer, "write_file", fail)
     with pytest.raises(OSError, match="full"):
         written(tmp_path, [entry(1)])
     assert not list(tmp_path.iterdir())

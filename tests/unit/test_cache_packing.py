@@ -244,7 +244,7 @@ def test_a_store_reads_on_in_packs_that_are_replaced(tmp_path: Path) -> None:
 def test_a_pack_that_cannot_be_replaced_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packed(tmp_path, *range(6))
     monkeypatch.setattr(
-        "nativecache.cache.pack.write_file", lambda *_: (_ for _ in ()).throw(OSError("full"))
+        "nativecache.cache.pack_writer.write_file", lambda *_: (_ for _ in ()).throw(OSError("full"))
     )
     assert remove(list(find_entries(tmp_path))[:3]) == []
     for number in range(6, 9):
