@@ -30,10 +30,29 @@ _HEAD: Final = Struct("<II32s")
 _KEY: Final = 32
 #: Bytes that are joined and subtracted at once: all of a large program's at once would need much memory.
 _STEP: Final = 1 << 20
+_MOST_LOADED: Final = 16 << 20
 #: The longest archive that can be written so.
 LONGEST: Final = 2**32 - 1
 
 Load = Callable[[str], bytes]
+
+
+class Loaded:
+    """Objects as they were loaded: those of an archive are soon needed for the one in its place."""
+
+    def __init__(self, load: Load) -> None:
+        self._load, self._found, self._size = load, dict[str, bytes](), 0
+
+    def __call__(self, key: str) -> bytes:
+        """The bytes of an object, as `load` gives them."""
+        found = self._found.get(key)
+        if found is None:
+            found = self._load(key)
+            if self._size > _MOST_LOADED:
+                self._found, self._size = {}, 0
+            self._found[key] = found
+            self._size += len(found)
+        return found
 
 
 class Difference:

@@ -18,7 +18,7 @@ from typing import Final
 from nativecache.aot.errors import PlanLost, temporary_files
 from nativecache.aot.ir.debug_info import LineMap
 from nativecache.aot.key import check_sealed, own_record, sealed
-from nativecache.aot.output.differences import LONGEST, Difference, difference
+from nativecache.aot.output.differences import LONGEST, Difference, Loaded, difference
 from nativecache.aot.units.lines import held_from, real_lines
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Program
@@ -111,6 +111,7 @@ class LastPieces:
         self._groups = groups
         self._members: dict[int, Sequence[tuple[str, bytes]]] = {}
         self._objects: dict[int, Sequence[str]] = {}
+        self.load = Loaded(store.peek)
 
     def objects(self, module: int) -> Sequence[str]:
         """The keys of the objects that `members` were made from; none where these cannot be had."""
@@ -126,7 +127,7 @@ class LastPieces:
         modules = [i for i, other in enumerate(self._groups) if other == number and self._keys[i]]
         self._members.update((i, ()) for i, other in enumerate(self._groups) if other == number)
         kept = self._store.read(group_key(self._keys[i] for i in modules), read_pieces)
-        data = kept.archive(self._store.peek) if kept else None
+        data = kept.archive(self.load) if kept else None
         found = list(read_archive(data)) if data else []
         if kept and len(found) == sum(self._sizes[i] for i in modules):
             known = len(kept.keys) == len(found)
@@ -153,6 +154,7 @@ class Pieces:
     ) -> None:
         self._store, self._standing, self._last = store, standing, last
         self._objects = objects or {}
+        self._load = last.load if last else Loaded(store.peek)
         self.keys, self.groups = dict(keys), groups
 
     def grouped(self, modules: Iterable[int]) -> Iterator[tuple[int, ...]]:
@@ -169,13 +171,13 @@ class Pieces:
         """
         key = group_key(self.keys[i] for i in group)
         kept = self._store.read(key, read_pieces)
-        data = kept.archive(self._store.peek) if kept else None
+        data = kept.archive(self._load) if kept else None
         if data is None:
             members = (member for i in group for member in (self._stood(i) or make(i)))
             data = write_archive(members, symbol_index=False)
             if len(data) <= LONGEST:
                 keys = [key for i in group for key in self._made_from(i)]
-                self._store.save(sealed("pieces", key, difference(data, keys, self._store.peek), AGAIN))
+                self._store.save(sealed("pieces", key, difference(data, keys, self._load), AGAIN))
         with temporary_files():
             path.write_bytes(data)
 
