@@ -14,11 +14,13 @@ from nativecache.cache.pack import (
     BLOCK,
     FOOTER_HEAD,
     LONGER,
+    LZMA2,
     MAGIC,
     MUCH,
     PACK_SUFFIX,
     PLACE,
     VERSION,
+    ZLIB,
     Pack,
     Place,
     filters,
@@ -79,14 +81,14 @@ class Writer:
             waiting.append(entry.data)
             start += len(entry.data)
             if start >= block:
-                self._fold(waiting)
+                self._fold(waiting, hard=much)
                 waiting, start = [], 0
         if waiting:
-            self._fold(waiting)
+            self._fold(waiting, hard=much)
 
-    def _fold(self, entries: list[bytes]) -> None:
+    def _fold(self, entries: list[bytes], *, hard: bool) -> None:
         together = b"".join(entries)
-        self._blocks.append(_fold(together))
+        self._blocks.append(_fold(together, hard=hard))
         self._sizes.append(len(together))
 
     def write(self, folder: str) -> str:
@@ -127,8 +129,12 @@ def _pack_place(place: Place) -> bytes:
     return PLACE.pack(place.block, place.start, place.length, milliseconds)
 
 
-def _fold(entries: bytes) -> bytes:
+def _fold(entries: bytes, *, hard: bool) -> bytes:
     """A block of some entries."""
+    if not hard:
+        import zlib
+
+        return ZLIB + zlib.compress(entries, 6)
     import lzma
 
-    return lzma.compress(entries, lzma.FORMAT_RAW, filters=filters())
+    return LZMA2 + lzma.compress(entries, lzma.FORMAT_RAW, filters=filters())

@@ -32,8 +32,12 @@ def found(pack: Pack, key: str) -> bytes | None:
     return None if number is None else pack.read(number)
 
 
+@pytest.mark.parametrize("much", [0, 1 << 24], ids=["lzma", "zlib"])
 @pytest.mark.parametrize("count", [0, 1, 2, 300])
-def test_what_is_packed_is_found(tmp_path: Path, count: int) -> None:
+def test_what_is_packed_is_found(
+    tmp_path: Path, count: int, much: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pack_writer, "MUCH", much)
     entries = [entry(n, 8 * n) for n in range(count)]
     pack = written(tmp_path, entries)
     assert len(pack) == count
@@ -119,7 +123,11 @@ def test_it_is_the_same_for_the_same_entries() -> None:
     assert one.encoded() == other.encoded()
 
 
-def test_no_bit_of_it_can_be_flipped_unseen(tmp_path: Path) -> None:
+@pytest.mark.parametrize("much", [0, 1 << 24], ids=["lzma", "zlib"])
+def test_no_bit_of_it_can_be_flipped_unseen(
+    tmp_path: Path, much: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pack_writer, "MUCH", much)
     entries = [entry(n, 64) for n in range(4)]
     path = Path(written(tmp_path, entries).path)
     data = path.read_bytes()
