@@ -39,6 +39,7 @@ _OURS: Final[Mapping[str, Callable[[Entry], object]]] = {
     "plan": read_plan,
     "memo": lambda entry: read_memo(entry, closely=True),
     "record": read_record,
+    "search": read_manifest,
     "states": lambda entry: read_states(entry, closely=True),
 }
 

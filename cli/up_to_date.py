@@ -22,7 +22,7 @@ from nativecache.cache.own_code import own_stamps
 from nativecache.cache.recipe import Recipe
 from nativecache.cli.option_table import INPUT, LINK, OURS
 from nativecache.cli.words import BadWords, Word, read_words
-from nativecache.linker.environment import matters
+from nativecache.linker.environment import CLANG_NAMES, matters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,16 +38,10 @@ LIFETIME_SECONDS = 24 * 3600
 _PREFIXES = ("CC_PRINT_", "CC_LOG_")
 
 #: What changes an image or where it is looked for, besides what changes a link.
-_ENVIRONMENT = frozenset(
-    (
-        *("XDG_CACHE_HOME", "LOCALAPPDATA", "PYTHONPATH"),
-        *("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH", "OBJCPLUS_INCLUDE_PATH"),
-        *("DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES", "AS_SECURE_LOG_FILE", "GCC_EXEC_PREFIX"),
-        *("RC_DEBUG_OPTIONS", "RC_DEBUG_PREFIX_MAP", "SCE_ORBIS_SDK_DIR", "SCE_PROSPERO_SDK_DIR"),
-        *("HIP_PATH", "HIP_DEVICE_LIB_PATH", "ROCM_PATH", "CUDA_PATH"),
-        *("MACOSX_DEPLOYMENT_TARGET", "IPHONEOS_DEPLOYMENT_TARGET", "INCLUDE", "EXTERNAL_INCLUDE"),
-    )
-)
+_ENVIRONMENT = CLANG_NAMES | {
+    *("XDG_CACHE_HOME", "LOCALAPPDATA", "PYTHONPATH"),
+    *("DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES", "AS_SECURE_LOG_FILE"),
+}
 
 #: Variables that change only what is said.
 _QUIET, _TIMINGS, _STATS = "NATIVECACHE_QUIET", "NATIVECACHE_TIMINGS", "NATIVECACHE_STATS_JSON"

@@ -219,7 +219,7 @@ def emit_ir(
     `depfile` is to name the files that were read, `running` may end clang. Raises BuildError with
     clang's own messages.
     """
-    command = [*_compile(clang, source, level, flags), *_depfile_flags(depfile)]
+    command = [*_compile(clang, source, level, flags), *depfile_flags(depfile)]
     command += ["-Xclang", "-disable-llvm-passes"]
     kind = "-c" if clang.version < NEWEST else "-S"
     return _make([*command, kind, "-emit-llvm"], source, scratch, running)
@@ -240,7 +240,7 @@ def compile_whole(
     `places`: flags that say where clang writes what it writes besides, as `places_beside` gives them. Stack
     usage it writes beside `scratch`.
     """
-    command = [*_compile(clang, source, level, flags), *_depfile_flags(depfile), *places]
+    command = [*_compile(clang, source, level, flags), *depfile_flags(depfile), *places]
     return _make([*command, "-c"], source, scratch, running)
 
 
@@ -323,19 +323,34 @@ def _remarks_flags(flags: Sequence[str], stem: str) -> list[str]:
 
 #: The target's name in a depfile, which is of no interest.
 _TARGET: Final = "it"
+TARGETS: Final = (_TARGET,)
 
 
-def _depfile_flags(depfile: Path | None) -> list[str]:
+def depfile_flags(depfile: Path | None) -> list[str]:
+    """Has clang name the files that it reads, for `read_depfile`."""
     return ["-MD", "-MT", _TARGET, "-MF", os.fspath(depfile)] if depfile else []
 
 
-def read_depfile(path: Path) -> list[str]:
-    """The files that a depfile of ours names, in the order they were read. Raises OSError, ValueError."""
-    text = os.fsdecode(path.read_bytes())
-    if not text.startswith(f"{_TARGET}:"):
+def read_depfile(path: Path, targets: Sequence[str] = TARGETS) -> list[str]:
+    """The files that a depfile with these targets names, in the order they were read.
+
+    The targets are plain words (`are_plain`), by default our own. Raises OSError, ValueError.
+    """
+    text = os.fsdecode(path.read_bytes()).replace("\\\n", " ")
+    head, _, rest = text.partition(":")
+    if head.split() != list(targets):
         raise ValueError(f"{path}: not a depfile")
-    words = re.findall(r"(?:[^\\\s]|\\[^\n])+", text[len(_TARGET) + 1 :].replace("\\\n", " "))
+    rule, _, phony = rest.partition("\n")
+    words = re.findall(r"(?:[^\\\s]|\\[^\n])+", rule)
+    # Each file but the source is a target of its own behind the rule, or none is.
+    if phony and (phony[-1] != "\n" or not phony.count(":\n") == phony.count("\n") == len(words) - 1):
+        raise ValueError(f"{path}: a name with a line's end in it")
     return [re.sub(r"\\([ #])|\$(\$)", r"\1\2", word) for word in words]
+
+
+def are_plain(targets: Sequence[str]) -> bool:
+    """Whether targets stand in a depfile as they are, so that it can be read."""
+    return all(re.fullmatch(r"[\w./+=@%^~,-]+", target, re.ASCII) for target in targets)
 
 
 @dataclass(frozen=True, slots=True)

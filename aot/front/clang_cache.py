@@ -31,14 +31,11 @@ from nativecache.aot.front.clang_question import (
     rests_on_folder,
     result_recipe,
     run_recipe,
+    search_recipe,
     source_fields,
-    variables_seen,
 )
 from nativecache.aot.front.compiler_check import Compilers
-from nativecache.aot.front.elsewhere import (
-    environment_elsewhere,
-    read_elsewhere,
-)
+from nativecache.aot.front.elsewhere import read_elsewhere
 from nativecache.aot.front.front_index import FrontIndex, KeptAnswer
 from nativecache.aot.front.header_names import (
     embed_folders,
@@ -51,6 +48,7 @@ from nativecache.aot.front.manifest import (
     Answer,
     Manifest,
     Search,
+    Variant,
     encode_manifest,
     read_answer,
     read_manifest,
@@ -65,6 +63,7 @@ from nativecache.cache.recipe import Begun
 from nativecache.cache.shape import Malformed
 from nativecache.cache.since import Seen, changed_since
 from nativecache.linker import lazy_re as re
+from nativecache.linker.environment import environment_elsewhere, variables_seen
 from nativecache.linker.signals import hold_signals, ignore_signals
 
 #: Bytes that are compressed in less time than a process is forked and ended in.
@@ -106,7 +105,7 @@ class FrontCache:
         self._is_joined = False
         self._begun: dict[tuple[object, ...], Begun] = {}
         self._elsewhere: dict[tuple[object, ...], str] = {}
-        self._searches: dict[tuple[str, ...], clang.SearchPath | None] = {}
+        self._searches: dict[tuple[str, ...], Search | None] = {}
         self._texts: dict[str, questions.Text] = {}
         self._assembler: dict[tuple[str, bool], questions.AssemblerParts] = {}
         self._manifests: dict[str, Manifest] = {}
@@ -130,21 +129,38 @@ class FrontCache:
             self._child = 0
 
     def question(
-        self, front: clang.Clang, source: Path, level: int, flags: tuple[str, ...], *, whole: bool
+        self,
+        front: clang.Clang,
+        source: Path,
+        level: int,
+        flags: tuple[str, ...],
+        *,
+        whole: bool,
+        beside: tuple[str, ...] = (),
     ) -> Question | None:
-        """The question whose answer may be kept, or None if none may."""
+        """The question whose answer may be kept, or None if none may.
+
+        `beside`: what the answer shows besides.
+        """
         if reason := self._refusal(front, source, flags, whole):
             self._refuse(source, reason)
             return None
         program = self.compilers.identity(front, source, level, flags)
-        asked = (front, program, level, flags, whole)
+        asked = (front, program, level, flags, whole, beside)
         begun = self._begun.get(asked)
         if begun is None:
             in_folder = not self.compilers.known_in_full(front) or rests_on_folder(front, flags, whole=whole)
-            environ = self._environ
-            begun = self._begun[asked] = Begun(
-                run_recipe(front, program, level, flags, whole=whole, environ=environ, in_folder=in_folder)
+            recipe = run_recipe(
+                front,
+                program,
+                level,
+                flags,
+                whole=whole,
+                environ=self._environ,
+                in_folder=in_folder,
+                beside=beside,
             )
+            begun = self._begun[asked] = Begun(recipe)
         return Question(front, source, level, flags, whole, begun.key(*source_fields(source)))
 
     def _refusal(self, front: clang.Clang, source: Path, flags: Sequence[str], whole: bool) -> str:
@@ -235,11 +251,13 @@ class FrontCache:
                     with suppress(OSError):
                         self._text(dependency.subjects[0])
 
-    def keep(self, question: Question, answer: Answer, depfile: Path | None) -> None:
+    def keep(
+        self, question: Question, answer: Answer, depfile: Path | None, targets: Sequence[str] = clang.TARGETS
+    ) -> None:
         """Keeps an answer for the next time, unless what it rests on is unknown or was changed meanwhile.
 
-        Without a `depfile` it rests on the source alone. Raises Configured where it rests on clang's own
-        configuration files.
+        Without a `depfile` it rests on the source alone; `targets` are those of its rule. Raises Configured
+        where it rests on clang's own configuration files.
         """
         manifest = self._manifests.setdefault(question.key, Manifest())
         if answer.dated and not manifest.dated:
@@ -249,7 +267,8 @@ class FrontCache:
             if answer.dated:
                 raise _Unknown(_TIME_OF_DAY)
             sure = answer.dated is False
-            search, dependencies = self._dependencies(question, found, depfile, sure=sure)
+            read = _files_read(question, depfile, targets)
+            search, dependencies = self._dependencies(question, found, read, sure=sure)
         except _Unknown as unknown:
             self._refuse(question.source, str(unknown))
             return
@@ -264,9 +283,17 @@ class FrontCache:
         level = AGAIN if manifest.variants else FIRST
         manifest = manifest.with_answer(dependencies, result)
         self._save_manifest(question, manifest)
-        self._unsaved.append(_Unsaved(result, answer, level, manifest.base))
+        # An object is looked for by those who have no time to put it together.
+        base = result if question.whole else manifest.base
+        self._unsaved.append(_Unsaved(result, answer, level, base))
         self._note_answer(question, result, answer, dependencies, manifest.base)
         self._store.note_used(result)  # another process saves it
+
+    def kept(self, question: Question) -> Variant | None:
+        """What the answer to a question that was found or kept just now rests on, and its key."""
+        if str(question.source) in self.not_kept:
+            return None
+        return next(iter(self._manifests[question.key].variants), None)
 
     def _note_answer(
         self,
@@ -323,6 +350,7 @@ class FrontCache:
             "messages": answer.messages,
             "size": len(output),
             "digest": answer.digest,
+            **({"depfile": answer.depfile} if answer.depfile else {}),
         }
         start, end = self._shared(output, base) if base != key else (0, 0)
         # Else another one that is lost costs this one, too, and for little.
@@ -351,14 +379,10 @@ class FrontCache:
         return self._store.read(key, read_manifest) or Manifest()
 
     def _dependencies(
-        self, question: Question, search: Search | None, depfile: Path | None, *, sure: bool
+        self, question: Question, search: Search | None, read: Sequence[str], *, sure: bool
     ) -> tuple[Search, tuple[Dependency, ...]]:
         """Where clang looked, and what its answer depends on. `sure`: not the time. Raises _Unknown."""
         source = os.fspath(question.source)
-        try:
-            read = clang.read_depfile(depfile) if depfile else [source]
-        except (OSError, ValueError):
-            raise _Unknown("clang has not named the files that it read") from None
         if search is None:
             raise _Unknown("clang does not say where it looks for headers")
         if plain_path(source) not in map(plain_path, read):
@@ -397,8 +421,24 @@ class FrontCache:
             return manifest.search
         asked_for = (*question.clang.command, clang.language(question.source), *question.flags)
         if asked_for not in self._searches:
-            self._searches[asked_for] = clang.search_path(question.clang, question.source, question.flags)
-        path = self._searches[asked_for]
+            self._searches[asked_for] = self._ask_where(question)
+        return self._searches[asked_for]
+
+    def _ask_where(self, question: Question) -> Search | None:
+        """Where clang looks, as it was asked for another source, or is asked now."""
+        program = self.compilers.identity(question.clang, question.source, question.level, question.flags)
+        language = clang.language(question.source)
+        key = search_recipe(question.clang, program, language, question.flags, self._environ).key()
+        kept = self._load(key).search
+        if kept and still_valid(kept[1], self.memo):
+            return kept
+        found = self._asked_where(question)
+        if found:
+            self._store.save(Entry(key, encode_manifest(Manifest(found)), form_of("search"), FIRST))
+        return found
+
+    def _asked_where(self, question: Question) -> Search | None:
+        path = clang.search_path(question.clang, question.source, question.flags)
         if path is None:
             return None
         dependencies = self.compilers.dependencies(path.program, self.memo)
@@ -459,6 +499,14 @@ class _Unsaved(NamedTuple):
     answer: Answer
     level: int
     base: str
+
+
+def _files_read(question: Question, depfile: Path | None, targets: Sequence[str]) -> list[str]:
+    """The files that clang has named as those that it read. Raises _Unknown."""
+    try:
+        return clang.read_depfile(depfile, targets) if depfile else [os.fspath(question.source)]
+    except (OSError, ValueError):
+        raise _Unknown("clang has not named the files that it read") from None
 
 
 class _Unknown(Exception):

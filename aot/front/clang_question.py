@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,21 +14,6 @@ from nativecache.cache.dependencies import Dependency
 from nativecache.cache.recipe import Recipe
 from nativecache.linker import lazy_re as re
 from nativecache.linker.values import dataclass
-
-#: What clang reads of the environment (clang/lib/Driver), and where the working directory is called.
-_ENVIRONMENT: Final = frozenset(
-    (
-        *("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH", "OBJCPLUS_INCLUDE_PATH"),
-        *("SOURCE_DATE_EPOCH", "COMPILER_PATH", "GCC_EXEC_PREFIX", "SDKROOT", "PWD"),
-        *("RC_DEBUG_OPTIONS", "RC_DEBUG_PREFIX_MAP", "SCE_ORBIS_SDK_DIR", "SCE_PROSPERO_SDK_DIR"),
-        *("HIP_PATH", "HIP_DEVICE_LIB_PATH", "ROCM_PATH", "CUDA_PATH"),
-        *("MACOSX_DEPLOYMENT_TARGET", "IPHONEOS_DEPLOYMENT_TARGET", "INCLUDE", "EXTERNAL_INCLUDE"),
-        *("LD_LIBRARY_PATH", "LD_PRELOAD"),  # may make clang another one
-    )
-)
-
-
-_ENVIRONMENT_PREFIXES: Final = ("CLANG_",)
 
 #: Flags with which IR and messages are the same wherever clang runs, as long as the files that it reads by
 #: names relative to there are the same: none of debug information, profiles or files made before.
@@ -42,6 +27,10 @@ _ANYWHERE: Final = re.compile(
 )
 #: Those of them that another word follows.
 _WITH_WORD: Final = frozenset(("-D", "-I", "-U", "-isystem", "-iquote", "-idirafter"))
+
+
+#: Flags that say nothing about where clang looks for headers.
+_ELSEWHERE_NONE: Final = re.compile(r"-[DU].+|-O\w*|-W[\w=+-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +52,6 @@ def _host(flags: Sequence[str]) -> str:
     from nativecache.aot.codegen import llvm
 
     return str(llvm.host())
-
-
-def variables_seen(environ: Mapping[str, str]) -> list[str]:
-    """The variables that clang looks at, as NAME=VALUE, sorted."""
-    return sorted(
-        f"{name}={value}"
-        for name, value in environ.items()
-        if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
-    )
 
 
 def rests_on_folder(front: clang.Clang, flags: Sequence[str], *, whole: bool) -> bool:
@@ -99,13 +79,14 @@ def run_recipe(
     whole: bool,
     environ: Sequence[str],
     in_folder: bool,
+    beside: Sequence[str] = (),
 ) -> Recipe:
     """What a run of clang is but for its source, of which `source_fields` come behind.
 
     `program`: what tells it from another clang.
 
     `environ`: the variables that clang looks at, as NAME=VALUE. `in_folder`: what it makes may show where it
-    runs.
+    runs. `beside`: what its answer shows besides, as of a depfile.
     """
     if not in_folder:
         environ = [variable for variable in environ if not variable.startswith("PWD=")]
@@ -121,12 +102,29 @@ def run_recipe(
         ("level", str(level)),
         ("output", "object" if whole else "IR"),
         *(("flag", flag) for flag in flags),
+        *(("beside", word) for word in beside),
     )
 
 
 def source_fields(source: Path) -> tuple[tuple[str, str], ...]:
     """What a run of clang is on, before anything is read."""
     return ("language", clang.language(source)), ("source", os.fspath(source))
+
+
+def search_recipe(
+    front: clang.Clang, program: Sequence[str], language: str, flags: Sequence[str], environ: Sequence[str]
+) -> Recipe:
+    """What decides where clang looks for headers, as far as it is no file or folder."""
+    return Recipe(
+        *own_record("search"),
+        *(("command", word) for word in front.command),
+        *(("program", word) for word in program),
+        *(("variable", variable) for variable in environ),
+        ("folder", os.getcwd()),
+        ("encoding", sys.getfilesystemencoding()),
+        ("language", language),
+        *(("flag", flag) for flag in flags if not _ELSEWHERE_NONE.fullmatch(flag)),
+    )
 
 
 def result_recipe(question: str, dependencies: Iterable[Dependency]) -> Recipe:

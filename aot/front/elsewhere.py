@@ -1,8 +1,8 @@
-"""What has clang read or write files that its depfile does not name: flags, and environment variables."""
+"""Which flags have clang read or write files that its depfile does not name."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from nativecache.linker import lazy_re as re
@@ -21,20 +21,6 @@ _ELSEWHERE: Final = re.compile(
 
 #: With these of an assembler's options it reads or writes files that no depfile names.
 _ASSEMBLER_ELSEWHERE: Final = re.compile(r"@|--?MD|-a.*=|-o")
-#: With these, clang writes more files, or takes other options than it is given.
-_ENVIRONMENT_ELSEWHERE: Final = frozenset(
-    ("DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES", "QA_OVERRIDE_GCC3_OPTIONS", "AS_SECURE_LOG_FILE")
-)
-
-
-_ENVIRONMENT_ELSEWHERE_PREFIXES: Final = ("CCC_", "CC_PRINT_", "CC_LOG_")
-
-
-def environment_elsewhere(environ: Mapping[str, str]) -> str:
-    """The variables that have clang read or write files that cannot be told, between commas; or ""."""
-    found = _ENVIRONMENT_ELSEWHERE.intersection(name for name in environ if environ[name])
-    found |= {name for name in environ if name.startswith(_ENVIRONMENT_ELSEWHERE_PREFIXES)}
-    return ", ".join(sorted(found))
 
 
 def read_elsewhere(flags: Sequence[str], whole: bool) -> str:

@@ -31,12 +31,14 @@ _STEP: Final = 1 << 16
 class Answer:
     """What clang wrote, and its warnings. `dated`: whether it met the time of day, if it was asked.
 
+    `depfile`: the text that it wrote to its depfile, where the question is about that, too.
+
     One that was kept is unfolded when its output is asked for: its digest tells whether that is needed. Most
     edits change a text in one place: then only that is kept, and the rest is taken from another answer.
     """
 
-    def __init__(self, output: bytes, messages: str, dated: bool | None = None) -> None:
-        self.messages, self.dated = messages, dated
+    def __init__(self, output: bytes, messages: str, dated: bool | None = None, depfile: str = "") -> None:
+        self.messages, self.dated, self.depfile = messages, dated, depfile
         self._output: bytes | None = output
         self._folded, self._size, self._digest = b"", len(output), ""
         self._load: Callable[[], Answer | None] | None = None
@@ -206,7 +208,7 @@ def read_manifest(entry: Entry) -> Manifest:
 
 _ANSWER: Final = record(
     {"messages": text(), "size": whole(0, _LARGEST), "digest": text(longest=64)},
-    optional={"form": text(), "base": text(), "shared": row(whole(), whole())},
+    optional={"form": text(), "base": text(), "shared": row(whole(), whole()), "depfile": text()},
 )
 
 
@@ -219,6 +221,7 @@ def read_answer(entry: Entry, *, closely: bool = False) -> Answer:
     size: Any = entry.meta["size"]
     digest, messages = str(entry.meta["digest"]), str(entry.meta["messages"])
     answer = Answer.folded(entry.payload, size, digest, messages, *_read_rest(entry))
+    answer.depfile = str(entry.meta.get("depfile", ""))
     if closely and not answer.base and hashlib.sha256(answer.output).hexdigest() != answer.digest:
         raise Malformed("another output than is said")
     return answer
