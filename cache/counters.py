@@ -10,11 +10,11 @@ begins with a newline too: one that a full disk cut short spoils none but itself
 This module is loaded by runs that do next to nothing: it imports only what is as quick to load.
 """
 
-import hashlib
 import os
 import time
 
 from nativecache.cache.layout import layout_folder, statistics_folder
+from nativecache.cache.sha256 import sha256
 
 TYPE_CHECKING = False  # typing's, whose import would take longer than all that is done here
 if TYPE_CHECKING:
@@ -75,4 +75,4 @@ def read_line(line: bytes) -> dict[str, int]:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]
+    return sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]

@@ -21,14 +21,14 @@ What is missing or closed has the value "", and so has the content of what is no
 waited for, nor a device read without end. Nothing here raises OSError.
 
 This module is loaded before anything else, to answer in no time when nothing has changed: it imports only
-what every Python process has loaded, hashlib and nativecache's own that import as little.
+what every Python process has loaded, and nativecache's own that import as little.
 """
 
-import hashlib
 import os
 import stat
 
 from nativecache.cache.files import open_descriptor
+from nativecache.cache.sha256 import sha256
 
 TYPE_CHECKING = False  # typing's, whose import would take longer than all that is done here
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def measure(kind: str, subjects: tuple[str, ...], memo: StatCache | None = None)
         elif kind == "same":
             value = _same(subjects, memo)
         elif kind == "said":
-            value = hashlib.sha256(say(subjects)).hexdigest()
+            value = sha256(say(subjects)).hexdigest()
         elif kind in _KINDS and len(subjects) == 1:
             value = _KINDS[kind](subjects[0])
         else:
@@ -118,6 +118,8 @@ _PIECE = 1 << 16
 
 def digest_file(path: str) -> str:
     """The SHA-256 of a file's content in hexadecimal, or "" where it cannot be read."""
+    import hashlib  # where files are read, it is mostly many
+
     try:
         descriptor = open_descriptor(path)
         try:
@@ -216,7 +218,7 @@ def _identity(path: str) -> str:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(os.fsencode(text)).hexdigest()
+    return sha256(os.fsencode(text)).hexdigest()
 
 
 _KINDS = {"file": digest_file, "image": _image, "stat": _stat, "program": _program, "names": _names}

@@ -4,8 +4,9 @@
 nothing has changed, so it imports little.
 """
 
-import hashlib
 import struct
+
+from nativecache.cache.sha256 import sha256
 
 #: Payload verbatim; payload folded (entry.py).
 VERBATIM, FOLDED = 1, 2
@@ -46,7 +47,7 @@ def seal(key: str, payload: bytes, meta: bytes, level: int = 0) -> bytes:
         if len(folded) < len(payload):
             payload, version = folded, FOLDED
     head = _FOOTER_HEAD.pack(bytes.fromhex(key), len(payload), len(meta), version)
-    checksum = hashlib.sha256(payload)
+    checksum = sha256(payload)
     checksum.update(meta)
     checksum.update(head)
     return b"".join((payload, meta, head, checksum.digest(), _MAGIC))
@@ -93,7 +94,7 @@ def unseal(key: str, data: bytes) -> tuple[bytes, bytes]:
         raise CorruptBytes("version")
     if payload_length + meta_length != start:
         raise CorruptBytes("length")
-    if hashlib.sha256(memoryview(data)[:-_CHECKSUM_AND_MAGIC]).digest() != checksum:
+    if sha256(memoryview(data)[:-_CHECKSUM_AND_MAGIC]).digest() != checksum:
         raise CorruptBytes("checksum")
     if stored_key.hex() != key:
         raise CorruptBytes("key")

@@ -5,7 +5,6 @@ What another one wrote is not taken for what this one would.
 This module is loaded before anything else, to answer in no time when nothing has changed: it imports little.
 """
 
-import hashlib
 import os
 
 #: The folders that are installed as nativecache, beside one another.
@@ -47,6 +46,8 @@ def own_code() -> str:
     """
     global _digest  # noqa: PLW0603 - cheaper to import than functools.cache
     if not _digest:
+        import hashlib
+
         digest = hashlib.sha256()
         for name, size, _ in own_files():
             digest.update(f"{name} {size}\0".encode())

@@ -10,13 +10,14 @@ say less than what was hashed.
 A name may be repeated, for a list. Two recipes for different things begin with different fields.
 
 This module is loaded before anything else, to answer in no time when nothing has changed: it imports only
-hashlib.
+what hashes.
 """
 
-import hashlib
+from nativecache.cache.sha256 import sha256
 
 TYPE_CHECKING = False  # typing's, whose import would take longer than all that is done here
 if TYPE_CHECKING:
+    import hashlib
     from collections.abc import Iterator
     from typing import TypeAlias
 
@@ -51,7 +52,7 @@ class Recipe:
 
     def digest(self) -> bytes:
         """The SHA-256 of all fields: 32 bytes."""
-        return _hashed(hashlib.sha256(), self).digest()
+        return _hashed(sha256(), self).digest()
 
     def key(self) -> str:
         """The digest in lowercase hexadecimal, as stores take it."""
@@ -69,7 +70,7 @@ class Begun:
     """A recipe that others begin with: its fields are hashed once."""
 
     def __init__(self, recipe: Recipe) -> None:
-        self._digest = _hashed(hashlib.sha256(), recipe)
+        self._digest = _hashed(sha256(), recipe)
 
     def key(self, *fields: "Field") -> str:
         """The key of the recipe with these fields behind."""
@@ -90,9 +91,9 @@ def _checked(name: str) -> bytes:
 
 def _shown(value: "str | bytes | memoryview") -> str:
     if not isinstance(value, str):
-        return _DIGEST + hashlib.sha256(value).hexdigest()
+        return _DIGEST + sha256(value).hexdigest()
     if len(value) > _LONGEST_SHOWN:
-        return _DIGEST + hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()
+        return _DIGEST + sha256(value.encode("utf-8", "surrogateescape")).hexdigest()
     if value.isprintable() and not value.startswith(("'", '"', _DIGEST)):
         return value
     return ascii(value)

@@ -4,7 +4,8 @@ import os
 import sys
 import time
 
-from nativecache.cli.working_folder import leave_working_folder
+from nativecache.cli.cc_names import compiler_words
+from nativecache.cli.working_folder import forget_modules, leave_working_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +27,13 @@ def main() -> None:
 
 def _answer() -> None:
     start = time.perf_counter()
+    if words := compiler_words(sys.argv):
+        from nativecache.cli.cc_start import run_compiler
+
+        forget_modules()  # what the real compiler is given stays as it is
+        if code := run_compiler(words):
+            sys.exit(code)
+        return
     leave_working_folder()
     _open_standard_files()
     try:

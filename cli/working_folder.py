@@ -31,7 +31,7 @@ def leave_working_folder() -> None:
                 del os.environ[name]
     if anew and sys.executable and sys.orig_argv[1:]:
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ)
-    _forget_modules()
+    forget_modules()
 
 
 def without_relative(path: str) -> str:
@@ -39,7 +39,7 @@ def without_relative(path: str) -> str:
     return os.pathsep.join(entry for entry in path.split(os.pathsep) if os.path.isabs(entry))
 
 
-def _forget_modules() -> None:
+def forget_modules() -> None:
     """`python -m` has modules looked for in the working folder first. The library's own come from behind."""
     try:
         here = os.getcwd()
