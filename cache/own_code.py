@@ -34,6 +34,23 @@ def own_files(root: str = _ROOT) -> "list[tuple[str, int, int]]":
     return sorted(found)
 
 
+#: What is looked at to tell installations apart in no time: an installation, and a checkout of another
+#: version, make new files, which shows in folders.
+_QUICK = (*PARTS, "aot/front")
+
+
+def quick_stamps(names: "tuple[str, ...]") -> str:
+    """Times of the folders of modules, and of some modules by their names from the root. 0.05 ms.
+
+    An edit in place of another module does not show.
+    """
+    found = []
+    for name in (*_QUICK, *names):
+        status = os.stat(os.path.join(_ROOT, name))
+        found.append(f"{name} {status.st_size} {status.st_mtime_ns} {status.st_ino}")
+    return "\n".join(found)
+
+
 def own_stamps() -> str:
     """Sizes and times of all modules: tells installations on one machine apart. 0.3 ms."""
     return "\n".join(f"{name} {size} {modified}" for name, size, modified in own_files())

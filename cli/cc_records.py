@@ -17,10 +17,10 @@ import os
 import time
 
 from nativecache.cache.dependencies import Dependency, check_dependency, decode, encode, measure, still_valid
-from nativecache.cache.files import read_plain, write_file
+from nativecache.cache.files import make_folder, read_plain, write_file
 from nativecache.cache.format import CorruptBytes, check_key, seal, unseal
 from nativecache.cache.layout import entry_path
-from nativecache.cache.own_code import own_stamps
+from nativecache.cache.own_code import quick_stamps
 from nativecache.cache.recipe import Recipe
 from nativecache.cli.cc_words import Call
 from nativecache.linker.environment import variables_seen
@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 
 #: Raised whenever a record's form changes, or what it rests on.
 SCHEMA = 1
+
+#: The modules that decide what a record means, and when it holds.
+_DECIDING = (
+    *("cli/cc_records.py", "cli/cc_words.py", "cli/cc_miss.py", "cache/dependencies.py"),
+    *("aot/front/clang_cache.py", "aot/front/questions.py", "aot/front/elsewhere.py"),
+)
 
 #: Answers per record: of branches that are switched, and of edits that are undone.
 _ANSWERS = 4
@@ -100,7 +106,7 @@ def call_recipe(call: Call, compiler: str, terminal: "list[str]", environ: "Mapp
     return Recipe(
         ("kind", "compiled"),
         ("schema", str(SCHEMA)),
-        ("code", own_stamps()),
+        ("code", quick_stamps(_DECIDING)),
         ("compiler", compiler),
         ("program", measure("program", (compiler,))),
         ("folder", os.getcwd()),
@@ -161,7 +167,9 @@ def note_done(root: str, key: str, done: Done) -> None:
         others = []
     try:
         payload = encode_record([done, *others[: _ANSWERS - 1]])
-        write_file(entry_path(root, key), seal(key, payload, b"{}"))
+        path = entry_path(root, key)
+        make_folder(os.path.dirname(path))
+        write_file(path, seal(key, payload, b"{}"))
     except (OSError, ValueError):
         pass  # it cannot be written, or a text holds a NUL
 

@@ -31,9 +31,13 @@ def _answer() -> None:
         from nativecache.cli.cc_start import run_compiler
 
         forget_modules()  # what the real compiler is given stays as it is
-        if code := run_compiler(words):
-            sys.exit(code)
-        return
+        code = run_compiler(words)
+        sys.stderr.flush()
+        os._exit(code)  # nothing is left to be done, and Python would take 2 ms for it
+    if "site" not in sys.modules:  # the command started Python without it
+        import site
+
+        site.main()
     leave_working_folder()
     _open_standard_files()
     try:
