@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nativecache.cli.cc_figures import compiler_figures, compiler_lines
 from nativecache.cli.folders import (
     configurations,
     find_root,
@@ -215,6 +216,7 @@ def _figures(counts: Mapping[str, int]) -> dict[str, Any]:
         **{name: counts.get(name, 0) for name in names},
         "saved_seconds": counts.get("saved_us", 0) / 1e6,
         "compiled_seconds": counts.get("compiled_us", 0) / 1e6,
+        "compiler": compiler_figures(counts),
     }
 
 
@@ -235,6 +237,7 @@ def stats(root: Path, as_json: bool) -> None:
         *(f"misses      {number} {_REASONS[reason]}" for reason, number in every["missed"].items() if number),
         f"saved       {every['saved_seconds']:.1f} s, compiled for {every['compiled_seconds']:.1f} s",
         f"read        {_bytes(every['bytes_read'])}, written {_bytes(every['bytes_written'])}",
+        *compiler_lines(every["compiler"]),
     ]
     for name, text in (
         ("fallback_hits", "entries from fallback folders"),
