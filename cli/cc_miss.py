@@ -15,7 +15,7 @@ import io
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
@@ -95,7 +95,7 @@ class _Miss:
                 put_outputs(self._call, known.output, known.depfile)
                 say(known.messages)
             else:
-                made = self._compile(asks=cache.asks_for_time(question) and "-w" not in self._call.flags)
+                made = self._compile(asks=cache.asks_for_time(question))
             if not isinstance(made, Answer):
                 return made
             with suppress(Exception):  # all is done that was asked for
@@ -132,16 +132,17 @@ class _Miss:
         """
         dated = None
         if asks:
-            ran = self._run("-Werror=date-time")
+            flags, quiet = clang.asking_for_time(self._call.flags)
+            ran = self._run(flags)
             dated = clang.met_time_of_day(ran.stderr.decode("utf-8", "replace")) or None
-            if not dated and ran.code == 0:
-                return self._made(ran, dated=False)
-            if not dated:
+            if not dated and ran.code == 0 and not (quiet and b" remark: " in ran.stderr):
+                return self._made(ran._replace(stderr=b"") if quiet else ran, dated=False)
+            if not (dated or quiet):
                 return self._fail(ran)
-        ran = self._run()
+        ran = self._run(self._call.flags)
         return self._made(ran, dated=dated) if ran.code == 0 else self._fail(ran)
 
-    def _run(self, *more: str) -> Ran:
+    def _run(self, flags: Sequence[str]) -> Ran:
         call = self._call
         for path in (self._object, self._depfile):
             path.write_bytes(_UNTOUCHED)
@@ -149,7 +150,7 @@ class _Miss:
             noted = [*call.rule(), "-MF", os.fspath(self._depfile)]
         else:
             noted = clang.depfile_flags(self._all)
-        words = [*call.flags, *more, *noted, "-c", "-o", os.fspath(self._object), call.source]
+        words = [*flags, *noted, "-c", "-o", os.fspath(self._object), call.source]
         command = [self._compiler.called, *words]
         with open(self._all.with_name("stdout"), "w+b") as stdout:
             code, stderr = self._watch(command, stdout)

@@ -149,6 +149,21 @@ def _version(command: tuple[str, ...]) -> int:
     return int(match[1])
 
 
+_QUIET: Final = frozenset(("-w", "--no-warnings"))
+#: Those, and flags that say nothing beside them.
+_UNHEARD: Final = re.compile(r"-w$|--no-warnings$|-Werror(?:=|$)")
+
+
+def asking_for_time(flags: Sequence[str]) -> tuple[list[str], bool]:
+    """Flags with which clang ends with an error where it meets the time of day; whether it is to be quiet.
+
+    With -w it would say nothing of it; without, its other warnings are nobody's business. As with -w, none of
+    them becomes an error, and what is one by default stays one.
+    """
+    quiet = not _QUIET.isdisjoint(flags)
+    return [*(flag for flag in flags if not (quiet and _UNHEARD.match(flag))), "-Werror=date-time"], quiet
+
+
 def met_time_of_day(words: str) -> bool:
     """Whether clang's words hold its complaint about a macro for the time of day, in whatever form."""
     return "reproducible" in words

@@ -20,6 +20,7 @@ from nativecache.aot.front.clang import (
     NEWEST,
     Clang,
     Running,
+    asking_for_time,
     check_configuration,
     compile_whole,
     compiles_whole,
@@ -44,9 +45,6 @@ from nativecache.linker import lazy_re as re
 from nativecache.linker.signals import hold_signals, temporary_folder
 from nativecache.linker.values import dataclass
 
-_QUIET: Final = frozenset(("-w", "--no-warnings"))
-#: Those, and flags that say nothing beside them.
-_UNHEARD: Final = re.compile(r"-w$|--no-warnings$|-Werror(?:=|$)")
 _NATIVE_NAME: Final = re.compile(r"\.(?:o|obj|lo|a|so(?:\.[\d.]+)?)$")
 
 
@@ -158,12 +156,9 @@ class Run:
             return emit_ir(self.clang, self.source, front.level, flags, *where)
 
         if asks:
-            # With -w it would say nothing of it; without, its other warnings are nobody's business. As with
-            # -w, none of them becomes an error, and what is one by default stays one.
-            quiet = not _QUIET.isdisjoint(front.flags)
-            flags = [flag for flag in front.flags if not (quiet and _UNHEARD.match(flag))]
+            flags, quiet = asking_for_time(front.flags)
             try:
-                output, messages = run([*flags, "-Werror=date-time"])
+                output, messages = run(flags)
             except BuildError as error:
                 dated = any(map(met_time_of_day, error.problems)) or None
                 if not (dated or quiet):
