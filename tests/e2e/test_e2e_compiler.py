@@ -1,4 +1,4 @@
-"""As a compiler the command does what the real one does: object, depfile, messages and exit code, by bytes."""
+"""As a compiler the command does what the real one does: the same object, depfile, messages and exit code."""
 
 import os
 import pty
