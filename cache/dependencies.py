@@ -118,12 +118,10 @@ _PIECE = 1 << 16
 
 def digest_file(path: str) -> str:
     """The SHA-256 of a file's content in hexadecimal, or "" where it cannot be read."""
-    import hashlib  # where files are read, it is mostly many
-
     try:
         descriptor = open_descriptor(path)
         try:
-            digest = hashlib.sha256()
+            digest = sha256(more=os.fstat(descriptor).st_size)
             while piece := os.read(descriptor, _PIECE):
                 digest.update(piece)
             return digest.hexdigest()

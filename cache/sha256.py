@@ -21,11 +21,14 @@ else:
 
 #: From so many bytes on OpenSSL is quicker, its start included.
 _MANY = 400_000
+_hashed = 0  # so many there were in this process
 
 
-def sha256(data: "bytes | memoryview" = b"") -> "_Hash":
-    """A digest that more can be added to, as `hashlib` has it."""
-    if len(data) >= _MANY or "hashlib" in sys.modules:
+def sha256(data: "bytes | memoryview" = b"", *, more: int = 0) -> "_Hash":
+    """A digest that more can be added to, as `hashlib` has it; about so many bytes `more` will be."""
+    global _hashed  # noqa: PLW0603 - it decides about speed only
+    _hashed += len(data) + more
+    if _hashed >= _MANY or "hashlib" in sys.modules:
         import hashlib
 
         return hashlib.sha256(data)

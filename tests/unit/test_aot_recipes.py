@@ -10,7 +10,12 @@ import pytest
 from nativecache.aot.codegen.facts import host_recipe, layout_recipe, library_recipe
 from nativecache.aot.front.accepted import frame_recipe, lay_out
 from nativecache.aot.front.clang import Clang
-from nativecache.aot.front.clang_question import result_recipe, run_recipe, source_fields
+from nativecache.aot.front.clang_question import (
+    result_recipe,
+    run_recipe,
+    search_recipe,
+    source_fields,
+)
 from nativecache.aot.front.compiler_check import content_recipe
 from nativecache.aot.front.members import member_recipe
 from nativecache.aot.front.sources import FrontEnd
@@ -24,6 +29,8 @@ from nativecache.aot.units.program import Program
 from nativecache.cache.dependencies import Dependency
 from nativecache.cache.notes import note_recipe
 from nativecache.cache.recipe import Recipe
+from nativecache.cli.cc_records import call_recipe
+from nativecache.cli.cc_words import read_call
 from nativecache.cli.up_to_date import command_recipe
 from nativecache.cli.words import read_words
 
@@ -73,9 +80,20 @@ KINDS: dict[str, Callable[[], Recipe]] = {
     "linked": linked,
     "question": lambda: Recipe(
         *run_recipe(
-            CLANG, ("content", "12"), 2, ("-Ix",), whole=False, environ=("PWD=/",), in_folder=True
+            CLANG,
+            ("content", "12"),
+            2,
+            ("-Ix",),
+            whole=False,
+            environ=("PWD=/",),
+            in_folder=True,
+            beside=("-MD",),
         ).fields,
         *source_fields(Path("a.c")),
+    ),
+    "search": lambda: search_recipe(CLANG, ("content", "12"), "c", ("-Ix",), ("PWD=/",)),
+    "compiled": lambda: call_recipe(
+        read_call(["-c", "a.c", "-O1"], cplusplus=False), "/bin/clang", ["80"], {"PWD": "/"}
     ),
     "answer": lambda: result_recipe("ab" * 32, (Dependency("file", "12", ("a.c",)),)),
     "accepted": frame,

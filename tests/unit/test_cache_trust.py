@@ -174,6 +174,8 @@ READ_THEIR_OWN = {
     "cache/location.py",
     "cache/own_code.py",
     "cache/since.py",
+    "cli/cc_miss.py",
+    "cli/cc_start.py",
     "linker/link.py",
     "linker/output.py",
 }

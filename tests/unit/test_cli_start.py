@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import BuildResult, build, clean_environment, needs_clang
+from harness import CLANG, ROOT, BuildResult, build, clean_environment, needs_clang
 from rules import write
 
 #: What takes longer to import than all that an answer needs. Modules that Python itself has loaded at its
@@ -43,8 +43,8 @@ def loaded(space: Path, *words: str) -> tuple[str, set[str]]:
 def test_the_version_loads_nothing(tmp_path: Path) -> None:
     said, modules = loaded(tmp_path, "--version")
     assert re.fullmatch(r"nativecache, version \d+\.\d+\.\d+\n", said)
-    ours = {"nativecache", "nativecache.cli", "nativecache.cli.start", "nativecache.cli.working_folder"}
-    assert modules <= ours
+    parts = ("", ".cli", ".cli.start", ".cli.cc_names", ".cli.working_folder")
+    assert modules <= {"nativecache" + part for part in parts}
 
 
 @pytest.fixture
@@ -68,6 +68,7 @@ def test_an_answer_loads_little(space: Path) -> None:
     }
     assert ours == {
         "nativecache.cli.start",
+        "nativecache.cli.cc_names",
         "nativecache.cli.working_folder",
         "nativecache.cli.up_to_date",
         "nativecache.cli.words",
@@ -82,7 +83,45 @@ def test_an_answer_loads_little(space: Path) -> None:
         "nativecache.cache.layout",
         "nativecache.cache.files",
         "nativecache.cache.format",
+        "nativecache.cache.sha256",
     }
+
+
+@needs_clang
+def test_a_known_compile_loads_next_to_nothing(tmp_path: Path) -> None:
+    """Python's own start without packages is what it is measured by."""
+    write(tmp_path, {"a.c": '#include <stdio.h>\nint main(void) { return puts(""); }\n'})
+    script = f"""
+import sys
+space = type(sys)("nativecache")
+space.__path__ = [{str(ROOT)!r}]
+sys.modules["nativecache"] = space
+before = set(sys.modules)
+from nativecache.cli import cc_start
+sys.argv = ["nativecache"]
+cc_start.run_compiler([{CLANG!r}, "-O2", "-MD", "-c", "a.c"])
+print(*sorted(set(sys.modules) - before))
+"""
+
+    def loads() -> set[str]:
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", script],
+            cwd=tmp_path,
+            env=clean_environment() | {"NATIVECACHE_DIR": str(tmp_path / "cache")},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return set(done.stdout.split())
+
+    assert "nativecache.cli.cc_miss" in loads()
+    (tmp_path / "a.o").unlink()
+    modules = loads()
+    assert (tmp_path / "a.o").exists()
+    assert not modules & (
+        HEAVY | {"hashlib", "signal", "collections", "functools", "nativecache.cli.cc_miss"}
+    )
+    assert len(modules) <= 33
 
 
 def test_what_it_says(space: Path) -> None:
