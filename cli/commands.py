@@ -18,7 +18,11 @@ from nativecache.linker.shown import error_line, shown
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(VERSION, prog_name="nativecache")
 def cli() -> None:
-    """Ahead-of-time builds with a function-granular object cache."""
+    """Ahead-of-time builds with a function-granular object cache.
+
+    As a compiler, in any build system: `nativecache clang -c FILE …`, before a compiler's path as CMake's
+    compiler launcher, or under a compiler's name through a link. NATIVECACHE_DISABLE=1 runs the real one.
+    """
 
 
 cli.add_command(cache)
