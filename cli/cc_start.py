@@ -69,10 +69,13 @@ def run_compiler(words: "list[str]") -> int:
     """Does what a compiler's command line asks for: returns its exit code, or becomes the compiler."""
     compiler = find_compiler(words[0], os.path.realpath(sys.argv[0]))
     if compiler is None:
-        print(f"nativecache: error: {words[0]}: there is no such compiler", file=sys.stderr)
+        say(f"nativecache: error: {words[0]}: there is no such compiler\n")
         return _NOT_FOUND
     environ = os.environ
-    root = "" if environ.get("NATIVECACHE_DISABLE", "").lower() in _TRUE else _usable_root()
+    off = environ.get("NATIVECACHE_DISABLE", "").lower() in _TRUE
+    # Where one of them is closed, a file that is opened would get its number.
+    off = off or None in (sys.stdin, sys.stdout, sys.stderr)
+    root = "" if off else _usable_root()
     if not root:
         return become(compiler, words[1:])
     try:
@@ -117,10 +120,12 @@ def _read(compiler: Compiler, words: "list[str]") -> Call:
         raise Passed("no_source")
     paths = [call.output, *([call.depfile] if call.depfile else [])]
     for path in paths:
-        if path == "-" or (os.path.exists(path) and not os.path.isfile(path)):
+        if path == "-" or (os.path.exists(path) and not (os.path.isfile(path) and os.access(path, os.W_OK))):
             raise Passed("special_output")
         if not os.access(os.path.dirname(path) or ".", os.W_OK | os.X_OK):
             raise Passed("special_output")
+    if call.depfile and os.path.islink(call.depfile):  # which clang writes through
+        raise Passed("special_output")
     if len({*map(os.path.realpath, (*paths, call.source))}) <= len(paths):
         raise Passed("special_output")
     return call
@@ -168,8 +173,11 @@ def say(messages: str) -> None:
     rest = os.fsencode(messages)
     if rest:
         _restore_signals()
-    while rest:
-        rest = rest[os.write(2, rest) :]
+    try:
+        while rest:
+            rest = rest[os.write(2, rest) :]
+    except OSError:
+        pass  # nobody can be told
 
 
 def _restore_signals() -> None:
@@ -204,6 +212,5 @@ def become(compiler: Compiler, words: "list[str]") -> "NoReturn":
     try:
         os.execve(compiler.path, [compiler.called, *words], environ)
     except OSError as error:
-        print(f"nativecache: error: {compiler.path}: {error.strerror}", file=sys.stderr)
-        sys.stderr.flush()
+        say(f"nativecache: error: {compiler.path}: {error.strerror}\n")
         os._exit(_NOT_FOUND if isinstance(error, FileNotFoundError) else _CANNOT_RUN)

@@ -60,7 +60,7 @@ _DENIED: "Final" = (
     *(
         (start, "unknown_flag")
         for start in (
-            *("-fplugin", "-fpass-plugin", "-fthinlto-index", "-fthin-lto", "-fbuild-session"),
+            *("-fplugin", "-fpass-plugin", "-fthin", "-gmodules", "-gen-", "-fembed-", "-fbuild-session"),
             *("-fopenmp-targets", "-fsycl", "-fcas", "-fdepscan", "-foffload", "-fno-integrated-as"),
             *("-frecord-", "-grecord-", "-fapinotes", "-mmlir", "-mllvm", "-ftrapv-handler", "-gcc"),
             *(

@@ -32,7 +32,6 @@ def _answer() -> None:
 
         forget_modules()  # what the real compiler is given stays as it is
         code = run_compiler(words)
-        sys.stderr.flush()
         os._exit(code)  # nothing is left to be done, and Python would take 2 ms for it
     if "site" not in sys.modules:  # the command started Python without it
         import site
