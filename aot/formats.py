@@ -8,6 +8,7 @@ from typing import Final
 from nativecache.aot.codegen.facts import read_host, read_layout, read_library
 from nativecache.aot.front.accepted import read_accepted
 from nativecache.aot.front.front_index import read_index
+from nativecache.aot.front.header_facts import read_headers
 from nativecache.aot.front.manifest import read_answer, read_manifest
 from nativecache.aot.key import form_of
 from nativecache.aot.output.pieces import read_pieces
@@ -28,6 +29,7 @@ _OURS: Final[Mapping[str, Callable[[Entry], object]]] = {
     "answer": lambda entry: read_answer(entry, closely=True),
     "bodies": read_bodies,
     "front": read_index,
+    "headers": read_headers,
     "host": read_host,
     "how": read_how,
     "layout": read_layout,

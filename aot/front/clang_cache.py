@@ -37,6 +37,7 @@ from nativecache.aot.front.clang_question import (
 from nativecache.aot.front.compiler_check import Compilers
 from nativecache.aot.front.elsewhere import read_elsewhere
 from nativecache.aot.front.front_index import FrontIndex, KeptAnswer
+from nativecache.aot.front.header_facts import HeaderFacts
 from nativecache.aot.front.header_names import (
     embed_folders,
     named_files,
@@ -55,7 +56,7 @@ from nativecache.aot.front.manifest import (
     shared_ends,
 )
 from nativecache.aot.key import form_of
-from nativecache.cache.dependencies import Dependency, StatCache, observe, still_valid
+from nativecache.cache.dependencies import Dependency, StatCache, measure, observe, still_valid
 from nativecache.cache.entry import AGAIN, FIRST, JSON, Entry
 from nativecache.cache.files import read_plain
 from nativecache.cache.lookup import EntryStore
@@ -108,6 +109,7 @@ class FrontCache:
         self._searches: dict[tuple[str, ...], Search | None] = {}
         self._texts: dict[str, questions.Text] = {}
         self._assembler: dict[tuple[str, bool], questions.AssemblerParts] = {}
+        self._headers = HeaderFacts(store)
         self._manifests: dict[str, Manifest] = {}
         self._unsaved: list[_Unsaved] = []
         self._child = 0
@@ -315,6 +317,7 @@ class FrontCache:
 
     def save(self) -> None:
         """Compresses and stores what was kept; much of it in a process of its own, beside the build."""
+        self._headers.save()
         if sum(len(one.answer.output) for one in self._unsaved) <= _LITTLE:
             self._save_all()
             self._unsaved.clear()
@@ -479,6 +482,8 @@ class FrontCache:
             if found is None:
                 found = questions.assembler_parts(read_plain(path)[0], assembly=assembly)
                 self._assembler[path, assembly] = found
+                if not assembly and _is_header(path):
+                    self._headers.note_parts(path, found)
             if questions.has_assembler_read([found]):
                 raise _Unknown(f"{path} may have the assembler read a file")
             parts.append(found)
@@ -488,7 +493,20 @@ class FrontCache:
     def _text(self, path: str) -> questions.Text:
         text = self._texts.get(path)
         if text is None:
-            text = self._texts[path] = questions.read_text(read_plain(path)[0])
+            text = self._texts[path] = self._read_text(path)
+        return text
+
+    def _read_text(self, path: str) -> questions.Text:
+        """What is in a file, which is looked through now or was before."""
+        if _is_header(path) and (known := self._headers.find(path, measure("file", (path,), self.memo))):
+            text, parts = known
+            if parts:
+                self._assembler[path, False] = parts
+            return text
+        data = read_plain(path)[0]
+        text = questions.read_text(data)
+        if _is_header(path):
+            self._headers.note(path, data, text)
         return text
 
 
@@ -499,6 +517,11 @@ class _Unsaved(NamedTuple):
     answer: Answer
     level: int
     base: str
+
+
+def _is_header(path: str) -> bool:
+    """Whether a file is worth remembering: no source, and not named by where we are."""
+    return os.path.isabs(path) and not clang.language(Path(path))
 
 
 def _files_read(question: Question, depfile: Path | None, targets: Sequence[str]) -> list[str]:

@@ -17,6 +17,7 @@ from nativecache.aot.front.clang_question import (
     source_fields,
 )
 from nativecache.aot.front.compiler_check import content_recipe
+from nativecache.aot.front.header_facts import headers_recipe
 from nativecache.aot.front.members import member_recipe
 from nativecache.aot.front.sources import FrontEnd
 from nativecache.aot.key import Compiler, Options, record_recipe, unit_recipe
@@ -91,6 +92,7 @@ KINDS: dict[str, Callable[[], Recipe]] = {
         ).fields,
         *source_fields(Path("a.c")),
     ),
+    "headers": lambda: headers_recipe("/usr/include"),
     "search": lambda: search_recipe(CLANG, ("content", "12"), "c", ("-Ix",), ("PWD=/",)),
     "compiled": lambda: call_recipe(
         read_call(["-c", "a.c", "-O1"], cplusplus=False), "/bin/clang", ["80"], {"PWD": "/"}

@@ -15,6 +15,7 @@ from harness import llvm_object
 from nativecache.aot.codegen.facts import read_host, read_layout, read_library
 from nativecache.aot.formats import check_form
 from nativecache.aot.front.accepted import read_accepted
+from nativecache.aot.front.header_facts import read_headers
 from nativecache.aot.front.manifest import read_answer, read_manifest
 from nativecache.aot.key import Compiler, Options, digest, form_of, sealed_form_of
 from nativecache.aot.records.clean_ups import read_bodies
@@ -94,6 +95,7 @@ READERS: dict[str, tuple[Callable[[Entry], object], bytes]] = {
     "bodies": (read_bodies, bodies()),
     "manifest": (read_manifest, dump(MANIFEST)),
     "memo": (lambda entry: read_memo(entry, closely=True), memo()),
+    "headers": (read_headers, dump({"a.h": [KEY, "#if x", "x", [True, False, False], "", [False] * 5]})),
     "host": (read_host, b"x86_64-unknown-linux-gnu"),
     "layout": (read_layout, b"e-m:e-p270:32:32-i64:64-f80:128-n8:16:32:64-S128"),
     "link": (read_link, dump(LINK)),
