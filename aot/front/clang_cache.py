@@ -520,8 +520,8 @@ class _Unsaved(NamedTuple):
 
 
 def _is_header(path: str) -> bool:
-    """Whether a file is worth remembering: no source, and not named by where we are."""
-    return os.path.isabs(path) and not clang.language(Path(path))
+    """Whether a file is one that several sources may include, by its name."""
+    return not clang.language(Path(path))
 
 
 def _files_read(question: Question, depfile: Path | None, targets: Sequence[str]) -> list[str]:

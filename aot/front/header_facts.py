@@ -2,7 +2,7 @@
 
 Looking through a hundred headers for what they ask of the file system takes 50 ms, half of what a process
 that compiles one file takes besides clang. Headers of one folder are kept together, each under the digest of
-its content. Only those with absolute names are: of others most are edited.
+its content.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class HeaderFacts:
 
     def find(self, path: str, digest: str) -> tuple[Text, AssemblerParts | None] | None:
         """What is known of a header with a content of that digest: the parts only if they were asked for."""
-        folder, name = os.path.split(path)
-        row = self._load(folder).get(name) if os.path.isabs(path) else None
+        folder, name = _place(path)
+        row = self._load(folder).get(name)
         if row is None or row[0] != digest:
             return None
         _, lines, tokens, said, odd, parts = row
@@ -54,15 +54,16 @@ class HeaderFacts:
 
     def note_parts(self, path: str, parts: AssemblerParts) -> None:
         """Notes the assembler parts of a header, in no assembly, that was found or noted just now."""
-        folder, name = os.path.split(path)
+        folder, name = _place(path)
         if row := self._folders.get(folder, {}).get(name):
             row[5] = list(parts)
             self._changed[folder] = None
 
     def note(self, path: str, data: bytes, found: Text) -> None:
         """Notes what is in a header of that content."""
-        folder, name = os.path.split(path)
-        if os.path.isabs(path) and len(known := self._load(folder)) < _MOST:
+        folder, name = _place(path)
+        known = self._load(folder)
+        if name in known or len(known) < _MOST:
             tokens = b" ".join(sorted(found.tokens))
             said = [found.pastes, found.times, found.hushed]
             digest = hashlib.sha256(data).hexdigest()
@@ -82,6 +83,11 @@ class HeaderFacts:
             key = headers_recipe(folder).key()
             known = self._folders[folder] = self._store.read(key, read_headers) or {}
         return known
+
+
+def _place(path: str) -> tuple[str, str]:
+    """The folder, and the name in it, that a header is kept under."""
+    return os.path.split(os.path.abspath(path))
 
 
 def headers_recipe(folder: str) -> Recipe:

@@ -3,6 +3,8 @@
 import hashlib
 from pathlib import Path
 
+import pytest
+
 from nativecache.aot.front.header_facts import HeaderFacts
 from nativecache.aot.front.questions import assembler_parts, read_text
 from nativecache.cache.lookup import EntryStore
@@ -39,7 +41,11 @@ def test_another_content_takes_the_place() -> None:
     assert again.find("/inc/a.h", hashlib.sha256(b"#define B\n").hexdigest())
 
 
-def test_names_that_are_relative_are_not_kept(tmp_path: Path) -> None:
+def test_a_name_stands_for_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     facts = HeaderFacts(EntryStore(MemoryStore()))
     facts.note("inc/a.h", DATA, read_text(DATA))
+    for name in ("inc/a.h", "./inc/../inc/a.h", f"{tmp_path}/inc/a.h"):
+        assert facts.find(name, DIGEST)
+    monkeypatch.chdir("/")
     assert facts.find("inc/a.h", DIGEST) is None
