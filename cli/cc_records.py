@@ -109,6 +109,7 @@ def call_recipe(call: Call, compiler: str, terminal: "list[str]", environ: "Mapp
         ("code", quick_stamps(_DECIDING)),
         ("compiler", compiler),
         ("program", measure("program", (compiler,))),
+        ("stat", measure("stat", (compiler,))),
         ("folder", os.getcwd()),
         ("source", call.source),
         ("language", call.language),
