@@ -16,6 +16,7 @@ itself says whether it met the time of day, by a warning that is turned on for i
 
 from __future__ import annotations
 
+import hashlib
 import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -56,7 +57,7 @@ from nativecache.aot.front.manifest import (
     shared_ends,
 )
 from nativecache.aot.key import form_of
-from nativecache.cache.dependencies import Dependency, StatCache, measure, observe, still_valid
+from nativecache.cache.dependencies import Dependency, StatCache, observe, still_valid
 from nativecache.cache.entry import AGAIN, FIRST, JSON, Entry
 from nativecache.cache.files import read_plain
 from nativecache.cache.lookup import EntryStore
@@ -480,10 +481,10 @@ class FrontCache:
         for path in files:
             found = self._assembler.get((path, assembly))
             if found is None:
-                found = questions.assembler_parts(read_plain(path)[0], assembly=assembly)
-                self._assembler[path, assembly] = found
+                data = read_plain(path)[0]
+                found = self._assembler[path, assembly] = questions.assembler_parts(data, assembly=assembly)
                 if not assembly and _is_header(path):
-                    self._headers.note_parts(path, found)
+                    self._headers.note_parts(path, hashlib.sha256(data).hexdigest(), found)
             if questions.has_assembler_read([found]):
                 raise _Unknown(f"{path} may have the assembler read a file")
             parts.append(found)
@@ -497,16 +498,21 @@ class FrontCache:
         return text
 
     def _read_text(self, path: str) -> questions.Text:
-        """What is in a file, which is looked through now or was before."""
-        if _is_header(path) and (known := self._headers.find(path, measure("file", (path,), self.memo))):
+        """What is in a file, which is looked through now or was before.
+
+        Its digest is not put into `memo`: clang may read it later, and what it is then is observed then.
+        """
+        data = read_plain(path)[0]
+        if not _is_header(path):
+            return questions.read_text(data)
+        digest = hashlib.sha256(data).hexdigest()
+        if known := self._headers.find(path, digest):
             text, parts = known
             if parts:
                 self._assembler[path, False] = parts
             return text
-        data = read_plain(path)[0]
         text = questions.read_text(data)
-        if _is_header(path):
-            self._headers.note(path, data, text)
+        self._headers.note(path, digest, text)
         return text
 
 

@@ -7,7 +7,6 @@ its content.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from typing import Any, Final
@@ -52,21 +51,21 @@ class HeaderFacts:
         found = Text(_bytes(lines), frozenset(_bytes(tokens).split()), pastes, times, hushed, odd)
         return found, parts and AssemblerParts(*parts)
 
-    def note_parts(self, path: str, parts: AssemblerParts) -> None:
-        """Notes the assembler parts of a header, in no assembly, that was found or noted just now."""
+    def note_parts(self, path: str, digest: str, parts: AssemblerParts) -> None:
+        """Notes the assembler parts, in no assembly, of a header that was found or noted with that digest."""
         folder, name = _place(path)
-        if row := self._folders.get(folder, {}).get(name):
+        row = self._folders.get(folder, {}).get(name)
+        if row and row[0] == digest:
             row[5] = list(parts)
             self._changed[folder] = None
 
-    def note(self, path: str, data: bytes, found: Text) -> None:
-        """Notes what is in a header of that content."""
+    def note(self, path: str, digest: str, found: Text) -> None:
+        """Notes what is in a header with a content of that digest."""
         folder, name = _place(path)
         known = self._load(folder)
         if name in known or len(known) < _MOST:
             tokens = b" ".join(sorted(found.tokens))
             said = [found.pastes, found.times, found.hushed]
-            digest = hashlib.sha256(data).hexdigest()
             known[name] = [digest, _text(found.lines), _text(tokens), said, found.odd, None]
             self._changed[folder] = None
 
