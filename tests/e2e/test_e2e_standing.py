@@ -118,35 +118,52 @@ WITHIN = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        *((name, ("-O2",)) for name in WITHIN),
-        *(
-            (name, ("-O1", "-fPIC", "--emit", "shared"))
-            for name in ("what two functions inline", "a loop's body")
-        ),
-        *((name, ("-O0",)) for name in ("a constant", "a call of another function")),
-    ],
-)
-def test_an_edit_within_functions_looks_at_those_only(
-    name: str, words: tuple[str, ...], tmp_path: Path
-) -> None:
+class Edited:
+    """A project that is built once, then with one edit after the other and back, each compared with a build
+    without a cache."""
+
+    def __init__(self, sources: dict[str, str], words: tuple[str, ...], folder: Path) -> None:
+        self.sources, self.words, self.folder = sources, words, folder
+        write(folder, sources)
+        self.files = sorted(sources)
+        self.build()
+        self.first = (folder / "app").read_bytes()
+
+    def build(self) -> BuildResult:
+        return build(self.folder, *self.files, *self.words, "-o", "app")
+
+    def planned(self, file: str, old: str, new: str) -> list[int]:
+        """How many modules were planned anew for an edit, and for its way back."""
+        text = self.sources[file]
+        assert text.count(old) == 1
+        write(self.folder, {file: text.replace(old, new)})
+        there = self.build()
+        image = (self.folder / "app").read_bytes()
+        build(self.folder, *self.files, *self.words, "--no-cache", "-o", "cold")
+        assert image == (self.folder / "cold").read_bytes()
+        write(self.folder, self.sources)
+        back = self.build()
+        assert (self.folder / "app").read_bytes() == self.first
+        assert follows(there) and follows(back)
+        return [there.stats["planned_modules"], back.stats["planned_modules"]]
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Edited:
+    return Edited(SEVERAL, ("-O2",), tmp_path_factory.mktemp("several"))
+
+
+@pytest.mark.parametrize("name", WITHIN)
+def test_an_edit_within_functions_looks_at_those_only(name: str, several: Edited) -> None:
     old, new, all_of_it = WITHIN[name]
-    write(tmp_path, SEVERAL)
-    files = sorted(SEVERAL)
-    build(tmp_path, *files, *words, "-o", "app")
-    first = (tmp_path / "app").read_bytes()
-    for n, text in enumerate((SEVERAL["all.c"].replace(old, new), SEVERAL["all.c"])):
-        assert n or text != SEVERAL["all.c"]
-        write(tmp_path, {"all.c": text})
-        done = build(tmp_path, *files, *words, "-o", "app")
-        assert follows(done)
-        if words[0] == "-O2":
-            assert (done.stats["planned_modules"] > 0) == all_of_it
-        build(tmp_path, *files, *words, "--no-cache", "-o", "cold")
-        assert (tmp_path / "app").read_bytes() == (tmp_path / "cold").read_bytes()
-    assert (tmp_path / "app").read_bytes() == first
+    assert [count > 0 for count in several.planned("all.c", old, new)] == [all_of_it] * 2
+
+
+@pytest.mark.parametrize("words", [("-O1", "-fPIC", "--emit", "shared"), ("-O0",)], ids=" ".join)
+def test_edits_within_functions_at_other_levels(words: tuple[str, ...], tmp_path: Path) -> None:
+    project = Edited(SEVERAL, words, tmp_path)
+    for name in ("a constant", "what two functions inline", "a call of another function"):
+        project.planned("all.c", *WITHIN[name][:2])
 
 
 THROWING = {
@@ -156,6 +173,11 @@ THROWING = {
     "c.c": "int thrower(int);\n__attribute__((noinline)) static int h(int n) { return n * 3; }\n"
     "int f(int n) { return h(n) + 1; }\nint g(int n) { return thrower(n) * 2; }\n",
 }
+
+
+@pytest.fixture(scope="module")
+def throwing(tmp_path_factory: pytest.TempPathFactory) -> Edited:
+    return Edited(THROWING, ("-O2",), tmp_path_factory.mktemp("throwing"))
 
 
 @pytest.mark.parametrize(
@@ -169,17 +191,9 @@ THROWING = {
     ],
 )
 def test_edits_within_functions_where_there_are_exceptions(
-    file: str, old: str, new: str, all_of_it: bool, tmp_path: Path
+    file: str, old: str, new: str, all_of_it: bool, throwing: Edited
 ) -> None:
-    write(tmp_path, THROWING)
-    build(tmp_path, *THROWING, "-O2", "-o", "app")
-    for text in (THROWING[file].replace(old, new), THROWING[file]):
-        write(tmp_path, {file: text})
-        done = build(tmp_path, *THROWING, "-O2", "-o", "app")
-        assert follows(done)
-        assert (done.stats["planned_modules"] > 0) == all_of_it
-        build(tmp_path, *THROWING, "-O2", "--no-cache", "-o", "cold")
-        assert (tmp_path / "app").read_bytes() == (tmp_path / "cold").read_bytes()
+    assert [count > 0 for count in throwing.planned(file, old, new)] == [all_of_it] * 2
 
 
 WAYS = {"-O2": tuple(EDITS), "-O0": tuple(EDITS)[:3], "-fPIC --emit shared": tuple(EDITS)[1:5]}
