@@ -31,7 +31,15 @@ from nativecache.cache.file_store import FileStore
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.since import Seen
 from nativecache.cli import account
-from nativecache.cli.cc_records import Done, note_done, put_file, put_outputs, shown_beside, stamps_of
+from nativecache.cli.cc_records import (
+    Done,
+    note_done,
+    overwrite,
+    put_file,
+    put_outputs,
+    shown_beside,
+    stamps_of,
+)
 from nativecache.cli.cc_start import environment, say
 from nativecache.cli.cc_words import Passed
 from nativecache.linker.signals import Interrupted, catch_signals, ignore_signals, temporary_folder
@@ -186,10 +194,15 @@ class _Miss:
         depfile = os.fsdecode(self._depfile.read_bytes()) if self._call.depends else ""
         if ran.stdout or data == _UNTOUCHED or os.fsencode(depfile) == _UNTOUCHED:
             return None
+        # Debug information for Windows has the output's path (S_OBJNAME), and may have the command line. Only
+        # the folder's own name is sure to be in it: -fdebug-prefix-map changes what is before.
+        ours = os.fsencode(self._object.parent.name)
+        if ours in data or ours in ran.stderr:
+            return None
         put_outputs(self._call, data, depfile)
         messages = ran.stderr.decode("utf-8", "surrogateescape")
         say(messages)
-        return Answer(data, messages, dated, depfile)
+        return Answer(data, messages, True if _has_time(data) else dated, depfile)
 
     def _fail(self, ran: Ran) -> int | None:
         """Does to the outputs what the compiler did to those in our folder, and says what it said.
@@ -207,7 +220,8 @@ class _Miss:
                 with suppress(OSError):
                     os.unlink(path)
             elif (data := made.read_bytes()) != _UNTOUCHED:
-                put_file(path, data)
+                put = overwrite if path == call.depfile else put_file
+                put(path, data)
         say(ran.stderr.decode("utf-8", "surrogateescape"))
         self._count("failed")
         return ran.code
@@ -247,6 +261,15 @@ class _Miss:
             self._root,
             {**figures, "bytes_read": self._store.bytes_read, "bytes_written": self._store.bytes_written},
         )
+
+
+#: How objects begin in which there is no time: ELF, bitcode, WebAssembly, Mach-O of 64 and 32 bits.
+_TIMELESS: Final = (b"\x7fELF", b"BC\xc0\xde", b"\0asm", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe")
+
+
+def _has_time(data: bytes) -> bool:
+    """Whether an object says when it was made: COFF for Microsoft's linker does, from its fifth byte on."""
+    return not data.startswith(_TIMELESS) and data[4:8] != bytes(4)
 
 
 def _terminal() -> tuple[int, int]:

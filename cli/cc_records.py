@@ -215,9 +215,7 @@ def put_file(path: str, data: bytes) -> None:
     descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
+            _write_all(descriptor, data)
         finally:
             os.close(descriptor)
         os.replace(made, path)
@@ -229,8 +227,26 @@ def put_file(path: str, data: bytes) -> None:
         raise
 
 
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def overwrite(path: str, data: bytes) -> None:
+    """Writes over a file that is there, which keeps its mode and its names, as clang does with a depfile.
+
+    Raises OSError.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    try:
+        _write_all(descriptor, data)
+    finally:
+        os.close(descriptor)
+
+
 def put_outputs(call: Call, data: bytes, depfile: str) -> None:
     """Writes what a compile writes: the depfile first, as clang does. Raises OSError."""
     if call.depfile:
-        put_file(call.depfile, os.fsencode(depfile))
+        overwrite(call.depfile, os.fsencode(depfile))
     put_file(call.output, data)

@@ -171,13 +171,15 @@ def _asks_records() -> bool:
 def say(messages: str) -> None:
     """Repeats what a compiler said on standard error."""
     rest = os.fsencode(messages)
-    if rest:
-        _restore_signals()
+    if not rest:
+        return
+    _restore_signals()
     try:
         while rest:
             rest = rest[os.write(2, rest) :]
     except OSError:
         pass  # nobody can be told
+    _ignore_signals()  # what is to be kept yet may be larger than a file may be
 
 
 def _restore_signals() -> None:
@@ -186,6 +188,14 @@ def _restore_signals() -> None:
 
     _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
     _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
+
+
+def _ignore_signals() -> None:
+    """As Python does from its start."""
+    import _signal
+
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)
+    _signal.signal(_signal.SIGXFSZ, _signal.SIG_IGN)
 
 
 def environment() -> "dict[str, str]":

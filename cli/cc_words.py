@@ -69,6 +69,7 @@ _DENIED: "Final" = (
                 "-fmodule",
                 "-mthread-model",
                 "-meabi",
+                "-gcodeview",  # names the output, and with more words the whole command line
                 "-objc",
                 "-ObjC",
             ),
@@ -107,8 +108,13 @@ _JOINED: "Final" = (
 )
 #: Clang's options that begin like those, and take a word of their own.
 _LONGER_PAIRS: "Final" = frozenset(
-    ("-fdebug-compilation-dir", "-fnew-alignment", "-isystem-after", "-iwithsysroot", "-fuse-ld")
+    (
+        *("-fdebug-compilation-dir", "-fnew-alignment", "-isystem-after", "-iwithsysroot", "-fuse-ld"),
+        *("-framework", "-filelist", "-l", "-lazy_framework", "-lazy_library"),
+    )
 )
+#: Architectures that clang has another program's assembler for, which it looks for on PATH.
+_OTHER_ASSEMBLERS: "Final" = ("nvptx", "xcore")
 
 
 class Passed(Exception):
@@ -163,7 +169,8 @@ def _expanded(words: "list[str]") -> "list[str]":
         words = expand(words)
     except BadWords:
         raise Passed("response_file") from None
-    if any(word[:1] == "@" for word in words):  # there is no such file
+    # There is no such file, or it holds what cannot be handed on as words.
+    if any(word[:1] == "@" or "\0" in word for word in words):
         raise Passed("response_file")
     return words
 
@@ -173,6 +180,11 @@ def _why_no_object(words: "list[str]") -> str:
     if reasons:
         return reasons[0]
     return "link" if any(word[:1] != "-" for word in words) else "another_output"
+
+
+def _check_target(target: str) -> None:
+    if target.startswith(_OTHER_ASSEMBLERS):
+        raise Passed("unknown_flag")
 
 
 class _Reader:
@@ -214,7 +226,7 @@ class _Reader:
 
     def _dependencies(self, word: str) -> bool:
         if word in ("-MD", "-MMD"):
-            self._depends = word
+            self._depend(word)
         elif word == "-MP":
             self._phony = True
         elif word in ("-MT", "-MQ"):
@@ -227,19 +239,28 @@ class _Reader:
             self._depfile = word[3:]
         elif word[:7] == "-Wp,-MD" or word[:8] == "-Wp,-MMD":
             # Clang's driver reads the two as -MD -MF (Driver::TranslateInputArgs).
-            _, self._depends, *rest = word.split(",")
-            if self._depends not in ("-MD", "-MMD") or len(rest) > 1:
+            _, depends, *rest = word.split(",")
+            if depends not in ("-MD", "-MMD") or len(rest) > 1:
                 raise Passed("unknown_flag")
+            self._depend(depends)
             self._depfile = rest[0] if rest else self._depfile
         else:
             return False
         return True
 
+    def _depend(self, word: str) -> None:
+        if self._depends not in ("", word):  # clang warns that it does not use one of them
+            raise Passed("unknown_flag")
+        self._depends = word
+
     def _flag(self, word: str) -> None:
         if word in _OTHER_JOBS:
             raise Passed(_OTHER_JOBS[word])
         if word in _PAIRS:
-            self._flags += (word, self._value())
+            value = self._value()
+            if word == "-target":
+                _check_target(value)
+            self._flags += (word, value)
             return
         for start, reason in _DENIED:
             if word.startswith(start):
@@ -248,7 +269,9 @@ class _Reader:
             raise Passed("unknown_flag")
         if word.startswith("-Wp,") and not all(part[:2] in ("-D", "-U") for part in word.split(",")[1:]):
             raise Passed("unknown_flag")
-        if word.endswith("native"):  # the machine's own CPU
+        if word.startswith("--target="):
+            _check_target(word.partition("=")[2])
+        if word.endswith("native") or "=native+" in word:  # the machine's own CPU
             raise Passed("native_cpu")
         self._flags.append(word)
 

@@ -32,6 +32,7 @@ CLANG_NAMES = frozenset(
         *("HIP_PATH", "HIP_DEVICE_LIB_PATH", "ROCM_PATH", "CUDA_PATH"),
         *("MACOSX_DEPLOYMENT_TARGET", "IPHONEOS_DEPLOYMENT_TARGET", "INCLUDE", "EXTERNAL_INCLUDE"),
         *("LD_LIBRARY_PATH", "LD_PRELOAD"),  # may make clang another one
+        "LLVM_OVERRIDE_PRODUCER",  # what bitcode says it was made by, as objects of -flto are
     )
 )
 CLANG_PREFIXES = ("CLANG_",)

@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -339,6 +340,60 @@ def test_an_include_path_of_the_environment(space: Space) -> None:
         env = {"CPATH": folder}
         assert space.ours("-c", "x.c", env=env) == space.theirs("-c", "x.c", env=env)
     assert space.figures() == {"misses": 2, "hits": 1}
+
+
+def test_who_bitcode_says_it_was_made_by(space: Space) -> None:
+    words = ("-flto", "-c", "plain.c")
+    for env in ({}, {"LLVM_OVERRIDE_PRODUCER": "another"}, {}):
+        assert space.ours(*words, env=env) == space.theirs(*words, env=env)
+    assert space.figures() == {"misses": 2, "hits": 1}
+
+
+@pytest.mark.parametrize("flags", ["-DN", "-fdebug-prefix-map=/tmp=/x"])
+def test_an_object_that_names_the_output(space: Space, flags: str) -> None:
+    """CodeView has the output's path, which in our folder is another, and nothing on the line tells."""
+    target = "--target=x86_64-pc-windows-msvc"
+    for output in ("one.obj", "inc/two.obj", "one.obj"):
+        words = ("-g", target, "-mno-incremental-linker-compatible", flags, "-c", "plain.c", "-o", output)
+        assert space.ours(*words) == space.theirs(*words)
+
+
+def test_an_object_with_the_time_is_not_kept(space: Space) -> None:
+    """COFF for Microsoft's linker says when it was made, which tells it what to link again."""
+    for _ in range(2):
+        space.ours("--target=x86_64-pc-windows-msvc", "-c", "plain.c")
+    assert space.figures() == {"not_kept": 2}
+    space.assert_same("--target=x86_64-w64-mingw32", "-c", "plain.c")
+
+
+def test_a_depfile_keeps_its_mode_and_its_names(space: Space) -> None:
+    """Clang writes over the one that is there."""
+    depfile = space.work / "plain.d"
+    command = [sys.executable, "-m", "nativecache.cli.start", CLANG, "-MD", "-c", "plain.c"]
+    for words in (command[3:], command, command):
+        depfile.unlink(missing_ok=True)
+        depfile.write_bytes(b"old and longer than what takes its place")
+        depfile.chmod(0o600)
+        (space.work / "other.d").unlink(missing_ok=True)
+        (space.work / "other.d").hardlink_to(depfile)
+        subprocess.run(words, cwd=space.work, env=space.environ, check=True)
+        assert (space.work / "other.d").read_bytes() == b"plain.o: plain.c\n"
+        assert depfile.stat().st_mode & 0o777 == 0o600 and depfile.stat().st_nlink == 2
+    assert space.figures() == {"misses": 1, "hits": 1}
+
+
+def test_a_limit_on_files_does_not_change_the_exit_code(space: Space) -> None:
+    """What is counted after the messages is no reason to die of."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+    command = [sys.executable, "-m", "nativecache.cli.start", CLANG, "-c", "bad.c"]
+    found = [
+        subprocess.run(words, cwd=space.work, env=space.environ, capture_output=True, preexec_fn=limit)
+        for words in (command[3:], command)
+    ]
+    assert [done.returncode for done in found] == [1, 1] and found[0].stderr == found[1].stderr
 
 
 def test_files_written_elsewhere_by_the_environment(space: Space) -> None:

@@ -71,7 +71,8 @@ def test_a_plain_compile() -> None:
         ("-MD -o out.d/x.y.o", "-MD", "out.d/x.y.d", ["-MQ", "out.d/x.y.o"], False),
         ("-MD -MF d -o x.o", "-MD", "d", ["-MQ", "x.o"], False),
         ("-MD -MFd -MT t -MQq", "-MD", "d", ["-MT", "t", "-MQ", "q"], False),
-        ("-MMD -MD", "-MD", "a.d", ["-MQ", "a.o"], False),
+        ("-MD -MD", "-MD", "a.d", ["-MQ", "a.o"], False),
+        ("-Wp,-MMD,d -MMD", "-MMD", "d", ["-MQ", "a.o"], False),
         ("-Wp,-MD,d", "-MD", "d", ["-MQ", "a.o"], False),
         ("-Wp,-MMD,d -o x.o", "-MMD", "d", ["-MQ", "x.o"], False),
         ("-Wp,-MMD", "-MMD", "a.d", ["-MQ", "a.o"], False),
@@ -156,7 +157,19 @@ def test_languages(name: str, cplusplus: bool, language: str) -> None:
         ("-c a.c -fmodules", "modules"),
         ("-c a.c -fmodule-map-file=x", "modules"),
         ("-c a.c -mtune=native", "native_cpu"),
+        ("-c a.c -mcpu=native+crypto", "native_cpu"),
         ("@nosuchfile -c a.c", "response_file"),
+        # Clang warns of the one that it does not use.
+        ("-c a.c -MMD -MD", "unknown_flag"),
+        ("-c a.c -MD -Wp,-MMD,d", "unknown_flag"),
+        # The source is their value.
+        *((f"-c {flag} a.c", "unknown_flag") for flag in ("-l", "-framework", "-filelist", "-lazy_library")),
+        # Another program is the assembler.
+        ("-c a.c --target=nvptx64", "unknown_flag"),
+        ("-c a.c -target xcore", "unknown_flag"),
+        # The object names the output.
+        ("-c a.c -g -gcodeview", "unknown_flag"),
+        ("-c a.c -gcodeview-command-line", "unknown_flag"),
     ],
 )
 def test_what_passes_through(words: str, reason: str) -> None:
@@ -171,6 +184,9 @@ def test_response_files(tmp_path: Path) -> None:
     (tmp_path / "outer").write_text(f"-c a.c @{inner}\n-O2")
     found = read(f"@{tmp_path}/outer -o x.o")
     assert found["flags"] == ["-DX=a b", "-O2"] and found["depfile"] == "x.d"
+    inner.write_text("-DX=1\0-DY")  # clang sees the first word only
+    with pytest.raises(Passed, match="response_file"):
+        read(f"@{tmp_path}/outer")
     inner.write_text(f"@{tmp_path}/outer")
     with pytest.raises(Passed, match="response_file"):
         read(f"@{tmp_path}/outer")
