@@ -14,6 +14,7 @@ import errno
 import io
 import os
 import signal
+import stat
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -142,12 +143,16 @@ class _Miss:
         if asks:
             flags, quiet = clang.asking_for_time(self._call.flags)
             ran = self._run(flags)
+            if self._read_special():
+                return None
             dated = clang.met_time_of_day(ran.stderr.decode("utf-8", "replace")) or None
             if not dated and ran.code == 0 and not (quiet and b" remark: " in ran.stderr):
                 return self._made(ran._replace(stderr=b"") if quiet else ran, dated=False)
             if not (dated or quiet):
                 return self._fail(ran)
         ran = self._run(self._call.flags)
+        if self._read_special():
+            return None
         return self._made(ran, dated=dated) if ran.code == 0 else self._fail(ran)
 
     def _run(self, flags: Sequence[str]) -> Ran:
@@ -165,6 +170,19 @@ class _Miss:
             stdout.seek(0)
             return Ran(code, stdout.read(), stderr)
 
+    def _read_special(self) -> bool:
+        """Whether the compiler has read what is no plain file, as standard input that we did not give it.
+
+        It may be read once only, so it is left to the compiler in place of us.
+        """
+        try:
+            names = (self._depfile if self._call.depends else self._all).read_bytes().split()
+        except OSError:
+            return False
+        return any(
+            os.path.exists(name) and not (os.path.isfile(name) or os.path.isdir(name)) for name in names
+        )
+
     def _watch(self, command: list[str], stdout: BinaryIO) -> tuple[int, bytes]:
         """Runs the compiler, with a terminal to write its messages to if we have one."""
         ours, theirs = _terminal() if self._terminal else os.pipe()
@@ -174,6 +192,7 @@ class _Miss:
                     command,
                     executable=self._compiler.path,
                     env=self._environ,
+                    stdin=None if stat.S_ISREG(os.fstat(0).st_mode) else subprocess.DEVNULL,
                     stdout=stdout,
                     stderr=theirs,
                     close_fds=False,

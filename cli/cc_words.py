@@ -111,6 +111,7 @@ _LONGER_PAIRS: "Final" = frozenset(
     (
         *("-fdebug-compilation-dir", "-fnew-alignment", "-isystem-after", "-iwithsysroot", "-fuse-ld"),
         *("-framework", "-filelist", "-l", "-lazy_framework", "-lazy_library"),
+        "-module-dependency-dir",
     )
 )
 #: Architectures that clang has another program's assembler for, which it looks for on PATH.

@@ -215,6 +215,23 @@ def test_standard_input(space: Space) -> None:
         assert (space.work / "in.o").read_bytes()[:4] == b"\x7fELF"
 
 
+@pytest.mark.parametrize("name", ["/dev/stdin", "link.h"])
+def test_a_source_that_includes_standard_input(space: Space, name: str) -> None:
+    """A pipe can be read once, though a source with the time of day is compiled twice."""
+    write(space.work, {"x.c": f'#include "{name}"\nint x;\n'})
+    (space.work / "link.h").symlink_to("/dev/stdin")
+    for said in (b"int a;\n", b"int b = sizeof __TIME__;\n", b"int c\n"):
+        found = []
+        for compiler in ([CLANG], [sys.executable, "-m", "nativecache.cli.start", CLANG]):
+            done = subprocess.run(
+                [*compiler, "-c", "x.c"], cwd=space.work, env=space.environ, input=said, capture_output=True
+            )
+            made = space.work / "x.o"
+            found.append((done.returncode, done.stderr, made.read_bytes() if made.exists() else b""))
+            made.unlink(missing_ok=True)
+        assert found[0] == found[1]
+
+
 def test_response_files(space: Space) -> None:
     (space.work / "args.rsp").write_text("-O2 '-DX=\"a b\"' -MD\n-c a.c @more.rsp")
     (space.work / "more.rsp").write_text("-Wall")
