@@ -397,9 +397,12 @@ def test_another_build_that_writes_the_same_output(
     for name in set(os.environ) - set(space.environ):
         monkeypatch.delenv(name)
     monkeypatch.setenv("NATIVECACHE_DIR", space.environ["NATIVECACHE_DIR"])
-    time.sleep(0.03)
-    with pytest.raises(SystemExit, match="0"):
-        command_line.main(["build", *space.words])
+    for _ in range(3):  # where something else on the machine changed meanwhile, nothing is noted
+        time.sleep(0.03)
+        with pytest.raises(SystemExit, match="0"):
+            command_line.main(["build", *space.words])
+        if space.record().exists():
+            break
     assert space.record().exists() and not space.up_to_date()
 
 
