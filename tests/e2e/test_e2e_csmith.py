@@ -12,8 +12,8 @@ from rules import Build
 pytestmark = [needs_clang, needs_csmith]
 
 INCLUDE = "-I/usr/include/csmith"
-# Each of these ends by itself at once and is between 700 and 1,700 lines long.
-SEEDS = (1, 3, 7, 8, 12, 19, 23, 24, 28, 31, 36, 37, 40, 41, 43, 44, 47, 48, 50, 53, 57, 59, 61, 67, 70)
+# Each of these ends by itself at once and is between 700 and 1,700 lines long. `make torture` tries others.
+SEEDS = (1, 7, 12, 23, 28, 36, 40, 43, 47, 50, 57, 61, 70)
 
 
 @dataclass(frozen=True)
