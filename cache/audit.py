@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from nativecache.cache.entry import CorruptEntry, Entry, Reason, decode_entry
@@ -78,13 +79,7 @@ def _check_packs(root: Path, *, keep: bool) -> Iterator[CorruptionReport]:
     for path, reason in find_bad_packs(root):
         if reason == Reason.VERSION:
             continue
-        kept = ""
-        with suppress(OSError):
-            if keep:
-                kept = quarantined_path(root, os.path.basename(path))
-                os.link(path, kept)
-            remove_pack(path)
-        yield CorruptionReport(path, "", reason, kept)
+        yield CorruptionReport(path, "", reason, _drop(root, path, partial(remove_pack, path), keep=keep))
 
 
 def _check_database(root: Path, *, keep: bool) -> Iterator[CorruptionReport]:
@@ -102,10 +97,15 @@ def _check_database(root: Path, *, keep: bool) -> Iterator[CorruptionReport]:
     except OSError as error:
         fault = str(error)
     if fault and find_database(root) == path:  # one that is removed while it is read looks damaged
-        kept = ""
-        with suppress(OSError):
-            if keep:
-                kept = quarantined_path(root, os.path.basename(path))
-                os.link(path, kept)
-            drop_database(root)
-        yield CorruptionReport(path, "", fault, kept)
+        yield CorruptionReport(path, "", fault, _drop(root, path, partial(drop_database, root), keep=keep))
+
+
+def _drop(root: Path, path: str | Path, remove: Callable[[], object], *, keep: bool) -> str:
+    """Has a damaged file removed, if that can be done; where it is kept, "" where it is not."""
+    kept = ""
+    with suppress(OSError):
+        if keep:
+            kept = quarantined_path(root, os.path.basename(path))
+            os.link(path, kept)
+        remove()
+    return kept

@@ -1,13 +1,11 @@
 """A store of files: one for each key, written aside and renamed into place, and packs of many."""
 
 import os
-import time
-from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
+from functools import cached_property
 
 from nativecache.cache.files import read_plain, write_file
-from nativecache.cache.folder_store import FolderStore, print_warning
+from nativecache.cache.folder_store import FolderStore
 from nativecache.cache.layout import entry_path
 from nativecache.cache.packs import Packs
 
@@ -34,16 +32,9 @@ class FileStore(FolderStore):
     inside it shows, and is then made again.
     """
 
-    def __init__(
-        self,
-        root: Path,
-        *,
-        read_only: bool = False,
-        clock: Callable[[], float] = time.time,
-        warn: Callable[[str], None] = print_warning,
-    ) -> None:
-        super().__init__(root, read_only=read_only, clock=clock, warn=warn)
-        self._packs = Packs(root)
+    @cached_property
+    def _packs(self) -> Packs:
+        return Packs(self.root)
 
     def get(self, key: str) -> bytes | None:
         """The value last put under `key`, or None. A use is noted in the file's modification time."""

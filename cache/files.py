@@ -53,11 +53,14 @@ def read_plain(path: "str | os.PathLike[str]", *, limit: int | None = None) -> t
         return file.readall(), status.st_mtime
 
 
-def write_file(path: str, data: bytes) -> None:
-    """Make `path` a file of `data` in one step, mode 0600, or raise OSError and leave no trace."""
+def write_file(path: str, data: bytes, mode: int = 0o600) -> None:
+    """Make `path` a file of `data` in one step, or raise OSError and leave no trace.
+
+    `mode` is what files get, less the process's umask.
+    """
     temporary = temporary_name(os.path.dirname(path))
     try:
-        write_new(temporary, data)
+        write_new(temporary, data, mode)
         os.replace(temporary, path)
     except BaseException:
         try:  # noqa: SIM105 - contextlib is slow to import
@@ -76,16 +79,17 @@ def temporary_name(folder: str) -> str:
     return os.path.join(folder, name)
 
 
-def write_new(path: str, data: bytes) -> None:
-    """Make a file of `data`, mode 0600, where none is, or raise OSError."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o600)
+def write_new(path: str, data: bytes, mode: int = 0o600) -> None:
+    """Make a file of `data` where none is, or raise OSError; `mode` as in `write_file`."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, mode)
     try:
-        _write_all(descriptor, data)
+        write_all(descriptor, data)
     finally:
         os.close(descriptor)
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes) -> None:
+    """Writes all of `data` to an open file. Raises OSError."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]

@@ -17,7 +17,7 @@ import os
 import time
 
 from nativecache.cache.dependencies import Dependency, check_dependency, decode, encode, measure, still_valid
-from nativecache.cache.files import make_folder, read_plain, write_file
+from nativecache.cache.files import make_folder, read_plain, write_all, write_file
 from nativecache.cache.format import CorruptBytes, check_key, seal, unseal
 from nativecache.cache.layout import entry_path
 from nativecache.cache.own_code import quick_stamps
@@ -211,26 +211,7 @@ def _unpack(payload: bytes) -> "list[Done]":
 
 def put_file(path: str, data: bytes) -> None:
     """Puts a file in place of what is there in one step, with the mode that files get. Raises OSError."""
-    made = f"{path}.{os.urandom(8).hex()}.tmp"
-    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        try:
-            _write_all(descriptor, data)
-        finally:
-            os.close(descriptor)
-        os.replace(made, path)
-    except BaseException:
-        try:  # noqa: SIM105 - contextlib is slow to import
-            os.unlink(made)
-        except OSError:
-            pass
-        raise
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+    write_file(path, data, 0o666)
 
 
 def overwrite(path: str, data: bytes) -> None:
@@ -240,7 +221,7 @@ def overwrite(path: str, data: bytes) -> None:
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     try:
-        _write_all(descriptor, data)
+        write_all(descriptor, data)
     finally:
         os.close(descriptor)
 

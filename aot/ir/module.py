@@ -23,6 +23,7 @@ from nativecache.aot.ir.syntax import (
     NAME,
     asm_strings,
     block_owners,
+    cut_functions,
     global_tail,
     references,
     split_global,
@@ -50,9 +51,6 @@ _STRUCTOR: Final = re.compile(
 )
 #: Where in its source file an asm statement stood. It is the last thing on a line, which no string is.
 _ASM_PLACE: Final = re.compile(r", !srcloc !\d+(?=(?:, ![\w.]+ !\d+)*$)", re.MULTILINE | re.ASCII)
-
-#: What ties a function to others by more than its symbols.
-_TIES: Final = (" asm ", BLOCK_ADDRESS)
 
 LOCAL: Final = frozenset(("private", "internal"))
 
@@ -196,26 +194,14 @@ def index_module(text: str, label: str) -> Module:
     entities: dict[str, Entity] = {}
     outside = []
     bodies = []
-    # Most functions have neither: one search then does for all of them.
-    tied = [_next(text, word, 0) for word in _TIES]
     plain: list[bool] = []
     at = 0
-    while (end := text.find("\n}\n", at)) >= 0:
-        start = at if text.startswith("define ", at) else text.index("\ndefine ", at, end) + 1
-        outside.append(text[at:start])
-        at = end + 3
+    for before, start, at, is_tied in cut_functions(text):
+        outside.append(text[before:start])
         body = text[start:at]
-        if min(tied) < at:
-            plain.append(False)
-            tied = [
-                _next(text, word, at) if found < at else found
-                for word, found in zip(_TIES, tied, strict=True)
-            ]
-            # Only error messages use it, and every edit above the statement would change it.
-            bodies.append(_ASM_PLACE.sub("", body) if " !srcloc " in body else body)
-        else:
-            plain.append(True)
-            bodies.append(body)
+        plain.append(not is_tied)
+        # Only error messages use it, and every edit above the statement would change it.
+        bodies.append(_ASM_PLACE.sub("", body) if is_tied and " !srcloc " in body else body)
     rest, nodes, debug = text[at:], "", ""
     if "\n!llvm.dbg.cu = " in rest and (start := rest.find("\n!0 = ")) >= 0:
         rest, debug = rest[: start + 1], rest[start + 1 :]  # see normalise
@@ -265,12 +251,6 @@ def index_module(text: str, label: str) -> Module:
         },
         debug_text=debug,
     )
-
-
-def _next(text: str, word: str, at: int) -> int:
-    """Where a word is found next from a place on; the length of the text where it is not."""
-    found = text.find(word, at)
-    return found if found >= 0 else len(text)
 
 
 def index_function(text: str, *, plain: bool = False) -> Entity:

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from nativecache.aot.ir.syntax import BLOCK_ADDRESS, FUNCTION
+from nativecache.aot.ir.syntax import FUNCTION, cut_functions
 from nativecache.aot.key import text_digest
 from nativecache.aot.packed import decode_names, encode_names
 from nativecache.linker.values import dataclass
 
 #: Hexadecimal digits of a function's digest.
 WIDTH: Final = 32
-#: What a function may do that its module, or the whole program, is arranged by.
-_TIES: Final = (" asm ", BLOCK_ADDRESS)
 _DESCRIBED: Final = "\n!llvm.dbg.cu = "
 
 
@@ -65,28 +63,15 @@ def outline(text: str) -> Outline | None:
         return None
     around, tokens, digests, tied = list[str](), list[str](), list[str](), list[str]()
     at = 0
-    ties = [_next(text, word, 0) for word in _TIES]
-    while (end := text.find("\n}\n", at)) >= 0:
-        start = at if text.startswith("define ", at) else text.index("\ndefine ", at, end) + 1
-        around.append(text[at:start])
-        at = end + 3
+    for before, start, at, is_tied in cut_functions(text):
+        around.append(text[before:start])
         head = FUNCTION.match(text, start)
         if head is None:
             raise ValueError(f"not a function header: {text[start : start + 200]}")
         tokens.append(head[9])
         digests.append(text_digest(text[start:at]).hex())
-        if min(ties) < at:
+        if is_tied:
             tied.append(head[9])
-            ties = [
-                _next(text, word, at) if found < at else found
-                for word, found in zip(_TIES, ties, strict=True)
-            ]
     around.append(text[at:])
     names = encode_names(tokens), "".join(digests), encode_names(tied)
     return Outline(text_digest("\0".join(around)).hex(), *names)
-
-
-def _next(text: str, word: str, at: int) -> int:
-    """Where a word is found next from a place on; the length of the text where it is not."""
-    found = text.find(word, at)
-    return found if found >= 0 else len(text)

@@ -6,6 +6,7 @@ is always `"[^"]*"`. All expressions are for pieces that LLVM printed, not for w
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from nativecache.linker import lazy_re as re
@@ -57,6 +58,38 @@ _BRACKETS: Final = re.compile(r'"[^"]*"|[\[\]{}<>()]')
 _SIMPLE_TYPE: Final = re.compile(rf"ptr addrspace\([^)]*\)|%{NAME}|\w+", re.ASCII)
 _ESCAPE: Final = re.compile(r"\\(?:([0-9A-Fa-f]{2})|\\)")
 _PLAIN_NAME: Final = re.compile(r"[-a-zA-Z$._][-\w$.]*", re.ASCII)
+
+
+#: What ties a function to others by more than its symbols.
+_TIES: Final = (" asm ", BLOCK_ADDRESS)
+
+
+def cut_functions(text: str) -> Iterator[tuple[int, int, int, bool]]:
+    """Where the definitions of functions are in a printed module, in its order.
+
+    Of each: where what stands before it begins, where it begins and ends itself, whether it has inline asm
+    or names an address of a block.
+    """
+    # Most functions have neither: one search then does for all of them.
+    tied = [_next(text, word, 0) for word in _TIES]
+    at = 0
+    while (end := text.find("\n}\n", at)) >= 0:
+        start = at if text.startswith("define ", at) else text.index("\ndefine ", at, end) + 1
+        end += 3
+        is_tied = min(tied) < end
+        yield at, start, end, is_tied
+        if is_tied:
+            tied = [
+                _next(text, word, end) if found < end else found
+                for word, found in zip(_TIES, tied, strict=True)
+            ]
+        at = end
+
+
+def _next(text: str, word: str, at: int) -> int:
+    """Where a word is found next from a place on; the length of the text where it is not."""
+    found = text.find(word, at)
+    return found if found >= 0 else len(text)
 
 
 def unescape(text: str) -> str:

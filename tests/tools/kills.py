@@ -281,7 +281,7 @@ def _build(words: list[str], folder: Path, scratch: Path, log: Path, begins: int
     os.environ.clear()
     os.environ.update(clean_environment() | {"TMPDIR": str(scratch)})
     tempfile.tempdir = None
-    files._write_all = _write_slowly
+    files.write_all = _write_slowly
     database.Database._remove = _remove_slowly  # type: ignore[assignment, method-assign]
     packs.ENOUGH = 2  # so that also builds of small programs pack what they make
     sys.argv = ["nativecache", *words]
