@@ -17,6 +17,7 @@ from nativecache.aot.records.history import read_how, read_record
 from nativecache.aot.records.last_link import read_link
 from nativecache.aot.records.last_plan import read_plan, read_states
 from nativecache.aot.records.memo import read_memo
+from nativecache.aot.records.named_nodes import read_nodes
 from nativecache.aot.records.objects import object_form, read_object
 from nativecache.aot.records.system_libraries import read_libraries
 from nativecache.cache.entry import Entry
@@ -39,6 +40,7 @@ _OURS: Final[Mapping[str, Callable[[Entry], object]]] = {
     "manifest": read_manifest,
     "pieces": read_pieces,
     "plan": read_plan,
+    "nodes": read_nodes,
     "memo": lambda entry: read_memo(entry, closely=True),
     "record": read_record,
     "search": read_manifest,

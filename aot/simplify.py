@@ -230,7 +230,7 @@ def _mentions_printed(text: str, bindings: Mapping[str, str]) -> list[str]:
 
 
 def _heat(module: Module, entity: Entity) -> int:
-    return module.profile.function_heat(entity.text.partition("\n")[0], entity.groups)
+    return module.profile.function_heat(entity.head, entity.groups)
 
 
 def _cost(module: Module, entity: Entity, lines: float) -> int:

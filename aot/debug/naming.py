@@ -51,6 +51,8 @@ class Naming:
         self._functions = module.functions
         self._files = module.files.bodies
         self._bodies = module.nodes.bodies
+        #: Nodes that name themselves, by what they say besides.
+        self.loops: dict[str, list[str]] = {}
         self._busy: set[str] = set()
         self._depth = 0
 
@@ -127,6 +129,7 @@ class Naming:
         """A node that names itself, as that of a loop does."""
         self.tokens.by_node[n] = _ITSELF
         text = respell(body, self.name)
+        self.loops.setdefault(text, []).append(n)
         token = f"!{self.tokens.claim(text)}"
         self.tokens.nodes.add(token, text.replace(_ITSELF, token))
         return token

@@ -12,7 +12,7 @@ from nativecache.aot.debug.syntax import ATTACHED, DECLARATION, LINKAGE_NAME, NA
 from nativecache.aot.debug.tokens import TextTokens
 from nativecache.aot.debug.type_unit import has_types, write_type_unit
 from nativecache.aot.debug.variables import Attachments, Variables, describe_variables
-from nativecache.aot.ir.debug_info import DebugInfo, Nodes, Types
+from nativecache.aot.ir.debug_info import HEAD, DebugInfo, Nodes, Numbering, Types
 from nativecache.linker.values import dataclass
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def rewrite(module: Module, read: Analysis, ambiguous: frozenset[str]) -> Rewrit
         units=found.units,
         imports=imports,
         types=_types(module, read, found),
+        numbering=None if found.by_use else _numbering(read, naming, functions, found),
     )
     return Rewritten(texts, named_metadata, naming.tokens.nodes, info)
 
@@ -82,6 +83,24 @@ def _rewrite_entities(module: Module, tokens: TextTokens) -> tuple[dict[str, str
             text = ATTACHED.sub("", text)  # see variables.py
         texts[token] = tokens.spell(text)
     return texts, variables
+
+
+def _numbering(
+    read: Analysis, naming: Naming, functions: Mapping[str, str], found: Variables
+) -> Numbering | None:
+    """Which node got which token; None where functions' texts say more of that than what they name."""
+    names, members = naming.tokens.by_node, read.functions.members
+    repeated = {text: nodes for text, nodes in naming.loops.items() if len(nodes) > 1}
+    # The scope of a location is in one function only, whose other nodes are the same whatever others do.
+    if not read.relative or read.line_map is not None or not all("!DILocation(" in text for text in repeated):
+        return None
+    return Numbering(
+        tokens={n: token for n, token in names.items() if n not in read.functions.owners},
+        members={names[owner][:HEAD]: own for owner, own in members.items()},
+        repeated=[n for nodes in repeated.values() for n in nodes],
+        functions=functions,
+        attached=found.attached,
+    )
 
 
 def _list_nodes(read: Analysis, naming: Naming, field: str) -> list[tuple[str, list[str]]]:

@@ -33,13 +33,14 @@ class Variables:
     `attached`: variables and the tokens to be attached to them (`!dbg`). `statics`: by function, the tokens
     that its unit describes and their variables, None for a variable that is not there any more.
     `units`: the token of the compile unit that lists a token. `constants`: numbers of nodes whose variables
-    are no more than a value.
+    are no more than a value. `by_use`: whether some are described by what functions mention.
     """
 
     attached: Sequence[tuple[str, str]]
     statics: dict[str, list[tuple[str | None, str]]]
     units: dict[str, str]
     constants: Sequence[str]
+    by_use: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def describe_variables(
         used = {_ALL, *_SYMBOL.findall(attachments.texts[function])}
         for user in sorted(described.keys() & used):
             statics.setdefault(function, []).extend(described[user])
-    return Variables(attached, statics, units, constants)
+    return Variables(attached, statics, units, constants, bool(described))
 
 
 def _find_users(

@@ -53,7 +53,7 @@ class LoadedText:
         return self.read()
 
     @cached_property
-    def outline(self) -> Outline | None:
+    def outline(self) -> Outline:
         """The outline of the printed IR. Raises BuildError, as `text` does."""
         return outline(self.text)
 

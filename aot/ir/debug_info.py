@@ -20,6 +20,8 @@ LOCAL_TO: Final = "\2"
 ELSEWHERE: Final = "\3"
 #: Stands around the key of a line that is part of a name.
 IN_NAME: Final = "\4"
+#: Characters of a node's token, or, of the token of a function's own node, those that all of them share.
+HEAD: Final = 21
 #: The key of a line that is part of a name, between two IN_NAME.
 NAMED_LINE: Final = re.compile(rf"{IN_NAME}([^{IN_NAME}]*){IN_NAME}")
 
@@ -79,7 +81,7 @@ class Nodes(Mapping[str, str]):
     def __init__(self) -> None:
         """Starts without any nodes."""
         self._bodies: dict[str, str] = {}
-        self._groups: dict[str, str] = {}  # by the 21 characters that their tokens begin with
+        self._groups: dict[str, str] = {}  # by what their tokens begin with
 
     def add(self, token: str, body: str) -> None:
         """Adds the body of one node under its token."""
@@ -92,6 +94,11 @@ class Nodes(Mapping[str, str]):
         """
         self._groups[head] = text
 
+    def parts(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Bodies of nodes by token, and texts of groups by head, as they were added."""
+        own = {token: body for token, body in self._bodies.items() if token[:HEAD] not in self._groups}
+        return own, dict(self._groups)
+
     def __getitem__(self, token: str) -> str:
         """The body of a node. Raises KeyError if there is none of that token."""
         found = self.body(token)
@@ -102,7 +109,7 @@ class Nodes(Mapping[str, str]):
     def body(self, token: str) -> str | None:
         """The body of a node, None if there is none of that token."""
         found = self._bodies.get(token)
-        if found is None and (text := self._groups.get(head := token[:21])) is not None:
+        if found is None and (text := self._groups.get(head := token[:HEAD])) is not None:
             bodies = text.replace("\0", head[1:]).split("\n")
             self._bodies.update((f"{head}{rank:04}", body) for rank, body in enumerate(bodies))
             found = self._bodies.get(token)
@@ -159,6 +166,41 @@ class DebugInfo:
     shapes: Mapping[str, str] = field(default_factory=dict)
     #: The definitions of the module's types, None where it has no such debug information.
     types: Types | None = None
+    #: What became of which node; None where that depends on what functions do, or was not asked for.
+    numbering: Numbering | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Numbering:
+    """Which node of a printed module, by number (`!7`), got which token.
+
+    `tokens`: of nodes that are no function's own. `members`: functions' own nodes, in their order, by what
+    their tokens begin with. `repeated`: numbers of nodes that only their order tells apart. `functions`: what
+    is described (`@main`), by number of its DISubprogram. `attached`: variables (`@x`) and what is attached
+    to them.
+    """
+
+    tokens: Mapping[str, str]
+    members: Mapping[str, Sequence[str]]
+    repeated: Sequence[str]
+    functions: Mapping[str, str]
+    attached: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a module's nodes are once they are named, by number, so that they need not be named again.
+
+    `tokens`: by number, of all nodes but locations. `info`: all but checksums, shapes and types. The rest as
+    in Numbering.
+    """
+
+    tokens: Mapping[str, str]
+    nodes: Nodes
+    info: DebugInfo
+    repeated: frozenset[str]
+    functions: Mapping[str, str]
+    attached: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)

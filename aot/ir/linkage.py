@@ -46,7 +46,7 @@ def may_be_replaced(entity: Entity) -> bool:
 def is_dso_local(entity: Entity) -> bool:
     """Whether a definition with external linkage is marked as one that its own image reaches directly."""
     if entity.kind == "function":
-        return " dso_local " in entity.text.partition("(")[0]
+        return " dso_local " in entity.head.partition("(")[0]
     return entity.text.removeprefix(entity.token).startswith(" = dso_local ")
 
 
@@ -79,7 +79,7 @@ def declaration(entity: Entity, module: Module) -> str:
 
 
 def _declare_function(entity: Entity, module: Module) -> str:
-    head = entity.text.partition("\n")[0]
+    head = entity.head
     match = FUNCTION.match(head)
     assert match is not None
     word, attachments, _words, linkage, dso, visibility, dll, rest, token = match.groups()
@@ -194,7 +194,7 @@ _DECORATED: Final = re.compile(r"\bx86_(?:vector|fast|std|reg)callcc\b")
 
 def is_decorated(entity: Entity) -> bool:
     """Whether the object's symbol is spelled unlike the function's name, and so cannot be renamed."""
-    return entity.kind == "function" and _DECORATED.search(entity.text.partition("(")[0]) is not None
+    return entity.kind == "function" and _DECORATED.search(entity.head.partition("(")[0]) is not None
 
 
 def is_always_inline(entity: Entity, module: Module) -> bool:

@@ -7,7 +7,7 @@ cannot confuse it because LLVM escapes quotes and line ends in them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -30,7 +30,7 @@ from nativecache.aot.ir.syntax import (
     unescape,
 )
 from nativecache.linker import lazy_re as re
-from nativecache.linker.values import dataclass, field
+from nativecache.linker.values import dataclass, field, fields
 
 _GROUP: Final = re.compile(r"#\d+", re.ASCII)
 
@@ -78,6 +78,41 @@ class Entity:
     def local(self) -> bool:
         """Whether no other module can name it, as with globals that have no name."""
         return self.linkage in LOCAL or self.token[1].isdigit()
+
+    @property
+    def head(self) -> str:
+        """The first line of the text, without its end."""
+        return self.text.partition("\n")[0]
+
+
+class SpelledEntity(Entity):
+    """A function whose text is made from another one, line by line, when it is asked for first."""
+
+    __slots__ = ("_made", "_plain", "_spell")
+    _made: list[str]
+    _plain: Entity
+    _spell: Callable[[str], str]
+
+    def __init__(self, entity: Entity, spell: Callable[[str], str]) -> None:
+        """`spell` makes the text from that of `entity`."""
+        for one in fields(entity):
+            if one.name != "text":
+                object.__setattr__(self, one.name, getattr(entity, one.name))
+        object.__setattr__(self, "_made", [])
+        object.__setattr__(self, "_plain", entity)
+        object.__setattr__(self, "_spell", spell)
+
+    @property
+    def text(self) -> str:
+        """The text. Raises what `spell` does."""
+        if not self._made:
+            self._made.append(self._spell(self._plain.text))
+        return self._made[0]
+
+    @property
+    def head(self) -> str:
+        """The first line, which most are asked for alone. Raises what `spell` does."""
+        return self._spell(self._plain.head)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,20 +3,25 @@
 To index a module and to fingerprint its functions is most of what an edit of a large file costs (sqlite3.c,
 20 MB of IR: 0.9 s); to cut it into functions and to make a digest of each costs 0.05 s. Where all around
 them is what it was, numbers of nodes, attributes and strings are, too, so that equal text means the same.
+Of debug information the checksums of sources are left out, for every edit changes one; all else in it counts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from nativecache.aot.ir.syntax import FUNCTION, cut_functions
 from nativecache.aot.key import text_digest
 from nativecache.aot.packed import decode_names, encode_names
-from nativecache.linker.values import dataclass
+from nativecache.linker import lazy_re as re
+from nativecache.linker.values import dataclass, replace
 
 #: Hexadecimal digits of a function's digest.
 WIDTH: Final = 32
 _DESCRIBED: Final = "\n!llvm.dbg.cu = "
+#: The checksum of a source in a node of debug information (DIFile).
+_CHECKSUM: Final = re.compile(r'(, checksum: ")[0-9a-f]+"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +30,29 @@ class Outline:
 
     `around`: of all but the definitions of functions. `tokens`: of these functions, in order, packed, and
     `digests`: of their texts (key.text_digest), one behind the other. `tied`: tokens of those that have
-    inline asm, or that name an address of a block, packed.
+    inline asm, or that name an address of a block, packed. `read`: as `digests`, of the texts that the module
+    has of them once debug information is normalised; "" where these are the same, or not known yet.
     """
 
     around: str
     tokens: str
     digests: str
     tied: str
+    read: str = ""
 
     def digest(self, token: str) -> bytes:
-        """The digest of a function's text. Raises ValueError where there is no such function."""
-        return bytes.fromhex(self._digest(decode_names(self.tokens).index(token)))
+        """The digest of a function's text in its module. Raises ValueError where it has none."""
+        n = decode_names(self.tokens).index(token)
+        return bytes.fromhex(_part(self.read or self.digests, n))
+
+    def reading(self, texts: Mapping[str, str], before: Outline | None = None) -> Outline:
+        """The same with digests of functions' texts as their module has them; others as `before` has them."""
+        known = before.read if before else ""
+        digests = (
+            text_digest(texts[token]).hex() if token in texts else _part(known, n)
+            for n, token in enumerate(decode_names(self.tokens))
+        )
+        return replace(self, read="".join(digests))
 
     def differing(self, other: Outline) -> list[str] | None:
         """Tokens of the functions whose texts are others there; None where more than such texts differs.
@@ -45,22 +62,13 @@ class Outline:
         if (self.around, self.tokens, len(self.digests)) != (other.around, other.tokens, len(other.digests)):
             return None
         tokens = decode_names(self.tokens)
-        found = [
-            token
-            for n, token in enumerate(tokens)
-            if self._digest(n) != other.digests[n * WIDTH : (n + 1) * WIDTH]
-        ]
+        found = [token for n, token in enumerate(tokens) if _part(self.digests, n) != _part(other.digests, n)]
         tied = {*decode_names(self.tied), *decode_names(other.tied)}
         return found if tied.isdisjoint(found) else None
 
-    def _digest(self, n: int) -> str:
-        return self.digests[n * WIDTH : (n + 1) * WIDTH]
 
-
-def outline(text: str) -> Outline | None:
-    """The outline of a printed module; None where it has debug information, in which lines are numbered."""
-    if _DESCRIBED in text:
-        return None
+def outline(text: str) -> Outline:
+    """The outline of a printed module."""
     around, tokens, digests, tied = list[str](), list[str](), list[str](), list[str]()
     at = 0
     for before, start, at, is_tied in cut_functions(text):
@@ -72,6 +80,12 @@ def outline(text: str) -> Outline | None:
         digests.append(text_digest(text[start:at]).hex())
         if is_tied:
             tied.append(head[9])
-    around.append(text[at:])
+    rest = text[at:]
+    around.append(_CHECKSUM.sub(r"\1", rest) if _DESCRIBED in rest else rest)
     names = encode_names(tokens), "".join(digests), encode_names(tied)
     return Outline(text_digest("\0".join(around)).hex(), *names)
+
+
+def _part(digests: str, n: int) -> str:
+    """One of several digests."""
+    return digests[n * WIDTH : (n + 1) * WIDTH]

@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from nativecache.aot.errors import PlanLost
+from nativecache.aot.ir.debug_info import Named
 from nativecache.aot.ir.outline import Outline
 from nativecache.aot.key import check_sealed, own_record, sealed, sealed_form_of
 from nativecache.aot.packed import decode_names
+from nativecache.aot.records.named_nodes import load_nodes, nodes_digest, nodes_recipe
 from nativecache.cache.entry import AGAIN, Entry
 from nativecache.cache.format import check_key
 from nativecache.cache.lookup import EntryStore
@@ -239,6 +241,14 @@ class LastPlan:
             except Malformed as error:
                 raise PlanLost(str(error)) from None
         return found
+
+    def nodes(self, module: int) -> Named | None:
+        """What became of the nodes of a module's debug information; None where that is not kept."""
+        head, found = self.head, self.state(module).outline
+        if found is None:
+            return None
+        digest = nodes_digest(found.around, head.directory, head.ambiguous)
+        return load_nodes(self._store, nodes_recipe(self._output, module).key(), digest)
 
     @cached_property
     def module_of(self) -> dict[str, int]:

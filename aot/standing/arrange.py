@@ -177,7 +177,8 @@ def arrange(
             return None
         parts[i] = part
 
-    checksums = checksums_again(last, active)
+    described = {i: reader.module(i) for i in edits if last.head.described[i]}
+    checksums = checksums_again(last, {**active, **described})
     if checksums is None:
         return None
 
@@ -193,6 +194,7 @@ def arrange(
         asm_words=frozenset(decode_names(last.head.asm_words)),
         last=last,
         active=frozenset(active),
+        edits=frozenset(edits),
         identifiers=identifiers,
         labels=[text.label for text in given.loaded.texts],
         known_checksums=checksums,

@@ -38,11 +38,10 @@ class BodyEdit:
 def find_edit(last: LastPlan, i: int, text: LoadedText) -> BodyEdit | None:
     """What changed in a module whose text is another one than in the last build; None if it is more than
     functions that are units of their own."""
-    if not last.head.texts[i] or last.head.described[i]:
+    if not last.head.texts[i] or last.state(i).outline is None:
         return None
     state, new = last.state(i), text.outline
-    if state.outline is None or new is None:
-        return None
+    assert state.outline is not None, "looked at above"
     tokens = state.outline.differing(new)
     if tokens is None or not set(tokens).isdisjoint(state.dropped):
         return None

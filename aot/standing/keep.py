@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from nativecache.aot.codegen.engine import Engine
 from nativecache.aot.front.load import Loaded
+from nativecache.aot.ir.module import Module
 from nativecache.aot.ir.syntax import quote, symbol_name
 from nativecache.aot.ir.unwinding import handles_exceptions
 from nativecache.aot.key import compiler_fields
@@ -22,6 +23,7 @@ from nativecache.aot.output.pieces import Pieces
 from nativecache.aot.output.results import UnitResult
 from nativecache.aot.packed import decode_names, encode_names, encode_pairs
 from nativecache.aot.records.last_plan import Head, ModuleState, save_plan, write_state
+from nativecache.aot.records.named_nodes import nodes_digest, nodes_recipe, save_nodes
 from nativecache.aot.request import Request
 from nativecache.aot.schedule.plan import Plan
 from nativecache.aot.schedule.scheduler import Outcome, Scheduled
@@ -34,6 +36,7 @@ from nativecache.aot.standing.module_state import (
     known_rows,
     lists_of,
     names_seen,
+    outline_of,
     placed_lines,
     sharing,
 )
@@ -156,15 +159,28 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What the next build is to know: the plan's head, and modules' states as `save_plan` takes them."""
+    """What the next build is to know: the plan's head, and modules' states as `save_plan` takes them.
+
+    `named`: modules whose nodes of debug information are to be kept, and what is around their functions (see
+    Outline), by number.
+    """
 
     head: Head
     blocks: Sequence[bytes | None]
     since: int
+    named: Mapping[int, tuple[Module, str]]
 
     def save(self, store: EntryStore, request: Request, level: int = AGAIN) -> None:
         """Keeps it in place of what the last build of the output left; `level` as in cache/entry.py."""
         save_plan(store, request.output, self.head, self.blocks, self.since, level)
+        head = self.head
+        for i in (i for i, described in enumerate(head.described) if described):
+            key = nodes_recipe(request.output, i).key()
+            if i in self.named:
+                module, around = self.named[i]
+                save_nodes(store, key, nodes_digest(around, head.directory, head.ambiguous), module)
+            else:
+                store.note_used(key)
 
 
 def keep(
@@ -184,7 +200,7 @@ def keep(
         units[unit.module].append(unit)
     roots = frozenset(plan.roots)
     unsure = {plan.units[one.unit].module for one in scheduled.heard}
-    columns = Columns()
+    columns, named = Columns(), dict[int, tuple[Module, str]]()
     for i, own in enumerate(group(program.definitions, len(units))):
         part = program.modules[i]
         rows = [unit_row(scheduled, unit.index) for unit in units[i]]
@@ -198,9 +214,11 @@ def keep(
             bodies=bodies,
             sees=sorted(names_seen(part, bodies)),
             placed=placed_lines(part.debug),
-            outline=loaded.texts[i].outline,
+            outline=outline_of(loaded.texts[i].outline, part.module),
             disbelieved=lists_of(part.module.disbelieved),
         )
+        if state.outline and part.debug:
+            named[i] = part.module, state.outline.around
         columns.texts.append(NOTHING if i in unsure else loaded.texts[i].digest)
         columns.interfaces.append(interface(part.module, part.bonds))
         given = plan.candidates, part, units[i], roots, whole.plain
@@ -230,7 +248,7 @@ def keep(
         states={},
         **columns.values(),
     )
-    return Kept(head, columns.blocks, int(time.time()))
+    return Kept(head, columns.blocks, int(time.time()), named)
 
 
 class Columns:

@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from nativecache.aot.called_once import ONCE_LINES, carried_mentions, stays, unit_mentions
 from nativecache.aot.ir.debug_info import DebugInfo, LineMap
 from nativecache.aot.ir.module import Module
+from nativecache.aot.ir.outline import Outline
 from nativecache.aot.key import value_digest
 from nativecache.aot.packed import decode_names, encode_names
 from nativecache.aot.records.last_plan import LastPlan, PlacedLines
@@ -92,6 +93,18 @@ def names_seen(part: ProgramModule, bodies: Mapping[str, BodyRow]) -> set[str]:
 def lists_of(numbers: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
     """Module.disbelieved as ModuleState has it."""
     return {token: list(lines) for token, lines in sorted(numbers.items())}
+
+
+def outline_of(found: Outline, module: Module) -> Outline | None:
+    """The outline that is kept of a module; None where edits of it are not looked at function by function.
+
+    `found`: that of its text.
+    """
+    if module.debug is None:
+        return None if "llvm.dbg.cu" in module.named_metadata else found
+    if module.debug.numbering is None:
+        return None
+    return found.reading({entity.token: entity.text for entity in module.functions()})
 
 
 def placed_lines(debug: DebugInfo | None) -> PlacedLines | None:

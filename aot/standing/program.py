@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from nativecache.aot.codegen.engine import Engine
 from nativecache.aot.debug.normalise import normalise_again
+from nativecache.aot.debug.respelled import respell
 from nativecache.aot.errors import PlanLost
 from nativecache.aot.front.load import Loaded
 from nativecache.aot.ir.debug_info import DebugInfo, Types, TypeUnit
@@ -67,6 +68,7 @@ class Reader:
         #: What modules' records are known by.
         self.names = record_names(text.label for text in given.loaded.texts)
         self._modules: dict[int, Module] = {}
+        self._edited = frozenset[int]()
         self._packs: dict[int, dict[bytes, memoryview]] = {}
 
     def module(self, i: int) -> Module:
@@ -78,9 +80,28 @@ class Reader:
             if self._last.head.unwinds:
                 found = admit(found)
             if found.debug_text and self._last.head.described[i]:
-                found = self._with_debug(found)
+                found = self._respelled(i, found) if i in self._edited else self._with_debug(found)
             found = self._modules[i] = replace(found, datalayout=self._last.head.datalayout)
         return found
+
+    def read_edited(self, modules: Iterable[int]) -> None:
+        """Has modules with contained edits read as such, all others anew, if they were not read so."""
+        edited = frozenset(modules)
+        for i in edited ^ self._edited:
+            self._modules.pop(i, None)
+        self._edited = edited
+
+    def _respelled(self, i: int, module: Module) -> Module:
+        """A module whose nodes are those of the last build, named again only where that was not kept."""
+        head = self._last.head
+        named, placed = self._last.nodes(i), self._last.state(i).placed
+        if named is None or placed is None:
+            return self._with_debug(module)
+        types = StandingTypes(*map(tuple, placed.types)) if placed.types else None
+        done = respell(module, named, head.directory, types)
+        shapes, ambiguous = placed.shapes, frozenset(decode_names(head.ambiguous))
+        assert done.debug is not None, "a module with debug information"
+        return replace(done, debug=replace(done.debug, shapes=shapes, ambiguous=ambiguous))
 
     def _with_debug(self, module: Module) -> Module:
         head = self._last.head
@@ -111,12 +132,26 @@ class Reader:
         return pack[digest]
 
 
+class StandingTypes(Types):
+    """The unit of a module's types, which stands: the lines in it are known, and its text is not."""
+
+    def __init__(self, lines: tuple[int, ...], named: tuple[int, ...]) -> None:
+        super().__init__(lambda: TypeUnit("", lines, named))
+
+    @property
+    def text(self) -> str:
+        """Raises PlanLost."""
+        raise PlanLost("the unit of types is asked for")
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class StandingProgram(Program):
     """A program of which some modules are active and the others are read where they are asked for."""
 
     last: LastPlan
     active: frozenset[int]
+    #: Modules that stand but for contained edits.
+    edits: frozenset[int]
     #: By module, what promoted locals' names end in.
     identifiers: Sequence[str]
     labels: Sequence[str]
@@ -193,7 +228,7 @@ class _Debug(Mapping[str, DebugInfo]):
 
     def _read(self, i: int) -> DebugInfo:
         program = self._program
-        if i in program.active:
+        if i in program.active or i in program.edits:
             found = program.modules[i].debug
             assert found is not None, "a module whose debug information is as it was"
             return found
@@ -207,7 +242,7 @@ class _Debug(Mapping[str, DebugInfo]):
             lines=placed.lines,
             named=placed.named,
             checksums=checksums,
-            types=Types(lambda: TypeUnit("", *map(tuple, types))) if types else None,
+            types=StandingTypes(*map(tuple, types)) if types else None,
         )
 
     def __iter__(self) -> Iterator[str]:

@@ -139,6 +139,7 @@ def replan(last: LastPlan, given: Given) -> Replan | None:
     for _ in range(_ROUNDS):
         if not mean_the_same(last, active.modules):
             return None
+        reader.read_edited(edits)
         arranged = arrange(last, given, reader, active.modules, edits, memos)
         if arranged is None:
             return None
@@ -146,6 +147,7 @@ def replan(last: LastPlan, given: Given) -> Replan | None:
         more = arranged.escaping(Sight(last, *found, given.longest, shared))
         if more:
             edits = {i: edit for i, edit in edits.items() if i not in more}
+            reader.read_edited(edits)
             if not active.add(more):
                 return None
             continue
@@ -156,8 +158,9 @@ def replan(last: LastPlan, given: Given) -> Replan | None:
             for i, edit in edits.items():
                 touched[i] = touched.get(i, frozenset()).union(edit.positions.values())
             return Replan(last, given, arranged, touched)
-        active.modules |= {i: reader.module(i) for i in more}
         edits = {i: edit for i, edit in edits.items() if i not in more}
+        reader.read_edited(edits)
+        active.modules |= {i: reader.module(i) for i in more}
     return None
 
 
@@ -210,10 +213,12 @@ def _importing(
 def _moved(last: LastPlan, arranged: Arranged) -> dict[int, frozenset[int]]:
     """The units of standing modules that hold code or lines of an active one, by module."""
     program = arranged.program
-    labels = {program.label(i) for i in arranged.units if last.head.described[i]}
+    changed = {*arranged.units, *arranged.edits}
+    labels = {program.label(i) for i in changed if last.head.described[i]}
     found = {}
     for i, involved in enumerate(last.head.involved):
-        if labels and i not in arranged.units and not labels.isdisjoint(decode_names(involved)):
+        held = {program.label(i), *decode_names(involved)}
+        if labels and i not in arranged.units and not labels.isdisjoint(held):
             found[i] = frozenset(
                 n
                 for n, row in enumerate(last.state(i).results)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping, Sequence
 
 from nativecache.aot.errors import PlanLost
+from nativecache.aot.ir.module import Module
+from nativecache.aot.ir.outline import Outline
 from nativecache.aot.output.image import ImageFacts, longer_names
 from nativecache.aot.output.pieces import LastPieces, Member, Pieces, piece_key
 from nativecache.aot.output.results import UnitResult
@@ -12,8 +14,16 @@ from nativecache.aot.packed import decode_pairs, encode_names
 from nativecache.aot.records.last_plan import ModuleState
 from nativecache.aot.records.objects import StoredObject, read_object
 from nativecache.aot.schedule.scheduler import Scheduled
+from nativecache.aot.standing.contained import BodyEdit
 from nativecache.aot.standing.keep import NOTHING, Columns, Kept, unit_of, unit_row
-from nativecache.aot.standing.module_state import Row, involved, lists_of, names_seen, placed_lines
+from nativecache.aot.standing.module_state import (
+    Row,
+    involved,
+    lists_of,
+    names_seen,
+    outline_of,
+    placed_lines,
+)
 from nativecache.aot.standing.replan import Replan
 from nativecache.cache.lookup import EntryStore
 from nativecache.linker.values import dataclass, replace
@@ -171,7 +181,7 @@ class Settled:
     def _keep(self) -> Kept:
         replan, arranged = self._replan, self._replan.arranged
         last, program, texts = replan.last, arranged.program, replan.given.loaded.texts
-        columns = Columns()
+        columns, named = Columns(), dict[int, tuple[Module, str]]()
         unsure = {arranged.place(one.unit)[0] for one in self._scheduled.heard}
         old = last.head
         written = {old.groups[i] for i in self._rows}
@@ -195,13 +205,18 @@ class Settled:
                 promoted = longer_names(program.modules[i])
                 seen = sorted(names_seen(program.modules[i], bodies))
                 placed = placed_lines(program.modules[i].debug)
-                around = texts[i].outline
+                around = outline_of(texts[i].outline, program.modules[i].module)
+                if around and program.modules[i].debug:
+                    named[i] = program.modules[i].module, around.around
             elif i in arranged.edits:
                 known, bodies = arranged.rows[i]
-                units, roots, placed = list(before.units), before.roots, before.placed
+                units, roots = list(before.units), before.roots
+                placed = placed_lines(program.modules[i].debug)
                 promoted = decode_pairs(old.promoted[i])
                 seen = sorted(names_seen(program.modules[i], bodies))
-                around = arranged.edits[i].outline
+                around = self._outline(i, arranged.edits[i], before.outline)
+                if (debug := program.modules[i].debug) and debug.numbering:
+                    named[i] = program.modules[i].module, around.around
             else:
                 known, bodies, units, roots = before.known, before.bodies, list(before.units), before.roots
                 promoted, seen, placed = decode_pairs(old.promoted[i]), before.sees, before.placed
@@ -214,7 +229,15 @@ class Settled:
             columns.add_state(state, self.pieces.keys.get(i, ""), promoted)
         once = encode_names(sorted(arranged.candidates.once))
         head = replace(old, once=once, checksums=dict(program.known_checksums), **columns.values())
-        return Kept(head, columns.blocks, last.since)
+        return Kept(head, columns.blocks, last.since, named)
+
+    def _outline(self, module: int, edit: BodyEdit, before: Outline | None) -> Outline:
+        """The outline of a module with a contained edit; `before`: the last one."""
+        part = self._replan.arranged.program.modules[module]
+        if part.debug is None:
+            return edit.outline
+        texts = {token: part.entities[token].text for token in edit.positions}
+        return edit.outline.reading(texts, before)
 
     def digests(self) -> tuple[dict[str, str], list[str]]:
         """Digests of the own code of the units that were looked at, by name; names of those that are gone."""
@@ -223,8 +246,8 @@ class Settled:
         gone = []
         for i in self._dirty:
             state = replan.last.state(i)
-            named = (unit[2] for unit, result in zip(state.units, state.results, strict=True) if result)
-            gone += [name for name in named if name not in new]
+            names = (unit[2] for unit, result in zip(state.units, state.results, strict=True) if result)
+            gone += [name for name in names if name not in new]
         return new, gone
 
 

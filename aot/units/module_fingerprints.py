@@ -129,7 +129,7 @@ class ModuleFingerprints:
 
     def _head(self, token: str) -> bytes:
         # No token's identity matters here, so none needs a rank.
-        head = self._entities[token].text.partition("\n")[0]
+        head = self._entities[token].head
         if self._module.debug is not None and self._entities[token].defined:
             # Callers see another node than what describes the function with all its variables.
             head = _DESCRIBED.sub(self._module.debug.callees.get(token, ""), head)

@@ -98,7 +98,7 @@ def roots_among(program: Program, given: Iterable[Unit], rules: RootRules) -> li
                 or (exported and name in program.multiple)
                 or (not entity.local and options.names(name))
                 or (not entity.local and (name in outside or has_meaning(symbol_name(token))))
-                or ' section "' in entity.text.partition("\n")[0]
+                or ' section "' in entity.head
             ):
                 roots.add(unit.index)
     return sorted(roots)

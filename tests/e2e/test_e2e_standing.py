@@ -9,8 +9,11 @@ from harness import BuildResult, build, needs_clang, run
 from rules import write
 
 from nativecache.aot.formats import check_form
+from nativecache.aot.key import sealed
 from nativecache.aot.records.last_plan import load_plan, plan_recipe
+from nativecache.aot.records.named_nodes import nodes_recipe
 from nativecache.cache.audit import check_entries
+from nativecache.cache.entry import decode_entry, encode_entry
 from nativecache.cache.file_store import FileStore
 from nativecache.cache.folder import find_entries
 from nativecache.cache.layout import entry_path
@@ -166,6 +169,17 @@ def test_edits_within_functions_at_other_levels(words: tuple[str, ...], tmp_path
         project.planned("all.c", *WITHIN[name][:2])
 
 
+@pytest.mark.parametrize(
+    "words", [("-O2", "-g"), ("-O1", "-gdwarf-4", "-fPIC", "--emit", "shared")], ids=" ".join
+)
+def test_edits_within_functions_that_move_no_line(words: tuple[str, ...], tmp_path: Path) -> None:
+    """A call has a place of its own, so that one more numbers all nodes of its file anew."""
+    project = Edited(SEVERAL, words, tmp_path)
+    for name in ("a constant", "what two functions inline", "what its caller only has", "a loop's body"):
+        assert project.planned("all.c", *WITHIN[name][:2]) == [0, 0], name
+    assert project.planned("all.c", *WITHIN["a call of what two functions call"][:2]) == [1, 1]
+
+
 THROWING = {
     "main.cpp": 'extern "C" { int f(int), g(int); int thrower(int n) { if (n > 3) throw n; return n; } }\n'
     "static int inner(int n) { try { return f(n) + g(n + 3); } catch (int m) { return m * 10; } }\n"
@@ -194,6 +208,22 @@ def test_edits_within_functions_where_there_are_exceptions(
     file: str, old: str, new: str, all_of_it: bool, throwing: Edited
 ) -> None:
     assert [count > 0 for count in throwing.planned(file, old, new)] == [all_of_it] * 2
+
+
+@pytest.mark.parametrize("what", ["nodes", "another's nodes"])
+def test_nodes_of_debug_information_may_be_gone(what: str, tmp_path: Path) -> None:
+    project = Edited(SEVERAL, ("-O2", "-g"), tmp_path)
+    output = tmp_path / "app"
+    keys = [nodes_recipe(output, i).key() for i in range(2)]
+    paths = [Path(entry_path(str(tmp_path / "cache"), key)) for key in keys]
+    other = decode_entry(keys[1], paths[1].read_bytes()).payload
+    if what == "nodes":
+        paths[0].unlink()
+    else:
+        paths[0].write_bytes(encode_entry(sealed("nodes", keys[0], other)))
+    there, back = project.planned("all.c", *WITHIN["a constant"][:2])
+    assert [there, back] == [0, 0]
+    assert decode_entry(keys[0], paths[0].read_bytes()).payload != other
 
 
 WAYS = {"-O2": tuple(EDITS), "-O0": tuple(EDITS)[:3], "-fPIC --emit shared": tuple(EDITS)[1:5]}

@@ -29,9 +29,7 @@ attributes #0 = { nounwind }
 
 
 def of(text: str) -> Outline:
-    found = outline(text)
-    assert found is not None
-    return found
+    return outline(text)
 
 
 def test_functions_are_known_by_the_digests_of_their_texts() -> None:
@@ -85,8 +83,29 @@ def test_what_stands_between_functions_is_told_apart_by_place() -> None:
     assert of(MODULE).differing(of(moved)) is None
 
 
-def test_debug_information_has_no_outline() -> None:
-    assert outline(MODULE + "\n!llvm.dbg.cu = !{!0}\n!0 = distinct !DICompileUnit()\n") is None
+DESCRIBED = (
+    MODULE
+    + "\n!llvm.dbg.cu = !{!0}\n!0 = distinct !DICompileUnit(file: !1)\n"
+    + '!1 = !DIFile(filename: "a.c", directory: "/", checksumkind: CSK_MD5, checksum: "0f")\n'
+    + "!2 = !DILocation(line: 7, scope: !3)\n"
+)
+
+
+def test_all_of_debug_information_counts_but_checksums_of_sources() -> None:
+    assert of(DESCRIBED).differing(of(DESCRIBED.replace('checksum: "0f"', 'checksum: "1e"'))) == []
+    assert of(DESCRIBED).differing(of(DESCRIBED.replace("line: 7", "line: 8"))) is None
+    assert of(DESCRIBED).differing(of(DESCRIBED.replace('filename: "a.c"', 'filename: "b.c"'))) is None
+    edited = DESCRIBED.replace('checksum: "0f"', 'checksum: "1e"').replace("add i32 %0, 1", "add i32 %0, 2")
+    assert of(DESCRIBED).differing(of(edited)) == ["@f"]
+
+
+def test_digests_of_what_modules_have_of_functions() -> None:
+    found = of(MODULE)
+    read = found.reading({"@f": "f", '@"a b"': "a b", "@last": "last"})
+    assert [read.digest(token) for token in ("@f", "@last")] == [text_digest("f"), text_digest("last")]
+    again = found.reading({"@last": "other"}, read)
+    assert [again.digest(token) for token in ("@f", "@last")] == [text_digest("f"), text_digest("other")]
+    assert read.differing(found) == []
 
 
 def test_a_module_without_functions() -> None:
