@@ -296,6 +296,7 @@ class _Members(Mapping[int, bytes]):
         """`placed`: units whose lines may be other ones now."""
         self._replan, self._rows, self._placed, self._last = replan, rows, placed, pieces
         self._pieces: dict[int, dict[int, bytes]] = {}
+        self._mostly: dict[int, bool] = {}
 
     def __getitem__(self, index: int) -> bytes:
         module, position = self._replan.arranged.place(index)
@@ -304,12 +305,23 @@ class _Members(Mapping[int, bytes]):
         same = row and before and (row[0], row[2]) == (before[0], before[2])
         if old is None or not row or not same or index in self._placed:
             raise KeyError(index)
+        if not row[7] and self._is_mostly_placed(module):
+            raise KeyError(index)  # to read the piece costs more than to rename some objects again
         member = self._piece(module).get(old)
         if member is None and row[7]:
             raise PlanLost("an object with its lines is gone")
         if member is None:
             raise KeyError(index)
         return member
+
+    def _is_mostly_placed(self, module: int) -> bool:
+        """Whether most units of a module have their lines put into their objects again."""
+        found = self._mostly.get(module)
+        if found is None:
+            first = self._replan.arranged.first[module]
+            reached = [first + n for n, row in enumerate(self._rows[module]) if row]
+            found = self._mostly[module] = 2 * sum(i in self._placed for i in reached) > len(reached)
+        return found
 
     def _piece(self, module: int) -> dict[int, bytes]:
         found = self._pieces.get(module)
