@@ -30,8 +30,8 @@ class Outline:
 
     `around`: of all but the definitions of functions. `tokens`: of these functions, in order, packed, and
     `digests`: of their texts (key.text_digest), one behind the other. `tied`: tokens of those that have
-    inline asm, or that name an address of a block, packed. `read`: as `digests`, of the texts that the module
-    has of them once debug information is normalised; "" where these are the same, or not known yet.
+    inline asm, or that name an address of a block, packed. `read` and `rest`: as `digests` and `around`, of
+    what the module has once its debug information is normalised; "" where it has none, or is not read yet.
     """
 
     around: str
@@ -39,30 +39,43 @@ class Outline:
     digests: str
     tied: str
     read: str = ""
+    rest: str = ""
 
     def digest(self, token: str) -> bytes:
         """The digest of a function's text in its module. Raises ValueError where it has none."""
         n = decode_names(self.tokens).index(token)
         return bytes.fromhex(_part(self.read or self.digests, n))
 
-    def reading(self, texts: Mapping[str, str], before: Outline | None = None) -> Outline:
+    def reading(self, texts: Mapping[str, str], rest: str, before: Outline | None = None) -> Outline:
         """The same with digests of functions' texts as their module has them; others as `before` has them."""
         known = before.read if before else ""
         digests = (
             text_digest(texts[token]).hex() if token in texts else _part(known, n)
             for n, token in enumerate(decode_names(self.tokens))
         )
-        return replace(self, read="".join(digests))
+        return replace(self, read="".join(digests), rest=rest)
 
     def differing(self, other: Outline) -> list[str] | None:
         """Tokens of the functions whose texts are others there; None where more than such texts differs.
 
         More is also what a function does that others may have to do with.
         """
-        if (self.around, self.tokens, len(self.digests)) != (other.around, other.tokens, len(other.digests)):
+        if self.around != other.around:
             return None
-        tokens = decode_names(self.tokens)
-        found = [token for n, token in enumerate(tokens) if _part(self.digests, n) != _part(other.digests, n)]
+        return self._differing(other, self.digests, other.digests)
+
+    def differing_as_read(self, other: Outline) -> list[str] | None:
+        """The same of what their modules have: numbers of nodes, and lines, make no difference."""
+        if not self.rest or self.rest != other.rest:
+            return None
+        return self._differing(other, self.read, other.read)
+
+    def _differing(self, other: Outline, before: str, now: str) -> list[str] | None:
+        if (self.tokens, len(before)) != (other.tokens, len(now)):
+            return None
+        found = [
+            token for n, token in enumerate(decode_names(self.tokens)) if _part(before, n) != _part(now, n)
+        ]
         tied = {*decode_names(self.tied), *decode_names(other.tied)}
         return found if tied.isdisjoint(found) else None
 

@@ -9,6 +9,7 @@ functions one call reaches, what cannot be told apart from what.
 from __future__ import annotations
 
 from collections import Counter
+from typing import Final
 
 from nativecache.aot.called_once import ONCE_LINES
 from nativecache.aot.front.load import LoadedText
@@ -16,9 +17,9 @@ from nativecache.aot.ir.linkage import is_always_inline
 from nativecache.aot.ir.module import Module, takes_block_address
 from nativecache.aot.ir.outline import Outline
 from nativecache.aot.packed import decode_names
-from nativecache.aot.records.last_plan import LastPlan
+from nativecache.aot.records.last_plan import LastPlan, ModuleState
 from nativecache.aot.records.memo import UnitMemo
-from nativecache.aot.standing.module_state import body_rows, lists_of
+from nativecache.aot.standing.module_state import body_rows, lists_of, outline_of
 from nativecache.aot.standing.program import StandingProgram
 from nativecache.aot.units.fingerprint import Fingerprints
 from nativecache.aot.units.imports import ImportCandidates
@@ -26,13 +27,20 @@ from nativecache.aot.units.program import Definition, ProgramModule
 from nativecache.aot.units.shapes import Shape
 from nativecache.linker.values import dataclass
 
+#: Functions of an edit whose module is looked at as a whole only to read it.
+_MOST: Final = 64
+
 
 @dataclass(frozen=True, slots=True)
 class BodyEdit:
-    """The functions of a module that changed: positions of their units, by token. `outline`: the new one."""
+    """The functions of a module that changed: positions of their units, by token.
+
+    `outline`: the new one. `moved`: whether numbers of nodes, or lines, are other ones.
+    """
 
     outline: Outline
     positions: dict[str, int]
+    moved: bool = False
 
 
 def find_edit(last: LastPlan, i: int, text: LoadedText) -> BodyEdit | None:
@@ -42,13 +50,32 @@ def find_edit(last: LastPlan, i: int, text: LoadedText) -> BodyEdit | None:
         return None
     state, new = last.state(i), text.outline
     assert state.outline is not None, "looked at above"
-    tokens = state.outline.differing(new)
+    return _edit_of(state, state.outline.differing(new), new)
+
+
+def find_moving_edit(last: LastPlan, i: int, module: Module, text: LoadedText) -> BodyEdit | None:
+    """The same where lines in debug information moved, and numbers of nodes with them.
+
+    `module`: what was read of the text. None, too, where so many functions changed that it is better planned
+    anew.
+    """
+    state, before = last.state(i), last.state(i).outline
+    if not last.head.texts[i] or before is None or not before.rest or module.debug is None:
+        return None
+    new = outline_of(text.outline, module)
+    edit = _edit_of(state, before.differing_as_read(new), new, moved=True) if new else None
+    return edit if edit and len(edit.positions) <= _MOST else None
+
+
+def _edit_of(
+    state: ModuleState, tokens: list[str] | None, new: Outline, *, moved: bool = False
+) -> BodyEdit | None:
     if tokens is None or not set(tokens).isdisjoint(state.dropped):
         return None
     alone = {unit[1][0]: n for n, unit in enumerate(state.units) if unit[0] == "function"}
     if not alone.keys() >= set(tokens):
         return None
-    return BodyEdit(new, {token: alone[token] for token in tokens})
+    return BodyEdit(new, {token: alone[token] for token in tokens}, moved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +183,8 @@ class Sight:
 
 
 def _identities(module: Module, shape: Shape) -> set[str]:
-    """The nodes that a function names and that are more than their content."""
+    """The nodes that a function names and that are more than their content: none that are named by that."""
+    if module.debug is not None:
+        return set()
     nodes = (token for token in shape.others if token[0] == "!")
     return {token for token in nodes if not module.metadata.get(token, "!{").startswith("!{")}

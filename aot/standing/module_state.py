@@ -18,6 +18,7 @@ from nativecache.aot.units.imports import ImportCandidates, shows_constant
 from nativecache.aot.units.lines import held_from
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Definition, Program, ProgramModule
+from nativecache.linker.values import replace
 
 KnownRow = tuple[str, str, bool]
 Row = tuple[str, str, str, list[str], list[str], float, str, bool]
@@ -102,9 +103,26 @@ def outline_of(found: Outline, module: Module) -> Outline | None:
     """
     if module.debug is None:
         return None if "llvm.dbg.cu" in module.named_metadata else found
-    if module.debug.numbering is None:
-        return None
-    return found.reading({entity.token: entity.text for entity in module.functions()})
+    known = found if module.debug.numbering is not None else replace(found, around="")
+    return known.reading({entity.token: entity.text for entity in module.functions()}, _rest(module))
+
+
+def _rest(module: Module) -> str:
+    """The digest of all that a module with debug information has but functions' texts, and lines."""
+    debug = module.debug
+    assert debug is not None, "asked for where there is some"
+    others = [e.text for e in module.entities.values() if not (e.kind == "function" and e.defined)]
+    # What functions' own nodes are, and hold, is in their tokens, and so in the functions' texts.
+    outer = {key: scope for key, (_, scope) in debug.owners.items()}
+    told = debug.statics, debug.hosts, debug.callees, outer, debug.units, debug.imports
+    names = debug.relative, sorted(debug.ambiguous), sorted(debug.shapes.items())
+    parts = (
+        (module.source_file, module.triple, module.datalayout, module.asm, module.structors, module.used),
+        (module.types, module.comdats, module.attributes, module.named_metadata),
+        [[sorted(table.items()) for table in told], names, debug.types.text if debug.types else None],
+        others,
+    )
+    return value_digest(parts).hex()
 
 
 def placed_lines(debug: DebugInfo | None) -> PlacedLines | None:

@@ -28,7 +28,7 @@ from nativecache.aot.records.memo import KeyedUnit, UnitMemo
 from nativecache.aot.schedule.plan import Plan
 from nativecache.aot.schedule.scheduler import Outcome
 from nativecache.aot.standing.arrange import Arranged, arrange
-from nativecache.aot.standing.contained import BodyEdit, Sight, find_edit
+from nativecache.aot.standing.contained import BodyEdit, Sight, find_edit, find_moving_edit
 from nativecache.aot.standing.module_state import held_by, mean_the_same
 from nativecache.aot.standing.program import Given, Reader
 from nativecache.aot.units.bonds import find_bonds
@@ -122,6 +122,8 @@ def replan(last: LastPlan, given: Given) -> Replan | None:
     edits: dict[int, BodyEdit] = {}
     for i in (i for i, text in enumerate(texts) if text.digest != last.head.texts[i]):
         edit = find_edit(last, i, texts[i])
+        if edit is None and last.head.described[i]:
+            edit = find_moving_edit(last, i, active.reader.module(i), texts[i])
         if edit is not None:
             edits[i] = edit
         elif not active.add([i]):
@@ -139,7 +141,7 @@ def replan(last: LastPlan, given: Given) -> Replan | None:
     for _ in range(_ROUNDS):
         if not mean_the_same(last, active.modules):
             return None
-        reader.read_edited(edits)
+        reader.read_edited(i for i, edit in edits.items() if not edit.moved)
         arranged = arrange(last, given, reader, active.modules, edits, memos)
         if arranged is None:
             return None
@@ -147,7 +149,7 @@ def replan(last: LastPlan, given: Given) -> Replan | None:
         more = arranged.escaping(Sight(last, *found, given.longest, shared))
         if more:
             edits = {i: edit for i, edit in edits.items() if i not in more}
-            reader.read_edited(edits)
+            reader.read_edited(i for i, edit in edits.items() if not edit.moved)
             if not active.add(more):
                 return None
             continue
@@ -159,7 +161,7 @@ def replan(last: LastPlan, given: Given) -> Replan | None:
                 touched[i] = touched.get(i, frozenset()).union(edit.positions.values())
             return Replan(last, given, arranged, touched)
         edits = {i: edit for i, edit in edits.items() if i not in more}
-        reader.read_edited(edits)
+        reader.read_edited(i for i, edit in edits.items() if not edit.moved)
         active.modules |= {i: reader.module(i) for i in more}
     return None
 

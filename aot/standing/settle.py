@@ -234,10 +234,10 @@ class Settled:
     def _outline(self, module: int, edit: BodyEdit, before: Outline | None) -> Outline:
         """The outline of a module with a contained edit; `before`: the last one."""
         part = self._replan.arranged.program.modules[module]
-        if part.debug is None:
+        if part.debug is None or before is None or edit.moved:
             return edit.outline
         texts = {token: part.entities[token].text for token in edit.positions}
-        return edit.outline.reading(texts, before)
+        return edit.outline.reading(texts, before.rest, before)
 
     def digests(self) -> tuple[dict[str, str], list[str]]:
         """Digests of the own code of the units that were looked at, by name; names of those that are gone."""

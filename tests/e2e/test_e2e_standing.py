@@ -90,7 +90,8 @@ SEVERAL = {
     "main.c": "int first(int), second(int), many(int *, int);\n"
     "int main(int n, char **v) {\n  int a[9] = {3, 1, 2};\n"
     "  return first(n) + second(n) + many(a, 9);\n}\n",
-    "all.c": "#include <stdio.h>\n#define LONE __attribute__((noinline)) static\n"
+    "all.c": "#include <stdio.h>\nstruct kept { int a; } kept;\n"
+    "#define LONE __attribute__((noinline)) static\n"
     "LONE int low(int n) { return n & 1; }\nLONE int high(int n) { return n >> 4; }\n"
     "static inline __attribute__((always_inline)) int both(int n) { return n * 5; }\n"
     "static int small(int n) { return n * 6 + 2; }\nstatic int lonely(int n) { return n * n - 41; }\n"
@@ -169,15 +170,30 @@ def test_edits_within_functions_at_other_levels(words: tuple[str, ...], tmp_path
         project.planned("all.c", *WITHIN[name][:2])
 
 
-@pytest.mark.parametrize(
-    "words", [("-O2", "-g"), ("-O1", "-gdwarf-4", "-fPIC", "--emit", "shared")], ids=" ".join
-)
-def test_edits_within_functions_that_move_no_line(words: tuple[str, ...], tmp_path: Path) -> None:
-    """A call has a place of its own, so that one more numbers all nodes of its file anew."""
-    project = Edited(SEVERAL, words, tmp_path)
-    for name in ("a constant", "what two functions inline", "what its caller only has", "a loop's body"):
-        assert project.planned("all.c", *WITHIN[name][:2]) == [0, 0], name
-    assert project.planned("all.c", *WITHIN["a call of what two functions call"][:2]) == [1, 1]
+@pytest.fixture(scope="module")
+def described(tmp_path_factory: pytest.TempPathFactory) -> Edited:
+    return Edited(SEVERAL, ("-O2", "-g"), tmp_path_factory.mktemp("described"))
+
+
+MOVING = {
+    "a line more": ("  return s;", "\n  return s;", False),
+    "a line above all": ("#include <stdio.h>", "\n#include <stdio.h>", False),
+    "a variable more": ("int s = 0;", "int s = 0, t = n;", False),
+    "another type": ("int s = 0;", "long s = 0;", False),
+    "another member": ("struct kept { int a; }", "struct kept { int b; }", True),
+}
+
+
+@pytest.mark.parametrize("name", [*WITHIN, *MOVING])
+def test_an_edit_within_functions_and_their_lines(name: str, described: Edited) -> None:
+    old, new, all_of_it = {**WITHIN, **MOVING}[name]
+    assert [count > 0 for count in described.planned("all.c", old, new)] == [all_of_it] * 2
+
+
+def test_edits_within_functions_of_a_library_with_lines(tmp_path: Path) -> None:
+    project = Edited(SEVERAL, ("-O1", "-gdwarf-4", "-fPIC", "--emit", "shared"), tmp_path)
+    for name in ("a constant", "what two functions inline", "a call of what two functions call"):
+        assert project.planned("all.c", *WITHIN[name][:2]) == [0, 0]
 
 
 THROWING = {

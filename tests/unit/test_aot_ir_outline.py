@@ -101,11 +101,23 @@ def test_all_of_debug_information_counts_but_checksums_of_sources() -> None:
 
 def test_digests_of_what_modules_have_of_functions() -> None:
     found = of(MODULE)
-    read = found.reading({"@f": "f", '@"a b"': "a b", "@last": "last"})
+    read = found.reading({"@f": "f", '@"a b"': "a b", "@last": "last"}, "rest")
     assert [read.digest(token) for token in ("@f", "@last")] == [text_digest("f"), text_digest("last")]
-    again = found.reading({"@last": "other"}, read)
+    again = found.reading({"@last": "other"}, "rest", read)
     assert [again.digest(token) for token in ("@f", "@last")] == [text_digest("f"), text_digest("other")]
     assert read.differing(found) == []
+
+
+def test_functions_that_differ_as_they_were_read() -> None:
+    texts = {"@f": "f", '@"a b"': "a b", "@last": "last"}
+    before = of(MODULE).reading(texts, "rest")
+    moved = of(MODULE.replace("}\\0A", "!\\0A"))
+    assert before.differing(moved) is None
+    assert before.differing_as_read(moved.reading(texts, "rest")) == []
+    assert before.differing_as_read(moved.reading({**texts, "@f": "g"}, "rest")) == ["@f"]
+    assert before.differing_as_read(moved.reading(texts, "another")) is None
+    assert before.differing_as_read(moved.reading({**texts, "@last": "asm"}, "rest")) is None, "it is tied"
+    assert of(MODULE).differing_as_read(of(MODULE)) is None, "nothing was read"
 
 
 def test_a_module_without_functions() -> None:
