@@ -14,12 +14,12 @@ from nativecache.aot.ir.module import Entity, Module
 from nativecache.aot.ir.numbering import number_module
 from nativecache.aot.ir.syntax import references, symbol_name
 from nativecache.aot.key import Options, text_digest
-from nativecache.aot.packed import decode_names, encode_names, encode_pairs
+from nativecache.aot.packed import decode_names, encode_names, encode_nodes, encode_pairs
 from nativecache.aot.pool import Done, Job, Pool, WorkerDied
 from nativecache.aot.records.clean_ups import CleanUpPack
 from nativecache.aot.records.memo import CleanUp, UnitMemo, record_names
 from nativecache.aot.units.bodies import Body, RawBody, SimplifiedBody, unit_body
-from nativecache.aot.units.extract import extract
+from nativecache.aot.units.extract import UnitText, extract
 from nativecache.aot.units.fingerprint import Fingerprints
 from nativecache.aot.units.imports import importable
 from nativecache.aot.units.partition import Unit
@@ -107,20 +107,57 @@ def _clean_up(
 ) -> tuple[CleanUp, str | None]:
     """What a worker makes of a unit, and its text unless that is kept. Raises what LLVM and extraction do."""
     unit = units[index]
-    text = extract(
-        program,
-        unit,
-        triple=options.triple,
-        datalayout=program.modules[unit.module].module.datalayout,
-        keep_types=True,
-    )
-    digest = text_digest(text.text)
-    known = kept.get(digest)
-    result = number_module(engine.simplify(text.text, options)) if known is None else str(known, "latin-1")
+    layout = program.modules[unit.module].module.datalayout
+    write = partial(extract, program, unit, triple=options.triple, datalayout=layout, keep_types=True)
+    try:
+        text = write(sketches=True)
+        digest, known, result = _simplify(engine, options, text, kept)
+    except _DebugInfoLost:
+        text = write()
+        digest, known, result = _simplify(engine, options, text, kept)
+    nodes = _nodes_of(result, text.nodes) if text.nodes else ""
     mentions = _mentions_printed(result, text.bindings)
     line_map = text.line_map.encode()
-    made = CleanUp(digest, _lines(result), encode_pairs(text.bindings), encode_names(mentions), line_map)
-    return made, (result if known is None else None)
+    names = encode_pairs(text.bindings), encode_names(mentions)
+    made = CleanUp(digest, _lines(result), *names, line_map, nodes)
+    return made, (None if known else result)
+
+
+class _DebugInfoLost(BuildError):
+    """LLVM found debug information invalid, and went on without."""
+
+
+def _simplify(
+    engine: Engine, options: Options, text: UnitText, kept: Mapping[bytes, memoryview]
+) -> tuple[bytes, bool, str]:
+    """A unit's digest, whether what became of it is `kept`, and that. Raises _DebugInfoLost.
+
+    With debug information its nodes have the numbers that they had before.
+    """
+    digest = text_digest(text.text)
+    if known := kept.get(digest):
+        return digest, True, str(known, "latin-1")
+    if not text.nodes:
+        return digest, False, number_module(engine.simplify(text.text, options))
+    from nativecache.aot.units.cleaned import carry, list_nodes
+
+    printed = number_module(engine.simplify(text.text + list_nodes(len(text.nodes)), options))
+    if _DESCRIBED_UNIT in text.text and _DESCRIBED_UNIT not in printed:
+        raise _DebugInfoLost("its debug information is invalid")
+    return digest, False, carry(printed)
+
+
+def _nodes_of(result: str, nodes: Sequence[str]) -> str:
+    """What stands for the nodes that a cleaned-up unit names. Raises BuildError if not all are its module's.
+
+    The aliasee of another file's alias has what describes it from there.
+    """
+    from nativecache.aot.units.cleaned import used_nodes
+
+    tokens = [nodes[n] for n in used_nodes(result)]
+    if not all(tokens):
+        raise BuildError("described by another module")
+    return encode_nodes(tokens)
 
 
 def _describe(program: Program, job: Job) -> str:
@@ -161,7 +198,7 @@ class _Bodies:
             return None
         fingerprint = self._fingerprints.unit(unit.module, unit.tokens)
         known = self._memos[unit.module].clean_up(fingerprint)
-        if known is None or known.text not in self.kept:
+        if known is None or known.text not in self.kept or not _has_nodes(source.module, known):
             return fingerprint
         self._add(unit, known, self.kept[known.text])
         return None
@@ -195,11 +232,22 @@ class _Bodies:
             printed=text,
             bindings=made.bindings,
             line_map=made.line_map,
+            nodes=made.nodes,
             digest=made.text,
             label=source.module.label,
-            debug=source.module.debug,
+            module=source.module if source.module.debug is not None else None,
+            token=entity.token,
             heat=_heat(source.module, entity),
         )
+
+
+def _has_nodes(module: Module, known: CleanUp) -> bool:
+    """Whether a module still has the nodes that a cleaned-up function names: another edit may rename them."""
+    if module.debug is None:
+        return True
+    from nativecache.aot.units.cleaned import are_known
+
+    return are_known(known.nodes, module.metadata)
 
 
 def _stays_home(program: Program, unit: Unit, body: Body) -> bool:
@@ -246,9 +294,11 @@ def _cost(module: Module, entity: Entity, lines: float) -> int:
 _FREE_INTRINSICS: Final = (
     "lifetime|assume|dbg|experimental\\.noalias|expect|is\\.constant|launder|strip|invariant|objectsize"
 )
+#: What lists the compile units of a printed module that has debug information.
+_DESCRIBED_UNIT: Final = "\n!llvm.dbg.cu = "
 #: What debug information adds to a function: records on lines of their own, and locations.
 _DEBUG_RECORD: Final = "\n    #dbg_"
-_DESCRIBED: Final = re.compile(r"\n    #dbg_.*|, !dbg !\d+", re.ASCII)
+_DESCRIBED: Final = re.compile(r"\n    #dbg_.*|, !dbg !(?:\d+|DILocation\([^)]*\))", re.ASCII)
 _FREE_LINE: Final = re.compile(
     r"\n(?:[-\w.$]+:.*|  (?:%\S+ = (?:alloca|phi|freeze) .*|unreachable|br label .*"
     rf"|(?:%\S+ = )?(?:tail )?call [^@\n]*@llvm\.(?:{_FREE_INTRINSICS}).*"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
+from types import MappingProxyType
 from typing import Final
 
 from nativecache.aot.packed import decode_names, encode_names
@@ -78,9 +80,10 @@ class Nodes(Mapping[str, str]):
     A function's own nodes are kept as one text, and spelled when the first of them is asked for.
     """
 
-    def __init__(self) -> None:
-        """Starts without any nodes."""
-        self._bodies: dict[str, str] = {}
+    def __init__(self, bodies: Mapping[str, str] = MappingProxyType({}), below: Nodes | None = None) -> None:
+        """Starts with the `bodies` of some nodes by token; all others are those that are `below`."""
+        self._bodies = dict(bodies)
+        self._below = below
         self._groups: dict[str, str] = {}  # by what their tokens begin with
 
     def add(self, token: str, body: str) -> None:
@@ -113,15 +116,22 @@ class Nodes(Mapping[str, str]):
             bodies = text.replace("\0", head[1:]).split("\n")
             self._bodies.update((f"{head}{rank:04}", body) for rank, body in enumerate(bodies))
             found = self._bodies.get(token)
+        if found is None and self._below is not None:
+            found = self._below.body(token)
         return found
+
+    def __contains__(self, token: object) -> bool:
+        """Whether there is a node of that token, be it spelled or not."""
+        here = token in self._bodies or (isinstance(token, str) and token[:HEAD] in self._groups)
+        return here or (self._below is not None and token in self._below)
 
     def __iter__(self) -> Iterator[str]:
         """The tokens of all nodes that are spelled so far."""
-        return iter(self._bodies)
+        return chain(self._bodies, self._below or ())
 
     def __len__(self) -> int:
         """How many nodes are spelled so far."""
-        return len(self._bodies)
+        return len(self._bodies) + len(self._below or ())
 
 
 @dataclass(frozen=True)

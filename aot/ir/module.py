@@ -19,6 +19,7 @@ from nativecache.aot.ir.syntax import (
     COMDAT,
     FUNCTION,
     GLOBAL,
+    HEADER_NODE,
     METADATA,
     NAME,
     asm_strings,
@@ -198,6 +199,12 @@ class Module:
         """Functions some block of which has its address taken."""
         texts = (e.text for e in self.entities.values() if e.has_block_address)
         return frozenset(token for text in texts for token in block_owners(text))
+
+    @cached_property
+    def described(self) -> Mapping[str, str]:
+        """The functions that the module defines, by the node that describes each."""
+        heads = ((HEADER_NODE.search(e.text, 0, e.text.index("\n")), e.token) for e in self.functions())
+        return {found[1]: token for found, token in heads if found}
 
     @cached_property
     def numbered_types(self) -> str:

@@ -47,6 +47,8 @@ COMDAT: Final = re.compile(r'[ ,] ?comdat(?:\((\$(?:"[^"]*"|[^()]*))\))?')
 METADATA: Final = re.compile(r"^(!\d+) = (.*)$", re.MULTILINE)
 #: What `!dbg` attaches to a variable: the node's token.
 ATTACHED_NODE: Final = re.compile(r", !dbg (!\d+)", re.ASCII)
+#: What describes a function, in its header: the node's token.
+HEADER_NODE: Final = re.compile(r" !dbg (!\d+)", re.ASCII)
 #: How each address of a block begins.
 BLOCK_ADDRESS: Final = "blockaddress("
 

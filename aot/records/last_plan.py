@@ -153,7 +153,8 @@ class ModuleState:
     put into its object. `roots`: positions of units. `dropped`: tokens of what does not
     prevail. `known`: of definitions by final name the digest of their declaration, that of their
     body, and whether they are plain (Program.is_plain). `bodies`: of those that others may import by final
-    name: lines, importable, home, heat, mentions, digest of what was simplified or "", bindings, line map.
+    name: lines, importable, home, heat, mentions, digest of what was simplified or "", bindings, line map,
+    nodes.
     `sees`: final names that something in the module refers to. `placed`: what the module's lines stand for.
     `outline`: of what it was made from, where it has one. `disbelieved`: as Module has it.
     """
@@ -163,7 +164,7 @@ class ModuleState:
     roots: list[int]
     dropped: list[str]
     known: dict[str, tuple[str, str, bool]]
-    bodies: dict[str, tuple[int, bool, int | None, int, str, str, str, str]]
+    bodies: dict[str, tuple[int, bool, int | None, int, str, str, str, str, str]]
     sees: list[str]
     placed: PlacedLines | None
     outline: Outline | None
@@ -188,7 +189,7 @@ _BODY: Final = row(
     boolean(),
     lambda home: home is None or _HOME(home),
     whole(),
-    *(text() for _ in range(4)),
+    *(text() for _ in range(5)),
 )
 _STATE: Final = record(
     {

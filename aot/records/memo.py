@@ -18,7 +18,7 @@ from typing import TypeAlias, TypeVar
 
 from nativecache.aot.ir.debug_info import LineMap
 from nativecache.aot.key import Compiler, Options, form_of, record_recipe
-from nativecache.aot.packed import decode_names, encode_names
+from nativecache.aot.packed import decode_names, decode_nodes, encode_names
 from nativecache.aot.records.table import Table
 from nativecache.aot.units.shapes import Shape
 from nativecache.cache.entry import AGAIN, FIRST, Entry
@@ -49,6 +49,8 @@ class CleanUp:
     mentions: str
     #: What the result's encoded lines stand for.
     line_map: str = ""
+    #: The nodes of its module that the result names, packed (units/cleaned.py).
+    nodes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class UnitMemo:
         bindings, mentions = decode_names(made.bindings), decode_names(made.mentions)
         line_map = decode_names(made.line_map)
         counts = (str(len(bindings)), str(len(line_map)))
-        fields = (made.text.hex(), str(made.lines), *counts, *bindings, *line_map, *mentions)
+        fields = (made.text.hex(), str(made.lines), made.nodes, *counts, *bindings, *line_map, *mentions)
         self._clean_ups.add(fingerprint, _encoded(fields))
 
     def unit(self, fingerprint: bytes) -> KeyedUnit | None:
@@ -179,13 +181,15 @@ def _read_shape(record: _Record) -> Shape:
 
 
 def _read_clean_up(record: _Record) -> CleanUp:
-    text, lines, bound, placed, *names = _fields(record)
+    text, lines, nodes, bound, placed, *names = _fields(record)
     n, m = _cuts(names, bound, placed)
     bindings, line_map, mentions = names[:n], names[n : n + m], names[n + m :]
     _check_bindings(bindings)
     packed = encode_names(line_map)
     LineMap.decode(packed)
-    return CleanUp(bytes.fromhex(text), _count(lines), encode_names(bindings), encode_names(mentions), packed)
+    decode_nodes(nodes)
+    bound_names, mentioned = encode_names(bindings), encode_names(mentions)
+    return CleanUp(bytes.fromhex(text), _count(lines), bound_names, mentioned, packed, nodes)
 
 
 def _read_unit(record: _Record) -> KeyedUnit:

@@ -22,7 +22,7 @@ from nativecache.linker.values import replace
 
 KnownRow = tuple[str, str, bool]
 Row = tuple[str, str, str, list[str], list[str], float, str, bool]
-BodyRow = tuple[int, bool, int | None, int, str, str, str, str]
+BodyRow = tuple[int, bool, int | None, int, str, str, str, str, str]
 
 
 def known_rows(
@@ -45,7 +45,9 @@ def body_rows(candidates: ImportCandidates, definitions: Mapping[str, Definition
         body = candidates.bodies.get(name)
         if body is not None:
             digest = body.digest.hex() if isinstance(body, SimplifiedBody) else ""
-            bound = (body.bindings, body.line_map) if isinstance(body, SimplifiedBody) else ("", "")
+            bound = ("", "", "")
+            if isinstance(body, SimplifiedBody):
+                bound = body.bindings, body.line_map, body.nodes
             known = body.lines, body.importable, body.home, body.heat, body.mentions
             rows[name] = (*known, digest, *bound)
     return rows

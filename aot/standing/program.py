@@ -342,7 +342,7 @@ class Bodies(Mapping[str, Body]):
         row = last.state(module).bodies.get(name)
         if row is None:
             return None
-        lines, importable, home, heat, mentions, digest, bindings, line_map = row
+        lines, importable, home, heat, mentions, digest, bindings, line_map, nodes = row
 
         def load() -> RawBody | SimplifiedBody:
             if not digest:
@@ -365,9 +365,11 @@ class Bodies(Mapping[str, Body]):
                 printed=self._reader.simplified(module, bytes.fromhex(digest)),
                 bindings=bindings,
                 line_map=line_map,
+                nodes=nodes,
                 digest=bytes.fromhex(digest),
                 label=self._reader.label(module),
-                debug=self._program.debug.get(self._program.labels[module]),
+                module=self._program.modules[module].module if last.head.described[module] else None,
+                token=self._program.definitions[name].token,
             )
 
         return StandingBody(

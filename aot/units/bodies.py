@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Final
 
-from nativecache.aot.debug.normalise import keep_debug, normalise
-from nativecache.aot.ir.debug_info import DebugInfo, LineMap
+from nativecache.aot.debug.normalise import keep_debug
+from nativecache.aot.ir.debug_info import LineMap
 from nativecache.aot.ir.module import Entity, Module, index_module
 from nativecache.aot.ir.profile import WARM
 from nativecache.aot.ir.syntax import NAME, symbol_name
@@ -15,11 +15,9 @@ from nativecache.aot.packed import decode_pairs
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Definitions, Program
 from nativecache.linker import lazy_re as re
-from nativecache.linker.values import dataclass, replace
+from nativecache.linker.values import dataclass
 
 _CALL: Final = re.compile(rf"(@{NAME})\(", re.ASCII)
-#: Records of variables, and what `!dbg` attaches: a number, as LLVM prints it.
-_DEBUG_INFO: Final = re.compile(r"\n *#dbg_.*|,? !dbg !\d+", re.ASCII)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -63,25 +61,29 @@ class SimplifiedBody(_Importable):
     bindings: str
     #: What that unit's encoded lines stand for, packed.
     line_map: str
+    #: The nodes of its module that it names, packed (cleaned.py); none without debug information.
+    nodes: str
     #: The digest of what was simplified.
     digest: bytes
-    #: The label of the module that the function is from, and that module's debug information.
+    #: The label of the module that the function is from.
     label: str
-    debug: DebugInfo | None
+    #: That module, if its debug information is normalised, and the function's token there.
+    module: Module | None
+    token: str
 
     @cached_property
     def source(self) -> Definitions:
         """The unit's text, its symbols' final names, and its debug information normalised."""
-        module = index_module(str(self.printed, "latin-1"), "")
         names, bindings = {}, decode_pairs(self.bindings)
-        if self.debug is not None:
-            relative = self.debug.relative
-            places = LineMap.decode(self.line_map) if relative else None
-            (module,) = normalise([module], relative=relative, line_map=places, names=bindings)
-            if relative and module.debug is None:
-                module = _strip_debug_info(module)
+        text = str(self.printed, "latin-1")
+        if self.module is not None:
+            # Builds without debug information do not load what is loaded here.
+            from nativecache.aot.units.cleaned import read_carried
+
+            places, salt = LineMap.decode(self.line_map), f"{self.digest.hex()} {self.token} "
+            module = read_carried(text, self.nodes, self.module, line_map=places, salt=salt)
         else:
-            module = keep_debug(module)
+            module = keep_debug(index_module(text, ""))
         for token in module.entities:
             name = symbol_name(token)
             names[token] = bindings.get(name, name)
@@ -126,12 +128,6 @@ class StandingBody(_Importable):
 
 #: A function that may stand in other functions' units.
 Body = RawBody | SimplifiedBody | StandingBody
-
-
-def _strip_debug_info(module: Module) -> Module:
-    """The module without its debug information: lines are encoded, and nothing says what they stand for."""
-    entities = {t: replace(e, text=_DEBUG_INFO.sub("", e.text)) for t, e in module.entities.items()}
-    return replace(module, entities=entities)
 
 
 def called(text: str) -> frozenset[str]:

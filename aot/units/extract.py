@@ -14,7 +14,7 @@ import hashlib
 import heapq
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -65,6 +65,9 @@ class UnitText:
     relative: bool = False
     #: Whether the text has real lines where the module has relative ones: no fingerprint covers those.
     absolute: bool = False
+    #: By number, the unit's nodes of metadata as its module has them, "" for those of others; only of units
+    #: that keep their types, and where debug information is normalised.
+    nodes: Sequence[str] = ()
 
 
 def extract(
@@ -75,12 +78,14 @@ def extract(
     triple: str,
     datalayout: str,
     keep_types: bool = False,
+    sketches: bool = False,
     real_lines: bool = False,
 ) -> UnitText:
     """The unit's IR. Pure: the same program, unit and candidates give the same text in any process.
 
     `candidates`: what may be imported. `triple` and `datalayout`: of the target, as IR spells them.
     `keep_types`: the text will meet that of other units, so alias analysis must know its types by name.
+    `sketches`: of debug information there is no more than the clean-up looks at.
     `real_lines`: as they are in the source, for what cannot be patched later.
     Raises BuildError for names that clash, and for `keep_types` and lines that cannot be encoded.
     """
@@ -92,7 +97,14 @@ def extract(
 
     def write(lines: Callable[[], Lines]) -> UnitText:
         return _write_without_clash(
-            lambda candidates: _UnitWriter(program, unit, candidates, lines(), keep_types=keep_types),
+            lambda candidates: _UnitWriter(
+                program,
+                unit,
+                candidates,
+                lines(),
+                keep_types=keep_types,
+                sketches=sketches,
+            ),
             candidates,
             head,
         )
@@ -149,6 +161,7 @@ class _UnitWriter:
         lines: Lines,
         *,
         keep_types: bool,
+        sketches: bool,
     ) -> None:
         self.program = program
         self.part = program.modules[unit.module]
@@ -169,6 +182,7 @@ class _UnitWriter:
         self.variables: list[str] = []
         self.functions: list[str] = []
         self.lines = lines
+        self.keep_types = keep_types
         self.rewriter = Rewriter(self._resolve, lines)
         self.metadata = MetadataWriter(
             self.rewriter,
@@ -176,6 +190,7 @@ class _UnitWriter:
             keep_types=keep_types,
             keep_lists=unit.kind == "data",
             check_lines=self.relative,
+            sketches=sketches,
             later=self.queue.append,
         )
 
@@ -223,6 +238,7 @@ class _UnitWriter:
             self.lines.line_map,
             relative=relative and self.lines.encodes,
             absolute=relative and not self.lines.encodes,
+            nodes=self.metadata.tokens(source) if self.keep_types and self.part.debug is not None else (),
         )
 
     def _drain(self) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 
 from nativecache.aot.ir.debug_info import ELSEWHERE, IN_NAME, LOCAL_TO, NAMED_LINE, RELATIVE, DebugInfo, Nodes
 from nativecache.aot.ir.module import Entity
-from nativecache.aot.ir.syntax import ATTACHED_NODE
+from nativecache.aot.ir.syntax import ATTACHED_NODE, HEADER_NODE
 from nativecache.aot.units.lines import Lines, write_line
 from nativecache.aot.units.program import Definitions
 from nativecache.aot.units.rewrite import Pieces, Rewriter, split_node
@@ -34,8 +34,24 @@ SHARED_NODE: Final = 4096
 #: What stands in a normalised node for something that depends on the unit.
 _MARKS: Final = (ELSEWHERE, IN_NAME, LOCAL_TO)
 _LOCAL_SCOPE: Final = re.compile(rf"{LOCAL_TO}([^{LOCAL_TO}]*){LOCAL_TO}")
-#: What describes a function, in its header.
-_HEADER_NODE: Final = re.compile(r" !dbg (!\d+)", re.ASCII)
+#: What the clean-up is shown of debug information: of a variable its argument's number, its scope and its
+#: type, of types their sizes, of a function nothing that is known by name, type or line.
+_VARIABLE: Final = re.compile(
+    r'!DILocalVariable\((?:name: "[^"]*", )?(arg: \d+, )?scope: (!\d+)(?:.*?, type: (!\d+))?', re.ASCII
+)
+_NOT_OF_FUNCTION: Final = re.compile(
+    r'\b(?:(?:linkageN|targetFuncN|n)ame: "[^"]*"'
+    rf"|(?:scopeL|l)ine: (?:{ELSEWHERE}|-?\d+(?:{RELATIVE}{RELATIVE}[^{RELATIVE}]*{RELATIVE})?)"
+    r"|(?:scope|type|templateParams|declaration|retainedNodes|containingType|thrownTypes|annotations)"
+    r": (?:null|!\d+))(?:, |$)",
+    re.ASCII,
+)
+_QUOTED: Final = re.compile(r'"[^"]*"')
+_BASIC_TYPES: Final = ("!DIBasicType(", "!DIFixedPointType(")
+_SIZE: Final = re.compile(r"\bsize: (?:(\d+)|!)", re.ASCII)
+_BASE: Final = re.compile(r"\bbaseType: (!\d+)", re.ASCII)
+#: So many types may stand around one that has a size.
+_MAX_DERIVED: Final = 100
 
 
 @lru_cache(maxsize=1 << 17)
@@ -62,6 +78,10 @@ def _plain_node(body: str) -> Pieces | None:
     pieces = split_node(body)
     # What may be left is the line of a location in a loop's node: its range is that of its scope.
     return None if RELATIVE in body and any(RELATIVE in part for part in pieces.parts[::2]) else pieces
+
+
+def _sized(size: str) -> str:
+    return f"!DICompositeType(tag: DW_TAG_structure_type, size: {size})"
 
 
 class AliasTypes:
@@ -92,19 +112,22 @@ class MetadataWriter:
         keep_types: bool,
         keep_lists: bool,
         check_lines: bool,
+        sketches: bool,
         later: Callable[[Callable[[], None]], None],
     ) -> None:
         """`later` is given steps to be taken once the text at hand is written.
 
         `keep_types`: alias analysis is to know its types by the sources' names. `keep_lists`: compile units
         that are not normalised keep the lists of all that is in their file. `check_lines`: whether modules
-        with relative lines are in the program.
+        with relative lines are in the program. `sketches`: of what describes variables and functions, no more
+        is written than the clean-up looks at.
         """
         self._rewriter = rewriter
         self._lines = lines
         self._alias_types = None if keep_types else AliasTypes()
         self._keep_lists = keep_lists
         self._check_lines = check_lines
+        self._sketches = sketches
         self._later = later
         self._types: dict[str, str] = {}  # body -> name
         self._nodes: dict[str, str] = {}  # text of a uniqued node -> number
@@ -196,6 +219,9 @@ class MetadataWriter:
         new = self._number()
         if debug is not None:
             self._debug_nodes[source.label, token] = new
+            if self._sketches and (sketch := self._sketch(source, debug, token, new, body)):
+                self._later(sketch)
+                return new
             pieces = _plain_node(body) if len(body) < SHARED_NODE and token not in debug.sizes else None
             if pieces is not None:
                 self._later(partial(self._write_plain, source, new, pieces))
@@ -211,6 +237,54 @@ class MetadataWriter:
                 body = _UNIT_LISTS.sub("", body)
         self._later(lambda: self._written.append(f"{new} = {self._rewriter.rewrite(source, body)}\n"))
         return new
+
+    def _sketch(
+        self, source: Definitions, debug: DebugInfo, token: str, new: str, body: str
+    ) -> Callable[[], None] | None:
+        """What writes all that the clean-up looks at in a node; None for one that is written as it is.
+
+        Each node stays another than all others: its number is its name. LLVM looks at variables' sizes, and
+        at the signs of basic types (DIVariable in DebugInfoMetadata.h), and at no other property of types.
+        """
+        resolved = partial(self._rewriter.token, source)
+        if found := _VARIABLE.match(body):
+            argument, scope, kind = found.groups()
+            seen = self._sketch_type(source, debug, token, kind) if kind else ""
+            if seen is None:
+                return None
+
+            def write_variable() -> None:
+                shown = f", type: {seen if seen[1] == 'D' else resolved(seen)}" if seen else ""
+                fields = f'name: "{new[1:]}", {argument or ""}scope: {resolved(scope)}{shown}'
+                self._written.append(f"{new} = !DILocalVariable({fields})\n")
+
+            return write_variable
+        if (head := body[: body.find("(") + 1]).endswith("!DISubprogram("):
+            kept = _NOT_OF_FUNCTION.sub("", body[len(head) : -1]).removesuffix(", ")
+            text = f'{head}name: "{new[1:]}"{kept and ", "}{kept})'
+            return lambda: self._written.append(f"{new} = {self._rewriter.rewrite(source, text)}\n")
+        return None
+
+    def _sketch_type(self, source: Definitions, debug: DebugInfo, variable: str, kind: str) -> str | None:
+        """A variable's type as the clean-up looks at it: a basic type's token, or one that has but a size.
+
+        Empty for a type without a size, None for one whose size is not told by its text.
+        """
+        for depth in range(_MAX_DERIVED):
+            body = _body(source, kind) or ""
+            if body.startswith(_BASIC_TYPES) and not depth:
+                return kind
+            body = _QUOTED.sub("", body)
+            size = _SIZE.search(body)
+            if size is None and variable in debug.sizes and debug.sizes[variable][0] == kind:
+                return _sized(debug.sizes[variable][1])
+            if size is not None:
+                return _sized(size[1]) if size[1] else None
+            base = _BASE.search(body)
+            if base is None or "!DIDerivedType(" not in body:
+                return ""
+            kind = base[1]
+        return None
 
     def _write_plain(self, source: Definitions, number: str, pieces: Pieces) -> None:
         """Writes a node as `Rewriter.rewrite` would, without looking for what it cannot have."""
@@ -251,7 +325,7 @@ class MetadataWriter:
 
     def open_scope(self, header: str) -> None:
         """Lets types stay in the scope of a function that the unit defines, given by its first line."""
-        self._own_scopes.update(_HEADER_NODE.findall(header))
+        self._own_scopes.update(HEADER_NODE.findall(header))
 
     def describe(self, source: Definitions, entity: Entity) -> None:
         """Has compile units list what describes a variable, or the static variables of a function."""
@@ -281,6 +355,14 @@ class MetadataWriter:
         return f"{text[:-1]}{''.join(f', !dbg {node}' for node in nodes)}\n" if nodes else text
 
     # The unit's text
+
+    def tokens(self, source: Definitions) -> list[str]:
+        """The token of each node in the module that it is from, by number; "" of what is from another."""
+        found = [""] * self._count
+        for token, new in self._rewriter.known(source).items():
+            if token[0] == "!" and new[1:].isdigit() and not found[int(new[1:])]:
+                found[int(new[1:])] = token
+        return found
 
     @property
     def types(self) -> list[str]:
