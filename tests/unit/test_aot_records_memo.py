@@ -3,7 +3,7 @@
 import pytest
 
 from nativecache.aot.key import Compiler, Options, digest
-from nativecache.aot.packed import encode_names
+from nativecache.aot.packed import encode_names, encode_nodes
 from nativecache.aot.records.memo import CleanUp, KeyedUnit, UnitMemo
 from nativecache.aot.units.shapes import Shape
 from nativecache.cache.lookup import EntryStore
@@ -19,7 +19,9 @@ SHAPES = (
     Shape(b"", (), (), ()),
     Shape(b"\xff", ('@"\xe9\\0A"',), (), ()),
 )
-CLEAN_UP = CleanUp(b"text", 12, encode_names(["nc.0", "f"]), encode_names(["g", "g", "h"]))
+MENTIONS = encode_names(["g", "g", "h"])
+NODES = encode_nodes([f"!{1:024}", f"!{2:020}", f"!{4:024}"])
+CLEAN_UP = CleanUp(b"text", 12, encode_names(["nc.0", "f"]), MENTIONS, nodes=NODES)
 KEY = "0123456789abcdef" * 4
 UNIT = KeyedUnit(KEY, "own", encode_names(["nc.0", "f\udcff"]), ("g", "\x01h"), b"fingerprints")
 

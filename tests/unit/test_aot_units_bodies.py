@@ -24,9 +24,11 @@ def simplified() -> SimplifiedBody:
         printed=PRINTED.encode("latin-1"),
         bindings=encode_pairs({"nc.0": "f", "nc.1": "g"}),
         line_map="",
+        nodes="",
         digest=b"",
         label="m.c",
-        debug=None,
+        module=None,
+        token="@f",
     )
 
 
