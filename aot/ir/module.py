@@ -203,7 +203,7 @@ class Module:
     @cached_property
     def described(self) -> Mapping[str, str]:
         """The functions that the module defines, by the node that describes each."""
-        heads = ((HEADER_NODE.search(e.text, 0, e.text.index("\n")), e.token) for e in self.functions())
+        heads = ((HEADER_NODE.search(e.head), e.token) for e in self.functions())
         return {found[1]: token for found, token in heads if found}
 
     @cached_property

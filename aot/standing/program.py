@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from nativecache.aot.codegen.engine import Engine
@@ -68,11 +68,14 @@ class Reader:
         #: What modules' records are known by.
         self.names = record_names(text.label for text in given.loaded.texts)
         self._modules: dict[int, Module] = {}
-        self._edited = frozenset[int]()
+        self._anew = set[int]()
         self._packs: dict[int, dict[bytes, memoryview]] = {}
 
     def module(self, i: int) -> Module:
-        """The module of this index. Raises BuildError."""
+        """The module of this index, whose text is that of the last build but for contained edits.
+
+        Raises BuildError.
+        """
         found = self._modules.get(i)
         if found is None:
             text = self._given.loaded.texts[i]
@@ -80,16 +83,16 @@ class Reader:
             if self._last.head.unwinds:
                 found = admit(found)
             if found.debug_text and self._last.head.described[i]:
-                found = self._respelled(i, found) if i in self._edited else self._with_debug(found)
+                found = self._with_debug(found) if i in self._anew else self._respelled(i, found)
             found = self._modules[i] = replace(found, datalayout=self._last.head.datalayout)
         return found
 
-    def read_edited(self, modules: Iterable[int]) -> None:
-        """Has modules with contained edits read as such, all others anew, if they were not read so."""
-        edited = frozenset(modules)
-        for i in edited ^ self._edited:
+    def anew(self, i: int) -> Module:
+        """The module of this index, whatever it was in the last build. Raises BuildError."""
+        if i not in self._anew:
+            self._anew.add(i)
             self._modules.pop(i, None)
-        self._edited = edited
+        return self.module(i)
 
     def _respelled(self, i: int, module: Module) -> Module:
         """A module whose nodes are those of the last build, named again only where that was not kept."""

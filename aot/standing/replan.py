@@ -123,7 +123,7 @@ def replan(last: LastPlan, given: Given) -> Replan | None:
     for i in (i for i, text in enumerate(texts) if text.digest != last.head.texts[i]):
         edit = find_edit(last, i, texts[i])
         if edit is None and last.head.described[i]:
-            edit = find_moving_edit(last, i, active.reader.module(i), texts[i])
+            edit = find_moving_edit(last, i, active.reader.anew(i), texts[i])
         if edit is not None:
             edits[i] = edit
         elif not active.add([i]):
@@ -141,7 +141,6 @@ def replan(last: LastPlan, given: Given) -> Replan | None:
     for _ in range(_ROUNDS):
         if not mean_the_same(last, active.modules):
             return None
-        reader.read_edited(i for i, edit in edits.items() if not edit.moved)
         arranged = arrange(last, given, reader, active.modules, edits, memos)
         if arranged is None:
             return None
@@ -149,7 +148,6 @@ def replan(last: LastPlan, given: Given) -> Replan | None:
         more = arranged.escaping(Sight(last, *found, given.longest, shared))
         if more:
             edits = {i: edit for i, edit in edits.items() if i not in more}
-            reader.read_edited(i for i, edit in edits.items() if not edit.moved)
             if not active.add(more):
                 return None
             continue
@@ -161,8 +159,7 @@ def replan(last: LastPlan, given: Given) -> Replan | None:
                 touched[i] = touched.get(i, frozenset()).union(edit.positions.values())
             return Replan(last, given, arranged, touched)
         edits = {i: edit for i, edit in edits.items() if i not in more}
-        reader.read_edited(i for i, edit in edits.items() if not edit.moved)
-        active.modules |= {i: reader.module(i) for i in more}
+        active.modules |= {i: reader.anew(i) for i in more}
     return None
 
 
@@ -180,7 +177,7 @@ class _Active:
         for i in changed:
             if assembler_reads(self._given.loaded.texts[i].text):
                 return False
-            module = self.modules[i] = self.reader.module(i)
+            module = self.modules[i] = self.reader.anew(i)
             if (
                 module.debug_text
                 or bool(module.debug) != head.described[i]

@@ -117,7 +117,7 @@ def read_carried(text: str, packed: str, module: Module, *, line_map: LineMap, s
 
 
 def _header_node(entity: Entity) -> str:
-    found = HEADER_NODE.search(entity.text.partition("\n")[0])
+    found = HEADER_NODE.search(entity.head)
     return found[1] if found else ""
 
 
