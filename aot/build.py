@@ -431,8 +431,9 @@ class _Job:
             not_kept=dict(front.cache.not_kept),
             doubts=front.cache.compilers.doubts,
             missed=scheduled.missed,
-            verified=verifier.checked,
-            mismatches=tuple(verifier.mismatches),
+            on_preambles=front.cache.on_preambles,
+            verified=verifier.checked + front.cache.verified,
+            mismatches=(*verifier.mismatches, *front.cache.mismatches),
             image=image,
             reads=reads,
         )

@@ -10,6 +10,7 @@ from nativecache.aot.front.accepted import read_accepted
 from nativecache.aot.front.front_index import read_index
 from nativecache.aot.front.header_facts import read_headers
 from nativecache.aot.front.manifest import read_answer, read_manifest
+from nativecache.aot.front.preambles import read_preamble
 from nativecache.aot.key import form_of
 from nativecache.aot.output.pieces import read_pieces
 from nativecache.aot.records.clean_ups import read_bodies
@@ -42,6 +43,7 @@ _OURS: Final[Mapping[str, Callable[[Entry], object]]] = {
     "plan": read_plan,
     "nodes": read_nodes,
     "memo": lambda entry: read_memo(entry, closely=True),
+    "preamble": read_preamble,
     "record": read_record,
     "search": read_manifest,
     "states": lambda entry: read_states(entry, closely=True),

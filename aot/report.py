@@ -69,13 +69,15 @@ class Report:
     #: Source files, and how many of them clang need not read again.
     sources: int = 0
     sources_unchanged: int = 0
+    #: How many of them were compiled on a preamble that was precompiled in an earlier build.
+    on_preambles: int = 0
     #: Why clang has to read a source file again in the next build, by file; empty if it need not.
     not_kept: Mapping[str, str] = field(default_factory=dict)
     #: Why the next build cannot be known to have nothing to do though all of its inputs can be noted, or "".
     doubts: str = ""
     #: Why misses were none of the cache: new, changed, pruned, corrupt, llvm, options.
     missed: Mapping[str, int] = field(default_factory=dict)
-    #: Hits that were compiled again, and those of them that were wrong.
+    #: Hits and sources on preambles that were compiled again, and those of them that were wrong.
     verified: int = 0
     mismatches: tuple[Mismatch, ...] = ()
     #: The value of the output's `image` dependency (see cache/dependencies.py) as this build wrote it.

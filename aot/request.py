@@ -99,6 +99,8 @@ class Request:
     #: The longest function, in simplified lines, that is inlined across units; None for the default.
     import_lines: int | None = None
     verify_percent: float = 0.0  # of the hits, to be compiled again and compared
+    #: Whether heads of sources are precompiled where that pays.
+    preambles: bool = True
     environ: Mapping[str, str] = field(default_factory=dict)
     dependencies: Dependencies | None = None
 

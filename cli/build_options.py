@@ -148,6 +148,12 @@ _OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
         env="COMPRESS_DEBUG",
         help="Have the linker compress debug information with zstd; -gz[=zlib] does so, too.",
     ),
+    _option(
+        "--no-preamble",
+        is_flag=True,
+        env="NO_PREAMBLE",
+        help="Precompile no headers for sources that are edited again and again.",
+    ),
     _option("-I", "include", env="INCLUDE", multiple=True, metavar="DIR", help="Passed to clang."),
     _option("-D", "define", env="DEFINES", multiple=True, metavar="NAME[=VALUE]", help="Passed to clang."),
     _option("-U", "undefine", env="UNDEFINES", multiple=True, metavar="NAME", help="Passed to clang."),

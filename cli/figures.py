@@ -34,6 +34,7 @@ def up_to_date_record(report: Report, output: Path) -> Record | None:
         planned_modules=0,
         saved_seconds=saved,
         sources_unchanged=report.sources,
+        on_preambles=0,
     )
     image = Dependency("image", report.image, (os.path.abspath(output),))
     line = shown(f"{report.output}: up to date, {what_is_built(report)}")
@@ -77,6 +78,7 @@ def _figures(report: Report) -> dict[str, object]:
         "whole_hits": report.whole_hits,
         "sources": report.sources,
         "sources_unchanged": report.sources_unchanged,
+        "on_preambles": report.on_preambles,
         "not_kept": dict(report.not_kept),
         "sealed": dict(report.sealed),
         "wall_seconds": round(report.wall_seconds, 6),

@@ -28,7 +28,7 @@ VALUED: "Final" = frozenset(
 FLAGS: "Final" = frozenset(
     (
         *("--no-opt", "--no-cache", "--trust-cache-dir", "--timings", "--compress-debug", "-v", "--verbose"),
-        *("-q", "--quiet", "-h", "--help"),
+        *("-q", "--quiet", "-h", "--help", "--no-preamble"),
     )
 )
 #: Other spellings of ours.

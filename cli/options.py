@@ -53,6 +53,7 @@ class BuildOptions:
     compiler_check: str
     engine: str
     compress_debug: bool
+    no_preamble: bool
     include: tuple[str, ...]
     define: tuple[str, ...]
     undefine: tuple[str, ...]
@@ -112,6 +113,7 @@ _FLAGS: Final = {
     "--trust-cache-dir": "trust_cache_dir",
     "--timings": "timings",
     "--compress-debug": "compress_debug",
+    "--no-preamble": "no_preamble",
     "-v": "verbose",
     "--verbose": "verbose",
     "-q": "quiet",

@@ -121,7 +121,9 @@ def show(report: Report, *, timings: bool, verbose: bool, err: bool = False) -> 
     if report.doubts and (timings or verbose):
         notes.append(f"never up to date: {report.doubts}")
     if report.sources and (timings or verbose):
-        notes.append(f"front end: {report.sources_unchanged} of {report.sources} files unchanged")
+        known = f"{report.sources_unchanged} of {report.sources} files unchanged"
+        on = f", {report.on_preambles} compiled on precompiled headers" if report.on_preambles else ""
+        notes.append(f"front end: {known}{on}")
     if verbose:
         notes.append(
             f"{report.units} units, {report.grouped} of several functions that must stay together, "

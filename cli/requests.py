@@ -87,6 +87,7 @@ def _request(
         import_lines=options.import_limit,
         granularity=options.granularity,
         verify_percent=options.verify,
+        preambles=not options.no_preamble,
         dependencies=_dependencies(line, options.output),
     )
 

@@ -86,6 +86,11 @@ class Running:
             self._children.remove(child)
         return child.returncode, said
 
+    @property
+    def ended(self) -> bool:
+        """Whether no compiler is to be at work any more."""
+        return self._ended
+
     def end(self) -> None:
         """Kills the compilers at work, and lets none begin any more."""
         with self._lock:
@@ -225,19 +230,34 @@ def emit_ir(
     scratch: Path,
     depfile: Path | None = None,
     running: Running | None = None,
+    besides: Sequence[str] = (),
 ) -> tuple[bytes, str]:
     """The IR of a source file as the front end makes it for -O`level`, and clang's warnings.
 
     It is printed, or bitcode where clang is older than our LLVM, which upgrades bitcode of any age but does
     not read all old text.
 
-    `depfile` is to name the files that were read, `running` may end clang. Raises BuildError with
-    clang's own messages.
+    `depfile` is to name the files that were read, `running` may end clang; `besides` are flags that have it
+    make the same in another way. Raises BuildError with clang's own messages.
     """
-    command = [*_compile(clang, source, level, flags), *depfile_flags(depfile)]
+    command = [*_compile(clang, source, level, flags), *depfile_flags(depfile), *besides]
     command += ["-Xclang", "-disable-llvm-passes"]
     kind = "-c" if clang.version < NEWEST else "-S"
     return _make([*command, kind, "-emit-llvm"], source, scratch, running)
+
+
+def run_on_header(
+    clang: Clang,
+    source: Path,
+    level: int,
+    flags: Sequence[str],
+    besides: Sequence[str],
+    output: Path,
+    running: Running,
+) -> str:
+    """Has clang make what `besides` asks for of a source as of a header: what it says. Raises BuildError."""
+    command = [*_compile(clang, source, level, flags), *besides, "-o", os.fspath(output)]
+    return _run([*command, "-x", f"{language(source)}-header", os.fspath(source)], source, running)
 
 
 def compile_whole(

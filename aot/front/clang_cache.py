@@ -23,7 +23,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nativecache.aot.front import clang, questions
 from nativecache.aot.front.build_start import Start
@@ -68,6 +68,9 @@ from nativecache.linker import lazy_re as re
 from nativecache.linker.environment import environment_elsewhere, variables_seen
 from nativecache.linker.signals import hold_signals, ignore_signals
 
+if TYPE_CHECKING:
+    from nativecache.aot.verify import Mismatch
+
 #: Bytes that are compressed in less time than a process is forked and ended in.
 _LITTLE: Final = 1 << 18
 _TIME_OF_DAY: Final = "it depends on the time of day"
@@ -96,7 +99,7 @@ class FrontCache:
         seen: Seen | None = None,
     ) -> None:
         """`seen`: what was measured for the build already."""
-        self._store = store
+        self.store = store
         self.start = Start(busy, seen.moment if seen else None)
         self.compilers = Compilers(check, store)
         self.not_kept: dict[str, str] = {}
@@ -113,10 +116,15 @@ class FrontCache:
         self._headers = HeaderFacts(store)
         self._manifests: dict[str, Manifest] = {}
         self._unsaved: list[_Unsaved] = []
+        self._later: list[Entry] = []
         self._child = 0
         self._failure = -1  # where the child writes what it could not do
         self.reads: dict[Dependency, None] | None = {}
         self.unchanged = 0
+        #: Sources that were compiled on precompiled preambles; those of them that were compiled without, too.
+        self.on_preambles = 0
+        self.verified = 0
+        self.mismatches: list[Mismatch] = []
 
     def __enter__(self) -> FrontCache:
         return self
@@ -126,7 +134,7 @@ class FrontCache:
         if self._child:
             with open(self._failure, "rb") as failure:
                 if words := os.fsdecode(failure.read()):  # at the latest when the process ends
-                    self._store.warn_once(words)
+                    self.store.warn_once(words)
             with suppress(ChildProcessError):  # whoever started us wants no children waited for
                 os.waitpid(self._child, 0)
             self._child = 0
@@ -203,9 +211,9 @@ class FrontCache:
         """The answer that was given to this question before, if all that it rests on is as it was."""
         if self._index and (kept := self._index.find(question.key)):
             self.unchanged += 1
-            self._store.note_used(question.key)
-            self._store.note_used(kept.result)
-            self._store.note_used(kept.base)
+            self.store.note_used(question.key)
+            self.store.note_used(kept.result)
+            self.store.note_used(kept.base)
             self._note_reads(kept.dependencies)
             if not self._is_joined:  # what is the same for all is long
                 self._note_reads(self._index.joined)
@@ -228,7 +236,7 @@ class FrontCache:
 
     def _answer(self, key: str) -> Answer | None:
         """An answer that was kept; None if it, or the one that has the rest of it, is gone or damaged."""
-        answer = self._store.read(key, read_answer)
+        answer = self.store.read(key, read_answer)
         if answer is None or not answer.base:
             return answer
         try:
@@ -239,7 +247,7 @@ class FrontCache:
 
     def _base(self, key: str) -> Answer | None:
         """An answer that is kept as a whole, for one of which it has the rest."""
-        answer = self._store.read(key, read_answer)
+        answer = self.store.read(key, read_answer)
         return None if answer is None or answer.base else answer
 
     def look_ahead(self, question: Question) -> None:
@@ -254,13 +262,52 @@ class FrontCache:
                     with suppress(OSError):
                         self._text(dependency.subjects[0])
 
+    def is_only_edited(self, question: Question) -> bool:
+        """Whether of what the last answer rested on, if there is one, nothing but the source has changed."""
+        manifest = self._manifests.get(question.key)
+        last = next(iter(manifest.variants), None) if manifest else None
+        return last is not None and self.holds(self.but_for_source(question, last[0]))
+
+    def holds(self, dependencies: tuple[Dependency, ...]) -> bool:
+        """Whether all dependencies are as they were."""
+        return still_valid(dependencies, self.memo)
+
+    def rests_on(self, question: Question, read: Sequence[str]) -> tuple[Dependency, ...] | None:
+        """What rests on some files that clang read for a question, but for the source; None if it is unknown.
+
+        Clang has not met the time of day in them.
+        """
+        try:
+            found = self._search(question, self._manifests[question.key])
+            return self.but_for_source(question, self._dependencies(question, found, read, sure=True)[1])
+        except (_Unknown, OSError):
+            return None
+
+    def but_for_source(
+        self, question: Question, dependencies: tuple[Dependency, ...]
+    ) -> tuple[Dependency, ...]:
+        """Dependencies without the one on the content of the source itself."""
+        source = (os.fspath(question.source),)
+        return tuple(found for found in dependencies if (found.kind, found.subjects) != ("file", source))
+
+    def keep_later(self, entry: Entry) -> None:
+        """Keeps an entry when answers are kept, too."""
+        self._later.append(entry)
+        self.store.note_used(entry.key)
+
     def keep(
-        self, question: Question, answer: Answer, depfile: Path | None, targets: Sequence[str] = clang.TARGETS
+        self,
+        question: Question,
+        answer: Answer,
+        depfile: Path | None,
+        targets: Sequence[str] = clang.TARGETS,
+        read: Sequence[str] | None = None,
     ) -> None:
         """Keeps an answer for the next time, unless what it rests on is unknown or was changed meanwhile.
 
-        Without a `depfile` it rests on the source alone; `targets` are those of its rule. Raises Configured
-        where it rests on clang's own configuration files.
+        Without a `depfile` it rests on the source alone; `targets` are those of its rule. `read`: the files
+        that clang read, where the depfile does not tell. Raises Configured where it rests on clang's own
+        configuration files.
         """
         manifest = self._manifests.setdefault(question.key, Manifest())
         if answer.dated and not manifest.dated:
@@ -270,7 +317,7 @@ class FrontCache:
             if answer.dated:
                 raise _Unknown(_TIME_OF_DAY)
             sure = answer.dated is False
-            read = _files_read(question, depfile, targets)
+            read = _files_read(question, depfile, targets) if read is None else read
             search, dependencies = self._dependencies(question, found, read, sure=sure)
         except _Unknown as unknown:
             self._refuse(question.source, str(unknown))
@@ -290,7 +337,7 @@ class FrontCache:
         base = result if question.whole else manifest.base
         self._unsaved.append(_Unsaved(result, answer, level, base))
         self._note_answer(question, result, answer, dependencies, manifest.base)
-        self._store.note_used(result)  # another process saves it
+        self.store.note_used(result)  # another process saves it
 
     def kept(self, question: Question) -> Variant | None:
         """What the answer to a question that was found or kept just now rests on, and its key."""
@@ -306,7 +353,7 @@ class FrontCache:
         dependencies: tuple[Dependency, ...],
         base: str,
     ) -> None:
-        self._store.note_used(base)  # a bundle of what was used is to have it
+        self.store.note_used(base)  # a bundle of what was used is to have it
         if self._index:
             kept = KeptAnswer(result, answer.digest, answer.size, answer.messages, dependencies, base)
             self._index.note(question.key, kept)
@@ -319,9 +366,10 @@ class FrontCache:
     def save(self) -> None:
         """Compresses and stores what was kept; much of it in a process of its own, beside the build."""
         self._headers.save()
-        if sum(len(one.answer.output) for one in self._unsaved) <= _LITTLE:
+        sizes = (len(one.answer.output) for one in self._unsaved), (len(one.payload) for one in self._later)
+        if sum(map(sum, sizes)) <= _LITTLE:
             self._save_all()
-            self._unsaved.clear()
+            self._forget_unsaved()
             return
         try:
             with hold_signals():
@@ -334,18 +382,24 @@ class FrontCache:
 
                     try:
                         ignore_signals()  # what clang took seconds to make is kept
-                        self._store.pass_failures(tell)
+                        self.store.pass_failures(tell)
                         self._save_all()
                     finally:
                         os._exit(0)
                 os.close(theirs)
         except OSError:  # no process to be had
             self._save_all()
+        self._forget_unsaved()
+
+    def _forget_unsaved(self) -> None:
         self._unsaved.clear()
+        self._later.clear()
 
     def _save_all(self) -> None:
         for one in self._unsaved:
             self._save_answer(one.key, one.answer, one.level, one.base)
+        for entry in self._later:
+            self.store.save(entry)
 
     def _save_answer(self, key: str, answer: Answer, level: int, base: str) -> None:
         output = answer.output
@@ -361,7 +415,7 @@ class FrontCache:
         if start + end > len(output) // 2:
             output = output[start : len(output) - end]
             meta |= {"base": base, "shared": (start, end)}
-        self._store.save(Entry(key, zlib.compress(output, level), meta, 0))
+        self.store.save(Entry(key, zlib.compress(output, level), meta, 0))
 
     def _shared(self, output: bytes, base: str) -> tuple[int, int]:
         """How many bytes at its start, and at its end, an output has in common with a kept answer."""
@@ -377,10 +431,10 @@ class FrontCache:
 
     def _save_manifest(self, question: Question, manifest: Manifest) -> None:
         self._manifests[question.key] = manifest
-        self._store.save(Entry(question.key, encode_manifest(manifest), form_of("manifest"), AGAIN))
+        self.store.save(Entry(question.key, encode_manifest(manifest), form_of("manifest"), AGAIN))
 
     def _load(self, key: str) -> Manifest:
-        return self._store.read(key, read_manifest) or Manifest()
+        return self.store.read(key, read_manifest) or Manifest()
 
     def _dependencies(
         self, question: Question, search: Search | None, read: Sequence[str], *, sure: bool
@@ -438,7 +492,7 @@ class FrontCache:
             return kept
         found = self._asked_where(question)
         if found:
-            self._store.save(Entry(key, encode_manifest(Manifest(found)), form_of("search"), FIRST))
+            self.store.save(Entry(key, encode_manifest(Manifest(found)), form_of("search"), FIRST))
         return found
 
     def _asked_where(self, question: Question) -> Search | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -61,13 +61,17 @@ def rests_on_folder(front: clang.Clang, flags: Sequence[str], *, whole: bool) ->
     """
     if whole or any("/" in word and not os.path.isabs(word) for word in front.command):
         return True
+    return next(unknown_flags(flags), None) is not None
+
+
+def unknown_flags(flags: Sequence[str]) -> Iterator[str]:
+    """The flags that are none of those with which the same comes of the same files, wherever clang runs."""
     words = iter(flags)
     for flag in words:
         if flag in _WITH_WORD:
             next(words, "")
         elif not _ANYWHERE.fullmatch(flag):
-            return True
-    return False
+            yield flag
 
 
 def run_recipe(

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from nativecache.aot.codegen.flags import beside, beyond_ir
 from nativecache.aot.codegen.triples import is_known, named_target, narrowing, normalise, refusal
@@ -45,6 +45,10 @@ from nativecache.linker import lazy_re as re
 from nativecache.linker.signals import hold_signals, temporary_folder
 from nativecache.linker.values import dataclass
 
+if TYPE_CHECKING:
+    from nativecache.aot.front.preambles import Head
+    from nativecache.aot.front.precompile import Made
+
 _NATIVE_NAME: Final = re.compile(r"\.(?:o|obj|lo|a|so(?:\.[\d.]+)?)$")
 
 
@@ -66,6 +70,10 @@ class FrontEnd:
     image: Path | None = None
     #: The object that the one source is compiled to, if that is all that is built.
     alone: Path | None = None
+    #: Whether heads of sources are precompiled, and how many percent of those compiled on one are compiled
+    #: again without, to be compared.
+    preambles: bool = False
+    verify_percent: float = 0.0
 
     @property
     def prints(self) -> bool:
@@ -135,6 +143,8 @@ class Run:
                 front.clang, source, front.level, front.flags, whole=self.whole
             )
         self.depfile = output.with_suffix(".d") if self.question and is_preprocessed(source) else None
+        #: The head of the source, where that was precompiled or is to be.
+        self.head: Head | None = None
 
     def known(self) -> Answer | None:
         """The kept answer of clang about the source; None where clang has to run."""
@@ -142,8 +152,27 @@ class Run:
         self.unchanged = found is not None
         return found
 
+    def find_head(self) -> None:
+        """Finds what the head of the source was precompiled to, or whether that is to be done."""
+        cache, question = self.front.cache, self.question
+        if not (self.front.preambles and cache and question and self.depfile):
+            return
+        # Only then is it known that it is compiled more than once; that it does not say the time is asked.
+        if cache.is_only_edited(question) and cache.asks_for_time(question):
+            from nativecache.aot.front.preambles import find_head
+
+            self.head = find_head(question, cache, self.output, self.depfile, self._running)
+
     def __call__(self) -> Answer:
         """Runs clang; returns what it made. Raises BuildError."""
+        on_head = self.head.emit() if self.head else None
+        if not (self.head and on_head):
+            return self._emit()
+        if self.head.is_sample(on_head, self.front.verify_percent):
+            return self.head.compare(on_head, self._emit())
+        return on_head
+
+    def _emit(self) -> Answer:
         front = self.front
         where = self.output, self.depfile, self._running
         asks = front.cache is not None and self.question and front.cache.asks_for_time(self.question)
@@ -178,7 +207,8 @@ class Run:
     def keep(self, answer: Answer) -> None:
         """Keeps what clang said of the source for the next build."""
         if self.front.cache and self.question:
-            self.front.cache.keep(self.question, answer, self.depfile)
+            read = self.head.read if self.head else None
+            self.front.cache.keep(self.question, answer, self.depfile, read=read)
 
 
 class ClangJobs:
@@ -191,13 +221,22 @@ class ClangJobs:
         self._threads = Threads(1 if in_order else threads)
         self.running = Running()
         self._runs: dict[int, tuple[Run, Answer | Call[Answer]]] = {}
+        self._precompiling: dict[Head, Call[Made | None]] = {}
         try:
             for n, path in enumerate(inputs):
                 if is_source(path) and not unreadable(path):
                     # In an archive it is a member by its name.
                     (folder := outputs / f"{n}.source").mkdir(exist_ok=True)
                     run = Run(path, end, folder / f"{path.stem}.o", self.running)
-                    self._runs[n] = run, run.known() or self._threads.submit(run)
+                    answer = run.known()
+                    if answer is None:
+                        run.find_head()
+                    self._runs[n] = run, answer or self._threads.submit(run)
+            # Beside the compilers, where there is a processor for it.
+            heads = [run.head for run, _ in self._runs.values() if run.head and run.head.is_new]
+            idle = 0 if in_order else max(0, threads - self.missing)
+            for head in heads[:idle]:
+                self._precompiling[head] = self._threads.submit(head.precompile)
         except BaseException:
             self.close()
             raise
@@ -224,6 +263,11 @@ class ClangJobs:
                     continue
                 run.keep(answer)
             yield n, run, answer
+        for head, call in self._precompiling.items():
+            head.keep(call.result())
+        for run, _ in self._runs.values():
+            if run.head:
+                run.head.settle()
         if self.end.cache:
             self.end.cache.save()
 
@@ -333,7 +377,8 @@ def _front_end(request: Request, cache: FrontCache | None) -> FrontEnd:
     if image is not None:
         flags = [word for flag in flags for word in _known_to_link(flag)]
     alone = request.output if image is None and _is_object_alone(request) else None
-    return FrontEnd(found, request.level, tuple(flags), cache, request.by_file, request.whole, image, alone)
+    kept = cache, request.by_file, request.whole, image, alone, request.preambles, request.verify_percent
+    return FrontEnd(found, request.level, tuple(flags), *kept)
 
 
 def _known_to_link(flag: str) -> tuple[str, ...]:
