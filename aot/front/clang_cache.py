@@ -263,10 +263,11 @@ class FrontCache:
                         self._text(dependency.subjects[0])
 
     def is_only_edited(self, question: Question) -> bool:
-        """Whether of what the last answer rested on, if there is one, nothing but the source has changed."""
+        """Whether clang's last answer came without a word, and of what it rested on only the source changed."""
         manifest = self._manifests.get(question.key)
-        last = next(iter(manifest.variants), None) if manifest else None
-        return last is not None and self.holds(self.but_for_source(question, last[0]))
+        if manifest is None or manifest.spoke or not manifest.variants:
+            return False
+        return self.holds(self.but_for_source(question, manifest.variants[0][0]))
 
     def holds(self, dependencies: tuple[Dependency, ...]) -> bool:
         """Whether all dependencies are as they were."""
@@ -331,7 +332,7 @@ class FrontCache:
             manifest = manifest.found_on(search)
         # What was edited once is edited again, and its answer soon replaced.
         level = AGAIN if manifest.variants else FIRST
-        manifest = manifest.with_answer(dependencies, result)
+        manifest = manifest.with_answer(dependencies, result, spoke=bool(answer.messages))
         self._save_manifest(question, manifest)
         # An object is looked for by those who have no time to put it together.
         base = result if question.whole else manifest.base

@@ -35,6 +35,37 @@ _SILENT: Final = re.compile(
     rb"\b(?:push_macro|pop_macro|restrict_expansion|hdrstop)\b|\bGCC\s+poison\b"
     rb"|(?i:ragma)[^\n]*\bclang\s+(?:deprecated|final|module|__debug|unsafe_buffer_usage)\b"
 )
+#: In preprocessed text: literals, in which nothing else counts; what opens and ends scopes, declarations.
+_TOKENS: Final = re.compile(
+    rb"R\"([^ ()\\\t\v\f\n]{0,16})\(.*?\)\1\"|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|\b\d[\w.']*"
+    rb"|\[\[|[{};\[]|^[ \t]*#[^\n]*",
+    re.DOTALL | re.MULTILINE,
+)
+_NAMESPACE: Final = re.compile(rb"(?:\bnamespace\b[^;=(]*|\bextern\s*\"C(?:\+\+)?\"\s*)\Z")
+_NAMELESS_SPACE: Final = re.compile(
+    rb"\bnamespace\s*(?:\[\[.*?\]\]\s*|__attribute__\s*\(\(.*?\)\)\s*)*\Z", re.DOTALL
+)
+_ATTRIBUTES: Final = rb"(?:\s|__attribute__\s*\(\([^{};]*?\)\)|alignas\s*\([^{};]*?\)|\[\[[^{};]*?\]\])*"
+_NAMELESS_TYPE: Final = re.compile(
+    rb"\b(?:struct|union|class|enum(?:\s+(?:struct|class))?)\b" + _ATTRIBUTES + rb"(?::[^{};]*)?\Z"
+)
+_BEFORE_LAMBDA: Final = rb"(?:[=(,{};&|?:!<>+*/-]|\b(?:return|co_yield|co_return|case))\s*"
+_LAMBDA: Final = re.compile(_BEFORE_LAMBDA + rb"\Z")
+_LOCAL: Final = re.compile(_BEFORE_LAMBDA + rb"\[(?!\[)|\b(?:struct|union|class|enum)\b[^;(){}=]*\{")
+_ENDS: Final = re.compile(rb"\s*;")
+#: Of a declaration, up to its first brace: of internal linkage; constants are, where no function is declared.
+_INTERNAL: Final = re.compile(rb"\bstatic\b|\A[^(]*\bconst(?:expr)?\b[^(]*\Z")
+#: Behind the end of a function: how a declaration begins that is another one, or the end of a namespace.
+_NEXT: Final = re.compile(rb"\s*(?:[\w#~}\[]|::|\Z)")
+_LAMBDA_TYPE: Final = re.compile(rb"\bdecltype\s*\(\s*\[(?!\[)")
+#: The name of a file where clang's code generation needs it, not the preprocessor.
+_NAMES: Final = re.compile(rb"__builtin_(?:FILE\b|source_location)|\bannotate\b")
+_DEFINED: Final = re.compile(
+    rb"^(?:@([^ ]+) = (?!(?:[a-z_]+ )*external )|define [^@\n]*@([^ (]+)|(module asm))", re.MULTILINE
+)
+_IOSTREAM: Final = re.compile(
+    rb"_ZStL8__ioinit|__cxx_global_var_init|_GLOBAL__sub_I_.*|llvm\.global_ctors|__dso_handle"
+)
 _HASH: Final = re.compile(rb"^[ \t]*#[ \t]*([^\n]*)$", re.MULTILINE)
 _LINE_MARKER: Final = re.compile(rb"\d+ \"")
 _PRAGMA: Final = re.compile(rb"pragma[ \t]+(.*)")
@@ -111,6 +142,66 @@ def may_read(data: bytes, name: bytes) -> bool:
 def has_silent_pragma(data: bytes) -> bool:
     """Whether a text may hold a pragma that `what_stays_open` does not see."""
     return _SILENT.search(data) is not None
+
+
+def asks_for_names(data: bytes) -> bool:
+    """Whether a text may ask for names of source files in another way than by macros."""
+    return _NAMES.search(data) is not None
+
+
+def has_numbered_names(printed: bytes) -> bool:
+    """Whether a preprocessed head in C++ may have types that clang numbers as it meets them.
+
+    Those are types and lambdas without linkage: without a name, in scopes of namespaces, and all within
+    functions and variables of internal linkage. Read from a precompiled header, they are met when they are
+    read, else when code is generated for them. No parser reads the text here: what is unclear counts.
+    """
+    if _LAMBDA_TYPE.search(printed):
+        return True
+    spaces = 0  # namespaces that are open
+    depth = 0  # of other scopes
+    began = inner = 0  # where the declaration began, and the first scope in it
+    nameless = is_enum = False
+    for match in _TOKENS.finditer(printed):
+        token, at = match[0], match.start()
+        if token == b"[" and not depth and _LAMBDA.search(printed, max(began, at - 80), at):
+            return True
+        if token == b"{":
+            if not depth:
+                before = printed[began:at]
+                if _NAMELESS_SPACE.search(before):
+                    return True
+                if _NAMESPACE.search(before):
+                    spaces += 1
+                    began = match.end()
+                    continue
+                typedef = re.search(rb"\btypedef\b", before)
+                nameless = not typedef and _NAMELESS_TYPE.search(before) is not None
+                is_enum = re.search(rb"\benum\b", before) is not None
+                inner = at
+            depth += 1
+        elif token == b"}" and depth:
+            depth -= 1
+            if not depth:
+                local = _INTERNAL.search(printed[began:inner])
+                if local and _LOCAL.search(printed, inner, at):
+                    return True
+                if nameless and not (is_enum and _ENDS.match(printed, match.end())):
+                    return True
+                if _NEXT.match(printed, match.end()):
+                    began = match.end()
+        elif token == b"}":
+            spaces -= 1
+            began = match.end()
+        elif token == b";" and not depth:
+            began = match.end()
+    return depth != 0 or spaces != 0
+
+
+def what_is_defined(ir: bytes) -> str:
+    """What the IR of a head alone defines besides what `<iostream>` has in each file, or ""."""
+    defined = (match[1] or match[2] or match[3] for match in _DEFINED.finditer(ir))
+    return next((name.decode("latin-1") for name in defined if not _IOSTREAM.fullmatch(name)), "")
 
 
 def what_stays_open(printed: bytes) -> str:

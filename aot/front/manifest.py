@@ -119,13 +119,14 @@ class Manifest:
 
     `search`: the folders where clang looks for headers, and what that depends on. `dated`: clang, when it was
     last asked, met the time of day. `base`: the key of an answer that is kept as a whole, "" for none; others
-    may be kept by what differs from it.
+    may be kept by what differs from it. `spoke`: clang had something to say with the last answer.
     """
 
     search: Search | None = None
     variants: tuple[Variant, ...] = ()
     dated: bool = False
     base: str = ""
+    spoke: bool = False
 
     def used(self, number: int) -> Manifest:
         """The manifest with one set of dependencies, given by its number, moved to the front."""
@@ -141,13 +142,13 @@ class Manifest:
         """The manifest after a run of clang that met the time of day."""
         return replace(self, dated=True)
 
-    def with_answer(self, dependencies: tuple[Dependency, ...], key: str) -> Manifest:
+    def with_answer(self, dependencies: tuple[Dependency, ...], key: str, *, spoke: bool = False) -> Manifest:
         """The manifest with an answer, first, that holds under some dependencies; the oldest may go."""
         others = [variant for variant in self.variants if variant[1] != key]
         variants = ((dependencies, key), *others)[:_VARIANTS]
         # One that is no longer looked for is no longer used, and will be pruned.
         base = self.base if self.base in (known for _, known in variants) else key
-        return replace(self, variants=variants, dated=False, base=base)
+        return replace(self, variants=variants, dated=False, base=base, spoke=spoke)
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
@@ -165,6 +166,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
         "dependencies": list(numbers),
         "dated": int(manifest.dated),
         "base": manifest.base,
+        "spoke": int(manifest.spoke),
     }
     return json.dumps(known).encode()
 
@@ -178,6 +180,7 @@ _MANIFEST: Final = record(
         "variants": list_of(row(_NUMBERS, text())),
         "dated": whole(0, 1),
         "base": text(),
+        "spoke": whole(0, 1),
     }
 )
 
@@ -201,6 +204,7 @@ def read_manifest(entry: Entry) -> Manifest:
             tuple((tuple(table[n] for n in numbers), key) for numbers, key in found["variants"]),
             bool(found["dated"]),
             found["base"],
+            bool(found["spoke"]),
         )
     except (ValueError, IndexError) as error:
         raise Malformed(str(error)) from None

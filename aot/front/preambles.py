@@ -102,6 +102,7 @@ class Head:
         self.is_new = preamble is None
         self.read: tuple[str, ...] | None = None
         self._verdict: tuple[Answer, Answer] | None = None
+        self._given_up = ""
 
     def emit(self) -> Answer | None:
         """What clang makes of the source on its preamble, the first time; None where there is none for it."""
@@ -110,10 +111,13 @@ class Head:
             return None
         where = self._output.parent, self._depfile, self._output, self._running
         try:
-            output, messages, self.read = emit_on(preamble, *where)
-        except (Unsure, OSError):
+            output, self.read = emit_on(preamble, *where)
+        except Unsure as unsure:
+            self._given_up = str(unsure) if unsure.lasting else ""
             return None
-        return Answer(output, messages, dated=False)
+        except OSError:
+            return None
+        return Answer(output, "", dated=False)
 
     def is_sample(self, answer: Answer, percent: float) -> bool:
         """Whether an answer is one of those to be compared with what clang makes without a preamble."""
@@ -153,6 +157,8 @@ class Head:
         cache, verdict = self._cache, self._verdict
         if self.read is not None or verdict:
             cache.on_preambles += 1
+        if self._given_up:
+            self.keep(Made(refused=self._given_up))
         if verdict:
             cache.verified += 1
             found, plain = verdict

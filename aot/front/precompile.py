@@ -7,14 +7,18 @@ file has another size. clang's own check of a precompiled header stays on: of la
 the sizes of all headers. That they have the same content is for `preambles.py` to know.
 
 What clang makes of a file with `-include-pch` and `-preamble-bytes` is what it makes of the file alone, but
-for a few things that a precompiled header does not keep (clang 22):
+for a few things (clang 22), by which a head is refused, or the file is compiled again without:
 
-    __COUNTER__                            begins anew: so it must be 0 at the end of the head
-    pragmas that are still in force        must be closed in the head
-    -Wunused-macros                        about macros of the head: not with that flag
-    errors, and notes beside warnings      may come in another order: the file is compiled again without
+    __COUNTER__ begins anew               it must be 0 at the end of the head
+    pragmas that are still in force       must be closed in the head
+    definitions that need no use, as of   come in another order, which gives other numbers to types without
+    variables with constructors           names: the head alone must make none, but for `<iostream>`'s
+    types without linkage                 are numbered in the order in which they are met: none in the head
+    places of asm in the head (!srcloc)   are other numbers
+    names of headers are absolute paths   where they are asked for behind the preprocessor; and in messages
+    colours of messages, -Wunused-macros  are other ones: what clang says, it says without
 
-A head is preprocessed first, to see all this as clang sees it rather than to guess it from the texts.
+A head is preprocessed, and compiled alone, to see this as clang sees it rather than to guess it from texts.
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ from nativecache.aot.errors import BuildError
 from nativecache.aot.front import clang, heads
 from nativecache.cache.files import read_plain, write_new
 from nativecache.cache.since import identity
-from nativecache.linker.values import dataclass
+from nativecache.linker.values import dataclass, replace
 
 #: The smallest size that a source is filled up to; larger ones get a power of two that is twice their own at
 #: least, for a source that grows beyond it needs another precompiled header.
@@ -81,7 +85,11 @@ class Made:
 
 
 class Unsure(Exception):
-    """A file is to be compiled without a preamble."""
+    """A file is to be compiled without a preamble: now, or, if that is `lasting`, after further edits, too."""
+
+    def __init__(self, reason: str, *, lasting: bool = False) -> None:
+        super().__init__(reason)
+        self.lasting = lasting
 
 
 def room_for(data: bytes) -> int:
@@ -114,8 +122,20 @@ def precompile(source: Source, folder: Path, running: clang.Running) -> Made:
     if time.perf_counter() - begun < _WORTH:
         return Made(refused="it is compiled in no time")
     read = tuple(clang.read_depfile(depfile))
-    if any(heads.has_silent_pragma(read_plain(path)[0]) for path in read if not _is(path, source)):
+    headers = [path for path in read if not _is(path, source)]
+    texts = [read_plain(path)[0] for path in headers]
+    if any(map(heads.has_silent_pragma, texts)):
         return Made(refused="a pragma that may reach beyond it")
+    if any(map(heads.asks_for_names, texts)) and not all(map(os.path.isabs, headers)):
+        return Made(refused="it asks for names of files")
+    try:
+        alone, said = _emit(replace(source, data=head), made, folder, "alone", running)
+    except BuildError:
+        if running.ended:
+            raise
+        said = "an error"
+    if said or (defined := heads.what_is_defined(alone)):
+        return Made(refused="clang says something of it" if said else f"it defines {defined}")
     try:
         precompiled, _ = read_plain(made, limit=_LARGEST)
     except OSError:
@@ -139,6 +159,8 @@ def _check_head(source: Source, head: bytes, folder: Path, running: clang.Runnin
         return "it uses __COUNTER__"
     if any(_is(os.fsdecode(name), source) for name in heads.entered(text)):
         return "it includes the file itself"
+    if clang.is_cplusplus(source.path) and heads.has_numbered_names(text):
+        return "it has types whose names are numbered as they are met"
     return heads.what_stays_open(text)
 
 
@@ -155,40 +177,62 @@ def _run_on_head(source: Source, flags: Sequence[str], output: Path, running: cl
 
 def emit_on(
     preamble: Preamble, folder: Path, depfile: Path, scratch: Path, running: clang.Running
-) -> tuple[bytes, str, tuple[str, ...]]:
-    """A source's IR as `clang.emit_ir` has it, made on a preamble; what clang says; the files that it read.
+) -> tuple[bytes, tuple[str, ...]]:
+    """A source's IR as `clang.emit_ir` has it, made on a preamble, and the files that were read.
 
-    Raises Unsure where that may differ from what clang does without one.
+    Raises Unsure where it may differ from what clang makes without one, or where clang says anything.
     """
     source = preamble.source
     if heads.may_read(source.data[source.length :], source.name):
         raise Unsure("it may include itself")
-    besides = (
-        *_overlay(source, source.data.ljust(source.room, b"\n"), folder, "source"),
-        *("-Xclang", f"-preamble-bytes={source.length},1"),
-        *("-Xclang", "-include-pch", "-Xclang", os.fspath(preamble.file)),
-    )
-    at = source.path, source.level, source.flags, scratch, depfile, running
     try:
-        output, messages = clang.emit_ir(source.clang, *at, besides=besides)
+        output, said = _emit(source, preamble.file, folder, "source", running, depfile, scratch)
     except BuildError as error:
         raise Unsure("clang ended with an error") from error
-    if "note: " in messages:
-        raise Unsure("notes may come in another order")
+    if said:
+        raise Unsure("clang says something of it")
+    if b"!srcloc" in output:
+        raise Unsure("it has places in its asm", lasting=True)
     try:
-        read = (*preamble.read, *_others(clang.read_depfile(depfile), preamble))
+        return output, (*preamble.read, *_others(clang.read_depfile(depfile), preamble))
     except (OSError, ValueError):
         raise Unsure("it cannot be told what it includes") from None
-    return output, messages, read
+
+
+def _emit(
+    source: Source,
+    precompiled: Path,
+    folder: Path,
+    name: str,
+    running: clang.Running,
+    depfile: Path | None = None,
+    scratch: Path | None = None,
+) -> tuple[bytes, str]:
+    """What `clang.emit_ir` gives for a source on a precompiled header. Raises BuildError."""
+    besides = (
+        *_overlay(source, source.data.ljust(source.room, b"\n"), folder, name),
+        *("-Xclang", f"-preamble-bytes={source.length},1"),
+        *("-Xclang", "-include-pch", "-Xclang", os.fspath(precompiled)),
+    )
+    at = source.level, source.flags, scratch or folder / f"{name}.ll", depfile, running
+    return clang.emit_ir(source.clang, source.path, *at, besides)
 
 
 def _others(read: Iterable[str], preamble: Preamble) -> list[str]:
-    """The files that were read behind the head. Raises Unsure, or OSError."""
-    known = {os.path.abspath(path) for path in (*preamble.read, os.fspath(preamble.file))}
-    others = [path for path in read if os.path.abspath(path) not in known]
+    """The files that were read behind the head. Raises Unsure, or OSError.
+
+    What the head has read is named by absolute paths then.
+    """
+    known = frozenset(preamble.read)
+    absolute = {os.path.abspath(path) for path in (*preamble.read, os.fspath(preamble.file))}
+    others = [
+        path
+        for path in read
+        if path not in known and not (os.path.isabs(path) and os.path.abspath(path) in absolute)
+    ]
     for path in others:
         if _is(path, preamble.source) or heads.may_read(read_plain(path)[0], preamble.source.name):
-            raise Unsure("it may include itself")
+            raise Unsure("it may include itself", lasting=True)
     return others
 
 
