@@ -263,11 +263,17 @@ class FrontCache:
                         self._text(dependency.subjects[0])
 
     def is_only_edited(self, question: Question) -> bool:
-        """Whether clang's last answer came without a word, and of what it rested on only the source changed."""
+        """Whether of what the last answer rested on only the source changed, and clang said nothing then."""
         manifest = self._manifests.get(question.key)
         if manifest is None or manifest.spoke or not manifest.variants:
             return False
         return self.holds(self.but_for_source(question, manifest.variants[0][0]))
+
+    def header_bytes(self, question: Question) -> int:
+        """How much clang read for the last answer besides the source."""
+        dependencies = self.but_for_source(question, self._manifests[question.key].variants[0][0])
+        files = [found.subjects[0] for found in dependencies if found.kind == "file"]
+        return sum(os.path.getsize(path) for path in files if os.path.isfile(path))
 
     def holds(self, dependencies: tuple[Dependency, ...]) -> bool:
         """Whether all dependencies are as they were."""

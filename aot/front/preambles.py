@@ -53,6 +53,8 @@ from nativecache.linker.values import dataclass, replace
 
 #: So many preambles a cache has at the most: 320 MB of json.hpp's size.
 _PLACES: Final = 16
+#: Bytes of headers of which it is known that clang reads them in no time: <stdio.h> 0.1 MB, <map> 1.0 MB.
+_LEAST: Final = 1 << 19
 #: Besides those of which it is known that the same comes of the same files.
 _ALLOWED: Final = re.compile(
     r"-f(?:no-)?(?:color-diagnostics|diagnostics-color(?:=\w+)?|stack-clash-protection|cf-protection(?:=\w+)?"
@@ -183,22 +185,26 @@ def find_head(
         return None
     try:
         source = _source_of(question, flags, cache)
-        kept = cache.store.read(preamble_recipe(question).key(), read_preamble) if source else None
-        if source is None:
+        if source is None or _find_kept(refusal_recipe(question), source, question, cache):
             return None
         preamble = None
-        if kept and (kept.question, kept.head) == (_asked(question), _digest(source)):
-            source = replace(source, room=max(source.room, kept.room))
-            known = source.room == kept.room and cache.holds(kept.dependencies)
-            if known and kept.refused:
-                return None
-            if known:
-                file = output.with_name("preamble.pch")
-                write_new(os.fspath(file), kept.precompiled)
-                preamble = Preamble(source, file, kept.read)
+        kept = _find_kept(preamble_recipe(question), source, question, cache)
+        if kept and len(source.data) <= kept.room:
+            source = replace(source, room=kept.room)
+            file = output.with_name("preamble.pch")
+            write_new(os.fspath(file), kept.precompiled)
+            preamble = Preamble(source, file, kept.read)
     except OSError:  # no file, or no room for ours
         return None
     return Head(source, question, cache, preamble, (output, depfile, running))
+
+
+def _find_kept(recipe: Recipe, source: Source, question: Question, cache: FrontCache) -> Kept | None:
+    """What is kept of a source's head, if it holds."""
+    kept = cache.store.read(recipe.key(), read_preamble)
+    if kept is None or (kept.question, kept.head) != (_asked(question), _digest(source)):
+        return None
+    return kept if cache.holds(kept.dependencies) else None
 
 
 def _source_of(question: Question, flags: Iterable[str], cache: FrontCache) -> Source | None:
@@ -215,6 +221,7 @@ def _source_of(question: Question, flags: Iterable[str], cache: FrontCache) -> S
         or not cache.compilers.known_in_full(front)
         or any(not _ALLOWED.fullmatch(flag) for flag in unknown_flags(question.flags))
         or any(map(_SPEAKING.match, question.flags))
+        or cache.header_bytes(question) < _LEAST
     ):
         return None
     data, _ = read_plain(question.source)
@@ -234,12 +241,18 @@ def _encode(source: Source, question: Question, made: Made, dependencies: tuple[
     }
     words = json.dumps(said).encode()
     payload = b"".join((len(words).to_bytes(_LENGTH, "little"), words, made.precompiled))
-    return sealed("preamble", preamble_recipe(question).key(), payload, 0)
+    recipe = refusal_recipe(question) if made.refused else preamble_recipe(question)
+    return sealed("preamble", recipe.key(), payload, 0)
 
 
 def preamble_recipe(question: Question) -> Recipe:
     """The place that a question's preamble is kept in, which it shares with others."""
     return Recipe(*own_record("preamble"), ("place", str(int(_asked(question)[:8], 16) % _PLACES)))
+
+
+def refusal_recipe(question: Question) -> Recipe:
+    """Where it is kept why the head of a question's source is not to be precompiled."""
+    return Recipe(*own_record("preamble"), ("question", _asked(question)))
 
 
 def _asked(question: Question) -> str:

@@ -85,7 +85,7 @@ class Made:
 
 
 class Unsure(Exception):
-    """A file is to be compiled without a preamble: now, or, if that is `lasting`, after further edits, too."""
+    """A file is to be compiled without a preamble: this time, or, if that is `lasting`, from now on."""
 
     def __init__(self, reason: str, *, lasting: bool = False) -> None:
         super().__init__(reason)
@@ -155,10 +155,10 @@ def _check_head(source: Source, head: bytes, folder: Path, running: clang.Runnin
         return "clang says something of it"
     text, _ = read_plain(printed)
     printed.unlink()
-    if text.split()[-3:] != [_SIGN, b"0", b"0"]:
-        return "it uses __COUNTER__"
     if any(_is(os.fsdecode(name), source) for name in heads.entered(text)):
         return "it includes the file itself"
+    if text.split()[-3:] != [_SIGN, b"0", b"0"]:
+        return "it uses __COUNTER__"
     if clang.is_cplusplus(source.path) and heads.has_numbered_names(text):
         return "it has types whose names are numbered as they are met"
     return heads.what_stays_open(text)

@@ -11,6 +11,7 @@ from nativecache.aot.codegen.facts import host_recipe, layout_recipe, library_re
 from nativecache.aot.front.accepted import frame_recipe, lay_out
 from nativecache.aot.front.clang import Clang
 from nativecache.aot.front.clang_question import (
+    Question,
     result_recipe,
     run_recipe,
     search_recipe,
@@ -19,6 +20,7 @@ from nativecache.aot.front.clang_question import (
 from nativecache.aot.front.compiler_check import content_recipe
 from nativecache.aot.front.header_facts import headers_recipe
 from nativecache.aot.front.members import member_recipe
+from nativecache.aot.front.preambles import preamble_recipe, refusal_recipe
 from nativecache.aot.front.sources import FrontEnd
 from nativecache.aot.key import Compiler, Options, record_recipe, unit_recipe
 from nativecache.aot.output.image import Image, ImageFacts
@@ -38,6 +40,7 @@ from nativecache.cli.words import read_words
 COMPILER = Compiler("22.1", "", "build")
 OPTIONS = Options("x86_64-linux-gnu", "", "", 2, True, "pic", "default")
 CLANG = Clang(("clang", "-v"), 22)
+QUESTION = Question(CLANG, Path("a.cpp"), 2, (), False, "ab" * 32)
 IR = b"define void @f() {\n  ret void\n}\n"
 
 
@@ -101,6 +104,8 @@ KINDS: dict[str, Callable[[], Recipe]] = {
     "accepted": frame,
     "content": lambda: content_recipe("/bin/clang", "1 2 3"),
     "member": lambda: member_recipe(FrontEnd(CLANG, 2, ()), ("-fPIC",), b"BC"),
+    "preamble": lambda: preamble_recipe(QUESTION),
+    "refusal": lambda: refusal_recipe(QUESTION),
     "used": lambda: note_recipe("/out/app"),
     "command": lambda: command_recipe(read_words(["a.c", "-O1"]), {"NATIVECACHE_DIR": "/x"}),
 }
