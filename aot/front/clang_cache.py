@@ -262,12 +262,14 @@ class FrontCache:
                     with suppress(OSError):
                         self._text(dependency.subjects[0])
 
-    def is_only_edited(self, question: Question) -> bool:
-        """Whether of what the last answer rested on only the source changed, and clang said nothing then."""
+    def was_answered(self, question: Question) -> bool:
+        """Whether clang has an answer to a question from before, and had nothing to say with the last one."""
         manifest = self._manifests.get(question.key)
-        if manifest is None or manifest.spoke or not manifest.variants:
-            return False
-        return self.holds(self.but_for_source(question, manifest.variants[0][0]))
+        return manifest is not None and not manifest.spoke and bool(manifest.variants)
+
+    def is_only_edited(self, question: Question) -> bool:
+        """Whether of what the last answer, which there is, rested on nothing but the source has changed."""
+        return self.holds(self.but_for_source(question, self._manifests[question.key].variants[0][0]))
 
     def header_bytes(self, question: Question) -> int:
         """How much clang read for the last answer besides the source."""

@@ -196,6 +196,8 @@ def find_head(
             preamble = Preamble(source, file, kept.read)
     except OSError:  # no file, or no room for ours
         return None
+    if preamble is None and not cache.store.keeps:
+        return None
     return Head(source, question, cache, preamble, (output, depfile, running))
 
 
@@ -222,6 +224,7 @@ def _source_of(question: Question, flags: Iterable[str], cache: FrontCache) -> S
         or any(not _ALLOWED.fullmatch(flag) for flag in unknown_flags(question.flags))
         or any(map(_SPEAKING.match, question.flags))
         or cache.header_bytes(question) < _LEAST
+        or not cache.is_only_edited(question)
     ):
         return None
     data, _ = read_plain(question.source)

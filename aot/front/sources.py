@@ -157,8 +157,8 @@ class Run:
         cache, question = self.front.cache, self.question
         if not (self.front.preambles and cache and question and self.depfile):
             return
-        # Only then is it known that it is compiled more than once; that it does not say the time is asked.
-        if cache.is_only_edited(question) and cache.asks_for_time(question):
+        # Who is compiled for the first time has nothing to do with it.
+        if cache.was_answered(question) and cache.asks_for_time(question):
             from nativecache.aot.front.preambles import find_head
 
             self.head = find_head(question, cache, self.output, self.depfile, self._running)
