@@ -45,6 +45,7 @@ _OURS: Final[Mapping[str, Callable[[Entry], object]]] = {
     "memo": lambda entry: read_memo(entry, closely=True),
     "preamble": read_preamble,
     "record": read_record,
+    "refusal": read_preamble,
     "search": read_manifest,
     "states": lambda entry: read_states(entry, closely=True),
 }

@@ -244,8 +244,9 @@ def _encode(source: Source, question: Question, made: Made, dependencies: tuple[
     }
     words = json.dumps(said).encode()
     payload = b"".join((len(words).to_bytes(_LENGTH, "little"), words, made.precompiled))
-    recipe = refusal_recipe(question) if made.refused else preamble_recipe(question)
-    return sealed("preamble", recipe.key(), payload, 0)
+    if made.refused:
+        return sealed("refusal", refusal_recipe(question).key(), payload, 0)
+    return sealed("preamble", preamble_recipe(question).key(), payload, 0)
 
 
 def preamble_recipe(question: Question) -> Recipe:
@@ -255,7 +256,7 @@ def preamble_recipe(question: Question) -> Recipe:
 
 def refusal_recipe(question: Question) -> Recipe:
     """Where it is kept why the head of a question's source is not to be precompiled."""
-    return Recipe(*own_record("preamble"), ("question", _asked(question)))
+    return Recipe(*own_record("refusal"), ("question", _asked(question)))
 
 
 def _asked(question: Question) -> str:
