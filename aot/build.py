@@ -6,7 +6,7 @@ import os
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -42,7 +42,8 @@ from nativecache.aot.request import Request
 from nativecache.aot.schedule.plan import Plan
 from nativecache.aot.schedule.scheduler import Memory, Scheduled, Scheduler
 from nativecache.aot.simplify import find_bodies
-from nativecache.aot.standing.keep import Whole, guard, keep, may_stand
+from nativecache.aot.standing.adopt import find_plans
+from nativecache.aot.standing.keep import Whole, describe_inputs, guard, keep, may_stand
 from nativecache.aot.standing.module_state import count_checksums
 from nativecache.aot.standing.program import Given
 from nativecache.aot.standing.replan import Replan, replan
@@ -114,13 +115,14 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         unread = searching_sources(request, loaded)
     if unread:
         return _build_whole(request, unread, front, progress)
-    job = _Job(request, front, loaded, engine, libraries, clock, progress)
-    if last:
+    job = _Job(request, front, loaded, engine, libraries, clock, progress, level=AGAIN if last else FIRST)
+    for plan in job.find_plans(last):
         try:
-            return job.build(last)
+            if report := job.build_again(plan):
+                return report
         except PlanLost:
-            pass  # what the last build left is no more: plan from nothing
-    return job.build(None)
+            pass  # what an earlier build left is no more
+    return job.build_from_nothing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,11 @@ class _Job:
         libraries: Libraries,
         clock: Clock,
         progress: Callable[[int, int], None] | None,
+        *,
+        level: int,
     ) -> None:
+        """`level`: how hard what is kept is folded (cache/entry.py)."""
+        self._level = level
         self._request, self._front, self._loaded = request, front, loaded
         self._engine, self._libraries, self._clock = engine, libraries, clock
         self._progress = progress
@@ -163,11 +169,32 @@ class _Job:
                 request, loaded, engine, self._told, self._native, self._limits, front.scratch
             )
 
-    def build(self, last: LastPlan | None) -> Report:
-        """Builds by the plan of the last build, or from nothing. Raises PlanLost, and what `build` does."""
+    def find_plans(self, last: LastPlan | None) -> Iterator[LastPlan]:
+        """Plans of earlier builds that this one may be planned by: that of the output's last one, if it had
+        the same inputs, and those of other outputs."""
+        if not self._guard:
+            return
+        own = None
+        if last and (last.head.guard, last.head.inputs) == (self._guard, describe_inputs(self._loaded)):
+            own = last
+            yield own
+        runs = [item.modules for item in self._line() if isinstance(item, Ours)]
+        yield from find_plans(self._request.store, self._guard, self._loaded, runs, own)
+
+    def build_again(self, last: LastPlan) -> Report | None:
+        """Builds by the plan of an earlier build; None where that does not do.
+
+        Raises PlanLost, and what `build` does.
+        """
+        planned = self._plan_again(last)
+        return self._build(planned) if planned else None
+
+    def build_from_nothing(self) -> Report:
+        """Builds by no earlier plan. Raises what `build` does."""
+        return self._build(self._plan())
+
+    def _build(self, planned: _Planned) -> Report:
         request, clock = self._request, self._clock
-        self._level = AGAIN if last else FIRST
-        planned = (self._plan_again(last) if last else None) or self._plan()
         plan, memory = planned.plan, planned.memory
         verifier = _verifier(request, memory.history)
         scheduled = Scheduler(
@@ -216,8 +243,6 @@ class _Job:
     def _plan_again(self, last: LastPlan) -> _Planned | None:
         """A plan made from that of the last build, where nothing changed that all modules rest on."""
         request, engine = self._request, self._engine
-        if not self._guard or last.head.guard != self._guard:
-            return None
         with self._clock.phase("plan"):
             options = Options(**last.head.options)
             output = _output_model(request, (), self._told, self._native, last.head.directory)
@@ -236,7 +261,8 @@ class _Job:
             if again is None:
                 return None
             arranged = again.arranged
-            history = BuildRecord(request.store, engine.identity, options, request.output)
+            like = last.output if last.adopted else None
+            history = BuildRecord(request.store, engine.identity, options, request.output, like)
             memory = Memory(arranged.fingerprints, arranged.memos, history, again)
             return _Planned(again.plan, memory, arranged.plain, again)
 
@@ -251,7 +277,7 @@ class _Job:
             files = tuple(assembler_reads(text) for _, text in texts)
             for text in self._loaded.texts:
                 if self._guard:
-                    text.outline  # noqa: B018 - it is kept for the next build, and is made from the text
+                    text.outline, text.content  # noqa: B018 - kept for the next build, made from the text
                 text.forget()  # the index has all of it, in pieces
             del texts
         # Agree on one target for all of them.

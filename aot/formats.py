@@ -20,6 +20,7 @@ from nativecache.aot.records.last_plan import read_plan, read_states
 from nativecache.aot.records.memo import read_memo
 from nativecache.aot.records.named_nodes import read_nodes
 from nativecache.aot.records.objects import object_form, read_object
+from nativecache.aot.records.outputs import read_outputs
 from nativecache.aot.records.system_libraries import read_libraries
 from nativecache.cache.entry import Entry
 from nativecache.cache.shape import Malformed
@@ -39,6 +40,7 @@ _OURS: Final[Mapping[str, Callable[[Entry], object]]] = {
     "link": read_link,
     "llvm": read_library,
     "manifest": read_manifest,
+    "outputs": read_outputs,
     "pieces": read_pieces,
     "plan": read_plan,
     "nodes": read_nodes,

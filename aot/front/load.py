@@ -19,6 +19,7 @@ from nativecache.aot.ir.module import Module, index_module
 from nativecache.aot.ir.numbering import local_names, type_names
 from nativecache.aot.ir.outline import Outline, outline
 from nativecache.aot.ir.unwinding import admit_unwinding
+from nativecache.aot.key import text_digest
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.cache.files import read_plain
 from nativecache.cache.lookup import EntryStore
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from nativecache.aot.front.accepted import Accepted
 
 _IR: Final = frozenset((".ll", ".bc"))
+#: How printed IR begins: with two names of its source, the first of which says nothing.
+_PLACE: Final = re.compile(r'\A(?:; ModuleID = .*\n)?source_filename = "(?:[^"\n]*/)?([^"\n/]*)"')
 _KNOWN: Final = ".ll .bc .c .cc .cpp .cxx .s .o .a .so"
 
 
@@ -54,8 +57,18 @@ class LoadedText:
 
     @cached_property
     def outline(self) -> Outline:
-        """The outline of the printed IR. Raises BuildError, as `text` does."""
-        return outline(self.text)
+        """The outline of `placeless`. Raises BuildError, as `text` does."""
+        return outline(self.placeless)
+
+    @cached_property
+    def content(self) -> str:
+        """The digest, in hexadecimal, of `placeless`. Raises BuildError, as `text` does."""
+        return text_digest(self.placeless).hex()
+
+    @property
+    def placeless(self) -> str:
+        """The printed IR without the folder that its source is in. Raises BuildError, as `text` does."""
+        return _PLACE.sub(r'source_filename = "\1"', self.text, 1)
 
     def forget(self) -> None:
         """Lets go of the text, until it is asked for again."""

@@ -18,8 +18,12 @@ __gxx_personality_seh0 __gxx_personality_sj0 __gxx_personality_v0 __gxx_wasm_per
 __objc_personality_v0 __xlcxx_personality_v1 __zos_cxx_personality_v2 rust_eh_personality
 """
 
+#: What code generation calls or names by itself, besides library functions: a function may need such a symbol
+#: and not show it.
+_IMPLICIT: Final = ("__", "_Unwind_", "_GLOBAL_", "_DYNAMIC")
+
 #: `main` is treated apart by passes (norecurse, coldness) and by code generation.
-_SPECIAL: Final = "main"
+MAIN: Final = "main"
 
 _LIBRARY_CALLS: Final = """
 ??2@YAPAXI@Z ??2@YAPAXIABUnothrow_t@std@@@Z ??2@YAPEAX_K@Z ??2@YAPEAX_KAEBUnothrow_t@std@@@Z ??3@YAXPAX@Z
@@ -79,9 +83,14 @@ uname ungetc unlink unsetenv utime utimes valloc vec_calloc vec_free vec_malloc 
 vprintf vscanf vsnprintf vsprintf vsscanf wcslen write
 """
 
-_NAMES: Final = frozenset(f"{_SPECIAL} {_PERSONALITIES} {_LIBRARY_CALLS}".split())
+_NAMES: Final = frozenset(f"{MAIN} {_PERSONALITIES} {_LIBRARY_CALLS}".split())
 
 
 def has_meaning(name: str) -> bool:
     """Whether LLVM treats a symbol of this name unlike one with another name."""
     return name in _NAMES or name.startswith(_PREFIXES)
+
+
+def is_implicit(name: str) -> bool:
+    """Whether code generation may name a symbol of this name by itself, besides library calls."""
+    return name.startswith(_IMPLICIT)

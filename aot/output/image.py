@@ -354,10 +354,9 @@ def _temporary_folder() -> Iterator[Path]:
 
 
 def _names(image: Image, index: int) -> dict[str, str]:
-    source = image.program.source_file(image.units[index].module)
     return {
         **decode_pairs(image.results[index].bindings),
-        FILE_PLACEHOLDER: os.path.basename(source),
+        FILE_PLACEHOLDER: image.program.source_file(image.units[index].module),
     }
 
 

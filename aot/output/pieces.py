@@ -85,7 +85,7 @@ def group_modules(runs: Iterable[Sequence[int]], sizes: Mapping[int, int], count
     groups = [0] * count
     number = 0
     for run in runs:
-        units, modules = _UNITS, 0  # a run begins with a group of its own
+        units, modules = _UNITS + 1, 0  # a run begins with a group of its own
         for module in run:
             size = sizes.get(module, 0)
             if units + size > _UNITS or modules == _MODULES:
@@ -101,27 +101,41 @@ def group_key(pieces: Iterable[str]) -> str:
     return Recipe(*own_record("pieces"), *(("piece", key) for key in pieces)).key()
 
 
-class LastPieces:
-    """The pieces of an output's last link. `keys` ("" for none), `groups`, `sizes` (in units): by module."""
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """The modules of a link: the keys of their pieces ("" for none), their groups, and how many units of
+    theirs were linked. `places`: which of them a program's modules were, None for one that was not there."""
 
-    def __init__(
-        self, store: EntryStore, keys: Sequence[str], groups: Sequence[int], sizes: Sequence[int]
-    ) -> None:
-        self._store, self._keys, self._sizes = store, keys, sizes
-        self._groups = groups
+    pieces: Sequence[str]
+    groups: Sequence[int]
+    sizes: Sequence[int]
+    places: Sequence[int | None]
+
+
+class LastPieces:
+    """The pieces of a link, by module of a program that has the modules of that one, or most of them."""
+
+    def __init__(self, store: EntryStore, linked: Linked) -> None:
+        self._store, self._keys, self._sizes = store, linked.pieces, linked.sizes
+        self._groups, self._places = linked.groups, linked.places
+        #: By module of that link.
         self._members: dict[int, Sequence[tuple[str, bytes]]] = {}
         self._objects: dict[int, Sequence[str]] = {}
         self.load = Loaded(store.peek)
 
     def objects(self, module: int) -> Sequence[str]:
         """The keys of the objects that `members` were made from; none where these cannot be had."""
-        return self._objects.get(module, ()) if self.members(module) else ()
+        place = self._places[module]
+        return self._objects.get(place, ()) if self.members(module) and place is not None else ()
 
     def members(self, module: int) -> Sequence[tuple[str, bytes]]:
         """Names and objects of a module's units as they were linked; none where they cannot be had."""
-        if module not in self._members:
-            self._read(self._groups[module])
-        return self._members[module]
+        place = self._places[module]
+        if place is None:
+            return ()
+        if place not in self._members:
+            self._read(self._groups[place])
+        return self._members[place]
 
     def _read(self, number: int) -> None:
         modules = [i for i, other in enumerate(self._groups) if other == number and self._keys[i]]

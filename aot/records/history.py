@@ -21,10 +21,19 @@ class BuildRecord:
     nothing else.
     """
 
-    def __init__(self, store: EntryStore, compiler: Compiler, options: Options, output: Path) -> None:
+    def __init__(
+        self, store: EntryStore, compiler: Compiler, options: Options, output: Path, like: Path | None = None
+    ) -> None:
+        """`like`: the output whose plan is taken, if that is not this one's."""
         self._store = store
-        self._key = record_recipe("record", compiler, options, str(output.absolute())).key()
+
+        def key(path: Path) -> str:
+            return record_recipe("record", compiler, options, str(path.absolute())).key()
+
+        self._key = key(output)
         self._last = store.read(self._key, read_record) or {}
+        #: What digests are taken over from, where only some units are looked at.
+        self._base = (store.read(key(like), read_record) or {}) if like else self._last
         self._how_key = settings_recipe(output).key()
         self._last_how = store.read(self._how_key, read_how) or {}
         self._how = {"compiler": str(compiler), "options": str(options)}
@@ -67,7 +76,7 @@ class BuildRecord:
 
     def update(self, digests: Mapping[str, str], gone: Iterable[str]) -> None:
         """Keeps the digests of some units of this build; `gone`: names of those that the image had."""
-        kept = {**self._last, **digests}
+        kept = {**self._base, **digests}
         for name in gone:
             kept.pop(name, None)
         self.save(kept)

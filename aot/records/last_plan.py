@@ -22,6 +22,7 @@ from nativecache.aot.errors import PlanLost
 from nativecache.aot.ir.debug_info import Named
 from nativecache.aot.ir.outline import Outline
 from nativecache.aot.key import check_sealed, own_record, sealed, sealed_form_of
+from nativecache.aot.output.pieces import Linked
 from nativecache.aot.packed import decode_names
 from nativecache.aot.records.named_nodes import load_nodes, nodes_digest, nodes_recipe
 from nativecache.cache.entry import AGAIN, Entry
@@ -54,13 +55,15 @@ _LIFETIME_SECONDS: Final = 24 * 3600
 class Head:
     """What was decided for a whole program; columns have an item for each module, names are packed.
 
-    `guard`: digest of all but the modules' contents that decides anything. `options`: those of code
+    `guard`: digest of all but inputs that decides anything; `inputs`: of which these are, without what they
+    hold. `options`: those of code
     generation, `datalayout` the target's. `once`: names of functions that one call reaches; `shared`: of
     definitions that several files may have. `unwinds`: whether any module handles exceptions; `everything`:
     whether all that is exported is a root.
     """
 
     guard: str
+    inputs: str
     options: dict[str, Any]
     datalayout: str
     unwinds: bool
@@ -81,8 +84,15 @@ class Head:
     numbers: list[int]
     #: What modules were made from (digests of printed IR); "" for one that cannot stand.
     texts: list[str]
+    #: The same without the folders of their sources (LoadedText.content).
+    contents: list[str]
+    #: What messages call them.
+    labels: list[str]
     #: units/interface.py's digests.
     interfaces: list[str]
+    #: Digests of how they were compiled, and whether they may come and go (units/interface.py).
+    manners: list[str]
+    apart: list[bool]
     #: Digests of what modules say to functions that several files may have.
     sharing: list[str]
     #: Final names of the definitions in them.
@@ -98,7 +108,7 @@ class Head:
     states: dict[str, str]
     #: Pairs: names of locals, and what a linked image may call them.
     promoted: list[str]
-    #: Names of their sources, as compilers put them into objects.
+    #: Names of their sources without folders, as compilers put them into objects.
     sources: list[str]
     #: Whether they have debug information.
     described: list[bool]
@@ -111,13 +121,15 @@ class Head:
 _TEXTS: Final = list_of(text())
 _HEAD: Final = record(
     {
-        **dict.fromkeys(("guard", "datalayout", "asm_words", "opaque_bases", "once", "shared"), text()),
+        **dict.fromkeys(
+            ("guard", "inputs", "datalayout", "asm_words", "opaque_bases", "once", "shared"), text()
+        ),
         **dict.fromkeys(("directory", "ambiguous"), text()),
         "checksums": mapping(row(text(), whole())),
         **dict.fromkeys(("unwinds", "everything", "cplusplus", "ifunc", "rustc"), boolean()),
-        **dict.fromkeys(("texts", "interfaces", "sharing", "names", "imports", "needs"), _TEXTS),
-        **dict.fromkeys(("pieces", "promoted", "sources", "involved"), _TEXTS),
-        "described": list_of(boolean()),
+        **dict.fromkeys(("texts", "contents", "labels", "interfaces", "manners", "sharing"), _TEXTS),
+        **dict.fromkeys(("names", "imports", "needs", "pieces", "promoted", "sources", "involved"), _TEXTS),
+        **dict.fromkeys(("described", "apart"), list_of(boolean())),
         "options": mapping(lambda value: value is None or type(value) in (str, int, bool)),
         "counts": list_of(row(number(), number(), number(), number(), number())),
         "states": mapping(text(longest=64)),
@@ -153,8 +165,8 @@ class ModuleState:
     put into its object. `roots`: positions of units. `dropped`: tokens of what does not
     prevail. `known`: of definitions by final name the digest of their declaration, that of their
     body, and whether they are plain (Program.is_plain). `bodies`: of those that others may import by final
-    name: lines, importable, home, heat, mentions, digest of what was simplified or "", bindings, line map,
-    nodes.
+    name: lines, importable, whether its own file only may inline it, heat, mentions, digest of what was
+    simplified or "", bindings, line map, nodes.
     `sees`: final names that something in the module refers to. `placed`: what the module's lines stand for.
     `outline`: of what it was made from, where it has one. `disbelieved`: as Module has it.
     """
@@ -164,7 +176,7 @@ class ModuleState:
     roots: list[int]
     dropped: list[str]
     known: dict[str, tuple[str, str, bool]]
-    bodies: dict[str, tuple[int, bool, int | None, int, str, str, str, str, str]]
+    bodies: dict[str, tuple[int, bool, bool, int, str, str, str, str, str]]
     sees: list[str]
     placed: PlacedLines | None
     outline: Outline | None
@@ -183,11 +195,10 @@ _PLACED: Final = record(
     }
 )
 _KNOWN: Final = row(text(), text(), boolean())
-_HOME: Final = whole()
 _BODY: Final = row(
     whole(),
     boolean(),
-    lambda home: home is None or _HOME(home),
+    boolean(),
     whole(),
     *(text() for _ in range(5)),
 )
@@ -210,9 +221,14 @@ _STATE: Final = record(
 class LastPlan:
     """The plan of an output's last build: its head, and its modules' states as they are asked for."""
 
+    #: Whether it is that of another output: nothing of it is kept for this one yet.
+    adopted = False
+    #: Final names of what was defined in modules that are none of the program any more.
+    gone: frozenset[str] = frozenset()
+
     def __init__(self, head: Head, since: int, store: EntryStore, output: Path) -> None:
-        self.head, self.since = head, since
-        self._store, self._output = store, output
+        self.head, self.since, self.output = head, since, output
+        self.store = store
         self._blocks: dict[int, bytes] = {}
         self._states: dict[int, ModuleState] = {}
 
@@ -225,8 +241,8 @@ class LastPlan:
         if module not in self._blocks:
             number = self.head.groups[module]
             digest = self.head.states.get(str(number), "none")  # another's are not taken for want of one
-            key = states_recipe(self._output, number).key()
-            blocks = self._store.read(key, lambda entry: read_states(entry, digest))
+            key = states_recipe(self.output, number).key()
+            blocks = self.store.read(key, lambda entry: read_states(entry, digest))
             modules = [i for i, other in enumerate(self.head.groups) if other == number]
             if blocks is None or len(blocks) != len(modules):
                 raise PlanLost("states of modules are gone")
@@ -249,7 +265,13 @@ class LastPlan:
         if found is None:
             return None
         digest = nodes_digest(found.around, head.directory, head.ambiguous)
-        return load_nodes(self._store, nodes_recipe(self._output, module).key(), digest)
+        return load_nodes(self.store, nodes_recipe(self.output, module).key(), digest)
+
+    @property
+    def linked(self) -> Linked:
+        """What was linked of the modules that there were."""
+        head = self.head
+        return Linked(head.pieces, head.groups, [int(count[1]) for count in head.counts], range(len(self)))
 
     @cached_property
     def module_of(self) -> dict[str, int]:

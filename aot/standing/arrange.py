@@ -10,12 +10,14 @@ from typing import Any
 
 from nativecache.aot.called_once import find_called_once
 from nativecache.aot.ir.module import Module
+from nativecache.aot.ir.syntax import symbol_name
 from nativecache.aot.key import Options
 from nativecache.aot.packed import decode_names
 from nativecache.aot.records.last_plan import LastPlan
 from nativecache.aot.records.memo import UnitMemo
 from nativecache.aot.simplify import find_bodies
 from nativecache.aot.standing.contained import BodyEdit, Sight
+from nativecache.aot.standing.keep import is_ordinary
 from nativecache.aot.standing.module_state import (
     BodyRow,
     KnownRow,
@@ -41,7 +43,7 @@ from nativecache.aot.units.partition import NOTHING_APART, Unit, cut
 from nativecache.aot.units.program import Definition, ProgramModule
 from nativecache.aot.units.resolve import module_ids, name_globals
 from nativecache.aot.units.roots import root_rules, roots_among
-from nativecache.linker.values import dataclass, replace
+from nativecache.linker.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,7 +117,7 @@ class Arranged:
         """Symbols of which others see something else than in the last build, and those with other bodies."""
         last, once = self.program.last, self.candidates.once
         before = frozenset(decode_names(last.head.once))
-        views, codes = set[str](), set[str]()
+        views, codes = set(last.gone), set(last.gone)
         for i, edit in self.edits.items():
             state, known = last.state(i), self.rows[i][0]
             codes.update(name for name in self._edited(i, edit) if known[name] != state.known[name])
@@ -153,6 +155,20 @@ def _view(known: Sequence[Any] | None, body: Sequence[Any] | None, longest: int,
     return known and (known[0], known[2]), where
 
 
+def _follow_rules(
+    last: LastPlan, given: Given, definitions: Definitions, parts: Mapping[int, ProgramModule]
+) -> bool:
+    """Whether what active modules define now, and what is gone, is no more than can be followed."""
+    old = {name for i in parts for name in decode_names(last.head.names[i])}
+    changed = old.symmetric_difference(definitions.own)
+    return (
+        changed.isdisjoint(decode_names(last.head.asm_words))
+        and changed.isdisjoint(given.told.assigned)
+        and all(symbol_name(token) in definitions for part in parts.values() for token in part.dropped)
+        and all(is_ordinary(part) for i, part in parts.items() if not last.head.texts[i])
+    )
+
+
 def _standing_unit(last: LastPlan, module: int, position: int, index: int) -> Unit:
     """A unit of a module that stands, numbered `index` in the program."""
     kind, tokens, name, has_asm, has_structors = last.state(module).units[position]
@@ -176,6 +192,8 @@ def arrange(
         if part is None:
             return None
         parts[i] = part
+    if not _follow_rules(last, given, definitions, parts):
+        return None
 
     described = {i: reader.module(i) for i in edits if last.head.described[i]}
     checksums = checksums_again(last, {**active, **described})
@@ -225,8 +243,10 @@ def arrange(
         return KnownDefinition(reader.label(module), bytes.fromhex(found[0]), bytes.fromhex(found[1]))
 
     fingerprints = Fingerprints(program, given.context, memos, known)
-    rules = root_rules((), executable=True, options=given.told, outside=given.outside)
-    rules = replace(rules, everything=last.head.everything)
+    executable = given.output.kind == "exe" and not given.told.shared
+    rules = root_rules(definitions, executable=executable, options=given.told, outside=given.outside)
+    if rules.everything != last.head.everything:
+        return None
     roots = {i: roots_among(program, found, rules) for i, found in units.items()}
     candidates = ImportCandidates({}, frozenset(), given.limits)
     if given.limits.lines:

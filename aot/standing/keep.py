@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from nativecache.aot.codegen.engine import Engine
-from nativecache.aot.front.load import Loaded
+from nativecache.aot.front.load import Loaded, LoadedText
 from nativecache.aot.ir.module import Module
 from nativecache.aot.ir.syntax import quote, symbol_name
 from nativecache.aot.ir.unwinding import handles_exceptions
-from nativecache.aot.key import compiler_fields
+from nativecache.aot.key import compiler_fields, value_digest
 from nativecache.aot.output.image import ImageFacts, longer_names
 from nativecache.aot.output.pieces import Pieces
 from nativecache.aot.output.results import UnitResult
 from nativecache.aot.packed import decode_names, encode_names, encode_pairs
 from nativecache.aot.records.last_plan import Head, ModuleState, save_plan, write_state
 from nativecache.aot.records.named_nodes import nodes_digest, nodes_recipe, save_nodes
+from nativecache.aot.records.outputs import note_output
 from nativecache.aot.request import Request
 from nativecache.aot.schedule.plan import Plan
 from nativecache.aot.schedule.scheduler import Outcome, Scheduled
@@ -43,7 +44,7 @@ from nativecache.aot.standing.module_state import (
 from nativecache.aot.standing.program import is_dotted
 from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints
 from nativecache.aot.units.imports import ImportLimits
-from nativecache.aot.units.interface import interface
+from nativecache.aot.units.interface import interface, manner, stands_apart
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Program, ProgramModule
 from nativecache.cache.entry import AGAIN
@@ -65,7 +66,7 @@ def guard(
     limits: ImportLimits,
     scratch: Path,
 ) -> str:
-    """The digest of all but the contents of modules that a plan rests on.
+    """The digest of all but the inputs that a plan rests on.
 
     Where the folder `scratch` is makes no difference.
     """
@@ -84,11 +85,17 @@ def guard(
         *compiler_fields(engine.identity),
         ("asked", repr(asked)),
         ("flags", repr((request.clang_flags, sorted(map(str, request.whole)), request.link_options))),
-        ("inputs", repr((loaded.numbers, sorted(loaded.native), [text.label for text in loaded.texts]))),
+        ("language", repr(loaded.cplusplus)),
         ("limits", repr((limits.lines, limits.total))),
         ("told", told_of.replace(os.fspath(scratch), "")),
         ("native", repr(symbols)),
     ).key()
+
+
+def describe_inputs(loaded: Loaded) -> str:
+    """The digest, in hexadecimal, of which inputs there are, and what messages call them."""
+    labels = [text.label for text in loaded.texts]
+    return value_digest((loaded.numbers, sorted(loaded.native), labels)).hex()
 
 
 def _sorted(value: object) -> object:
@@ -112,7 +119,7 @@ def _follows_rules(plan: Plan) -> bool:
         and not program.multiple
         and _has_plain_lines(program)
         and program.has_common == program.output.native_common
-        and all(map(_is_ordinary, program.modules))
+        and all(map(is_ordinary, program.modules))
         and all("@" + quote(symbol_name(d.token)) == d.token for d in program.definitions.values())
     )
 
@@ -125,7 +132,8 @@ def _has_plain_lines(program: Program) -> bool:
     return not found or len({part.label for part in program.modules}) == len(program.modules)
 
 
-def _is_ordinary(part: ProgramModule) -> bool:
+def is_ordinary(part: ProgramModule) -> bool:
+    """Whether replan.py can follow what a module of a program has in it."""
     module = part.module
     if part.pinned or part.bonds.sealed or part.bonds.whole.exported or module.debug_text:
         return False
@@ -172,8 +180,9 @@ class Kept:
 
     def save(self, store: EntryStore, request: Request, level: int = AGAIN) -> None:
         """Keeps it in place of what the last build of the output left; `level` as in cache/entry.py."""
-        save_plan(store, request.output, self.head, self.blocks, self.since, level)
         head = self.head
+        save_plan(store, request.output, head, self.blocks, self.since, level)
+        note_output(store, head.guard, request.output, head.texts, head.contents)
         for i in (i for i, described in enumerate(head.described) if described):
             key = nodes_recipe(request.output, i).key()
             if i in self.named:
@@ -219,17 +228,18 @@ def keep(
         )
         if state.outline and part.debug:
             named[i] = part.module, state.outline.around
-        columns.texts.append(NOTHING if i in unsure else loaded.texts[i].digest)
-        columns.interfaces.append(interface(part.module, part.bonds))
+        columns.add_text(loaded.texts[i], is_sure=i not in unsure)
+        columns.add_module(part)
         given = plan.candidates, part, units[i], roots, whole.plain
         columns.sharing.append(sharing(program, *given, whole.longest, shared))
-        columns.sources.append(part.module.source_file)
+        columns.sources.append(program.source_file(i))
         columns.described.append(part.debug is not None)
         columns.involved.append(involved(program, i, rows))
         columns.groups.append(pieces.groups[i])
         columns.add_state(state, pieces.keys.get(i, ""), longer_names(part))
     head = Head(
         guard=guard,
+        inputs=describe_inputs(loaded),
         numbers=list(loaded.numbers),
         options={field.name: getattr(plan.options, field.name) for field in fields(plan.options)},
         datalayout=program.modules[0].module.datalayout if units else "",
@@ -256,7 +266,11 @@ class Columns:
 
     def __init__(self) -> None:
         self.texts: list[str] = []
+        self.contents: list[str] = []
+        self.labels: list[str] = []
         self.interfaces: list[str] = []
+        self.manners: list[str] = []
+        self.apart: list[bool] = []
         self.sharing: list[str] = []
         self.names: list[str] = []
         self.imports: list[str] = []
@@ -269,6 +283,18 @@ class Columns:
         self.involved: list[str] = []
         self.counts: list[list[float]] = []
         self.blocks: list[bytes | None] = []
+
+    def add_text(self, text: LoadedText, *, is_sure: bool, content: str | None = None) -> None:
+        """Adds what a module is made from, if it may stand; its `content` if that is known."""
+        self.labels.append(text.label)
+        self.texts.append(text.digest if is_sure else NOTHING)
+        self.contents.append((text.content if content is None else content) if is_sure else NOTHING)
+
+    def add_module(self, part: ProgramModule) -> None:
+        """Adds what the rest of the program is arranged by of a module."""
+        self.interfaces.append(interface(part.module, part.bonds))
+        self.manners.append(manner(part.module))
+        self.apart.append(stands_apart(part.module, part.bonds))
 
     def add_state(self, state: ModuleState, piece: str, promoted: Mapping[str, str]) -> None:
         """Adds what follows from a module's state."""

@@ -22,7 +22,7 @@ from nativecache.linker.values import replace
 
 KnownRow = tuple[str, str, bool]
 Row = tuple[str, str, str, list[str], list[str], float, str, bool]
-BodyRow = tuple[int, bool, int | None, int, str, str, str, str, str]
+BodyRow = tuple[int, bool, bool, int, str, str, str, str, str]
 
 
 def known_rows(
@@ -48,7 +48,7 @@ def body_rows(candidates: ImportCandidates, definitions: Mapping[str, Definition
             bound = ("", "", "")
             if isinstance(body, SimplifiedBody):
                 bound = body.bindings, body.line_map, body.nodes
-            known = body.lines, body.importable, body.home, body.heat, body.mentions
+            known = body.lines, body.importable, body.home is not None, body.heat, body.mentions
             rows[name] = (*known, digest, *bound)
     return rows
 
@@ -81,7 +81,7 @@ def sharing(
             said.append((caller, caller in once, stays(body, longest), sorted(counts.items())))
         if unit.name in shared and body is not None:
             lines = min(body.lines, ONCE_LINES + 1)
-            said.append((unit.name, body.importable, lines, body.home, unit.index in roots))
+            said.append((unit.name, body.importable, lines, body.home is not None, unit.index in roots))
     return value_digest(sorted(said, key=repr)).hex() if said else ""
 
 

@@ -183,8 +183,8 @@ class StandingProgram(Program):
         return self.labels[module]
 
     def source_file(self, module: int) -> str:
-        """The name of a module's source: it is part of the interface, so it is what it was."""
-        return self.last.head.sources[module]
+        """The name of a module's source without its folder, as compilers put it into objects."""
+        return super().source_file(module) if module in self.active else self.last.head.sources[module]
 
     @cached_property
     def checksums(self) -> Sequence[dict[bytes, bytes]]:
@@ -259,7 +259,8 @@ class _Debug(Mapping[str, DebugInfo]):
 def resolve_again(
     last: LastPlan, i: int, module: Module, identifier: str, definitions: Definitions
 ) -> ProgramModule | None:
-    """An active module with its symbols resolved as they were; None where its names are not like that."""
+    """An active module with its symbols resolved, those of others as they were; None where that is not all
+    that there is to resolve."""
     dropped, known = frozenset(last.state(i).dropped), last.module_of
     for token, entity in module.entities.items():
         if entity.local:
@@ -269,9 +270,11 @@ def resolve_again(
         elif is_dotted(token):
             return None
         elif entity.defined and entity.linkage != "available_externally" and token not in dropped:
-            if known.get(symbol_name(token)) != i:
+            name = symbol_name(token)
+            # What another file defines, too, is for the long way to complain about, or to choose from.
+            if name in definitions:
                 return None
-            definitions.own[symbol_name(token)] = Definition(i, token)
+            definitions.own[name] = Definition(i, token)
     own = ChainMap(definitions.own, definitions)  # type: ignore[arg-type]
     part = name_globals(i, module, identifier, find_bonds(module), dropped, own, set())
     return None if part.pinned else part
@@ -345,7 +348,8 @@ class Bodies(Mapping[str, Body]):
         row = last.state(module).bodies.get(name)
         if row is None:
             return None
-        lines, importable, home, heat, mentions, digest, bindings, line_map, nodes = row
+        lines, importable, stays_home, heat, mentions, digest, bindings, line_map, nodes = row
+        home = module if stays_home else None
 
         def load() -> RawBody | SimplifiedBody:
             if not digest:

@@ -6,8 +6,9 @@ results and all that others see of them are taken as they were. A changed module
 of every build, within a program whose other modules are read where something of them is asked for.
 
 That is right as long as the interface of every active module (units/interface.py) is what it was, for then
-nothing that is decided for the whole program can change. What others see of single symbols may change:
-modules that see such a symbol become active, too, and units that import such a body are looked at again.
+nothing that is decided for the whole program can change; or if there is none worth the name, before and now.
+What others see of single symbols may change, and plain ones may come and go: modules that see such a symbol
+become active, too, and units that import such a body are looked at again.
 A module that changed within functions only stands as well, and these are looked at (contained.py).
 Where any of this does not hold there is no new plan, and the build goes the long way. What cannot stand is
 not kept (keep.py). Lines are in no unit's text; units of standing modules that hold code of an active one
@@ -32,7 +33,7 @@ from nativecache.aot.standing.contained import BodyEdit, Sight, find_edit, find_
 from nativecache.aot.standing.module_state import held_by, mean_the_same
 from nativecache.aot.standing.program import Given, Reader
 from nativecache.aot.units.bonds import find_bonds
-from nativecache.aot.units.interface import interface
+from nativecache.aot.units.interface import interface, manner, stands_apart
 from nativecache.aot.units.on_demand import OnDemandSequence
 from nativecache.aot.units.partition import Unit
 from nativecache.linker.values import replace
@@ -181,11 +182,19 @@ class _Active:
             if (
                 module.debug_text
                 or bool(module.debug) != head.described[i]
-                or interface(module, find_bonds(module)) != head.interfaces[i]
                 or (not head.unwinds and handles_exceptions(module))
+                or not self._is_arranged_alike(i, module)
             ):
                 return False
         return True
+
+    def _is_arranged_alike(self, i: int, module: Module) -> bool:
+        """Whether the rest of the program is arranged as it was, given how a module is now."""
+        head, bonds = self._last.head, find_bonds(module)
+        if interface(module, bonds) == head.interfaces[i]:
+            return True
+        manners = {*head.manners} - {""}
+        return head.apart[i] and stands_apart(module, bonds) and manners == {manner(module)}
 
 
 def _seeing(last: LastPlan, views: frozenset[str], active: Mapping[int, Module]) -> list[int]:

@@ -15,7 +15,7 @@ from nativecache.aot.records.last_plan import ModuleState
 from nativecache.aot.records.objects import StoredObject, read_object
 from nativecache.aot.schedule.scheduler import Scheduled
 from nativecache.aot.standing.contained import BodyEdit
-from nativecache.aot.standing.keep import NOTHING, Columns, Kept, unit_of, unit_row
+from nativecache.aot.standing.keep import Columns, Kept, unit_of, unit_row
 from nativecache.aot.standing.module_state import (
     Row,
     involved,
@@ -66,8 +66,7 @@ class Settled:
         keys = {i: key for i, key in enumerate(last.head.pieces) if key and i not in self._rows}
         standing = frozenset(keys)
         keys |= {i: self._piece_key(i) for i in self._dirty if any(self._rows[i])}
-        sizes = [int(count[1]) for count in last.head.counts]
-        self._last_pieces = LastPieces(store, last.head.pieces, last.head.groups, sizes)
+        self._last_pieces = LastPieces(store, last.linked)
         objects = {i: [row[0] for row in self._rows[i] if row] for i in self._dirty}
         self.pieces = Pieces(store, keys, last.head.groups, standing, self._last_pieces, objects)
         self.kept = self._keep()
@@ -112,6 +111,8 @@ class Settled:
     def _is_less_needed(self) -> bool:
         """Whether some unit, or a need of one, is no more: then others may not be needed, either."""
         replan = self._replan
+        if replan.last.gone:
+            return True
         for i in self._dirty:
             positions = {
                 old: n
@@ -138,6 +139,8 @@ class Settled:
             module, position = arranged.place(waiting.pop())
             row = rows[module][position]
             assert row is not None, "a unit that is reached and was not looked at"
+            if not all(name in defined_in for name in row[3]):
+                raise PlanLost("a unit needs what is no more")
             for name in row[3]:
                 for index in defined_in[name]:
                     if index not in reached:
@@ -184,52 +187,65 @@ class Settled:
         columns, named = Columns(), dict[int, tuple[Module, str]]()
         unsure = {arranged.place(one.unit)[0] for one in self._scheduled.heard}
         old = last.head
-        written = {old.groups[i] for i in self._rows}
+        written = {*old.groups} if last.adopted else {old.groups[i] for i in self._rows}
         for i in range(len(last)):
-            columns.texts.append(NOTHING if i in unsure else texts[i].digest)
-            columns.interfaces.append(old.interfaces[i])
+            content = old.contents[i] if old.texts[i] == texts[i].digest else None
+            columns.add_text(texts[i], is_sure=i not in unsure, content=content)
+            if i in arranged.units:
+                columns.add_module(program.modules[i])
+            else:
+                columns.interfaces.append(old.interfaces[i])
+                columns.manners.append(old.manners[i])
+                columns.apart.append(old.apart[i])
             columns.sharing.append(old.sharing[i])
             columns.described.append(old.described[i])
-            columns.sources.append(old.sources[i])
+            columns.sources.append(program.source_file(i))
             columns.groups.append(old.groups[i])
             if i not in self._rows:
                 for name in ("names", "imports", "needs", "pieces", "promoted", "counts", "involved"):
                     getattr(columns, name).append(getattr(old, name)[i])
                 columns.blocks.append(last.block(i) if old.groups[i] in written else None)
                 continue
-            rows, before = self._rows[i], last.state(i)
-            if i in arranged.units:
-                known, bodies = arranged.rows[i]
-                units = list(map(unit_of, arranged.units[i]))
-                roots = [index - arranged.first[i] for index in arranged.roots[i]]
-                promoted = longer_names(program.modules[i])
-                seen = sorted(names_seen(program.modules[i], bodies))
-                placed = placed_lines(program.modules[i].debug)
-                around = outline_of(texts[i].outline, program.modules[i].module)
-                if around and program.modules[i].debug:
-                    named[i] = program.modules[i].module, around.around
-            elif i in arranged.edits:
-                known, bodies = arranged.rows[i]
-                units, roots = list(before.units), before.roots
-                placed = placed_lines(program.modules[i].debug)
-                promoted = decode_pairs(old.promoted[i])
-                seen = sorted(names_seen(program.modules[i], bodies))
-                around = self._outline(i, arranged.edits[i], before.outline)
-                if (debug := program.modules[i].debug) and debug.numbering:
-                    named[i] = program.modules[i].module, around.around
-            else:
-                known, bodies, units, roots = before.known, before.bodies, list(before.units), before.roots
-                promoted, seen, placed = decode_pairs(old.promoted[i]), before.sees, before.placed
-                around = before.outline
-            read = i in arranged.units or i in arranged.edits
-            doubts = lists_of(program.modules[i].module.disbelieved) if read else before.disbelieved
-            kept = before.dropped, known, bodies, seen, placed, around, doubts
-            state = ModuleState(units, rows, roots, *kept)
-            columns.involved.append(involved(program, i, rows))
+            state, promoted = self._state(i)
+            debug = program.modules[i].debug if i in arranged.units or i in arranged.edits else None
+            if debug and debug.numbering and state.outline:
+                named[i] = program.modules[i].module, state.outline.around
+            columns.involved.append(involved(program, i, self._rows[i]))
             columns.add_state(state, self.pieces.keys.get(i, ""), promoted)
         once = encode_names(sorted(arranged.candidates.once))
         head = replace(old, once=once, checksums=dict(program.known_checksums), **columns.values())
         return Kept(head, columns.blocks, last.since, named)
+
+    def _state(self, module: int) -> tuple[ModuleState, Mapping[str, str]]:
+        """What is known of a module now, and what a linked image may call its promoted locals."""
+        arranged, last = self._replan.arranged, self._replan.last
+        rows, before = self._rows[module], last.state(module)
+        promoted = decode_pairs(last.head.promoted[module])
+        if module not in arranged.units and module not in arranged.edits:
+            return replace(before, results=rows), promoted
+        part = arranged.program.modules[module]
+        known, bodies = arranged.rows[module]
+        found = replace(
+            before,
+            results=rows,
+            known=known,
+            bodies=bodies,
+            sees=sorted(names_seen(part, bodies)),
+            placed=placed_lines(part.debug),
+            disbelieved=lists_of(part.module.disbelieved),
+        )
+        if module in arranged.edits:
+            edited = self._outline(module, arranged.edits[module], before.outline)
+            return replace(found, outline=edited), promoted
+        units, first = arranged.units[module], arranged.first[module]
+        outline = outline_of(self._replan.given.loaded.texts[module].outline, part.module)
+        found = replace(
+            found,
+            units=list(map(unit_of, units)),
+            roots=[index - first for index in arranged.roots[module]],
+            outline=outline,
+        )
+        return found, longer_names(part)
 
     def _outline(self, module: int, edit: BodyEdit, before: Outline | None) -> Outline:
         """The outline of a module with a contained edit; `before`: the last one."""

@@ -14,15 +14,12 @@ from types import MappingProxyType
 from typing import Final
 
 from nativecache.aot.ir.assembly import NOTHING, Assembly, read_assembly
-from nativecache.aot.ir.library_names import has_meaning
+from nativecache.aot.ir.library_names import has_meaning, is_implicit
 from nativecache.aot.ir.module import Module, inline_asm
 from nativecache.aot.ir.syntax import references, symbol_name, unescape
 from nativecache.linker.values import dataclass, field
 
 MODULE_ASM: Final = ""  # the module's own asm, as a piece
-#: What code generation calls or names by itself, besides library functions: a function may need such a symbol
-#: and not show it.
-_IMPLICIT: Final = ("__", "_Unwind_", "_GLOBAL_", "_DYNAMIC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +94,7 @@ def find_bonds(module: Module) -> Bonds:
     for name in made - public:
         entity = module.entities.get(tokens.get(name, ""))
         if entity is None or not entity.defined:
-            if has_meaning(name) or name.startswith(_IMPLICIT):
+            if has_meaning(name) or is_implicit(name):
                 sealed = sealed or f"what it makes of '{name}'"
             elif entity is not None:
                 private.add(entity.token)

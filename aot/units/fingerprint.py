@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 
 from nativecache.aot.ir.linkage import aliasee
 from nativecache.aot.ir.module import Entity
@@ -28,6 +28,7 @@ from nativecache.aot.units.imports import ImportCandidates, must_import, shows_c
 from nativecache.aot.units.module_fingerprints import ModuleFingerprints, OnDemand
 from nativecache.aot.units.on_demand import OnDemandSequence
 from nativecache.aot.units.program import Definition, Program
+from nativecache.aot.units.resolve import module_ids
 from nativecache.aot.units.shapes import ShapeStore
 from nativecache.linker.values import dataclass
 
@@ -248,6 +249,11 @@ class ImportFingerprints(_UnitFingerprints):
         self._longest = longest
         self._values: dict[object, bytes] = OnDemand(value_digest)
 
+    @cached_property
+    def _identifiers(self) -> list[str]:
+        """What tells modules apart, in whatever program they are."""
+        return module_ids([self.program.label(i) for i in range(len(self.modules))])
+
     def _view(self, module: int, token: str) -> bytes:
         program, part = self.program, self.program.modules[module]
         name = part.names[token] if token in part.entities else ""
@@ -257,7 +263,8 @@ class ImportFingerprints(_UnitFingerprints):
         else:
             # How long a body is does not matter once it is too long.
             lines = min(body.lines, self._longest + 1)
-            where = (lines, body.importable, body.home, body.heat, name in self._candidates.once)
+            home = None if body.home is None else self._identifiers[body.home]
+            where = (lines, body.importable, home, body.heat, name in self._candidates.once)
         parts = [self._plain.declared(module, token), self._values[where]]
         found = program.definitions.get(name)
         if found and shows_constant(program, found):

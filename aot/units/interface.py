@@ -2,18 +2,24 @@
 
 Which definitions prevail, what is called what, what the linker and LLVM must be told: all of that rests on
 the symbols that modules show each other, and on what their asm does. What functions do, and what a
-declaration of them says, is not in it; units see that of one symbol at a time (fingerprint.py).
+declaration of them says, is not in it; units see that of one symbol at a time (fingerprint.py). Nor is
+which *plain* symbols a module exports, those that one file of a program defines and that bear on nothing but
+what names them: who sees such a symbol is looked at when it comes or goes.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
 from nativecache.aot.ir.assembly import Assembly
+from nativecache.aot.ir.library_names import MAIN, has_meaning, is_implicit
+from nativecache.aot.ir.linkage import is_dso_local, may_be_replaced
 from nativecache.aot.ir.module import Entity, Module
+from nativecache.aot.ir.syntax import quote, symbol_name
 from nativecache.aot.ir.unwinding import handles_exceptions
 from nativecache.aot.key import value_digest
-from nativecache.aot.units.bonds import Bonds
+from nativecache.aot.units.bonds import NO_BONDS, Bonds
 from nativecache.linker import lazy_re as re
 from nativecache.linker.values import fields
 
@@ -25,25 +31,75 @@ def interface(module: Module, bonds: Bonds) -> str:
 
     `bonds`: those of the module's asm.
     """
-    flags = module.named_metadata.get("llvm.module.flags", "")
-    identity = module.named_metadata.get("llvm.ident", "")
-    nodes = [module.metadata.get(node, node) for node in _NODE.findall(flags + identity)]
-    shown = (_shown(entity) for entity in module.entities.values() if _is_shown(entity))
+    shown = (_shown(entity) for entity in module.entities.values() if _is_shown(entity, module))
     values = (
-        (module.triple, module.datalayout, module.source_file, module.asm, nodes),
-        sorted(module.named_metadata.items()),
+        (module.triple, module.datalayout, os.path.basename(module.source_file), module.asm),
+        (_described(module), sorted(module.named_metadata.items())),
         sorted(module.comdats.items()),
         sorted(shown, key=repr),
         _plain(bonds),
-        (module.profile.marks_hot, handles_exceptions(module), "@__gxx_personality_v0" in module.entities),
+        (module.profile.marks_hot, handles_exceptions(module), _names_personality(module)),
     )
     return value_digest(values).hex()
 
 
-def _is_shown(entity: Entity) -> bool:
-    """Whether other modules can have to do with a global: it is defined for them, or in a comdat."""
-    return entity.defined and (
-        not entity.local or entity.comdat is not None or entity.kind in ("alias", "ifunc")
+def manner(module: Module) -> str:
+    """The digest, in hexadecimal, of what a module says of how it was compiled."""
+    # The triple as it was written; the layout of a module that is planned is the target's.
+    return value_digest((module.triple, _described(module), sorted(module.named_metadata))).hex()
+
+
+def stands_apart(module: Module, bonds: Bonds) -> bool:
+    """Whether a module may come to a program, or go, without more than what its plain exports bring about."""
+    return (
+        bonds == NO_BONDS
+        and not module.comdats
+        and not (module.debug_text or module.debug)
+        and not (module.profile.marks_hot or handles_exceptions(module) or _names_personality(module))
+        and module.named_metadata.keys() <= _USUAL
+        and not any(_is_shown(entity, module) for entity in module.entities.values())
+        and not any(slot.associated for slots in module.structors.values() for slot in slots)
+    )
+
+
+#: Named metadata that say nothing to linkers.
+_USUAL: Final = frozenset(("llvm.module.flags", "llvm.ident", "llvm.errno.tbaa"))
+
+
+def _described(module: Module) -> list[str]:
+    """What flags and compiler a module names."""
+    flags = module.named_metadata.get("llvm.module.flags", "")
+    identity = module.named_metadata.get("llvm.ident", "")
+    return [module.metadata.get(node, node) for node in _NODE.findall(flags + identity)]
+
+
+def _names_personality(module: Module) -> bool:
+    return "@__gxx_personality_v0" in module.entities
+
+
+def _is_shown(entity: Entity, module: Module) -> bool:
+    """Whether more than those that name a global have to do with it: it is defined for other modules, or in a
+    comdat, and no plain export."""
+    return (
+        entity.defined
+        and (not entity.local or entity.comdat is not None or entity.kind in ("alias", "ifunc"))
+        and not _is_plain_export(entity, module)
+    )
+
+
+def _is_plain_export(entity: Entity, module: Module) -> bool:
+    """Whether a definition is one that no other takes the place of, and that bears on what names it only."""
+    if entity.kind not in ("function", "variable") or entity.linkage not in ("", "external"):
+        return False
+    if entity.comdat is not None or entity.visibility not in ("", "default", "hidden"):
+        return False
+    name = symbol_name(entity.token)
+    return (
+        not entity.local
+        and "@" + quote(name) == entity.token
+        and (name == MAIN or not (has_meaning(name) or is_implicit(name)))
+        # Such a one is reached under a second name in its own object (Program.keeps_to_itself).
+        and not (module.for_library and may_be_replaced(entity) and is_dso_local(entity))
     )
 
 

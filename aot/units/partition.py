@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from pathlib import PurePath
 from typing import Final, Literal
 
 from nativecache.aot.ir.linkage import aliasee, is_always_inline
@@ -40,8 +41,9 @@ class Unit:
     """The smallest set of entities compiled alone; all of one module, in the module's order.
 
     `index`: its own, among all units; `module`: its module's, in Program.modules. `tokens`: what it defines.
-    `name`: the final name of its first function or variable, or a kind and the module's label (`data:a.c`);
-    the history of builds and messages call it that. `has_asm`: the module's own asm is in it.
+    `name`: the final name of its first function or variable, or a kind and the module's file without its
+    folder (`data:a.c`); the history of builds and messages call it that. `has_asm`: the module's own asm is
+    in it.
     """
 
     index: int
@@ -111,12 +113,13 @@ def _module_units(
         groups[joined.find(_STRUCTORS)].append(_STRUCTORS)
         listed = []
 
+    file = PurePath(module.label).name
     data: list[str] = []
     for group in groups.values():
         real = [token for token in group if token not in (MODULE_ASM, _STRUCTORS)]
         functions = [t for t in real if module.entities[t].kind == "function"]
         if MODULE_ASM in group:
-            yield "group" if functions else "asm", tuple(group), f"asm:{module.label}"
+            yield "group" if functions else "asm", tuple(group), f"asm:{file}"
         elif functions:
             alone = len(group) == 1 and not part.bonds.sealed
             yield "function" if alone else "group", tuple(group), part.names[functions[0]]
@@ -131,11 +134,11 @@ def _module_units(
             data += real
     if data:
         order = {token: n for n, token in enumerate(members)}
-        yield "data", tuple(sorted(data, key=order.__getitem__)), f"data:{module.label}"
+        yield "data", tuple(sorted(data, key=order.__getitem__)), f"data:{file}"
     if listed or _libraries(module):
-        yield "structors", (_STRUCTORS,) if listed else (), f"structors:{module.label}"
+        yield "structors", (_STRUCTORS,) if listed else (), f"structors:{file}"
     if module.debug is not None and module.debug.types is not None:
-        yield "types", (), f"types:{module.label}"
+        yield "types", (), f"types:{file}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Final
@@ -123,8 +124,8 @@ class Program:
         return self.modules[module].label
 
     def source_file(self, module: int) -> str:
-        """The name of a module's source, as compilers put it into objects."""
-        return self.modules[module].module.source_file
+        """The name of a module's source without its folder, as compilers put it into objects."""
+        return os.path.basename(self.modules[module].module.source_file)
 
     @cached_property
     def checksums(self) -> Sequence[dict[bytes, bytes]]:

@@ -55,8 +55,11 @@ EDITS = {
     "a static function goes": ("main.c", "step(twice(5))", "clip(twice(5))", True),
     "a struct": ("all.h", "int a; int b;", "int b; int more; int a;", True),
     "an inline function": ("all.h", "n > 99 ? 99 : n", "n > 9 ? 9 : n", True),
-    "an exported function more": ("sum.c", "int sum", "int extra(void) { return 1; }\nint sum", False),
-    "a static one is exported": ("odd.c", "static int low", "int low", False),
+    "an exported function more": ("sum.c", "int sum", "int extra(void) { return 1; }\nint sum", True),
+    "a static one is exported": ("odd.c", "static int low", "int low", True),
+    "an exported function less": ("twice.c", "int spare(int n) { return n - 1; }\n", "", True),
+    "one of a library's name": ("sum.c", "int sum", "int puts(const char *s) { return *s; }\nint sum", False),
+    "a weak one": ("sum.c", "int sum", "__attribute__((weak)) int may(void) { return 1; }\nint sum", False),
     "a section": ("sum.c", "int sum", '__attribute__((section("mine"))) int sum', True),
     "an alias": (
         "sum.c",
