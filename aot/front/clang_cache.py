@@ -67,6 +67,7 @@ from nativecache.cache.since import Seen, changed_since
 from nativecache.linker import lazy_re as re
 from nativecache.linker.environment import environment_elsewhere, variables_seen
 from nativecache.linker.signals import hold_signals, ignore_signals
+from nativecache.linker.values import replace
 
 if TYPE_CHECKING:
     from nativecache.aot.verify import Mismatch
@@ -107,7 +108,7 @@ class FrontCache:
         self._environ = variables_seen(environ)
         self.memo: StatCache = seen.memo if seen else {}
         self._index = FrontIndex(store, output, self.memo) if output else None
-        self._is_joined = False
+        self._joined: tuple[Dependency, ...] = ()
         self._begun: dict[tuple[object, ...], Begun] = {}
         self._elsewhere: dict[tuple[object, ...], str] = {}
         self._searches: dict[tuple[str, ...], Search | None] = {}
@@ -215,9 +216,9 @@ class FrontCache:
             self.store.note_used(kept.result)
             self.store.note_used(kept.base)
             self._note_reads(kept.dependencies)
-            if not self._is_joined:  # what is the same for all is long
-                self._note_reads(self._index.joined)
-                self._is_joined = True
+            if self._joined != self._index.joined:  # what is the same for all is long
+                self._joined = self._index.joined
+                self._note_reads(self._joined)
             return Answer.later(partial(self._answer, kept.result), kept.digest, kept.messages)
         manifest = self._manifests[question.key] = self._load(question.key)
         for n, (dependencies, result) in enumerate(manifest.variants):
@@ -231,6 +232,8 @@ class FrontCache:
             self._note_answer(question, result, answer, dependencies, manifest.base)
             if n:
                 self._save_manifest(question, manifest.used(n))
+            if self._index and manifest.output:
+                self._index.borrow(Path(manifest.output))
             return answer
         return None
 
@@ -341,6 +344,8 @@ class FrontCache:
         # What was edited once is edited again, and its answer soon replaced.
         level = AGAIN if manifest.variants else FIRST
         manifest = manifest.with_answer(dependencies, result, spoke=bool(answer.messages))
+        if self._index:
+            manifest = replace(manifest, output=str(self._index.output))
         self._save_manifest(question, manifest)
         # An object is looked for by those who have no time to put it together.
         base = result if question.whole else manifest.base

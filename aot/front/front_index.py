@@ -44,29 +44,51 @@ class FrontIndex:
 
     def __init__(self, store: EntryStore, output: Path, memo: StatCache) -> None:
         self._store, self._memo = store, memo
+        self.output = output.absolute()
         self._key = index_recipe(output).key()
         found = store.read(self._key, read_index) if store.root else None
         self._table: tuple[Dependency, ...] = found.table if found else ()
-        self.joined: tuple[Dependency, ...] = found.joined if found else ()
+        self._joined: tuple[Dependency, ...] = found.joined if found else ()
         self._answers: Mapping[str, _Row] = found.answers if found else {}
         self._changed: frozenset[int] | None = None
         self._used: dict[str, KeptAnswer] = {}
         self._is_new = False
+        self._is_used = False
+        self._borrowed: FrontIndex | None = None
+
+    @property
+    def joined(self) -> tuple[Dependency, ...]:
+        """What each answer that was found rests on besides its own dependencies."""
+        own = self._joined if self._is_used else ()
+        return (*own, *(self._borrowed.joined if self._borrowed else ()))
+
+    def borrow(self, output: Path) -> None:
+        """Has answers that are not known looked for among those of another output's last build, too.
+
+        One other output is looked at: most of its sources are likely to be this one's, in another checkout or
+        for another program.
+        """
+        if self._borrowed is None:
+            self._borrowed = FrontIndex(self._store, output, self._memo)
 
     def find(self, question: str) -> KeptAnswer | None:
         """The answer to a question, if all that it rests on is as it was; None where that is not known."""
         known = self._answers.get(question)
         if known is None or not self._changes().isdisjoint(known.numbers):
-            return None
+            found = self._borrowed.find(question) if self._borrowed else None
+            if found:
+                self.note(question, found)
+            return found
         dependencies = tuple(map(self._table.__getitem__, known.numbers))
         found = KeptAnswer(known.result, known.digest, known.size, known.messages, dependencies, known.base)
         self._used[question] = found
+        self._is_used = True
         return found
 
     def _changes(self) -> frozenset[int]:
         """Numbers of the dependencies that hold no more: all, if what is looked for is found elsewhere."""
         if self._changed is None:
-            if still_valid(self.joined, self._memo):
+            if still_valid(self._joined, self._memo):
                 changed = (
                     n
                     for n, (kind, value, subjects) in enumerate(self._table)

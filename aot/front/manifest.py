@@ -120,6 +120,8 @@ class Manifest:
     `search`: the folders where clang looks for headers, and what that depends on. `dated`: clang, when it was
     last asked, met the time of day. `base`: the key of an answer that is kept as a whole, "" for none; others
     may be kept by what differs from it. `spoke`: clang had something to say with the last answer.
+    `output`: of the build that last asked clang, by absolute path, "" if that is not known: that build's
+    index (front_index.py) may have answers about other sources, too.
     """
 
     search: Search | None = None
@@ -127,6 +129,7 @@ class Manifest:
     dated: bool = False
     base: str = ""
     spoke: bool = False
+    output: str = ""
 
     def used(self, number: int) -> Manifest:
         """The manifest with one set of dependencies, given by its number, moved to the front."""
@@ -136,7 +139,7 @@ class Manifest:
 
     def found_on(self, search: Search) -> Manifest:
         """The manifest with another place to look for headers, and without the answers from before."""
-        return replace(self, search=search, variants=(), base="")
+        return replace(self, search=search, variants=(), base="", output="")
 
     def met_time_of_day(self) -> Manifest:
         """The manifest after a run of clang that met the time of day."""
@@ -167,6 +170,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
         "dated": int(manifest.dated),
         "base": manifest.base,
         "spoke": int(manifest.spoke),
+        "output": manifest.output,
     }
     return json.dumps(known).encode()
 
@@ -181,6 +185,7 @@ _MANIFEST: Final = record(
         "dated": whole(0, 1),
         "base": text(),
         "spoke": whole(0, 1),
+        "output": text(),
     }
 )
 
@@ -205,6 +210,7 @@ def read_manifest(entry: Entry) -> Manifest:
             bool(found["dated"]),
             found["base"],
             bool(found["spoke"]),
+            found["output"],
         )
     except (ValueError, IndexError) as error:
         raise Malformed(str(error)) from None

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -218,13 +218,19 @@ _STATE: Final = record(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Definitions by final name, as ModuleState has them, of modules that are none of a program any more."""
+
+    known: Mapping[str, tuple[str, str, bool]]
+    bodies: Mapping[str, tuple[int, bool, bool, int, str, str, str, str]]
+
+
 class LastPlan:
     """The plan of an output's last build: its head, and its modules' states as they are asked for."""
 
     #: Whether it is that of another output: nothing of it is kept for this one yet.
     adopted = False
-    #: Final names of what was defined in modules that are none of the program any more.
-    gone: frozenset[str] = frozenset()
 
     def __init__(self, head: Head, since: int, store: EntryStore, output: Path) -> None:
         self.head, self.since, self.output = head, since, output
@@ -266,6 +272,11 @@ class LastPlan:
             return None
         digest = nodes_digest(found.around, head.directory, head.ambiguous)
         return load_nodes(self.store, nodes_recipe(self.output, module).key(), digest)
+
+    @property
+    def gone(self) -> Gone:
+        """What was defined in modules that are none of the program any more."""
+        return Gone({}, {})
 
     @property
     def linked(self) -> Linked:

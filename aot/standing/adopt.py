@@ -21,7 +21,7 @@ from typing import Any, Final
 from nativecache.aot.front.load import Loaded, LoadedText
 from nativecache.aot.output.pieces import Linked
 from nativecache.aot.packed import decode_names, encode_names
-from nativecache.aot.records.last_plan import Head, LastPlan, ModuleState, load_plan, write_state
+from nativecache.aot.records.last_plan import Gone, Head, LastPlan, ModuleState, load_plan, write_state
 from nativecache.aot.records.memo import record_names
 from nativecache.aot.records.outputs import ListedOutput, list_outputs, shortened
 from nativecache.aot.standing.keep import describe_inputs
@@ -55,11 +55,8 @@ class AdoptedPlan(LastPlan):
 
     adopted = True
 
-    def __init__(
-        self, head: Head, donor: LastPlan, places: Sequence[int | None], gone: frozenset[str]
-    ) -> None:
+    def __init__(self, head: Head, donor: LastPlan, places: Sequence[int | None]) -> None:
         super().__init__(head, donor.since, donor.store, donor.output)
-        self.gone = gone
         self._donor, self._places = donor, places
 
     def block(self, module: int) -> bytes:
@@ -75,6 +72,15 @@ class AdoptedPlan(LastPlan):
     @cached_property
     def _nothing(self) -> bytes:
         return write_state(_NOTHING_KNOWN)
+
+    @cached_property
+    def gone(self) -> Gone:
+        """What was defined in modules that are none of the program any more. Raises PlanLost."""
+        states = [self._donor.state(j) for j in range(len(self._donor)) if j not in self._places]
+        return Gone(
+            {name: row for state in states for name, row in state.known.items()},
+            {name: row for state in states for name, row in state.bodies.items()},
+        )
 
     @property
     def linked(self) -> Linked:
@@ -151,7 +157,7 @@ def _adopt(donor: LastPlan, guard: str, loaded: Loaded, runs: Iterable[Sequence[
     columns["groups"] = _regroup(runs, places, head.groups)
     once = encode_names(name for name in decode_names(head.once) if name not in gone)
     ours = replace(head, inputs=describe_inputs(loaded), states={}, once=once, **columns)
-    return AdoptedPlan(ours, donor, places, gone)
+    return AdoptedPlan(ours, donor, places)
 
 
 def _is_same(head: Head, place: int, text: LoadedText) -> bool:

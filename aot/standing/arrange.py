@@ -117,19 +117,26 @@ class Arranged:
         """Symbols of which others see something else than in the last build, and those with other bodies."""
         last, once = self.program.last, self.candidates.once
         before = frozenset(decode_names(last.head.once))
-        views, codes = set(last.gone), set(last.gone)
+        views, codes = set[str](), set[str]()
         for i, edit in self.edits.items():
             state, known = last.state(i), self.rows[i][0]
             codes.update(name for name in self._edited(i, edit) if known[name] != state.known[name])
+        old: dict[str, KnownRow] = dict(last.gone.known)
+        old_bodies: dict[str, BodyRow] = dict(last.gone.bodies)
+        new: dict[str, KnownRow] = {}
+        bodies: dict[str, BodyRow] = {}
         for i in self.units:
-            (known, bodies), state = self.rows[i], last.state(i)
-            for name in {**known, **state.known}:
-                old, new = state.known.get(name), known.get(name)
-                old_view = _view(old, state.bodies.get(name), longest, name in before)
-                if old_view != _view(new, bodies.get(name), longest, name in once):
-                    views.add(name)
-                if (old and old[1]) != (new and new[1]):
-                    codes.add(name)
+            old.update(last.state(i).known)
+            old_bodies.update(last.state(i).bodies)
+            new.update(self.rows[i][0])
+            bodies.update(self.rows[i][1])
+        for name in {**old, **new}:
+            row, body = new.get(name), bodies.get(name)
+            was = _view(old.get(name), old_bodies.get(name), longest, name in before)
+            if was != _view(row, body, longest, name in once) or self._is_seen_as_moved(name, body):
+                views.add(name)
+            if (was := old.get(name)) is None or row is None or was[1] != row[1]:
+                codes.add(name)
         # A second name, or a constant that shows its contents, is seen with what it names.
         names = {
             name: self._named(found)
@@ -139,6 +146,13 @@ class Arranged:
         while more := {name for name, named in names.items() if not views.isdisjoint(named)} - views:
             views |= more
         return frozenset(views), frozenset(codes)
+
+    def _is_seen_as_moved(self, name: str, body: BodyRow | None) -> bool:
+        """Whether a symbol is defined in another module than before, and others see in which."""
+        last, found = self.program.last, self.definitions.own.get(name)
+        if found is None or last.module_of.get(name) == found.module:
+            return False
+        return any(last.head.described) or (body is not None and body[2])
 
     def _is_plain(self, name: str) -> bool:
         return self.rows[self.definitions.own[name].module][0][name][2]

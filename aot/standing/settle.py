@@ -111,7 +111,7 @@ class Settled:
     def _is_less_needed(self) -> bool:
         """Whether some unit, or a need of one, is no more: then others may not be needed, either."""
         replan = self._replan
-        if replan.last.gone:
+        if replan.last.gone.known:
             return True
         for i in self._dirty:
             positions = {
