@@ -1,0 +1,177 @@
+"""A build is planned by the plan of another output where its modules are mostly those of that one."""
+
+from pathlib import Path
+
+import pytest
+from harness import BuildResult, build, needs_clang, run
+from programs import Trial
+from rules import write
+
+from nativecache.aot.records.last_plan import load_plan
+from nativecache.aot.records.outputs import list_outputs, outputs_recipe
+from nativecache.cache.file_store import FileStore
+from nativecache.cache.folder import find_entries
+from nativecache.cache.layout import entry_path
+from nativecache.cache.lookup import EntryStore
+
+pytestmark = needs_clang
+
+LIBRARY = {
+    "all.h": "int printf(const char *, ...);\nint low(int), high(int), both(int), apply(int);\n"
+    "extern int maybe(int) __attribute__((weak));\n",
+    "low.c": '#include "all.h"\nstatic int help(int n) { return n * 3; }\n'
+    "int low(int n) { return help(n) + help(n + 1); }\n",
+    "high.c": '#include "all.h"\n__attribute__((noinline)) static int help(int n) { return n >> 1; }\n'
+    "int high(int n) { return maybe ? maybe(n) : help(n); }\n",
+    "both.c": '#include "all.h"\nint both(int n) { return low(n) + high(n); }\n',
+    "table.c": '#include "all.h"\nstatic int one(int n) { return n - 1; }\n'
+    "static int (*const table[])(int) = {one, both};\nint apply(int n) { return table[n & 1](n); }\n",
+}
+MAIN = '#include "all.h"\nint main(int n, char **v) {{ (void)v; printf("%d\\n", {}); return 0; }}\n'
+TESTS = {
+    "first.c": MAIN.format("low(n) + both(n)"),
+    "second.c": MAIN.format("apply(n) * 7"),
+    # Without the declaration that would make its own definition a weak one.
+    "third.c": MAIN.format("high(n)")
+    .replace('"all.h"', "<stdio.h>")
+    .replace("int main", "int high(int);\nint main")
+    + "int maybe(int n) { return n * 100; }\n",
+}
+FILES = [name for name in LIBRARY if name.endswith(".c")]
+
+
+def follows(done: BuildResult) -> bool:
+    """Whether a build was planned by an earlier plan."""
+    return "plan" in done.stats["phases"] and "index" not in done.stats["phases"]
+
+
+class Builds:
+    """Builds with one cache, each compared with one without."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        write(folder, {**LIBRARY, **TESTS})
+
+    def __call__(self, *words: str | Path, output: str = "app", cwd: Path | None = None) -> BuildResult:
+        done = build(self.folder, *words, "-o", output, cwd=cwd)
+        build(self.folder, *words, "--no-cache", "-o", "cold", cwd=cwd)
+        folder = cwd or self.folder
+        assert (folder / output).read_bytes() == (folder / "cold").read_bytes()
+        return done
+
+
+@pytest.fixture
+def builds(tmp_path: Path) -> Builds:
+    made = Builds(tmp_path)
+    assert not follows(made(*FILES, "first.c", "-O2"))
+    return made
+
+
+def test_a_second_output_of_the_same_inputs(builds: Builds) -> None:
+    done = builds(*FILES, "first.c", "-O2", output="other")
+    assert follows(done) and done.stats["planned_modules"] == 0 and done.misses == 0
+    # And the way of an edit from there.
+    write(builds.folder, {"low.c": LIBRARY["low.c"].replace("n * 3", "n * 5")})
+    done = builds(*FILES, "first.c", "-O2", output="other")
+    assert follows(done) and done.stats["planned_modules"] == 0
+
+
+@pytest.mark.parametrize(
+    "words", [("-O2",), ("-O2", "-g"), ("-O1", "-fPIC", "--emit", "shared")], ids=" ".join
+)
+def test_another_checkout(words: tuple[str, ...], builds: Builds) -> None:
+    builds(*FILES, "first.c", *words, output="mine")
+    elsewhere = builds.folder / "elsewhere"
+    write(elsewhere, {**LIBRARY, **TESTS})
+    done = builds(*FILES, "first.c", *words, cwd=elsewhere)
+    # With debug information the folder is in all of them.
+    assert follows(done) == ("-g" not in words)
+    assert done.stats["planned_modules"] == (5 if "-g" in words else 0)
+
+
+def test_absolute_names_and_another_order(builds: Builds) -> None:
+    elsewhere = builds.folder / "elsewhere"
+    write(elsewhere, {**LIBRARY, **TESTS})
+    names = [elsewhere / name for name in ("first.c", *reversed(FILES))]
+    done = builds(*names, "-O2", output="other")
+    assert follows(done) and done.stats["planned_modules"] == 0 and done.misses == 0
+
+
+def test_a_file_under_another_name(builds: Builds) -> None:
+    write(builds.folder, {"lowest.c": LIBRARY["low.c"]})
+    names = ["lowest.c" if name == "low.c" else name for name in FILES]
+    done = builds(*names, "first.c", "-O2", output="other")
+    assert follows(done) and done.stats["planned_modules"] == 1 and done.misses == 0
+
+
+def test_the_next_test_program_of_the_same_files(builds: Builds) -> None:
+    done = builds(*FILES, "second.c", "-O2", output="second")
+    assert follows(done) and done.stats["planned_modules"] == 1
+    assert run(builds.folder / "second").stdout
+    # What is called if it is there is there now.
+    done = builds(*FILES, "third.c", "-O2", output="third")
+    assert follows(done) and run(builds.folder / "third").stdout == b"100\n"
+    done = builds(*FILES, "first.c", "-O2", output="again")
+    assert follows(done)
+
+
+def test_a_program_with_one_file_more(builds: Builds) -> None:
+    """It is the plan of the same output that is taken, of fewer inputs."""
+    write(builds.folder, {"maybe.c": "int maybe(int n) { return n + 40; }\n"})
+    done = builds("maybe.c", *FILES, "first.c", "-O2")
+    assert follows(done) and done.stats["planned_modules"] == 2
+    assert follows(builds(*FILES, "first.c", "-O2"))
+
+
+def test_what_is_in_several_files_is_planned_from_nothing(builds: Builds) -> None:
+    weak = "__attribute__((weak)) int maybe(int n) { return n + 1; }\n"
+    write(builds.folder, {"low.c": LIBRARY["low.c"] + weak})
+    assert not follows(builds(*FILES, "first.c", "-O2"))
+    assert not follows(builds(*FILES, "third.c", "-O2", output="third"))
+
+
+def test_other_flags_are_another_way(builds: Builds) -> None:
+    assert not follows(builds(*FILES, "first.c", "-O1", output="other"))
+    assert not follows(builds(*FILES, "first.c", "-O2", "--emit", "shared", output="other"))
+
+
+def test_what_was_said_of_a_file_is_said_again(builds: Builds) -> None:
+    write(builds.folder, {"low.c": LIBRARY["low.c"] + "int shady(int n) { int unused = 3; return n; }\n"})
+    words = (*FILES, "first.c", "-O2", "-Wall")
+    assert "unused" in builds(*words).stderr
+    done = builds(*words, output="other")
+    assert follows(done) and "unused" in done.stderr
+
+
+@pytest.mark.parametrize("what", ["the list", "states", "plans", "a row of something else"])
+def test_what_is_lost_or_wrong_costs_time_only(what: str, builds: Builds) -> None:
+    cache = builds.folder / "cache"
+    store = EntryStore(FileStore(cache))
+    plan = load_plan(store, builds.folder / "app")
+    assert plan
+    listed = Path(entry_path(str(cache), outputs_recipe(plan.head.guard).key()))
+    assert [Path(one.path).name for one in list_outputs(store, plan.head.guard)] == ["app"]
+    if what == "the list":
+        listed.write_bytes(b"no entry at all")
+    elif what == "a row of something else":
+        builds(*FILES, "second.c", "-O1", output="other")
+        other = load_plan(store, builds.folder / "other")
+        assert other and other.head.guard != plan.head.guard
+        second = entry_path(str(cache), outputs_recipe(other.head.guard).key())
+        listed.write_bytes(Path(second).read_bytes())
+    else:
+        for found in find_entries(cache):
+            entry = store.load(found.key)
+            kind = str(entry.meta.get("form", "")).partition(" ")[0] if entry else ""
+            if kind == {"states": "states", "plans": "plan"}[what]:
+                Path(entry_path(str(cache), found.key)).unlink()
+    assert not follows(builds(*FILES, "second.c", "-O2", output="second"))
+
+
+@pytest.mark.parametrize("seed", [105, 300])
+def test_random_programs_of_a_pool(seed: int, tmp_path: Path) -> None:
+    trial = Trial(seed, tmp_path / "pool", calm=True)
+    for _ in range(5):
+        problems = trial.check()
+        assert not problems, "\n".join([*trial.commands, *problems])
+    assert trial.adopted > 0 and trial.compared > 2
