@@ -179,7 +179,13 @@ class _Job:
             own = last
             yield own
         runs = [item.modules for item in self._line() if isinstance(item, Ours)]
-        yield from find_plans(self._request.store, self._guard, self._loaded, runs, own)
+        others = find_plans(self._request.store, self._guard, self._loaded, runs, own)
+        while True:
+            with self._clock.phase("plan"):
+                found = next(others, None)
+            if found is None:
+                return
+            yield found
 
     def build_again(self, last: LastPlan) -> Report | None:
         """Builds by the plan of an earlier build; None where that does not do.

@@ -68,7 +68,7 @@ class FrontIndex:
         One other output is looked at: most of its sources are likely to be this one's, in another checkout or
         for another program.
         """
-        if self._borrowed is None:
+        if self._borrowed is None and output != self.output:
             self._borrowed = FrontIndex(self._store, output, self._memo)
 
     def find(self, question: str) -> KeptAnswer | None:
