@@ -111,6 +111,8 @@ def _likeliest(
     texts: Sequence[LoadedText], outputs: Sequence[ListedOutput]
 ) -> list[tuple[ListedOutput, int]]:
     """Outputs with the number of modules that they share, by that, then by how few others they have."""
+    if not outputs:
+        return []
     known = {digest for one in outputs for digest in one.texts}
     digests = shortened(text.digest for text in texts)
     # To tell what a text holds without its folder it has to be read.

@@ -23,6 +23,7 @@ from nativecache.aot.records.history import BuildRecord, read_how, read_record
 from nativecache.aot.records.last_link import read_link
 from nativecache.aot.records.memo import CleanUp, KeyedUnit, UnitMemo, read_memo
 from nativecache.aot.records.objects import object_meta, read_object
+from nativecache.aot.records.outputs import read_outputs
 from nativecache.aot.records.system_libraries import read_libraries
 from nativecache.aot.records.table import Table
 from nativecache.aot.units.shapes import Shape
@@ -52,6 +53,7 @@ MANIFEST = {
     "dependencies": [["program", "1 2", ["/bin/cc"]], ["found", "", ["/a", "", "b.h"]]],
     "variants": [[[0, 1], KEY]],
     "dated": 0,
+    "output": "/there/app",
     "base": KEY,
 }
 LINK = {
@@ -101,6 +103,7 @@ READERS: dict[str, tuple[Callable[[Entry], object], bytes]] = {
     "link": (read_link, dump(LINK)),
     "libraries": (read_libraries, dump(LIBRARIES)),
     "llvm": (read_library, dump(LIBRARY)),
+    "outputs": (read_outputs, dump([["/there/app", ["0" * 12, "1" * 12], ["2" * 12, ""]]])),
     "record": (read_record, dump({"a": "b"})),
     "how": (read_how, dump({"compiler": "", "options": "", "turn": 0})),
     "note": (read_note, bytes(64)),
