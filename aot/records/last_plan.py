@@ -223,7 +223,7 @@ class Gone:
     """Definitions by final name, as ModuleState has them, of modules that are none of a program any more."""
 
     known: Mapping[str, tuple[str, str, bool]]
-    bodies: Mapping[str, tuple[int, bool, bool, int, str, str, str, str]]
+    bodies: Mapping[str, tuple[int, bool, bool, int, str, str, str, str, str]]
 
 
 class LastPlan:
