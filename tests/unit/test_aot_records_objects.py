@@ -22,6 +22,7 @@ from nativecache.aot.records.clean_ups import read_bodies
 from nativecache.aot.records.history import BuildRecord, read_how, read_record
 from nativecache.aot.records.last_link import read_link
 from nativecache.aot.records.memo import CleanUp, KeyedUnit, UnitMemo, read_memo
+from nativecache.aot.records.named_nodes import read_nodes
 from nativecache.aot.records.objects import object_meta, read_object
 from nativecache.aot.records.outputs import read_outputs
 from nativecache.aot.records.system_libraries import read_libraries
@@ -54,6 +55,7 @@ MANIFEST = {
     "variants": [[[0, 1], KEY]],
     "dated": 0,
     "output": "/there/app",
+    "spoke": 1,
     "base": KEY,
 }
 LINK = {
@@ -92,6 +94,24 @@ LIBRARIES = {
     "dependencies": encode([observe("found", ("/", "", "/lib"))]),
 }
 
+NODES = {
+    "digest": "d",
+    "tokens": "!1\0!" + "1" * 20,
+    "functions": "!2\0@f",
+    "heads": "!" + "2" * 20,
+    "members": "!2 !3",
+    "groups": ["distinct !DISubprogram()\n!DILocalVariable(scope: !\0000)"],
+    "bodies": {"!" + "1" * 20: "!{}"},
+    **dict.fromkeys(("scopes", "hosts", "callees", "units"), ""),
+    **{key: {"f": 7} for key in ("ranges", "lines", "named")},
+    "statics": {"@f": [["@f.x", "!1"], [None, "!2"]]},
+    "owners": {"f": ["!1", "!2"]},
+    "sizes": {"!1": ["!2", "64"]},
+    "imports": {"!1": ["!2"]},
+    "attached": [["@x", "!1"]],
+    "repeated": ["!4"],
+}
+
 READERS: dict[str, tuple[Callable[[Entry], object], bytes]] = {
     "accepted": (read_accepted, bytes(32)),
     "bodies": (read_bodies, bodies()),
@@ -103,6 +123,7 @@ READERS: dict[str, tuple[Callable[[Entry], object], bytes]] = {
     "link": (read_link, dump(LINK)),
     "libraries": (read_libraries, dump(LIBRARIES)),
     "llvm": (read_library, dump(LIBRARY)),
+    "nodes": (read_nodes, dump(NODES)),
     "outputs": (read_outputs, dump([["/there/app", ["0" * 12, "1" * 12], ["2" * 12, ""]]])),
     "record": (read_record, dump({"a": "b"})),
     "how": (read_how, dump({"compiler": "", "options": "", "turn": 0})),
