@@ -226,7 +226,7 @@ def keep(
             outline=outline_of(loaded.texts[i].outline, part.module),
             disbelieved=lists_of(part.module.disbelieved),
         )
-        if state.outline and part.debug:
+        if state.outline and part.debug and part.debug.numbering:
             named[i] = part.module, state.outline.around
         columns.add_text(loaded.texts[i], is_sure=i not in unsure)
         columns.add_module(part)

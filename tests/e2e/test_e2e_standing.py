@@ -229,6 +229,19 @@ def test_edits_within_functions_where_there_are_exceptions(
     assert [count > 0 for count in throwing.planned(file, old, new)] == [all_of_it] * 2
 
 
+def test_variables_that_are_described_where_they_are_used(tmp_path: Path) -> None:
+    """Which functions do that depends on what they mention, so that no nodes are kept."""
+    sources = {
+        "main.c": "static int same = 3; int other(int);\n"
+        "int main(int n, char **v) { same += n; return other(n) + same - 8; }\n",
+        "all.c": "static long same = 4;\n__attribute__((noinline)) static int low(int n) { return n & 1; }\n"
+        "int other(int n) { same *= n; return low(n) + (int)same; }\n",
+    }
+    project = Edited(sources, ("-O1", "-g"), tmp_path)
+    assert project.planned("all.c", "n & 1", "n & 3") == [0, 0]
+    assert project.planned("all.c", "int other", "\nint other") == [0, 0]
+
+
 @pytest.mark.parametrize("what", ["nodes", "another's nodes"])
 def test_nodes_of_debug_information_may_be_gone(what: str, tmp_path: Path) -> None:
     project = Edited(SEVERAL, ("-O2", "-g"), tmp_path)
