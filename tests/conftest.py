@@ -3,6 +3,7 @@
 import ctypes
 import gc
 import signal
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,27 @@ for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write tests/golden/extract anew")
+    parser.addoption("--whole", action="store_true", help="run all members of large families of tests")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of a family of tests leaves every so many, unless all are asked for, or tests by name."""
+    if config.getoption("--whole") or any("::" in word for word in config.args) or config.option.keyword:
+        return
+    seen: Counter[str] = Counter()
+    left, kept = list[pytest.Item](), list[pytest.Item]()
+    for item in items:
+        family = item.get_closest_marker("family")
+        if family is None:
+            kept.append(item)
+            continue
+        name = item.nodeid.partition("[")[0]
+        every, first = (*family.args, 0)[:2]
+        (kept if seen[name] % every == first else left).append(item)
+        seen[name] += 1
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = kept
 
 
 @pytest.fixture(autouse=True, scope="module")

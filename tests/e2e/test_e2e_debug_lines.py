@@ -332,6 +332,7 @@ def rebuild(before: Path, space: Path, files: Mapping[str, str], *words: str) ->
     return warm
 
 
+@pytest.mark.family(3)
 @pytest.mark.parametrize(
     ("language", "name"), [*(("c", name) for name in C_MOVES), *(("c++", name) for name in CXX_MOVES)]
 )

@@ -51,11 +51,13 @@ def test_second_build_compiles_nothing(lua: Program, level: str) -> None:
     assert (warm.misses, warm.compiled) == (0, [])
 
 
+@pytest.mark.family(2)
 def test_worker_count_makes_no_difference(lua: Program, level: str) -> None:
     cold = lua.assert_same_image("cold", level, "-j1", cache=f"one{level}")
     assert cold.misses > 0
 
 
+@pytest.mark.family(2)
 def test_half_a_cache_and_another_folder_give_the_same_image(lua: Program, level: str) -> None:
     shutil.copytree(lua.space / "cache", lua.space / "half")
     entries = sorted(find_entries(lua.space / "half"), key=lambda entry: entry.key)

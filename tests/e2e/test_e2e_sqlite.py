@@ -35,26 +35,31 @@ def sqlite(level: str, tmp_path_factory: pytest.TempPathFactory) -> Program:
     return program
 
 
+@pytest.mark.family(2, 1)
 def test_a_page_of_sql(sqlite: Program, level: str) -> None:
     page = (PROGRAMS / "page.sql").read_bytes()
     answer = assert_same_behaviour(sqlite.space / "cold", sqlite.clang(level), stdin=page)
     assert answer.stdout.count(b"\n") > 100
 
 
+@pytest.mark.family(2, 1)
 def test_an_error_in_sql(sqlite: Program, level: str) -> None:
     assert_same_behaviour(sqlite.space / "cold", sqlite.clang(level), stdin=b"select * from nowhere;", code=1)
 
 
+@pytest.mark.family(2, 1)
 def test_second_build_compiles_nothing(sqlite: Program, level: str) -> None:
     warm = sqlite.assert_same_image("cold", level)
     assert (warm.misses, warm.compiled) == (0, [])
 
 
+@pytest.mark.family(2, 1)
 def test_other_folder_and_worker_count_give_the_same_image(sqlite: Program, level: str) -> None:
     warm = sqlite.copy("elsewhere").assert_same_image("cold", level, "-j1")
     assert warm.misses == 0
 
 
+@pytest.mark.family(2, 1)
 def test_edit_of_one_function_compiles_that_function(sqlite: Program, level: str) -> None:
     # instrFunc is called through a table only, so no other unit has imported its body.
     edited = sqlite.copy("edited")
@@ -68,6 +73,7 @@ def test_edit_of_one_function_compiles_that_function(sqlite: Program, level: str
     assert run(sqlite.space / "edited-image", stdin=query).stdout == b"107\n"
 
 
+@pytest.mark.family(2, 1)
 def test_comment_and_blank_line_compile_nothing(sqlite: Program, level: str) -> None:
     # At the end of the file: further up it would move every later use of __LINE__, which is code.
     edited = sqlite.copy("commented")
@@ -76,6 +82,7 @@ def test_comment_and_blank_line_compile_nothing(sqlite: Program, level: str) -> 
     assert edited.assert_same_image("cold", level).misses == 0
 
 
+@pytest.mark.family(2, 1)
 def test_edits_that_change_no_code_compile_nothing(sqlite: Program, level: str) -> None:
     edited = sqlite.copy("renamed")
     source = edited.path("sqlite3.c")
@@ -97,6 +104,7 @@ def test_edits_that_change_no_code_compile_nothing(sqlite: Program, level: str) 
     edited.assert_same_image("renamed-image", level, cache="renamed-cache")
 
 
+@pytest.mark.family(2, 1)
 def test_a_line_on_top_compiles_what_holds_its_line_number(sqlite: Program, level: str) -> None:
     edited = sqlite.copy("moved")
     source = edited.path("sqlite3.c")

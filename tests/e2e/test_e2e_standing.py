@@ -160,6 +160,7 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Edited:
     return Edited(SEVERAL, ("-O2",), tmp_path_factory.mktemp("several"))
 
 
+@pytest.mark.family(2)
 @pytest.mark.parametrize("name", WITHIN)
 def test_an_edit_within_functions_looks_at_those_only(name: str, several: Edited) -> None:
     old, new, all_of_it = WITHIN[name]
@@ -187,6 +188,7 @@ MOVING = {
 }
 
 
+@pytest.mark.family(2)
 @pytest.mark.parametrize("name", [*tuple(WITHIN)[:6], *MOVING])
 def test_an_edit_within_functions_and_their_lines(name: str, described: Edited) -> None:
     old, new, all_of_it = {**WITHIN, **MOVING}[name]
@@ -264,6 +266,7 @@ WAYS["-O0 -g"] = ("a constant", "lines above what others inline")
 WAYS["-O1 -gdwarf-4 -fPIC --emit shared"] = ("lines above what others inline", "a comment")
 
 
+@pytest.mark.family(2)
 @pytest.mark.parametrize(
     ("name", "words"), [(name, tuple(way.split())) for way, names in WAYS.items() for name in names]
 )

@@ -75,6 +75,7 @@ define i32 @main() {{
 """
 
 
+@pytest.mark.family(2)
 @pytest.mark.parametrize(
     ("name", "count", "level"),
     [(plain, COUNT, "-O2"), (in_unicode, COUNT, "-O0"), (long, COUNT, "-O0"), (longest, 500, "-O2")],
