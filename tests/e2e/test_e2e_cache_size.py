@@ -36,6 +36,7 @@ def ccache(cxx: Program) -> int:
 
 # Measured: 17.2 and 14.7 times; the files were 74 times as large before payloads were folded. Of so small a
 # program ccache has but two small objects, while the memos know much of what it includes.
+@pytest.mark.family(2)
 @pytest.mark.parametrize(("store", "most"), [("files", 21), ("sqlite", 18)])
 def test_size_of_a_first_build(cxx: Program, ccache: int, store: str, most: float) -> None:
     cxx.build(store, "--store", store, cache=f"cache-{store}")

@@ -59,6 +59,7 @@ def test_edit_of_one_function_compiles_that_function(cxx: Program, level: str) -
     assert after != before
 
 
+@pytest.mark.family(2)
 def test_edit_of_a_template_reaches_both_files(cxx: Program, level: str) -> None:
     edited = cxx.copy("template")
     edit(edited.path("cxx20_lib.h"), "    T result = 1;", "    T result = 2;")

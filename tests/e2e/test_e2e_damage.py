@@ -74,6 +74,7 @@ def damage(files: list[Path], file: Path, data: st.DataObject) -> str:
     return kind
 
 
+@pytest.mark.family(2)
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_damage_is_harmless(warm: Space, data: st.DataObject) -> None:

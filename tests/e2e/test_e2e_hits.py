@@ -264,13 +264,13 @@ def assert_compiled(result: BuildResult, expected: Sequence[str]) -> None:
     assert (result.hits, result.misses) == (result.stats["units"] - len(expected), len(expected))
 
 
-@pytest.mark.family(3)
+@pytest.mark.family(5)
 @pytest.mark.parametrize("change", C_EDITS, ids=lambda change: change.name)
 def test_c(built: dict[str, Path], tmp_path: Path, change: Edit, level: str) -> None:
     assert_compiled(rebuild(built["c"], tmp_path, change, C_FILES, level), change.expected(level))
 
 
-@pytest.mark.family(3)
+@pytest.mark.family(5)
 @pytest.mark.parametrize("change", CXX_EDITS, ids=lambda change: change.name)
 def test_cxx(built: dict[str, Path], tmp_path: Path, change: Edit, level: str) -> None:
     assert_compiled(rebuild(built["c++"], tmp_path, change, CXX_FILES, level), change.expected(level))

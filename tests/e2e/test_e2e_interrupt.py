@@ -99,7 +99,7 @@ def test_at_random_moments(name: str) -> None:
     assert_no_problems("12", "--signal", name)
 
 
-@pytest.mark.parametrize(("store", "kills"), [("files", 200), ("sqlite", 24)])
+@pytest.mark.parametrize(("store", "kills"), [("files", 60), ("sqlite", 12)])
 def test_killed_at_random_moments(store: str, kills: int) -> None:
     """What SIGKILL leaves: only whole entries, and what is swept."""
     assert_no_problems(str(kills), "--store", store)

@@ -78,6 +78,7 @@ def test_edit_of_one_function_compiles_that_function(lua: Program, level: str) -
     assert run(lua.space / "edited-image", query).stdout == b"103\n"
 
 
+@pytest.mark.family(2)
 def test_edit_reaches_the_callers_it_was_inlined_into(lua: Program, level: str) -> None:
     edited = lua.copy("deeper")
     before = "int luaO_ceillog2 (unsigned int x) {"

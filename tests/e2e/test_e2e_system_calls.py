@@ -25,6 +25,7 @@ def all_scenes(tmp_path_factory: pytest.TempPathFactory) -> dict[Kind, dict[str,
     }
 
 
+@pytest.mark.family(2)
 @pytest.mark.parametrize(
     ("kind", "name"),
     [pytest.param(kind, name, id=f"{kind.name}-{name}") for kind in SAMPLES for name in SAMPLES[kind]],

@@ -330,7 +330,7 @@ def shown(one: list[str], other: list[str]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("limits", "kind", "share"), [(LIMITS, "exe", 1.0), (ImportLimits(), "exe", 0.3), (LIMITS, "object", 0.3)]
+    ("limits", "kind", "share"), [(LIMITS, "exe", 0.5), (ImportLimits(), "exe", 0.2), (LIMITS, "object", 0.2)]
 )
 def test_equal_meanings_give_equal_units(limits: ImportLimits, kind: EmitKind, share: float) -> None:
     rng = random.Random(f"{limits} {kind == 'exe'}")
