@@ -108,6 +108,7 @@ def space(tmp_path: Path) -> Space:
     return Space(tmp_path)
 
 
+@pytest.mark.family(2)
 @pytest.mark.parametrize(
     "words",
     [

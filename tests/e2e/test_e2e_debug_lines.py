@@ -469,6 +469,7 @@ def test_lines_too_far_apart_are_moved_too(tmp_path: Path, level: str) -> None:
     assert results[2].misses == 0
 
 
+@pytest.mark.family(2)
 @pytest.mark.parametrize("line", [1 << 20, 3 << 20, 200_000_000, 2_147_483_000])
 def test_long_files(tmp_path: Path, line: int, level: str) -> None:
     texts = [f'#line {line + n} "long.c"\n' + FAR.replace("#line 900000\n", "") for n in range(2)]
