@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from nativecache.aot.debug.syntax import (
-    ATTACHED,
     BLOCKS,
     DECLARATION,
     FILE,
@@ -30,7 +29,6 @@ from nativecache.linker.values import dataclass
 
 if TYPE_CHECKING:
     from nativecache.aot.debug.nodes import DebugNodes
-    from nativecache.aot.ir.module import Module
 
 
 @dataclass(frozen=True)
@@ -70,17 +68,6 @@ def find_functions(nodes: DebugNodes, symbols: Mapping[str, str]) -> Functions:
     files.update((n, file) for n, _, file, *_ in nodes.blocks)
     files.update((n, m[1]) for n, body in rare.items() if (m := FILE.search(body)))
     return Functions(groups.members, groups.owners, _choose_keys(bodies, functions, symbols), files)
-
-
-def described(module: Module) -> dict[str, str]:
-    """The functions that a module defines, as printed (`@main`), by the number of their DISubprogram."""
-    found = {}
-    for token, entity in module.entities.items():
-        if entity.kind == "function" and entity.defined:
-            match = ATTACHED.search(entity.text, 0, entity.text.index("\n"))
-            if match:
-                found[match[1]] = token
-    return found
 
 
 class _Groups:

@@ -104,9 +104,7 @@ def _described(module: Module, names: Mapping[str, str] = MappingProxyType({})) 
     As IR spells them between quotes, in ASCII: they stand in texts with one character per byte. `names`: see
     `normalise`.
     """
-    from nativecache.aot.debug.functions import described
-
-    symbols = {node: symbol_name(token) for node, token in described(module).items()}
+    symbols = {node: symbol_name(token) for node, token in module.described.items()}
     return {node: quote(names.get(name, name)).strip('"') for node, name in symbols.items()}
 
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from functools import partial
 
 from nativecache.aot.debug.files import read_files
-from nativecache.aot.debug.functions import described
 from nativecache.aot.debug.nodes import DebugNodes
 from nativecache.aot.debug.syntax import ATTACHED, LOCATION
 from nativecache.aot.debug.tokens import TextTokens, digits
@@ -28,7 +27,7 @@ def respell(module: Module, named: Named, directory: str, types: Types | None) -
     `directory`: as `normalise` has it. `types`: the unit of its types, None where there is none. Raises
     PlanLost where it would be another one; so does asking a function for its text.
     """
-    if described(module) != named.functions:
+    if module.described != named.functions:
         raise PlanLost("other functions are described")
     nodes = _Nodes(module.debug_text)
     checksums = _checksums(nodes, named, directory)

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from nativecache.aot.debug.functions import described
 from nativecache.aot.debug.naming import Naming
 from nativecache.aot.debug.syntax import ATTACHED, DECLARATION, LINKAGE_NAME, NAME, NODE, SCOPE, UNIT_LISTS
 from nativecache.aot.debug.tokens import TextTokens
@@ -36,7 +35,7 @@ def rewrite(module: Module, read: Analysis, ambiguous: frozenset[str]) -> Rewrit
     `ambiguous` are the names that `shapes.find_ambiguous` found. The module stays as it is. Raises
     Unsupported, and RecursionError where nodes are nested too deeply.
     """
-    functions = described(module)
+    functions = module.described
     naming = Naming(read, ambiguous)
     naming.own_nodes.name_all()
     naming.locations.spell_all()

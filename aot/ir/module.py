@@ -202,7 +202,7 @@ class Module:
 
     @cached_property
     def described(self) -> Mapping[str, str]:
-        """The functions that the module defines, by the node that describes each."""
+        """The functions that the module defines, as printed (`@main`), by the node that describes each."""
         heads = ((HEADER_NODE.search(e.head), e.token) for e in self.functions())
         return {found[1]: token for found, token in heads if found}
 

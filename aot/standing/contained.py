@@ -46,11 +46,10 @@ class BodyEdit:
 def find_edit(last: LastPlan, i: int, text: LoadedText) -> BodyEdit | None:
     """What changed in a module whose text is another one than in the last build; None if it is more than
     functions that are units of their own."""
-    if not last.head.texts[i] or last.state(i).outline is None:
+    before = last.state(i).outline if last.head.texts[i] else None
+    if before is None:
         return None
-    state, new = last.state(i), text.outline
-    assert state.outline is not None, "looked at above"
-    return _edit_of(state, state.outline.differing(new), new)
+    return _edit_of(last.state(i), before.differing(text.outline), text.outline)
 
 
 def find_moving_edit(last: LastPlan, i: int, module: Module, text: LoadedText) -> BodyEdit | None:
@@ -59,11 +58,11 @@ def find_moving_edit(last: LastPlan, i: int, module: Module, text: LoadedText) -
     `module`: what was read of the text. None, too, where so many functions changed that it is better planned
     anew.
     """
-    state, before = last.state(i), last.state(i).outline
-    if not last.head.texts[i] or before is None or not before.rest or module.debug is None:
+    before = last.state(i).outline if last.head.texts[i] else None
+    new = outline_of(text.outline, module) if before and module.debug else None
+    if before is None or new is None:
         return None
-    new = outline_of(text.outline, module)
-    edit = _edit_of(state, before.differing_as_read(new), new, moved=True) if new else None
+    edit = _edit_of(last.state(i), before.differing_as_read(new), new, moved=True)
     return edit if edit and len(edit.positions) <= _MOST else None
 
 

@@ -1,7 +1,6 @@
 """Small modules with debug information, as LLVM prints it."""
 
 from nativecache.aot.debug.analysis import Analysis, analyse
-from nativecache.aot.debug.functions import described
 from nativecache.aot.debug.normalise import normalise
 from nativecache.aot.ir.module import Module, index_module
 
@@ -60,7 +59,7 @@ def normalised(*functions: tuple[str, str], types: str = STRUCT, head: str = HEA
 def analysed(*functions: tuple[str, str], types: str = STRUCT, head: str = HEAD) -> Analysis:
     """What is read of the module of these functions, whose symbols are their names."""
     made = module(*functions, types=types, head=head)
-    symbols = {node: token[1:] for node, token in described(made).items()}
+    symbols = {node: token[1:] for node, token in made.described.items()}
     return analyse(made.debug_text, symbols, directory="/home/me")
 
 

@@ -2,7 +2,7 @@
 
 from debug_text import STRUCT, analysed, function, module, normalised, text
 
-from nativecache.aot.debug.functions import described, find_functions
+from nativecache.aot.debug.functions import find_functions
 from nativecache.aot.debug.nodes import read_nodes
 from nativecache.aot.ir.debug_info import LOCAL_TO
 
@@ -59,4 +59,4 @@ def test_a_type_in_a_function_names_it_by_its_key() -> None:
 
 
 def test_functions_by_the_nodes_that_describe_them() -> None:
-    assert described(module(function(30, "f", 10), types=STRUCT)) == {"!30": "@f"}
+    assert module(function(30, "f", 10), types=STRUCT).described == {"!30": "@f"}
