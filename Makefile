@@ -36,7 +36,7 @@ bench: setup $(VENV)/.test
 	$(BIN)/python tests/bench/bench.py $(if $(QUICK),--quick)
 
 torture: setup $(VENV)/.test
-	$(BIN)/pytest -n auto --dist loadfile --whole -m family
+	$(BIN)/pytest -n auto --dist loadfile --whole tests/e2e tests/rules
 	$(BIN)/python tests/tools/torture.py $(N)
 	$(BIN)/python tests/tools/torture.py $(N) --edits
 	$(BIN)/python tests/tools/kills.py $(KILLS)

@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from stores import KINDS, Kind
 
 # Their asserts say what differs, as those of test files do.
 pytest.register_assert_rewrite("debuggers", "harness", "rules")
+
+import rules  # noqa: E402
+from stores import KINDS, Kind  # noqa: E402
 
 # Whoever runs tests in the background has them ignore these, and so would what they start.
 for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
@@ -23,24 +25,45 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole", action="store_true", help="run all members of large families of tests")
 
 
+#: A test that builds programs has this many members, or more, if it is a family without being told.
+FAMILY = 4
+
+
+def is_whole(config: pytest.Config) -> bool:
+    """Whether all members of families are to run: where that was said, or tests are asked for by name."""
+    by_name = any("::" in word for word in config.args) or config.option.keyword
+    return bool(config.getoption("--whole") or by_name)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if is_whole(config):
+        rules.tried[:] = rules.LEVELS
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of a family of tests leaves every so many, unless all are asked for, or tests by name."""
-    if config.getoption("--whole") or any("::" in word for word in config.args) or config.option.keyword:
+    """Of a family of tests leaves every so many, unless all are to run."""
+    if is_whole(config):
         return
+    sizes = Counter(map(_family, items))
     seen: Counter[str] = Counter()
     left, kept = list[pytest.Item](), list[pytest.Item]()
     for item in items:
-        family = item.get_closest_marker("family")
-        if family is None:
-            kept.append(item)
-            continue
-        name = item.nodeid.partition("[")[0]
-        every, first = (*family.args, 0)[:2]
+        name, marker = _family(item), item.get_closest_marker("family")
+        every, first = 1, 0
+        if marker is not None:
+            every, first = (*marker.args, 0)[:2]
+        elif "/e2e/" in name and sizes[name] >= FAMILY:
+            every = 2
         (kept if seen[name] % every == first else left).append(item)
         seen[name] += 1
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = kept
+
+
+def _family(item: pytest.Item) -> str:
+    """What all members of a parametrised test have in common."""
+    return item.nodeid.partition("[")[0]
 
 
 @pytest.fixture(autouse=True, scope="module")

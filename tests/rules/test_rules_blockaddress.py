@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from harness import needs_clang
-from rules import compare
+from rules import LEVELS, compare
 
 pytestmark = needs_clang
 
@@ -26,7 +26,7 @@ int interpret(const char *);
 int main(void) { printf("%d\\n", interpret("0110102")); }
 """,
     }
-    built = compare(tmp_path, files, "19\n")
+    built = compare(tmp_path, files, "19\n", levels=LEVELS)
     assert built["-O0"].result.compiled.count("interpret") == 1
 
 

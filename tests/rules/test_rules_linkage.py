@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from harness import build, needs_clang
-from rules import clang_archive, clang_object, compare, write
+from rules import LEVELS, clang_archive, clang_object, compare, write
 
 pytestmark = needs_clang
 
@@ -24,7 +24,7 @@ def test_weak_stays_without_another(tmp_path: Path) -> None:
 
 
 def test_weak_overridden_in_another_file(tmp_path: Path) -> None:
-    built = compare(tmp_path, {"main.c": WEAK, "strong.c": STRONG}, "2 20\n")
+    built = compare(tmp_path, {"main.c": WEAK, "strong.c": STRONG}, "2 20\n", levels=LEVELS)
     assert built["-O0"].result.compiled.count("pick") == 1
 
 
@@ -48,7 +48,7 @@ def test_two_weak_definitions_the_first_prevails(tmp_path: Path) -> None:
         "a.c": "__attribute__((weak)) int pick(void) { return 1; }\n",
         "b.c": "__attribute__((weak)) int pick(void) { return 2; }\n",
     }
-    built = compare(tmp_path, files, "1\n")
+    built = compare(tmp_path, files, "1\n", levels=LEVELS)
     assert built["-O0"].result.compiled == ["main", "pick"]
 
 
@@ -165,7 +165,7 @@ define linkonce i32 @unused() { ret i32 1 }
 define linkonce_odr i32 @used() { ret i32 0 }
 define i32 @main() { %r = call i32 @used() ret i32 %r }
 """
-    built = compare(tmp_path, {"once.ll": ir})
+    built = compare(tmp_path, {"once.ll": ir}, levels=LEVELS)
     assert "unused" not in built["-O0"].result.compiled
 
 

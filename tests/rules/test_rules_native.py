@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from harness import CLANG, build, needs_clang, run
-from rules import clang_archive, clang_object, compare, write
+from rules import LEVELS, clang_archive, clang_object, compare, write
 
 pytestmark = needs_clang
 
@@ -27,7 +27,9 @@ int main(void) { printf("%d\\n", theirs(4)); }
 
 
 def test_object_calls_back(tmp_path: Path) -> None:
-    built = compare(tmp_path, {"main.c": MAIN}, "51\n", natives=[clang_object(tmp_path, "back.c", BACK)])
+    built = compare(
+        tmp_path, {"main.c": MAIN}, "51\n", natives=[clang_object(tmp_path, "back.c", BACK)], levels=LEVELS
+    )
     assert "ours" in built["-O0"].result.compiled
     assert "unreached" not in built["-O0"].result.compiled
 
@@ -64,6 +66,7 @@ def test_main_in_a_native_object(tmp_path: Path) -> None:
         {"run.c": "int run(void) { return 5; }\nint no(void) { return 1; }\n"},
         code=6,
         natives=[native],
+        levels=LEVELS,
     )
     assert built["-O0"].result.compiled == ["run"]
 

@@ -1,4 +1,4 @@
-"""What the tests of the splitting rules share: small programs, built both ways at two levels and compared.
+"""What the tests of the splitting rules share: small programs, built both ways and compared.
 
 There are many of them, so a build is a fork of the test process, which has loaded nativecache already:
 0.1 s of processor time where a process of its own takes 0.27 s, most of it to import Python modules.
@@ -17,6 +17,9 @@ import nativecache.aot.build  # noqa: F401 - loaded before forks
 from nativecache.cli.main import main
 
 LEVELS = ("-O0", "-O2")
+#: Where rules are tried that do not say so: at all levels with `--whole` (conftest.py). Whoever builds at -O0 has
+#: files whole unless he asks.
+tried = ["-O2"]
 
 
 @dataclass(frozen=True)
@@ -76,13 +79,14 @@ def compare(  # noqa: PLR0913 - what a build takes, by keyword
     cflags: Sequence[str] = (),
     link: Sequence[str] = (),
     options: Sequence[str] = (),
-    levels: Sequence[str] = LEVELS,
+    levels: Sequence[str] | None = None,
 ) -> dict[str, Built]:
     """Build with nativecache and with clang; both images behave alike.
 
     `says`: what the program must print. `order`: the inputs, where natives do not come last. A warm build
     follows: it compiles nothing and gives the same bytes.
     """
+    levels = levels or tried
     inputs = [*write(space, files), *natives]
     if order:
         assert sorted(order) == sorted(inputs)
