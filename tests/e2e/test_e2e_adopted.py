@@ -168,6 +168,7 @@ def test_what_is_lost_or_wrong_costs_time_only(what: str, builds: Builds) -> Non
     assert not follows(builds(*FILES, "second.c", "-O2", output="second"))
 
 
+@pytest.mark.family(2)
 @pytest.mark.parametrize("seed", [105, 300])
 def test_random_programs_of_a_pool(seed: int, tmp_path: Path) -> None:
     trial = Trial(seed, tmp_path / "pool", calm=True)

@@ -39,7 +39,7 @@ class Variant:
         return result
 
 
-@pytest.mark.family(2)
+@pytest.mark.family(4)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random_program(seed: int, tmp_path: Path) -> None:
     source = tmp_path / "random.c"

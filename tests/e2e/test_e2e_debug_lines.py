@@ -144,6 +144,7 @@ def test_c_is_restored(tmp_path: Path, level: str, debug: str) -> None:
     assert check_restored(tmp_path, made, units) == len(units)
 
 
+@pytest.mark.family(2, 1)
 @pytest.mark.parametrize("level", LEVELS)
 def test_cxx_is_restored(tmp_path: Path, level: str) -> None:
     made = whole([front(PROGRAMS / "debug.cpp", level, "-g", "-std=c++20")], int(level[2]))
@@ -202,6 +203,7 @@ def test_kept_nodes_are_written_as_all_others(tmp_path: Path, monkeypatch: pytes
             assert quick == list(map(made.extract, made.units))
 
 
+@pytest.mark.family(2, 1)  # a minute: in `make torture` only
 def test_sqlite_is_restored(tmp_path: Path) -> None:
     made = whole([front(sqlite_sources() / "sqlite3.c", "-O2", "-g")], 2)
     units = [unit for unit in sampled(made.units, 40) if unit.kind != "types"]
@@ -367,6 +369,7 @@ def test_moves_are_hits_in_other_outputs(tmp_path: Path, emit: str) -> None:
     assert rebuild(tmp_path, tmp_path / "space", changed, *words).compiled == []
 
 
+@pytest.mark.family(2)
 def test_checkouts_share_a_cache(tmp_path: Path, level: str) -> None:
     texts = [C_FILES, {**C_FILES, "table.c": "\n" + TABLE, "table.h": "\n\n" + C_FILES["table.h"]}]
     for n, (folder, files) in enumerate(

@@ -13,7 +13,7 @@ pytestmark = needs_clang
 STEPS = 9
 
 
-@pytest.mark.family(2)
+@pytest.mark.family(4)
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_edited_project(seed: int, tmp_path: Path) -> None:
     trial = Trial(seed, tmp_path / "project")

@@ -96,17 +96,17 @@ def test_signals_that_are_ignored_stay_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["INT", "TERM"])
 def test_at_random_moments(name: str) -> None:
-    assert_no_problems("12", "--signal", name)
+    assert_no_problems("6", "--signal", name)
 
 
-@pytest.mark.parametrize(("store", "kills"), [("files", 60), ("sqlite", 12)])
+@pytest.mark.parametrize(("store", "kills"), [("files", 30), ("sqlite", 6)])
 def test_killed_at_random_moments(store: str, kills: int) -> None:
     """What SIGKILL leaves: only whole entries, and what is swept."""
     assert_no_problems(str(kills), "--store", store)
 
 
 def test_workers_compilers_and_linkers_are_killed_at_random_moments() -> None:
-    assert_no_problems("18", "--workers")
+    assert_no_problems("9", "--workers")
 
 
 def assert_no_problems(*words: str) -> None:

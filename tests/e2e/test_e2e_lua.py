@@ -30,7 +30,7 @@ def lua(level: str, tmp_path_factory: pytest.TempPathFactory) -> Program:
     return program
 
 
-@pytest.mark.family(2)
+@pytest.mark.family(4)
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_script(lua: Program, level: str, script: Path) -> None:
     answer = assert_same_behaviour(lua.space / "cold", lua.clang(level), [script])

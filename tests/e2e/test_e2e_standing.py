@@ -483,6 +483,7 @@ def test_several_outputs_share_pieces(tmp_path: Path) -> None:
     assert (tmp_path / "app").read_bytes() == (tmp_path / "other").read_bytes()
 
 
+@pytest.mark.family(3)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_plans_of_projects_that_are_edited_at_random(seed: int, tmp_path: Path) -> None:
     trial = Trial(seed, tmp_path / "project", calm=True)

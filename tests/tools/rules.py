@@ -17,8 +17,8 @@ import nativecache.aot.build  # noqa: F401 - loaded before forks
 from nativecache.cli.main import main
 
 LEVELS = ("-O0", "-O2")
-#: Where rules are tried that do not say so: at all levels with `--whole` (conftest.py). Whoever builds at -O0 has
-#: files whole unless he asks.
+#: Where rules are tried that do not say so; at all levels with `--whole` (conftest.py). At -O0 files are left
+#: whole but for those who ask.
 tried = ["-O2"]
 
 
