@@ -17,7 +17,7 @@ from nativecache.linker import lazy_re as re
 from nativecache.linker.values import dataclass, fields
 
 #: Raised whenever the way from bitcode to entry changes.
-SCHEMA: Final = 3
+SCHEMA: Final = 4
 
 
 @dataclass(frozen=True, slots=True)

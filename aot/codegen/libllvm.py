@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nativecache.aot.codegen.diagnostics import Diagnostic, refuse
-from nativecache.aot.codegen.engine import SIMPLIFY, pass_tuning
+from nativecache.aot.codegen.engine import INLINE_FIRST, INLINE_FROM, INLINE_MOST, SIMPLIFY, pass_tuning
 from nativecache.aot.codegen.facts import Library, find_known, keep_library, stamp
 from nativecache.aot.key import Compiler, Options
 from nativecache.cache.files import open_plain
@@ -169,7 +169,9 @@ class SharedLibrary:
         library = self._library
         module = context.read(bitcode)
         if options.optimize:
-            self._run(module, f"default<O{options.level}>", options)
+            inlines = options.level >= INLINE_FROM and len(bitcode) <= INLINE_MOST
+            first = f"{INLINE_FIRST}," if inlines else ""
+            self._run(module, f"{first}default<O{options.level}>", options)
         if options.output == "bitcode":
             return context.bitcode(module)
         kind = _ASSEMBLY if options.output == "assembly" else _OBJECT

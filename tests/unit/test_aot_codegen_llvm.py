@@ -5,11 +5,12 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nativecache.aot.codegen import llvm
-from nativecache.aot.codegen.engine import Engine
+from nativecache.aot.codegen.engine import INLINE_MOST, Engine
 from nativecache.aot.codegen.libllvm import SharedLibrary, build_id
 from nativecache.aot.errors import BuildError, UsageError
 from nativecache.aot.ir.numbering import number_module
@@ -259,6 +260,50 @@ def test_both_engines_make_the_same_object(engine: Engine, options: Options) -> 
     """Their versions differ in the last number at most; were they to differ in code, keys keep them apart."""
     bitcode = LLVMLITE.unit_bitcode(LOOP.replace(TRIPLE, options.triple))
     assert engine.emit(bitcode, options) == LLVMLITE.emit(bitcode, options)
+
+
+SQUARE = """\
+target triple = "{triple}"
+define available_externally i32 @square(i32 %x) {{
+  %1 = mul i32 %x, %x
+  ret i32 %1
+}}
+{more}
+define i32 @f(i32 %x) {{
+  %1 = call i32 @square(i32 %x)
+  %2 = call i32 @square(i32 %1)
+  ret i32 %2
+}}
+"""
+LONG = "\n".join(f"declare void @long{n}()" for n in range(INLINE_MOST // 16))
+
+
+@pytest.mark.parametrize(
+    ("level", "more", "first"),
+    [(0, "", False), (1, "", False), (2, "", True), (3, "", True), (2, LONG, False)],
+)
+def test_what_is_imported_is_inlined_before_all_else(
+    monkeypatch: pytest.MonkeyPatch, level: int, more: str, first: bool
+) -> None:
+    found = llvm.find_engine("auto", None)
+    if not isinstance(found, SharedLibrary):
+        pytest.skip("no libLLVM of llvmlite's version here")
+    bitcode = LLVMLITE.unit_bitcode(SQUARE.format(triple=TRIPLE, more=more))
+    whole = found.emit(bitcode, replace(OPTIONS, level=level))
+    # What LLVM's own pipeline is left with, and what it makes of that.
+    monkeypatch.setattr(SharedLibrary, "_run", _only_first)
+    alone = found.emit(bitcode, replace(OPTIONS, level=level, output="bitcode"))
+    assert (b"square" in alone) != first
+    assert (b"square" in whole) == (level == 0)  # what is inlined is no symbol of the object
+
+
+def _only_first(engine: SharedLibrary, module: Any, passes: str, options: Options) -> None:
+    before = passes.rpartition("default<")[0].rstrip(",")
+    if before:
+        _RUN(engine, module, before, options)
+
+
+_RUN = SharedLibrary._run
 
 
 def test_there_is_tiny_code_in_every_engine(engine: Engine) -> None:

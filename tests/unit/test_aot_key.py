@@ -19,7 +19,7 @@ OPTIONS = Options(
     relocation="pic",
     code_model="default",
 )
-KNOWN = "22871f9e4154daa17d68551f3176cb59a55816958e4d4de28a0ea5900c9bfb21"
+KNOWN = "cf41aed06be29c8e269b8dedd569fa61f535fc927bb051ac75b0a7c85a229b6e"
 OTHER_COMPILERS = {"llvm": "22.1.1", "llvmlite": "0.50.1", "library": "1001"}
 OTHER_OPTIONS = {
     "relative": True,
