@@ -1,7 +1,9 @@
 """Tells whether a link line asks only for what every linker reads in the same way.
 
-mold 1.10 takes `local:*;` without a blank for a name, ignores `-z stack-size` and does not know some of GNU
-ld's options; lld refuses versions of what is not defined. GNU ld is what most lines are written for.
+mold 1.10 takes `local:*;` without a blank for a name, ignores `-z stack-size`, does not know some of GNU
+ld's options or knows them in other forms only, and forgets that a library is to be loaded in any case where
+it was named behind `--as-needed` before; lld refuses versions of what is not defined. GNU ld is what most
+lines are written for.
 
 Sources: images by GNU ld 2.40, `ld.lld` of LLVM 22 and mold 1.10, compared option by option.
 """
@@ -22,14 +24,14 @@ _ALIKE = frozenset(
     (
         "as-needed", "no-as-needed", "whole-archive", "no-whole-archive", "start-group",
         "end-group", "(", ")", "push-state", "pop-state", "Bstatic", "Bdynamic", "static", "dn",
-        "dy", "non_shared", "call_shared", "shared", "Bshareable", "pie", "no-pie", "gc-sections",
+        "dy", "non_shared", "shared", "Bshareable", "pie", "no-pie", "gc-sections",
         "no-gc-sections", "print-gc-sections", "entry", "undefined", "require-defined", "init",
         "fini", "rpath", "R", "rpath-link", "enable-new-dtags", "disable-new-dtags", "soname", "h",
         "hash-style", "strip-all", "s", "strip-debug", "S", "x", "X", "discard-all",
         "discard-locals", "no-undefined", "build-id", "eh-frame-hdr", "no-eh-frame-hdr", "wrap",
-        "defsym", "library", "library-path", "fatal-warnings", "no-fatal-warnings", "Map",
+        "defsym", "library-path", "fatal-warnings", "no-fatal-warnings", "Map",
         "dependency-file", "demangle", "no-demangle", "sort-common", "compress-debug-sections",
-        "allow-multiple-definition", "warn-common", "warn-once", "no-warnings", "w", "O0", "O1",
+        "allow-multiple-definition", "warn-common", "warn-once", "O0", "O1",
         "O2", "O3", "relax", "no-relax", "plugin", "o", "no-allow-shlib-undefined",
         "allow-shlib-undefined", "unresolved-symbols", "warn-unresolved-symbols",
         "no-copy-dt-needed-entries", "no-keep-memory", "no-export-dynamic", "u", "e", "m", "z",
@@ -58,6 +60,9 @@ _ALIKE_Z = frozenset(
         "nodefaultlib", "muldefs",
     )
 )  # fmt: skip
+#: Behind these a library that was named behind `--as-needed` may be named again, to be loaded in any case;
+#: mold 1.10 keeps to what was said first.
+_ENDS_AS_NEEDED = frozenset(("no-as-needed", "pop-state"))
 #: Words of a compiler driver's that it hands on as they are, or as another.
 _HANDED_ON = ("-z", "-T", "-rdynamic")
 
@@ -80,6 +85,12 @@ def how_read(options: Iterable[str], *, gc_sections: bool = False) -> Reading:
             continue
         if name not in _ALIKE and name[:1] in "uehoRm" and not word.startswith("--"):
             name = name[:1]  # its value follows at once
+        elif _is_unknown_to_mold(word, name):
+            found.add("unlike")
+        if name in _ENDS_AS_NEEDED and "as-needed" in found:
+            found.add("exports")
+        if name == "as-needed":
+            found.add(name)
         if name == "R" and os.path.isfile(word[2:] or next(words, "")):
             found.add("unlike")  # to GNU ld `--just-symbols`; lld refuses it
         if name in _OF_LLVM:
@@ -97,6 +108,13 @@ def how_read(options: Iterable[str], *, gc_sections: bool = False) -> Reading:
     if "unlike" in found or {"exports", "gc"} <= found:
         return "llvm" if "llvm" in found else "unlike"
     return "exports" if "exports" in found else "alike"
+
+
+def _is_unknown_to_mold(word: str, name: str) -> bool:
+    """Whether mold 1.10 knows an option in other forms only, of those that are alike."""
+    if name in ("entry", "undefined"):
+        return word == "-" + name  # to mold that is `-e ntry`
+    return name == "sort-common" and "=" in word
 
 
 def _for_linker(options: Iterable[str]) -> Iterator[str]:

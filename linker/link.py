@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 # zig's defaults bake in debug information, checks for undefined behaviour and the host's kernel and CPU.
 _ZIG_FLAGS = ("-g0", "-fno-sanitize=undefined")
 _ZIG_TARGET = "x86_64-linux-gnu"
-#: A word that names a library that may be a shared one.
-_LIBRARY = re.compile(r"\.so(?:$|[.,])|(?:^|,)-l|--library")
 #: What linkers say of a disk on which the image has no room.
 _FULL = re.compile(r"No space left on device|Disk quota exceeded|Disk full\?|Bus error")
 #: The latter is what writing to a mapped file ends with.
@@ -211,9 +209,10 @@ def _archive_files(item: Whole, name: str) -> Iterator[str]:
 
 def _command(job: LinkJob, items: list[str], image: str, folder: str) -> tuple[str, ...]:
     kinds = {"exe": (), "shared": ("-shared",), "object": ("-r", "-nostdlib")}
-    # Some gcc leave out libraries that nothing uses, though they were asked for; constructors need no users.
-    named = job.driver.family == "gcc" and any(map(_LIBRARY.search, job.words))
-    needed = ("-Wl,--no-as-needed",) if named else ()
+    # Some gcc leave out libraries that nothing uses, their own and those that were asked for; constructors
+    # need no users, nor does who looks a symbol up in an image and all that it needs (dlsym).
+    plain = job.driver.family == "gcc" and job.kind != "object"
+    needed = ("-Wl,--no-as-needed",) if plain else ()
     garbage = ("-Wl,--gc-sections",) if job.gc_sections and job.kind != "object" else ()
     return (
         *job.driver.command,

@@ -57,6 +57,39 @@ def test_order(parts: Path, words: str) -> None:
     assert not compare_once(parts, words.split(), "bfd")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-Wl,--as-needed -lk -Wl,--no-as-needed -lk",
+        "-Wl,--push-state,--as-needed -lk -Wl,--pop-state libk.so",
+        "-Wl,@words",
+        "-Wl,--library=k -Wl,-w",
+        "-Wl,--library,k -Wl,--no-warnings -Wl,--sort-common=descending -Wl,-entry,_start",
+        "-lk -Wl,-call_shared -Wl,-undefined,puts",
+    ],
+)
+def test_libraries_that_nothing_uses(parts: Path, words: str) -> None:
+    """Their constructors run, whichever linker and driver there are."""
+    (parts / "words").write_text("-lk\n")
+    assert not compare_once(parts, ["main3.c", *words.split()], "auto")
+    assert run(parts / "ours/app").stdout.startswith(b"l1\n")
+
+
+def test_libraries_of_the_language_are_found_through_an_image(tmp_path: Path) -> None:
+    """That an image needs a library does not hang on what it takes from it."""
+    files = {
+        "lib.cpp": "int one() { return 1; }\n",
+        "main.c": "#include <dlfcn.h>\n#include <stdio.h>\n"
+        "int main(int n, char **v) { void *h = dlopen(v[1], 2);"
+        ' printf("%d %d %d\\n", !!dlsym(h, "puts"), !!dlsym(h, "cos"), !!dlsym(h, "__cxa_throw")); }\n',
+    }
+    write(tmp_path, files)
+    Build.start(tmp_path, tmp_path, "lib.cpp", "--emit", "shared", "-o", "lib.so").result()
+    subprocess.run(["clang-22", "main.c", "-o", "main"], cwd=tmp_path, check=True)
+    done = subprocess.run([tmp_path / "main", tmp_path / "lib.so"], capture_output=True, check=True)
+    assert done.stdout == b"1 1 1\n"
+
+
 BACK = "int ours(void);\nint theirs(void) { return ours() + 1; }\n"
 CALLS = "int theirs(void);\nint ours(void) { return 41; }\nint main(void) { return theirs(); }\n"
 

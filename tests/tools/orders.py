@@ -13,8 +13,8 @@ from pathlib import Path
 from harness import CLANG, run
 from rules import Build
 
-#: By name as `--linker` takes it: the program.
-LINKERS = {"bfd": "ld.bfd", "lld": "ld.lld-22", "mold": "mold"}
+#: By name as `--linker` takes it: the program that clang is to run, GNU ld where we may choose.
+LINKERS = {"auto": "ld.bfd", "bfd": "ld.bfd", "lld": "ld.lld-22", "mold": "mold"}
 
 _PART = """\
 #include <stdio.h>

@@ -92,6 +92,17 @@ def test_common_symbols_are_nothing_for_mold(tmp_path: Path) -> None:
         ("-Wl,--no-such-option", "bfd"),
         ("-rdynamic", "lld"),
         ("-rdynamic -Wl,--gc-sections", "bfd"),
+        # Forms of options that mold 1.10 does not know.
+        *(
+            (f"-Wl,{word}", "bfd")
+            for word in ("-w", "--no-warnings", "--library=m", "--library,m", "--sort-common=x")
+        ),
+        *((f"-Wl,{word}", "bfd") for word in ("-call_shared", "-entry,f", "-undefined,f")),
+        ("-Wl,--sort-common -Wl,-entry=f -Wl,--entry,f -Wl,-undefined=f", "mold"),
+        # A library that is named once more is to be loaded in any case.
+        ("-Wl,--as-needed -la", "mold"),
+        ("-Wl,--as-needed -la -Wl,--no-as-needed -la", "lld"),
+        ("-Wl,--push-state,--as-needed -la -Wl,--pop-state -la", "lld"),
     ],
 )
 def test_options_that_linkers_read_unlike(tmp_path: Path, options: str, chosen: str) -> None:
