@@ -54,7 +54,7 @@ _EXPORTS = frozenset(
 )
 _ALIKE_Z = frozenset(
     (
-        "defs", "undefs", "now", "lazy", "nodelete", "origin", "initfirst", "interpose", "nodlopen", "nodump",
+        "defs", "now", "lazy", "nodelete", "origin", "initfirst", "interpose", "nodlopen", "nodump",
         "combreloc", "nocombreloc", "common-page-size", "max-page-size", "execstack", "noexecstack",
         "separate-code", "noseparate-code", "norelro", "relro", "text", "notext", "nocopyreloc",
         "nodefaultlib", "muldefs",
@@ -129,6 +129,8 @@ def _for_linker(options: Iterable[str]) -> Iterator[str]:
             yield word.partition("=")[2]
         elif word == "-rdynamic":
             yield "-E"
+        elif word == "-t":
+            yield word
         elif word.startswith(_HANDED_ON):
             yield word
             if word in _HANDED_ON:

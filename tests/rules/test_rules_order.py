@@ -66,6 +66,7 @@ def test_order(parts: Path, words: str) -> None:
         "-Wl,--library=k -Wl,-w",
         "-Wl,--library,k -Wl,--no-warnings -Wl,--sort-common=descending -Wl,-entry,_start",
         "-lk -Wl,-call_shared -Wl,-undefined,puts",
+        "-lk -t",
     ],
 )
 def test_libraries_that_nothing_uses(parts: Path, words: str) -> None:

@@ -99,6 +99,8 @@ def test_common_symbols_are_nothing_for_mold(tmp_path: Path) -> None:
         ),
         *((f"-Wl,{word}", "bfd") for word in ("-call_shared", "-entry,f", "-undefined,f")),
         ("-Wl,--sort-common -Wl,-entry=f -Wl,--entry,f -Wl,-undefined=f", "mold"),
+        ("-t", "bfd"),
+        ("-Wl,-z,undefs", "bfd"),
         # A library that is named once more is to be loaded in any case.
         ("-Wl,--as-needed -la", "mold"),
         ("-Wl,--as-needed -la -Wl,--no-as-needed -la", "lld"),
