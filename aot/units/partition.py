@@ -116,6 +116,8 @@ def _module_units(
     file = PurePath(module.label).name
     data: list[str] = []
     for group in groups.values():
+        if final and len(group) > 1:
+            group.sort(key=_places(module, group).__getitem__)
         real = [token for token in group if token not in (MODULE_ASM, _STRUCTORS)]
         functions = [t for t in real if module.entities[t].kind == "function"]
         if MODULE_ASM in group:
@@ -173,6 +175,21 @@ def _structors(part: ProgramModule, output: OutputModel) -> Iterable[Slot]:
             if group != module.entities[entry.function].comdat:
                 group = None
             yield Slot(section + suffix, entry.function, group)
+
+
+def _places(module: Module, tokens: Iterable[str]) -> dict[str, int]:
+    """By token of a unit, where it comes in an object: at the first of those that share its section there.
+
+    What is in a comdat has a section of its own there, behind that of the same name if that came first. Where
+    it is in no comdat any more, the two are one.
+    """
+    firsts: dict[tuple[str, str | None], int] = {}
+    places: dict[str, int] = {}
+    for n, token in enumerate(tokens):
+        entity = module.entities.get(token)
+        found = _SECTION.search(entity.text) if entity and entity.kind == "variable" else None
+        places[token] = firsts.setdefault((found[1], entity.comdat), n) if entity and found else n
+    return places
 
 
 def _libraries(module: Module) -> bool:

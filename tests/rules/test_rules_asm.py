@@ -192,6 +192,30 @@ int main(void) {
     compare(tmp_path, {"main.c": text}, "-\none\n-\n", levels=["-O0"])
 
 
+@pytest.mark.parametrize("order", ["A T B", "T A B", "A B T", "B T A"])
+def test_set_with_members_of_comdats_is_in_the_order_of_sections(tmp_path: Path, order: str) -> None:
+    """In an object such a member has a section of its own, behind that of the others if these came first."""
+    parts = {
+        "A": 'IN_SET Name a = {"a"};\n',
+        "B": 'IN_SET Name b = {"b"}; IN_SET inline Name i = {"i"};\n',
+        "T": "template struct Entry<1>;\n",
+    }
+    text = (
+        '#include <cstdio>\n#define IN_SET __attribute__((section("names"), used))\n'
+        "struct Name { const char *text; };\n"
+        "template <int N> struct Entry { IN_SET static Name name; };\n"
+        'template <int N> Name Entry<N>::name = {"t"};\n' + "".join(parts[part] for part in order.split())
+    )
+    main = (
+        "extern Name __start_names[], __stop_names[];\n"
+        "int main() { for (Name *n = __start_names; n < __stop_names; n++) std::puts(n->text); }\n"
+    )
+    compare(
+        tmp_path,
+        {"main.cpp": text + main, "other.cpp": text.replace("Name a", "Name c").replace("Name b", "Name d")},
+    )
+
+
 def test_used_function_is_kept_for_the_symbol_table(tmp_path: Path) -> None:
     text = """\
 #define _GNU_SOURCE
