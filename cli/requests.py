@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nativecache.aot.request import Dependencies, Input, Request
 
 #: What clang does besides at levels that only it knows.
-_BESIDES: Final = {"s": ["-Os"], "z": ["-Oz"], "fast": ["-ffast-math"]}
+_BESIDES: Final = {"s": ["-Os"], "g": ["-Og"], "z": ["-Oz"], "fast": ["-ffast-math"]}
 _LONG_KINDS: Final = ("write-dependencies", "write-user-dependencies")
 
 

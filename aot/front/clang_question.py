@@ -18,7 +18,7 @@ from nativecache.linker.values import dataclass
 #: Flags with which IR and messages are the same wherever clang runs, as long as the files that it reads by
 #: names relative to there are the same: none of debug information, profiles or files made before.
 _ANYWHERE: Final = re.compile(
-    r"-(?:[DIU].+|(?:isystem|iquote|idirafter).+|std=.+|O[0-3sz]?|Ofast|W(?![apl],).+|w|pedantic(?:-errors)?"
+    r"-(?:[DIU].+|(?:isystem|iquote|idirafter).+|std=.+|O[0-3gsz]?|Ofast|W(?![apl],).+|w|pedantic(?:-errors)?"
     r"|ansi|pthread|pipe|g0|nostdinc(?:\+\+)?|trigraphs|stdlib=.+|m[\w.=+-]+"
     r"|f(?:no-)?(?:PIC|pic|PIE|pie|plt|common|builtin|freestanding|exceptions|rtti|inline|fast-math|math-errno"
     r"|strict-aliasing|wrapv|signed-char|unsigned-char|omit-frame-pointer|(?:function|data)-sections"

@@ -262,3 +262,24 @@ def test_default_configuration_file_that_cannot_be_honoured(tmp_path: Path) -> N
     assert done.exit_code == 2
     assert "'-S' is not taken" in done.stderr
     assert f"{tmp_path}/clang.cfg is read by clang: --no-default-config" in done.stderr
+
+
+@pytest.mark.parametrize("words", ["-Og", "-Og -fextend-variable-liveness=none", "-Og -O1", "-Os -Og -g"])
+def test_code_for_debuggers_is_clangs(tmp_path: Path, words: str) -> None:
+    """Variables live on at -Og, which at -O1 do not."""
+    write(tmp_path, {"a.c": SOURCE})
+    build(tmp_path, "a.c", *words.split(), "--emit", "object", "-o", "ours.o")
+    subprocess.run(
+        [CLANG, "a.c", *words.split(), "-c", "-o", "clang.o"], cwd=tmp_path, check=True, timeout=60
+    )
+    texts = [
+        subprocess.run(
+            ["objdump", "-d", "--no-show-raw-insn", "--disassemble=many", tmp_path / name],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for name in ("ours.o", "clang.o")
+    ]
+    ours, theirs = (re.findall(r":\t(\w+)", text.partition("ret")[0]) for text in texts)
+    assert ours and ours == theirs
