@@ -60,9 +60,14 @@ _ALIKE_Z = frozenset(
         "nodefaultlib", "muldefs",
     )
 )  # fmt: skip
-#: Behind these a library that was named behind `--as-needed` may be named again, to be loaded in any case;
-#: mold 1.10 keeps to what was said first.
-_ENDS_AS_NEEDED = frozenset(("no-as-needed", "pop-state"))
+#: What ends a state that an option began. Behind `--as-needed` a library may be named that is named again, to
+#: be loaded in any case, and mold 1.10 keeps to what was said first; nor does it end `-Bstatic` by
+#: `--pop-state`.
+_ENDS = {
+    "no-as-needed": ("as-needed",),
+    "pop-state": ("as-needed", "Bstatic", "dn", "non_shared", "static"),
+}
+_STATES = frozenset(_ENDS["pop-state"])
 #: Words of a compiler driver's that it hands on as they are, or as another.
 _HANDED_ON = ("-z", "-T", "-rdynamic")
 
@@ -87,9 +92,9 @@ def how_read(options: Iterable[str], *, gc_sections: bool = False) -> Reading:
             name = name[:1]  # its value follows at once
         elif _is_unknown_to_mold(word, name):
             found.add("unlike")
-        if name in _ENDS_AS_NEEDED and "as-needed" in found:
+        if not found.isdisjoint(_ENDS.get(name, ())):
             found.add("exports")
-        if name == "as-needed":
+        if name in _STATES:
             found.add(name)
         if name == "R" and os.path.isfile(word[2:] or next(words, "")):
             found.add("unlike")  # to GNU ld `--just-symbols`; lld refuses it

@@ -41,8 +41,9 @@ _AUTO_ORDER: tuple[LinkerName, ...] = ("mold", "lld", "bfd")
 _AUTO_ORDER_RELOCATABLE: tuple[LinkerName, ...] = ("lld", "bfd")
 # lld links for all machines, with all relocations of the LLVM that it came with.
 _AUTO_ORDER_ELSEWHERE: tuple[LinkerName, ...] = ("lld", "mold", "bfd")
-# Of common symbols of one name mold (1.10) takes the first, not the largest.
-_AUTO_ORDER_COMMON: tuple[LinkerName, ...] = ("lld", "bfd", "mold")
+# Of common symbols of one name mold (1.10) takes the first, not the largest; lld looks for no definition of
+# one in archives.
+_AUTO_ORDER_COMMON: tuple[LinkerName, ...] = ("bfd", "lld", "mold")
 # What scripts are written for, and how: mold 1.10 knows no SECTIONS and crashes on `--defsym=a=b+1`.
 _AUTO_ORDER_SCRIPTED: tuple[LinkerName, ...] = ("bfd", "lld")
 # By how the linkers read the options (see alike.py).
@@ -116,10 +117,10 @@ def _order(
         return _AUTO_ORDER_RELOCATABLE
     if scripted:
         return _AUTO_ORDER_SCRIPTED[::-1] if elsewhere else _AUTO_ORDER_SCRIPTED
+    if common and reading in ("alike", "exports"):
+        return _AUTO_ORDER_COMMON
     if reading != "alike":
         return _AUTO_ORDER_READ["exports" if elsewhere else reading]
-    if common:
-        return _AUTO_ORDER_COMMON
     return _AUTO_ORDER_ELSEWHERE if elsewhere else _AUTO_ORDER
 
 

@@ -72,6 +72,10 @@ def test_common_symbols_are_nothing_for_mold(tmp_path: Path) -> None:
     environ = tools(tmp_path, mold=MOLD_1, bfd=BFD)
     found = find_linker("auto", environ, common=True)
     assert found and found.name == "bfd"
+    tools(tmp_path, lld=LLD_22)
+    for reading in ("alike", "exports"):
+        found = find_linker("auto", environ, common=True, reading=reading)
+        assert found and found.name == "bfd"  # lld looks for no definition in archives
     found = find_linker("auto", environ)
     assert found and found.name == "mold"
 
@@ -105,6 +109,11 @@ def test_common_symbols_are_nothing_for_mold(tmp_path: Path) -> None:
         ("-Wl,--as-needed -la", "mold"),
         ("-Wl,--as-needed -la -Wl,--no-as-needed -la", "lld"),
         ("-Wl,--push-state,--as-needed -la -Wl,--pop-state -la", "lld"),
+        ("-Wl,--push-state,-Bstatic -la -Wl,--pop-state", "lld"),
+        (
+            "-Wl,-Bstatic -la -Wl,-Bdynamic -Wl,--push-state,--whole-archive -lb -Wl,--no-whole-archive",
+            "mold",
+        ),
     ],
 )
 def test_options_that_linkers_read_unlike(tmp_path: Path, options: str, chosen: str) -> None:
