@@ -26,7 +26,8 @@ class NativeSymbols:
     defined: frozenset[str]
     undefined: frozenset[str]
     common: bool = False  # whether some symbol is common
-    #: Whether constructors are listed as clang does not: with a padded priority, as gcc does, or in `.ctors`.
+    #: Whether constructors are listed as clang does not: with a padded priority, as gcc does, or in `.ctors`;
+    #: or an object has other sections that linkers treat unlike.
     padded: bool = False
 
 
@@ -34,6 +35,8 @@ class NativeSymbols:
 _OBJECTS = (b"\x7fELF", MAGIC, THIN_MAGIC)
 #: Sections of constructors that GNU ld sorts by their whole names, and lld and mold by the number alone.
 _PADDED = re.compile(rb"\.(?:init|fini)_array\.0\d{4}\0|\.[cd]tors(?:\.\d+)?\0")
+#: Sections of objects that only GNU ld fills up with code that does nothing, or takes for the loader's name.
+_PIECES = re.compile(rb"\0\.(?:init|fini|interp)\0")
 #: What only a linker script has: a command, or an assignment to a symbol.
 _SCRIPT = re.compile(
     rb"(?:^|[\s;}])(?:(?:INPUT|GROUP|ENTRY|EXTERN|PROVIDE|PROVIDE_HIDDEN|OUTPUT_FORMAT|OUTPUT_ARCH|OUTPUT|ASSERT"
@@ -77,6 +80,11 @@ def _script_files(path: str | os.PathLike[str], folders: Sequence[str]) -> Itera
         yield from filter(None, found[: 1 + (found[0] is None)])
 
 
+def _is_padded(content: bytes) -> bool:
+    relocatable = content[:4] == b"\x7fELF" and content[16:18] == b"\1\0"
+    return bool(_PADDED.search(content) or (relocatable and _PIECES.search(content)))
+
+
 def scan_native(
     path: str | os.PathLike[str], folders: Sequence[str] = (), within: tuple[str, ...] = ()
 ) -> NativeSymbols:
@@ -108,11 +116,11 @@ def scan_native(
                     where = f"{os.fspath(path)}({name})"
                     if content[:4] in (b"\x7fELF", b"BC\xc0\xde"):
                         common |= _add(content, defined, undefined)
-                        padded |= _PADDED.search(content) is not None
+                        padded |= _is_padded(content)
             else:
                 content = file.read(0, file.size)
                 common = _add(content, defined, undefined)
-                padded = _PADDED.search(content) is not None
+                padded = _is_padded(content)
     except BadObject as error:
         raise BadObject(f"{where}: {error}") from None
     return NativeSymbols(frozenset(defined), frozenset(undefined), common, padded)

@@ -6,6 +6,7 @@ and what a linker may drop must stay. All is done on the words of an entity's he
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from nativecache.aot.ir.module import Entity, Module
@@ -30,12 +31,56 @@ _FUNCTION_TAIL: Final = re.compile(
 )
 
 
+#: Symbols that only some linkers define, or only in some images: GNU ld 2.40, lld 22 and mold 1.10 compared.
+_NAMES_UNLIKE: Final = frozenset(
+    (
+        *("__etext", "_PROCEDURE_LINKAGE_TABLE_"),
+        *("__preinit_array_start", "__preinit_array_end", "__rela_iplt_start", "__rela_iplt_end"),
+    )
+)
+#: How the names of such symbols begin: GNU ld's for the beginning and the size of a section.
+_STARTS_UNLIKE: Final = (".startof.", ".sizeof.")
+#: Sections that GNU ld alone treats as such: lists of constructors that it puts among the others, or in their
+#: order, pieces of functions that it fills up with code that does nothing, the loader of a shared library.
+_SECTIONS_UNLIKE: Final = re.compile(
+    r"\.(?:[cd]tors\b|(?:init|fini)_array\.0\d{4}\b|(?:init|fini|interp)(?=[\"\s,;\\]))", re.ASCII
+)
 _INTERPOSABLE: Final = frozenset(("weak", "linkonce", "common", "extern_weak"))
 
 
 def is_interposable(entity: Entity) -> bool:
     """Whether another definition may replace this one at link time, so that it must not be inlined."""
     return entity.linkage in _INTERPOSABLE
+
+
+def needs_unlike(names: Iterable[str]) -> bool:
+    """Whether some of the names of symbols are of those that only some linkers define."""
+    return any(name in _NAMES_UNLIKE or name.startswith(_STARTS_UNLIKE) for name in names)
+
+
+def is_linked_unlike(module: Module) -> bool:
+    """Whether linkers treat something in a module unlike: only GNU ld does what clang's images have.
+
+    mold 1.10 gives a function that is chosen at run time several addresses.
+    """
+    if _SECTIONS_UNLIKE.search("\n".join(module.asm)):
+        return True
+    entities = module.entities
+    tokens_unlike = tuple("@" + start for start in _STARTS_UNLIKE)
+    return any("@" + name in entities for name in _NAMES_UNLIKE) or any(
+        entity.kind == "ifunc"
+        or token.startswith(tokens_unlike)
+        or (entity.has_asm and _SECTIONS_UNLIKE.search(entity.text))
+        or _is_placed_unlike(entity)
+        for token, entity in entities.items()
+    )
+
+
+def _is_placed_unlike(entity: Entity) -> bool:
+    """Whether a definition is in a section that linkers treat unlike."""
+    end = entity.plain_text.find("\n") if entity.kind == "function" else len(entity.plain_text)
+    at = entity.plain_text.find(' section ".', 0, end)
+    return at >= 0 and _SECTIONS_UNLIKE.search(entity.plain_text, at, end) is not None
 
 
 def may_be_replaced(entity: Entity) -> bool:

@@ -81,6 +81,11 @@ class Entity:
         return self.linkage in LOCAL or self.token[1].isdigit()
 
     @property
+    def plain_text(self) -> str:
+        """The text as it was read, whatever numbers its nodes have since been given."""
+        return self.text
+
+    @property
     def head(self) -> str:
         """The first line of the text, without its end."""
         return self.text.partition("\n")[0]
@@ -109,6 +114,11 @@ class SpelledEntity(Entity):
         if not self._made:
             self._made.append(self._spell(self._plain.text))
         return self._made[0]
+
+    @property
+    def plain_text(self) -> str:
+        """The text that it is made from."""
+        return self._plain.text
 
     @property
     def head(self) -> str:

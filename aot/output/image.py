@@ -14,6 +14,7 @@ from nativecache.aot.codegen import llvm
 from nativecache.aot.codegen.triples import architecture
 from nativecache.aot.errors import BuildError, temporary_files
 from nativecache.aot.ir.debug_info import LineMap
+from nativecache.aot.ir.linkage import is_linked_unlike
 from nativecache.aot.ir.module import Module
 from nativecache.aot.ir.syntax import symbol_name, unescape
 from nativecache.aot.output.link_line import Ours
@@ -76,12 +77,12 @@ class Written:
 class ImageFacts:
     """What linkers are chosen and told by, of all modules.
 
-    `common`: whether common symbols are linked; `ifunc`: functions that are chosen at run time; `rustc`: code
-    of rustc's. `promoted`: names of locals that begin with their names in the source.
+    `common`: whether common symbols are linked; `unlike`: what only GNU ld links as clang's images have it;
+    `rustc`: code of rustc's. `promoted`: names of locals that begin with their names in the source.
     """
 
     common: bool
-    ifunc: bool
+    unlike: bool
     rustc: bool
     promoted: Mapping[str, str]
 
@@ -94,7 +95,7 @@ class ImageFacts:
             promoted.update(promoted_names(part))
         return cls(
             program.has_common,
-            any(map(has_ifunc, modules)),
+            any(map(is_linked_unlike, modules)),
             any(map(is_of_rustc, modules)),
             _longer(promoted),
         )
@@ -185,11 +186,6 @@ def write_output(
             return _link(image, job, emit, members, environ)
 
 
-def has_ifunc(module: Module) -> bool:
-    """Whether a module has functions that are chosen at run time."""
-    return any(entity.kind == "ifunc" for entity in module.entities.values())
-
-
 def _is_rusts(image: Image) -> bool:
     """Whether code of rustc's is linked: it has linkers drop what nobody uses."""
     words = [os.fspath(item) for item in image.line if not isinstance(item, Ours)]
@@ -277,8 +273,8 @@ def _find_linker(
     reading = how_read(words, gc_sections=_is_rusts(image))
     if image.program.output.native_padded and reading in ("alike", "exports"):
         reading = "unlike"  # in the order of GNU ld, which clang runs by default
-    if reading in ("alike", "exports") and known.ifunc:
-        reading = "unlike"  # mold 1.10 gives a function that is chosen at run time several addresses
+    if reading in ("alike", "exports") and known.unlike:
+        reading = "unlike"
     found = find_linker(
         name,
         environ,

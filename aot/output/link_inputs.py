@@ -15,6 +15,7 @@ from nativecache.aot.errors import BuildError
 from nativecache.aot.front import clang
 from nativecache.aot.front.load import Loaded
 from nativecache.aot.front.sources import is_source
+from nativecache.aot.ir.linkage import needs_unlike
 from nativecache.aot.ir.module import Module
 from nativecache.aot.ir.syntax import symbol_name
 from nativecache.aot.key import Options
@@ -206,5 +207,5 @@ def native_symbols(
         defined |= symbols.defined
         undefined |= symbols.undefined
         common = common or symbols.common
-        padded = padded or symbols.padded
+        padded = padded or symbols.padded or needs_unlike(symbols.undefined)
     return NativeSymbols(frozenset(defined), frozenset(undefined), common, padded)

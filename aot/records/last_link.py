@@ -141,7 +141,7 @@ def link_recipe(image: Image, environ: Mapping[str, str], scratch: Path, *detail
     mask = os.umask(0)
     os.umask(mask)
     known = image.known
-    chosen_by = known.common, known.ifunc, known.rustc, program.output.native_padded
+    chosen_by = known.common, known.unlike, known.rustc, program.output.native_padded
     variables = sorted(item for item in environ.items() if matters(item[0]))
     return Recipe(
         *own_record("linked"),

@@ -69,7 +69,7 @@ class Head:
     unwinds: bool
     everything: bool
     cplusplus: bool
-    ifunc: bool
+    unlike: bool
     rustc: bool
     asm_words: str
     opaque_bases: str
@@ -126,7 +126,7 @@ _HEAD: Final = record(
         ),
         **dict.fromkeys(("directory", "ambiguous"), text()),
         "checksums": mapping(row(text(), whole())),
-        **dict.fromkeys(("unwinds", "everything", "cplusplus", "ifunc", "rustc"), boolean()),
+        **dict.fromkeys(("unwinds", "everything", "cplusplus", "unlike", "rustc"), boolean()),
         **dict.fromkeys(("texts", "contents", "labels", "interfaces", "manners", "sharing"), _TEXTS),
         **dict.fromkeys(("names", "imports", "needs", "pieces", "promoted", "sources", "involved"), _TEXTS),
         **dict.fromkeys(("described", "apart"), list_of(boolean())),

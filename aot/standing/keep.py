@@ -246,7 +246,7 @@ def keep(
         unwinds=any(handles_exceptions(part.module) for part in program.modules),
         everything=whole.everything,
         cplusplus=cplusplus,
-        ifunc=facts.ifunc,
+        unlike=facts.unlike,
         rustc=facts.rustc,
         directory=program.output.directory,
         ambiguous=encode_names(sorted(_ambiguous(program))),

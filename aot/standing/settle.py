@@ -169,7 +169,7 @@ class Settled:
         for pairs in head.promoted:
             promoted.update(decode_pairs(pairs))
         common = self._replan.arranged.program.output.native_common
-        return ImageFacts(common, head.ifunc, head.rustc, promoted)
+        return ImageFacts(common, head.unlike, head.rustc, promoted)
 
     @property
     def objects(self) -> Mapping[int, bytes]:

@@ -14,7 +14,7 @@ from typing import Final
 
 from nativecache.aot.ir.assembly import Assembly
 from nativecache.aot.ir.library_names import MAIN, has_meaning, is_implicit
-from nativecache.aot.ir.linkage import is_dso_local, may_be_replaced
+from nativecache.aot.ir.linkage import is_dso_local, is_linked_unlike, may_be_replaced
 from nativecache.aot.ir.module import Entity, Module
 from nativecache.aot.ir.syntax import quote, symbol_name
 from nativecache.aot.ir.unwinding import handles_exceptions
@@ -39,6 +39,7 @@ def interface(module: Module, bonds: Bonds) -> str:
         sorted(shown, key=repr),
         _plain(bonds),
         (module.profile.marks_hot, handles_exceptions(module), _names_personality(module)),
+        is_linked_unlike(module),
     )
     return value_digest(values).hex()
 
@@ -56,6 +57,7 @@ def stands_apart(module: Module, bonds: Bonds) -> bool:
         and not module.comdats
         and not (module.debug_text or module.debug)
         and not (module.profile.marks_hot or handles_exceptions(module) or _names_personality(module))
+        and not is_linked_unlike(module)
         and module.named_metadata.keys() <= _USUAL
         and not any(_is_shown(entity, module) for entity in module.entities.values())
         and not any(slot.associated for slots in module.structors.values() for slot in slots)

@@ -17,7 +17,8 @@ class OutputModel:
     interposable: bool = False
     #: Whether native inputs hold common symbols.
     native_common: bool = False
-    #: Whether native inputs list constructors in sections that linkers sort differently.
+    #: Whether native inputs list constructors in sections that linkers sort differently, or need symbols that
+    #: only some linkers define.
     native_padded: bool = False
     #: The folder that was compiled in, as debug information has it.
     directory: str = ""

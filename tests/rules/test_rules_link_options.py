@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import CLANG, needs, needs_clang, needs_mold, run
+from harness import CLANG, build, needs, needs_clang, needs_mold, run
 from rules import Build, clang_archive, clang_object, compare, write
 
 pytestmark = needs_clang
@@ -300,3 +300,54 @@ def test_symbols_that_scripts_of_the_linker_assign(tmp_path: Path) -> None:
         'int main(void) { SHOW("%d %d %d", end, _end == 7, read()); return 0; }\n',
     }
     compare(tmp_path, files, link=["-fuse-ld=bfd"], options=["--linker", "bfd"], levels=["-O2"])
+
+
+SHOW_ENDS = (
+    SHOW
+    + """extern char __etext[], __preinit_array_start[], __preinit_array_end[];
+extern char size[] __asm__(".sizeof.mine");
+__attribute__((section("mine"), used)) static int placed[3];
+int show(void) {
+    SHOW("%d %d %d", __etext != 0, __preinit_array_start == __preinit_array_end, (int)(long)size);
+    return 0;
+}
+"""
+)
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_symbols_that_only_some_linkers_define(tmp_path: Path, native: bool) -> None:
+    """Needed by the program itself, or by an object."""
+    files = {"main.c": "int show(void);\nint main(void) { return show(); }\n"}
+    if native:
+        natives = [clang_object(tmp_path, "show.c", SHOW_ENDS, "-fno-pic")]
+        compare(tmp_path, files, "1 1 12\n", natives=natives, link=["-no-pie"])
+    else:
+        compare(tmp_path, {**files, "show.c": SHOW_ENDS}, "1 1 12\n", cflags=["-fno-pic"], link=["-no-pie"])
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_a_piece_of_what_runs_first(tmp_path: Path, native: bool) -> None:
+    """It is aligned: what stands before it must be code, too."""
+    piece = '__attribute__((section(".init"), naked, used)) void piece(void) { __asm__("nop"); }\n'
+    files = {"main.c": "int main(void) { return 7; }\n"}
+    if native:
+        compare(tmp_path, files, code=7, natives=[clang_object(tmp_path, "piece.c", piece)])
+    else:
+        compare(tmp_path, {**files, "piece.c": piece}, code=7)
+
+
+def test_a_library_that_is_a_program(tmp_path: Path) -> None:
+    loader = '__attribute__((section(".interp"), used)) const char path[] = "/lib64/ld-linux-x86-64.so.2";\n'
+    entry = 'void entry(void) { write(1, "lib\\n", 4); _exit(8); }\n'
+    write(tmp_path, {"lib.c": "#include <unistd.h>\n" + loader + entry})
+    build(tmp_path, "lib.c", "--emit", "shared", "-Wl,-e,entry", "-O2", "-o", "lib.so")
+    done = run(tmp_path / "lib.so")
+    assert (done.code, done.stdout) == (8, b"lib\n")
+
+
+@pytest.mark.parametrize("more", [[], ["-rdynamic"]])
+def test_a_common_symbol_takes_its_value_from_an_archive(tmp_path: Path, more: list[str]) -> None:
+    archive = clang_archive(tmp_path, "value.c", "int value = 20;\n")
+    files = {"main.c": "int value;\nint main(void) { return value; }\n"}
+    compare(tmp_path, files, code=20, natives=[archive], cflags=["-fcommon"], link=more)

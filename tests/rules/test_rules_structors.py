@@ -177,3 +177,28 @@ template <class T> int Box<T>::value = make();
         build(tmp_path, f"{name}.cpp", "--emit", kind, "-o", name + ending)
     assert link_with_clang(tmp_path, "one" + ending, "two" + ending, "-lstdc++") == "make\n"
     assert link_with_clang(tmp_path, "one.cpp", "two" + ending) == "make\n"
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        '__attribute__((section(".ctors"), used)) static void (*one)(void) = begin;\n'
+        '__attribute__((section(".dtors"), used)) static void (*other)(void) = end;\n',
+        '__attribute__((section(".ctors.64000"), used)) static void (*one)(void) = begin;\n',
+        'int put(void) { __asm__(".pushsection .ctors,\\"aw\\"\\n.quad begin\\n.popsection"); return 0; }\n',
+    ],
+)
+def test_lists_that_only_gnu_ld_puts_among_the_others(tmp_path: Path, listed: str) -> None:
+    """Whichever linker would be faster. A list that comes with an edit, or goes, is noticed."""
+    step = '#include <stdio.h>\nvoid begin(void) { puts("begin"); }\nvoid end(void) { puts("end"); }\n'
+    main = "int put(void);\nint main(void) { return put(); }\n"
+    put = "int put(void) { return 0; }\n"
+    (tmp_path / "main.c").write_text(main)
+    images = []
+    for text in (step + put, step + listed + ("" if " put(" in listed else put), step + put):
+        (tmp_path / "list.c").write_text(text)
+        build(tmp_path, "main.c", "list.c", "-O2", "-o", "app")
+        images.append((tmp_path / "app").read_bytes())
+        subprocess.run([CLANG, "-O2", "main.c", "list.c", "-o", "clang"], cwd=tmp_path, check=True)
+        assert_same_behaviour(tmp_path / "app", tmp_path / "clang")
+    assert images[0] == images[2] != images[1]

@@ -64,7 +64,7 @@ def linked() -> Recipe:
         line=(Path("/tmp/x/a.a"), "-lm"),
         cplusplus=True,
         target=None,
-        facts=ImageFacts(common=False, ifunc=False, rustc=False, promoted={}),
+        facts=ImageFacts(common=False, unlike=False, rustc=False, promoted={}),
     )
     arguments: tuple[Any, ...] = (image, {"PATH": "/bin"}, Path("/tmp/x"), "exe")
     assert digest_link(*arguments) == link_recipe(*arguments).key()
