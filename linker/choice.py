@@ -114,7 +114,8 @@ def _order(
 ) -> tuple[LinkerName, ...]:
     """The linkers that are right, best first. `elsewhere` is any machine but x86-64."""
     if relocatable:
-        return _AUTO_ORDER_RELOCATABLE
+        asked = scripted or reading == "unlike"
+        return _AUTO_ORDER_RELOCATABLE[::-1] if asked and not elsewhere else _AUTO_ORDER_RELOCATABLE
     if scripted:
         return _AUTO_ORDER_SCRIPTED[::-1] if elsewhere else _AUTO_ORDER_SCRIPTED
     if common and reading in ("alike", "exports"):

@@ -271,10 +271,10 @@ def _find_linker(
     relocatable, known = emit in ("object", "archive"), image.known
     words = (item for item in image.line if isinstance(item, str))
     reading = how_read(words, gc_sections=_is_rusts(image))
-    if image.program.output.native_padded and reading in ("alike", "exports"):
-        reading = "unlike"  # in the order of GNU ld, which clang runs by default
-    if reading in ("alike", "exports") and known.unlike:
-        reading = "unlike"
+    # Such things are for the link that makes an image.
+    unlike = not relocatable and (image.program.output.native_padded or known.unlike)
+    if unlike and reading in ("alike", "exports"):
+        reading = "unlike"  # as GNU ld has it, which clang runs by default
     found = find_linker(
         name,
         environ,

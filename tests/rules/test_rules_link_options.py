@@ -351,3 +351,14 @@ def test_a_common_symbol_takes_its_value_from_an_archive(tmp_path: Path, more: l
     archive = clang_archive(tmp_path, "value.c", "int value = 20;\n")
     files = {"main.c": "int value;\nint main(void) { return value; }\n"}
     compare(tmp_path, files, code=20, natives=[archive], cflags=["-fcommon"], link=more)
+
+
+def test_relocatable_links_take_options_of_gnu_ld(tmp_path: Path) -> None:
+    write(
+        tmp_path, {"a.c": "int b(void);\nint a(void) { return b(); }\n", "b.c": "int b(void) { return 4; }\n"}
+    )
+    words = ["-r", "-Wl,--split-by-file", "-Wl,-no-warnings", "-Wl,--sort-common=descending"]
+    build(tmp_path, "a.c", "b.c", *words, "-O2", "-o", "both.o")
+    (tmp_path / "main.c").write_text("int a(void);\nint main(void) { return a(); }\n")
+    subprocess.run([CLANG, "main.c", "both.o", "-o", "app"], cwd=tmp_path, check=True, timeout=60)
+    assert run(tmp_path / "app").code == 4

@@ -123,6 +123,16 @@ def test_options_that_linkers_read_unlike(tmp_path: Path, options: str, chosen: 
 
 
 @alone
+def test_options_of_relocatable_links(tmp_path: Path) -> None:
+    environ = tools(tmp_path, mold=MOLD_1, lld=LLD_22, bfd=BFD)
+    for options, chosen in (("-Wl,-x", "lld"), ("-Wl,--split-by-file", "bfd"), ("-Wl,-no-warnings", "bfd")):
+        found = find_linker("auto", environ, relocatable=True, reading=how_read([options]))
+        assert found and found.name == chosen
+    found = find_linker("auto", environ, relocatable=True, scripted=True)
+    assert found and found.name == "bfd"
+
+
+@alone
 def test_a_linker_asked_for_is_taken(tmp_path: Path) -> None:
     environ = tools(tmp_path, mold=MOLD_1)
     found = find_linker("mold", environ, machine="riscv64")
