@@ -80,6 +80,15 @@ def _script_files(path: str | os.PathLike[str], folders: Sequence[str]) -> Itera
         yield from filter(None, found[: 1 + (found[0] is None)])
 
 
+def splits_stacks(path: str | os.PathLike[str]) -> bool:
+    """Whether an object says that its functions split stacks, which lld links to no other object (`-r`)."""
+    try:
+        with PlainFile(path) as file:
+            return file.read(0, 4) == b"\x7fELF" and b"\0.note.GNU-split-stack\0" in file.read(0, file.size)
+    except OSError:
+        return False
+
+
 def _is_padded(content: bytes) -> bool:
     relocatable = content[:4] == b"\x7fELF" and content[16:18] == b"\1\0"
     return bool(_PADDED.search(content) or (relocatable and _PIECES.search(content)))

@@ -37,6 +37,7 @@ from nativecache.linker.files import read_plain
 from nativecache.linker.fixups import Fixups, apply_fixups
 from nativecache.linker.link import LinkJob, Whole, link_image
 from nativecache.linker.localizing import localize
+from nativecache.linker.native import splits_stacks
 from nativecache.linker.renaming import cut_names, rename_symbols
 from nativecache.linker.sections import name_sections
 from nativecache.linker.shown import shown
@@ -271,6 +272,8 @@ def _find_linker(
     relocatable, known = emit in ("object", "archive"), image.known
     words = (item for item in image.line if isinstance(item, str))
     reading = how_read(words, gc_sections=_is_rusts(image))
+    if relocatable and any(isinstance(item, Path) and splits_stacks(item) for item in image.line):
+        reading = "unlike"
     # Such things are for the link that makes an image.
     unlike = not relocatable and (image.program.output.native_padded or known.unlike)
     if unlike and reading in ("alike", "exports"):

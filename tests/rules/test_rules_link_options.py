@@ -362,3 +362,16 @@ def test_relocatable_links_take_options_of_gnu_ld(tmp_path: Path) -> None:
     (tmp_path / "main.c").write_text("int a(void);\nint main(void) { return a(); }\n")
     subprocess.run([CLANG, "main.c", "both.o", "-o", "app"], cwd=tmp_path, check=True, timeout=60)
     assert run(tmp_path / "app").code == 4
+
+
+def test_objects_that_split_stacks(tmp_path: Path) -> None:
+    """lld refuses any of them in a relocatable link."""
+    write(
+        tmp_path,
+        {"a.c": "int a(void) { return 4; }\n", "main.c": "int a(void);\nint main(void) { return a(); }\n"},
+    )
+    build(tmp_path, "a.c", "-fsplit-stack", "-O2", "-c", "-o", "a.o")
+    subprocess.run(
+        [CLANG, "-fsplit-stack", "main.c", "a.o", "-o", "app"], cwd=tmp_path, check=True, timeout=60
+    )
+    assert run(tmp_path / "app").code == 4
