@@ -70,8 +70,8 @@ def measure(kind: str, subjects: tuple[str, ...], memo: StatCache | None = None)
     value = memo.get((kind, subjects))
     if value is None:
         if kind in SEARCHES:
-            mark = _program_mark if kind == "programs" else _folder_mark
-            value = _digest("\0".join(path + mark(path) for path in found_paths(subjects, memo)))
+            mark = _program_mark if kind == "programs" else folder_mark
+            value = digest_of_found([path + mark(path) for path in found_paths(subjects, memo)])
         elif kind == "same":
             value = _same(subjects, memo)
         elif kind == "said":
@@ -233,9 +233,18 @@ def found_paths(subjects: tuple[str, ...], memo: StatCache) -> list[str]:
     C++ file has 600 names and 40 folders.
     """
     cut = subjects.index("")
+    names = subjects[cut + 1 :]
+    tree = tree_of_names(names)
+    found = [name for name in names if name[:1] == "/" and os.access(name, os.F_OK)]
+    for folder in dict.fromkeys(subjects[:cut]):
+        _search(folder, tree, found, memo)
+    return found
+
+
+def tree_of_names(names: "tuple[str, ...] | list[str]") -> dict[str, object]:
+    """The relative ones of some names, folder by folder: names of these end in a slash."""
     tree: dict[str, object] = {}
-    absolute = [name for name in subjects[cut + 1 :] if name[:1] == "/"]
-    for name in subjects[cut + 1 :]:
+    for name in names:
         if name[:1] == "/":
             continue
         *folders, last = name.split("/")
@@ -243,19 +252,21 @@ def found_paths(subjects: tuple[str, ...], memo: StatCache) -> list[str]:
         for part in folders:
             node = node.setdefault(part + "/", {})  # type: ignore[assignment]
         node[last] = None
-    found = [name for name in absolute if os.access(name, os.F_OK)]
-    for folder in dict.fromkeys(subjects[:cut]):
-        _search(folder, tree, found, memo)
-    return found
+    return tree
 
 
-def _folder_mark(path: str) -> str:
-    """Compilers pass over a folder that has a header's name."""
+def digest_of_found(found: "list[str]") -> str:
+    """The value of a dependency on what is found: on paths, in order, each with its mark."""
+    return _digest("\0".join(found))
+
+
+def folder_mark(path: str) -> str:
+    """What tells a folder from a file: compilers pass over one that has a header's name."""
     return "/" if os.access(path + "/", os.F_OK) else ""  # in half the time of isdir
 
 
 def _program_mark(path: str) -> str:
-    return _folder_mark(path) or ("*" if os.access(path, os.X_OK) else "")
+    return folder_mark(path) or ("*" if os.access(path, os.X_OK) else "")
 
 
 def _search(folder: str, tree: dict[str, object], found: list[str], memo: StatCache) -> None:
