@@ -7,6 +7,7 @@ from typing import Final
 
 from nativecache.aot.codegen.facts import read_host, read_layout, read_library
 from nativecache.aot.front.accepted import read_accepted
+from nativecache.aot.front.askers import read_askers
 from nativecache.aot.front.front_index import read_index
 from nativecache.aot.front.header_facts import read_headers
 from nativecache.aot.front.manifest import read_answer, read_manifest
@@ -30,6 +31,7 @@ from nativecache.linker.fixups import Fixups, find_fixups
 _OURS: Final[Mapping[str, Callable[[Entry], object]]] = {
     "accepted": read_accepted,
     "answer": lambda entry: read_answer(entry, closely=True),
+    "askers": read_askers,
     "bodies": read_bodies,
     "front": read_index,
     "headers": read_headers,

@@ -112,6 +112,11 @@ class Clang:
         return os.path.basename(self.command[0]) == "zig"
 
 
+def is_printed(clang: Clang) -> bool:
+    """Whether clang prints what llvmlite would print, being of one version; else LLVM reads it first."""
+    return clang.version == NEWEST and not clang.is_zig
+
+
 def find_clang(explicit: str | None, environ: Mapping[str, str]) -> Clang:
     """The clang asked for, else the newest on PATH that llvmlite can read, else the `ziglang` package's.
 

@@ -10,6 +10,9 @@ The dependencies are the contents of all files read, and which of their names th
 folders where clang looks: a header that newly appears where it would be found first is another program. So
 are the names that `__has_include` asks for.
 
+What clang has not been asked about may be what it was asked about under another name: `askers.py`
+finds those, `other_names.py` tells whether the same comes of them.
+
 Not kept is what depends on more: the time of day, or files that no depfile names. The reason is noted. Clang
 itself says whether it met the time of day, by a warning that is turned on for it (-Wdate-time).
 """
@@ -18,14 +21,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from nativecache.aot.front import clang, questions
+from nativecache.aot.front.answers import Unsaved, find_answer, save_answer
+from nativecache.aot.front.askers import find_askers, note_asker
 from nativecache.aot.front.build_start import Start
 from nativecache.aot.front.clang_question import (
     Question,
@@ -52,17 +56,21 @@ from nativecache.aot.front.manifest import (
     Search,
     Variant,
     encode_manifest,
-    read_answer,
     read_manifest,
-    shared_ends,
 )
 from nativecache.aot.key import form_of
-from nativecache.cache.dependencies import Dependency, StatCache, observe, still_valid
-from nativecache.cache.entry import AGAIN, FIRST, JSON, Entry
+from nativecache.cache.dependencies import (
+    Dependency,
+    StatCache,
+    digest_file,
+    measure,
+    observe,
+    still_valid,
+)
+from nativecache.cache.entry import AGAIN, FIRST, Entry
 from nativecache.cache.files import read_plain
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.recipe import Begun
-from nativecache.cache.shape import Malformed
 from nativecache.cache.since import Seen, changed_since
 from nativecache.linker import lazy_re as re
 from nativecache.linker.environment import environment_elsewhere, variables_seen
@@ -70,6 +78,7 @@ from nativecache.linker.signals import hold_signals, ignore_signals
 from nativecache.linker.values import replace
 
 if TYPE_CHECKING:
+    from nativecache.aot.front.other_names import NamesTaken
     from nativecache.aot.verify import Mismatch
 
 #: Bytes that are compressed in less time than a process is forked and ended in.
@@ -109,14 +118,15 @@ class FrontCache:
         self.memo: StatCache = seen.memo if seen else {}
         self._index = FrontIndex(store, output, self.memo) if output else None
         self._joined: tuple[Dependency, ...] = ()
-        self._begun: dict[tuple[object, ...], Begun] = {}
+        self._begun: dict[tuple[object, ...], tuple[Begun, str]] = {}
         self._elsewhere: dict[tuple[object, ...], str] = {}
         self._searches: dict[tuple[str, ...], Search | None] = {}
         self._texts: dict[str, questions.Text] = {}
         self._assembler: dict[tuple[str, bool], questions.AssemblerParts] = {}
         self._headers = HeaderFacts(store)
         self._manifests: dict[str, Manifest] = {}
-        self._unsaved: list[_Unsaved] = []
+        self._taken: NamesTaken | None = None
+        self._unsaved: list[Unsaved] = []
         self._later: list[Entry] = []
         self._child = 0
         self._failure = -1  # where the child writes what it could not do
@@ -159,8 +169,8 @@ class FrontCache:
             return None
         program = self.compilers.identity(front, source, level, flags)
         asked = (front, program, level, flags, whole, beside)
-        begun = self._begun.get(asked)
-        if begun is None:
+        known = self._begun.get(asked)
+        if known is None:
             in_folder = not self.compilers.known_in_full(front) or rests_on_folder(front, flags, whole=whole)
             recipe = run_recipe(
                 front,
@@ -172,8 +182,10 @@ class FrontCache:
                 in_folder=in_folder,
                 beside=beside,
             )
-            begun = self._begun[asked] = Begun(recipe)
-        return Question(front, source, level, flags, whole, begun.key(*source_fields(source)))
+            begun = Begun(recipe)
+            known = self._begun[asked] = begun, "" if in_folder else begun.key()
+        begun, anywhere = known
+        return Question(front, source, level, flags, whole, begun.key(*source_fields(source)), anywhere)
 
     def _refusal(self, front: clang.Clang, source: Path, flags: Sequence[str], whole: bool) -> str:
         """Why no answer may be kept, or ""."""
@@ -219,12 +231,12 @@ class FrontCache:
             if self._joined != self._index.joined:  # what is the same for all is long
                 self._joined = self._index.joined
                 self._note_reads(self._joined)
-            return Answer.later(partial(self._answer, kept.result), kept.digest, kept.messages)
+            return Answer.later(partial(find_answer, self.store, kept.result), kept.digest, kept.messages)
         manifest = self._manifests[question.key] = self._load(question.key)
         for n, (dependencies, result) in enumerate(manifest.variants):
             if not still_valid(dependencies, self.memo):
                 continue
-            answer = self._answer(result)
+            answer = find_answer(self.store, result)
             if answer is None:
                 break
             self.unchanged += 1
@@ -235,23 +247,35 @@ class FrontCache:
             if self._index and manifest.output:
                 self._index.borrow(Path(manifest.output))
             return answer
-        return None
+        return self._under_another_name(question)
 
-    def _answer(self, key: str) -> Answer | None:
-        """An answer that was kept; None if it, or the one that has the rest of it, is gone or damaged."""
-        answer = self.store.read(key, read_answer)
-        if answer is None or not answer.base:
-            return answer
-        try:
-            answer.join(self._base(answer.base))
-        except Malformed:
+    def _under_another_name(self, question: Question) -> Answer | None:
+        """What clang would print, where that is known of the same source under another name."""
+        path = os.fspath(question.source)
+        if not question.anywhere:
             return None
-        return answer
+        # Where it was not asked for, it is observed once clang has read it.
+        content = self.memo.get(("file", (path,))) or digest_file(path)
+        askers = find_askers(self.store, question, content) if content else ()
+        for old, other in askers:
+            if other == question.key:
+                continue
+            if self._taken is None:
+                from nativecache.aot.front.other_names import NamesTaken
 
-    def _base(self, key: str) -> Answer | None:
-        """An answer that is kept as a whole, for one of which it has the rest."""
-        answer = self.store.read(key, read_answer)
-        return None if answer is None or answer.base else answer
+                self._taken = NamesTaken(self.store, self.memo)
+            try:
+                taken = self._taken.take_over(question, content, old, self._load(other))
+                if taken is None:
+                    continue
+                dependencies = self._observe(question, taken.search, taken.files, taken.names, taken=True)
+            except (_Unknown, OSError):
+                continue
+            answer = Answer(taken.output, "")
+            self._keep_answer(question, answer, taken.search, dependencies, taken.base, taken.like)
+            self.unchanged += 1
+            return answer
+        return None
 
     def look_ahead(self, question: Question) -> None:
         """Reads what the last answer rested on: most of it the next one rests on, too, for `keep` to look at.
@@ -337,6 +361,19 @@ class FrontCache:
         except OSError as error:
             self._refuse(question.source, f"{error.filename}: {error.strerror}")
             return
+        self._keep_answer(question, answer, search, dependencies)
+
+    def _keep_answer(
+        self,
+        question: Question,
+        answer: Answer,
+        search: Search,
+        dependencies: tuple[Dependency, ...],
+        other: str = "",
+        like: Answer | None = None,
+    ) -> None:
+        """Keeps an answer with what it rests on. `other`: the key of one that has most of it, `like`."""
+        manifest = self._manifests.setdefault(question.key, Manifest())
         self._note_reads(dependencies)
         result = result_recipe(question.key, dependencies).key()
         if search != manifest.search:
@@ -348,10 +385,13 @@ class FrontCache:
             manifest = replace(manifest, output=str(self._index.output))
         self._save_manifest(question, manifest)
         # An object is looked for by those who have no time to put it together.
-        base = result if question.whole else manifest.base
-        self._unsaved.append(_Unsaved(result, answer, level, base))
-        self._note_answer(question, result, answer, dependencies, manifest.base)
+        base = other or (result if question.whole else manifest.base)
+        self._unsaved.append(Unsaved(result, answer, level, base, like))
+        self._note_answer(question, result, answer, dependencies, other or manifest.base)
         self.store.note_used(result)  # another process saves it
+        if question.anywhere and clang.is_printed(question.clang) and not answer.messages:
+            content = measure("file", (os.fspath(question.source),), self.memo)
+            note_asker(self.store, question, content)
 
     def kept(self, question: Question) -> Variant | None:
         """What the answer to a question that was found or kept just now rests on, and its key."""
@@ -380,7 +420,7 @@ class FrontCache:
     def save(self) -> None:
         """Compresses and stores what was kept; much of it in a process of its own, beside the build."""
         self._headers.save()
-        sizes = (len(one.answer.output) for one in self._unsaved), (len(one.payload) for one in self._later)
+        sizes = (one.weight for one in self._unsaved), (len(one.payload) for one in self._later)
         if sum(map(sum, sizes)) <= _LITTLE:
             self._save_all()
             self._forget_unsaved()
@@ -411,33 +451,9 @@ class FrontCache:
 
     def _save_all(self) -> None:
         for one in self._unsaved:
-            self._save_answer(one.key, one.answer, one.level, one.base)
+            save_answer(self.store, one)
         for entry in self._later:
             self.store.save(entry)
-
-    def _save_answer(self, key: str, answer: Answer, level: int, base: str) -> None:
-        output = answer.output
-        meta: dict[str, JSON] = {
-            **form_of("answer"),
-            "messages": answer.messages,
-            "size": len(output),
-            "digest": answer.digest,
-            **({"depfile": answer.depfile} if answer.depfile else {}),
-        }
-        start, end = self._shared(output, base) if base != key else (0, 0)
-        # Else another one that is lost costs this one, too, and for little.
-        if start + end > len(output) // 2:
-            output = output[start : len(output) - end]
-            meta |= {"base": base, "shared": (start, end)}
-        self.store.save(Entry(key, zlib.compress(output, level), meta, 0))
-
-    def _shared(self, output: bytes, base: str) -> tuple[int, int]:
-        """How many bytes at its start, and at its end, an output has in common with a kept answer."""
-        kept = self._base(base)
-        try:
-            return shared_ends(output, kept.output) if kept else (0, 0)
-        except Malformed:
-            return 0, 0
 
     def _note_reads(self, dependencies: Iterable[Dependency]) -> None:
         if self.reads is not None:
@@ -459,33 +475,50 @@ class FrontCache:
             raise _Unknown("clang does not say where it looks for headers")
         if plain_path(source) not in map(plain_path, read):
             raise _Unknown("clang has not named it among the files that it read")
+        files = tuple(dict.fromkeys((source, *read, *named_files(question.flags))))
+        names = (*precompiled_names(question.flags), *self._asked_for(question, files, sure=sure))
+        return search, self._observe(question, search, files, names)
+
+    def _observe(
+        self,
+        question: Question,
+        search: Search,
+        files: Sequence[str],
+        names: Sequence[str],
+        *,
+        taken: bool = False,
+    ) -> tuple[Dependency, ...]:
+        """What rests on files that clang reads, and on names it looks for besides theirs. Raises _Unknown.
+
+        `taken`: clang has not run now.
+        """
         folders, rests_on = search
-        files = dict.fromkeys((source, *read, *named_files(question.flags)))
+        files = tuple(dict.fromkeys((*files, *named_files(question.flags))))
         embedded = embed_folders(question.flags)
         places = dict.fromkeys((".", *folders, *embedded, *(os.path.dirname(path) or "." for path in files)))
         stems = {plain_path(place) for place in places}
-        precompiled = precompiled_names(question.flags)
-        with_times = any(map(os.path.exists, precompiled))
-        names = dict.fromkeys(precompiled)
-        for path in files:
-            names.update(dict.fromkeys(spellings(plain_path(path), stems)))
-        names.update(dict.fromkeys(self._asked_for(question, files, sure=sure)))
+        with_times = any(map(os.path.exists, precompiled_names(question.flags)))
+        spelled = dict.fromkeys(name for path in files for name in spellings(plain_path(path), stems))
         dependencies = (
             *(observe("file", (path,), self.memo) for path in files),
-            observe("found", (*places, "", *names), self.memo),
+            observe("found", (*places, "", *dict.fromkeys((*spelled, *names))), self.memo),
             # clang refuses a precompiled header if a file that it was made from has another time.
             *(observe("stat", (path,), self.memo) for path in (files if with_times else ())),
-            *([observe("same", tuple(files), self.memo)] if len(files) > 1 else []),
+            *([observe("same", files, self.memo)] if len(files) > 1 else []),
             *([observe("same", tuple(folders), self.memo)] if len(folders) > 1 else []),
             *rests_on,
         )
         since = self.start.since()
         for dependency in dependencies:
+            if (
+                taken and dependency.kind == "found"
+            ):  # it was looked for just now; only folders may have moved
+                dependency = observe("same", tuple(places), self.memo)
             if changed := changed_since(dependency, since):
                 raise _Unknown(f"{changed} was changed while clang read it")
         if self.start.clock_was_set():
             raise _Unknown("the clock was set while clang was at work")
-        return search, dependencies
+        return dependencies
 
     def _search(self, question: Question, manifest: Manifest) -> Search | None:
         """Where clang looks for headers: as the manifest has it, else clang is asked."""
@@ -582,15 +615,6 @@ class FrontCache:
         text = questions.read_text(data)
         self._headers.note(path, digest, text)
         return text
-
-
-class _Unsaved(NamedTuple):
-    """An answer to be kept, how hard it is to be folded, and the key of one that may have most of it."""
-
-    key: str
-    answer: Answer
-    level: int
-    base: str
 
 
 def _is_header(path: str) -> bool:

@@ -43,6 +43,8 @@ class Question:
     flags: tuple[str, ...]
     whole: bool
     key: str
+    #: The key of what is asked but for the source; "" where what clang makes may show where it ran.
+    anywhere: str = ""
 
 
 def _host(flags: Sequence[str]) -> str:

@@ -26,25 +26,25 @@ if TYPE_CHECKING:
 _WORDS: Final = (b"__has_include", b"__has_include_next", b"__has_embed")
 
 #: A byte order mark, and what clang takes for blanks besides (clang/lib/Lex/UnicodeCharSets.h).
-_BLANK: Final = re.compile(
+BLANK: Final = re.compile(
     rb"\A\xef\xbb\xbf|\xc2[\x85\xa0]|\xe1\x9a\x80|\xe1\xa0\x8e|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]|\xe2\x81\x9f|\xe3\x80\x80"
 )
 _SPLICE: Final = re.compile(rb"\\[ \t\f\v]*\n")
 #: The end of a line as clang has it behind a backslash, too.
 _BACKWARDS: Final = re.compile(rb"(?<=\\)\n\r|(?<=\\[ \t\f\v])\n\r")
 _COMMENT: Final = re.compile(rb"//|/\*")
-_GAP: Final = rb"(?:\s|/\*(?:(?!\*/).)*\*/)*"
-_MATTERS: Final = re.compile(rb"(?:#|%:)" + _GAP + rb"(?:(?:el)?if\b|define\b|/\*|$)")
-_DIRECTIVE: Final = re.compile(rb"(?:#|%:)" + _GAP + rb"(\w+)")
-_DEFINE: Final = re.compile(
-    rb"(?:#|%:)" + _GAP + rb"define" + _GAP + rb"(?P<name>\w+)(?:\((?P<parameters>[^)]*)\))?(?P<body>.*)"
+GAP: Final = rb"(?:\s|/\*(?:(?!\*/).)*\*/)*"
+_MATTERS: Final = re.compile(rb"(?:#|%:)" + GAP + rb"(?:(?:el)?if\b|define\b|/\*|$)")
+_DIRECTIVE: Final = re.compile(rb"(?:#|%:)" + GAP + rb"(\w+)")
+DEFINE: Final = re.compile(
+    rb"(?:#|%:)" + GAP + rb"define" + GAP + rb"(?P<name>\w+)(?:\((?P<parameters>[^)]*)\))?(?P<body>.*)"
 )
-_KNOWN: Final = re.compile(
-    rb"(?:\bdefined" + _GAP + rb"\(?|(?:#|%:)" + _GAP + rb"(?:ifn?def|undef))" + _GAP + rb"$"
+KNOWN: Final = re.compile(
+    rb"(?:\bdefined" + GAP + rb"\(?|(?:#|%:)" + GAP + rb"(?:ifn?def|undef))" + GAP + rb"$"
 )
-_LITERAL: Final = re.compile(_GAP + rb"\(" + _GAP + rb"(?:<([^>\n]+)>|\"([^\"\n]+)\")")
-_CALL: Final = re.compile(rb"(\w+)" + _GAP + rb"\(")
-_ARGUMENT: Final = re.compile(_GAP + rb"\(" + _GAP + rb"(\w+)" + _GAP + rb"\)")
+_LITERAL: Final = re.compile(GAP + rb"\(" + GAP + rb"(?:<([^>\n]+)>|\"([^\"\n]+)\")")
+_CALL: Final = re.compile(rb"(\w+)" + GAP + rb"\(")
+_ARGUMENT: Final = re.compile(GAP + rb"\(" + GAP + rb"(\w+)" + GAP + rb"\)")
 _WORD: Final = re.compile(rb"\w+")
 _PASTE: Final = re.compile(rb"##|%:%:")
 
@@ -76,7 +76,7 @@ _ASSEMBLER: Final = (
 _ASSEMBLER_DOT: Final = (
     re.compile(
         rb"\.\"(?:(?<=[^\w)\]'.>].\")|(?<=\\\w.\")|(?<=\\\w\w.\")|(?<=\\\w\w\w.\"))"
-        + (_GAP + rb"(?:[\"\w#]|\Z)")
+        + (GAP + rb"(?:[\"\w#]|\Z)")
     ),
     re.compile(rb"\.(?:(?<=[(;].)|(?<=[(;]\s.))\s*[),#a-z_]|\.(?:(?<=,.)|(?<=,\s.))\s*[),#]"),
     re.compile(rb"define[ \t]+\w+(?:\([^)\n]*\))?[ \t]+\.(?!\.)"),
@@ -115,11 +115,11 @@ class Text:
 
 def read_text(data: bytes) -> Text:
     """What matters of a source file's text: directives, and what it may do besides."""
-    text = _spliced(data)
-    if not data.isascii() and _BLANK.search(data):  # where they are blanks, and where they are in a name
-        text += b"\n" + _spliced(_BLANK.sub(b" ", data))
+    text = spliced(data)
+    if not data.isascii() and BLANK.search(data):  # where they are blanks, and where they are in a name
+        text += b"\n" + spliced(BLANK.sub(b" ", data))
     if b"??/" in data or b"??=" in data:  # with trigraphs, and without
-        text += b"\n" + _spliced(data.replace(b"??/", b"\\").replace(b"??=", b"#"))
+        text += b"\n" + spliced(data.replace(b"??/", b"\\").replace(b"??=", b"#"))
     matter = list(_lines_that_matter(text))
     lines = b"\n".join(matter)
     times = b"__DATE__" in text or b"__TIME" in text
@@ -177,7 +177,7 @@ class AssemblerParts(NamedTuple):
 
 def assembler_parts(data: bytes, *, assembly: bool = False) -> AssemblerParts:
     """What of a directive by which an assembler reads a file may be in a text, or in one in `assembly`."""
-    text = _spliced(data).lower()
+    text = spliced(data).lower()
     # No string reaches into another line, for lines are spliced, but for a raw one; trigraphs splice, too.
     # Those of an assembler do.
     strings_end = not assembly and not _RAW.search(text) and b"??/" not in text
@@ -220,7 +220,8 @@ def _is_in_comment_lines(text: bytes, at: int) -> bool:
     return bool(_COMMENT_LINE.search(text, end + 2 if end >= 0 else 0, at))
 
 
-def _spliced(data: bytes) -> bytes:
+def spliced(data: bytes) -> bytes:
+    """A text with each line in one: ends of lines behind backslashes are gone."""
     if b"\r" in data:
         data = _BACKWARDS.sub(b"\n", data)
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -308,7 +309,7 @@ def depends_on_time(texts: Sequence[Text], tokens: Callable[[], frozenset[bytes]
 
 def all_tokens(texts: Iterable[bytes]) -> frozenset[bytes]:
     """All words in some source texts."""
-    return frozenset().union(*(_WORD.findall(_spliced(text)) for text in texts))
+    return frozenset().union(*(_WORD.findall(spliced(text)) for text in texts))
 
 
 def _in_pieces(name: bytes, tokens: frozenset[bytes], most: int = 3) -> bool:
@@ -381,9 +382,9 @@ class _Asking:
             return None  # no `#` before it: in a comment, or for nothing
         if directives and not {b"if", b"elif", b"define"}.intersection(directives):
             return None
-        if _KNOWN.search(before) or _is_in_comment(before):
+        if KNOWN.search(before) or _is_in_comment(before):
             return None
-        define = _DEFINE.search(line) if b"define" in directives else None
+        define = DEFINE.search(line) if b"define" in directives else None
         if b"define" in directives and not define:
             raise Unclear(_shown(line))
         if define and define.start("name") == at:
@@ -436,7 +437,7 @@ class _Asking:
         if self._defined is None:
             self._defined = {name: {b"1"} for name in _PREDEFINED}
             for text in self._texts:
-                for match in _DEFINE.finditer(text.lines):
+                for match in DEFINE.finditer(text.lines):
                     if match["parameters"] is None:
                         body = match["body"].strip()
                         simple = body if not body or _WORD.fullmatch(body) else None

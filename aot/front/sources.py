@@ -17,7 +17,6 @@ from nativecache.aot.errors import BuildError, UsageError, temporary_files
 from nativecache.aot.front.clang import (
     ASSEMBLY,
     MODULES,
-    NEWEST,
     Clang,
     Running,
     asking_for_time,
@@ -27,6 +26,7 @@ from nativecache.aot.front.clang import (
     emit_ir,
     find_clang,
     is_preprocessed,
+    is_printed,
     is_standard_input,
     language,
     met_time_of_day,
@@ -77,8 +77,8 @@ class FrontEnd:
 
     @property
     def prints(self) -> bool:
-        """Whether clang prints what llvmlite would print, being of one version; else LLVM reads it first."""
-        return self.clang.version == NEWEST and not self.clang.is_zig
+        """As of `clang`: whether it prints what llvmlite would print."""
+        return is_printed(self.clang)
 
 
 def cpu_seconds() -> float:

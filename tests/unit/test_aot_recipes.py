@@ -9,6 +9,7 @@ import pytest
 
 from nativecache.aot.codegen.facts import host_recipe, layout_recipe, library_recipe
 from nativecache.aot.front.accepted import frame_recipe, lay_out
+from nativecache.aot.front.askers import askers_recipe
 from nativecache.aot.front.clang import Clang
 from nativecache.aot.front.clang_question import (
     Question,
@@ -40,7 +41,7 @@ from nativecache.cli.words import read_words
 COMPILER = Compiler("22.1", "", "build")
 OPTIONS = Options("x86_64-linux-gnu", "", "", 2, True, "pic", "default")
 CLANG = Clang(("clang", "-v"), 22)
-QUESTION = Question(CLANG, Path("a.cpp"), 2, (), False, "ab" * 32)
+QUESTION = Question(CLANG, Path("a.cpp"), 2, (), False, "ab" * 32, "cd" * 32)
 IR = b"define void @f() {\n  ret void\n}\n"
 
 
@@ -95,6 +96,7 @@ KINDS: dict[str, Callable[[], Recipe]] = {
         ).fields,
         *source_fields(Path("a.c")),
     ),
+    "askers": lambda: askers_recipe(QUESTION, "12"),
     "headers": lambda: headers_recipe("/usr/include"),
     "search": lambda: search_recipe(CLANG, ("content", "12"), "c", ("-Ix",), ("PWD=/",)),
     "compiled": lambda: call_recipe(

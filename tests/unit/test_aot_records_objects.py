@@ -15,6 +15,7 @@ from harness import llvm_object
 from nativecache.aot.codegen.facts import read_host, read_layout, read_library
 from nativecache.aot.formats import check_form
 from nativecache.aot.front.accepted import read_accepted
+from nativecache.aot.front.askers import read_askers
 from nativecache.aot.front.header_facts import read_headers
 from nativecache.aot.front.manifest import read_answer, read_manifest
 from nativecache.aot.key import Compiler, Options, digest, form_of, sealed_form_of
@@ -114,6 +115,7 @@ NODES = {
 
 READERS: dict[str, tuple[Callable[[Entry], object], bytes]] = {
     "accepted": (read_accepted, bytes(32)),
+    "askers": (read_askers, dump([["src/a.c", KEY], ["a.c", KEY]])),
     "bodies": (read_bodies, bodies()),
     "manifest": (read_manifest, dump(MANIFEST)),
     "memo": (lambda entry: read_memo(entry, closely=True), memo()),
