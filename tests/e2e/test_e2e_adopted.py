@@ -95,13 +95,32 @@ def test_absolute_names_and_another_order(builds: Builds) -> None:
     names = [elsewhere / name for name in ("first.c", *reversed(FILES))]
     done = builds(*names, "-O2", output="other")
     assert follows(done) and done.stats["planned_modules"] == 0 and done.misses == 0
+    assert done.stats["sources_unchanged"] == len(names)  # clang has not run
+    # What was taken over goes the way of an edit, and notices one of a header.
+    write(elsewhere, {"low.c": LIBRARY["low.c"].replace("n * 3", "n * 5")})
+    done = builds(*names, "-O2", output="other")
+    assert follows(done) and done.stats["sources_unchanged"] == len(names) - 1
+    write(elsewhere, {"all.h": LIBRARY["all.h"] + "int more(void);\n"})
+    assert builds(*names, "-O2", output="other").stats["sources_unchanged"] == 0
+
+
+def test_files_in_another_folder_and_none_where_they_were(builds: Builds) -> None:
+    (builds.folder / "src").mkdir()
+    for name in ("all.h", "first.c", *FILES):
+        (builds.folder / name).rename(builds.folder / "src" / name)
+    names = [f"src/{name}" for name in (*FILES, "first.c")]
+    done = builds(*names, "-O2")
+    assert follows(done) and done.stats["planned_modules"] == 0 and done.misses == 0
+    assert done.stats["sources_unchanged"] == len(names)
+    assert "up to date" in build(builds.folder, *names, "-O2", "-o", "app").stdout
 
 
 def test_a_file_under_another_name(builds: Builds) -> None:
-    write(builds.folder, {"lowest.c": LIBRARY["low.c"]})
+    (builds.folder / "low.c").rename(builds.folder / "lowest.c")
     names = ["lowest.c" if name == "low.c" else name for name in FILES]
     done = builds(*names, "first.c", "-O2", output="other")
     assert follows(done) and done.stats["planned_modules"] == 1 and done.misses == 0
+    assert done.stats["sources_unchanged"] == 5
 
 
 def test_the_next_test_program_of_the_same_files(builds: Builds) -> None:

@@ -3,8 +3,9 @@
 A pool has files in C and C++ with all that symbols of several files can do to each other: statics of one
 name, tables of functions, weak, common and inline definitions, aliases, asm, thread-local variables,
 constructors. A program is some of the files, in any order, with one of the files that have `main`; it is
-built in a checkout of its own or in another's, under relative or absolute names, for an output of its own or
-another's. What one file may want of another that is not there is weak, so that every program links.
+built in a checkout of its own or in another's, in its folder or one below, under relative or absolute names,
+for an output of its own or another's. What one file may want of another that is not there is weak, so that
+every program links.
 """
 
 from __future__ import annotations
@@ -70,10 +71,24 @@ EXTRAS = {
     "long": "int long$(int n) {\n  volatile int s = n;\n" + "  s += base0(s) + $;\n" * 9 + "  return s;\n}\n",
     "used": "__attribute__((used)) static int kept$ = $;\n",
     "loop": "int loop$(int *a, int n) { for (int i = 0; i < n; i++) a[i] = 0; return a[0] + $; }\n",
+    "place": "#include <assert.h>\nconst char *place$(int n) { assert(n); return __FILE__; }\n",
+    "unused place": "#define PLACE$ __FILE__\nint placeless$(int n) { return n - $; }\n",
     "dotted": '__asm__("");\nint dot$(int n) __asm__("dot.f%");\nint dot$(int n) { return n + $; }\n',
 }
 #: Of what most pools are made: what keeps a program from being planned by another's plan is rare in it.
-CALM = ("static", "once", "table", "constant", "wanted", "offered", "hidden", "long", "loop", "constructor")
+CALM = (
+    "static",
+    "once",
+    "table",
+    "constant",
+    "wanted",
+    "offered",
+    "hidden",
+    "long",
+    "loop",
+    "constructor",
+    "place",
+)
 
 
 @dataclass
@@ -192,6 +207,12 @@ class Trial:
             new = f"renamed_{words[n]}"
             (checkout / new).write_text((checkout / words[n]).read_text())
             words[n] = new
+        if rng.random() < 0.15:  # in another folder, with the header
+            sub = checkout / rng.choice(("sub", "deeper/sub"))
+            sub.mkdir(parents=True, exist_ok=True)
+            for name in (*words, "pool.h"):
+                (sub / name).write_text((checkout / name).read_text())
+            words = [f"{sub.relative_to(checkout)}/{name}" for name in words]
         if rng.random() < 0.2:
             words = [str(checkout / name) for name in words]
         time.sleep(SETTLED_SECONDS)
