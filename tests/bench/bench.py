@@ -37,6 +37,8 @@ from bench.works import (
     PLAIN,
     SECTIONS,
     THIN,
+    UNOPTIMISED,
+    UNOPTIMISED_DEBUG,
     Work,
     make_work,
     on_disk,
@@ -74,7 +76,7 @@ class Bench:
 
     def work(self, name: str) -> Work:
         """Raises Skipped where the work was not asked for or cannot be had."""
-        if name not in self.names:
+        if name not in (*self.names, "T"):
             raise Skipped(f"--work without {name}")
         for tool in (CLANG, CLANGXX, "ld.lld-22"):
             if not has_tool(tool):
@@ -98,7 +100,7 @@ def rebuilds(bench: Bench) -> Iterator[Row]:
         again = [work.ours("ours", "warm").wall for _ in range(bench.pairs)]
         share = median(again) / cold.wall * 100
         yield Row(
-            bar="B4", what="S, nothing changed", ours=median(again), ratio=median(again), goal="<= 0.25"
+            bar="B4", what="S, nothing changed", ours=median(again), ratio=median(again), goal="<= 0.05"
         )
         yield Row(bar="B4", what="the same in % of a cold build", ratio=share, goal="<= 1")
         if has_tool("ccache"):
@@ -109,9 +111,9 @@ def rebuilds(bench: Bench) -> Iterator[Row]:
     if not bench.wants("B1", "B2", "B3"):
         return
     peers = [
-        ("B1", "clang + link ÷ ours", PLAIN, ">= 6"),
-        ("B2", "ThinLTO ÷ ours", THIN, ">= 8"),
-        ("B3", "ours ÷ front end", FRONT_END, "<= 2"),
+        ("B1", "clang + link ÷ ours", PLAIN, ">= 10"),
+        ("B2", "ThinLTO ÷ ours", THIN, ">= 14"),
+        ("B3", "ours ÷ front end", FRONT_END, "<= 1.25"),
     ]
     if has_tool("ccache"):
         peers.append(("B1", "ccache + link ÷ ours", CCACHE, ""))
@@ -147,6 +149,48 @@ def debug_rebuilds(bench: Bench) -> Iterator[Row]:
     what = "S with -g, one function edited: ours ÷ front end"
     yield compare("B20", what, [cost.wall for cost in limits], [cost.wall for cost in ours], "<= 1.5")
     yield compare("B20", f"{what}, CPU", *_cpus(limits, ours), "")
+
+
+def header_heavy_rebuilds(bench: Bench) -> Iterator[Row]:
+    """B17: one C++ file of J edited, whose headers are nearly all of it."""
+    work, source = bench.work("J"), "records.cpp"
+    work.ours("ours", "warm")
+    work.build(PLAIN)
+    for number in (1, 2):  # as of its second edit a file is compiled on a preamble
+        work.grow(source, number)
+        work.ours("ours", "warm")
+    limits, peers, ours = [], [], []
+    for pair in range(bench.pairs):
+        work.grow(source, 10 + pair)
+        ours.append(work.ours("ours", "warm"))
+        limits.append(work.compile(FRONT_END, source) + work.link(PLAIN, PLAIN.name))
+        peers.append(work.compile(PLAIN, source) + work.link(PLAIN, PLAIN.name))
+    what = "J, one file edited, CPU: ours ÷"
+    yield compare("B17", f"{what} front end", *_cpus(limits, ours), "<= 0.9")
+    yield compare("B17", f"{what} clang", *_cpus(peers, ours), "<= 0.4")
+
+
+def unoptimised(bench: Bench) -> Iterator[Row]:
+    """B18: at -O0, with -g and without."""
+    for name in (*bench.names, "T"):
+        work = bench.work(name)
+        for peer in (UNOPTIMISED, UNOPTIMISED_DEBUG):
+            flags = " ".join(peer.compiling)
+            source, cache, image = work.sources[-1], f"cache-{peer.name}", f"ours-{peer.name}"
+            peers, ours = [], []
+            for _ in range(bench.pairs):
+                peers.append(work.build(peer))
+                rmtree(work.space / cache, ignore_errors=True)
+                ours.append(work.ours(image, cache, *peer.compiling))
+            what = f"{name} {flags} cold, CPU: ours ÷ clang"
+            yield compare("B18", what, *_cpus(peers, ours), "<= 1.1")
+            peers, ours = [], []
+            for pair in range(bench.pairs):
+                work.grow(source, 100 + pair)
+                peers.append(work.compile(peer, source) + work.link(peer, peer.name))
+                ours.append(work.ours(image, cache, *peer.compiling))
+            what = f"{name} {flags} edited, CPU: ours ÷ clang"
+            yield compare("B18", what, *_cpus(peers, ours), "<= 1")
 
 
 def real_projects(bench: Bench) -> Iterator[Row]:
@@ -187,13 +231,13 @@ def cold_sqlite(bench: Bench) -> Iterator[Row]:
     """B5 and B6."""
     peers, ours = cold_builds(bench, "S")
     walls = [cost.wall for cost in peers], [cost.wall for cost in ours]
-    yield compare("B5", f"S cold, wall on {os.cpu_count()} cores: ours ÷ clang", *walls, "<= 0.75")
-    yield compare("B6", "S cold, CPU: ours ÷ clang", *_cpus(peers, ours), "<= 1.35")
+    yield compare("B5", f"S cold, wall on {os.cpu_count()} cores: ours ÷ clang", *walls, "<= 0.65")
+    yield compare("B6", "S cold, CPU: ours ÷ clang", *_cpus(peers, ours), "<= 1.15")
 
 
 def cold_json(bench: Bench) -> Iterator[Row]:
     """B7."""
-    yield compare("B7", "J cold, CPU: ours ÷ clang", *_cpus(*cold_builds(bench, "J")), "<= 0.75")
+    yield compare("B7", "J cold, CPU: ours ÷ clang", *_cpus(*cold_builds(bench, "J")), "<= 0.6")
 
 
 def _cpus(peers: Sequence[Cost], ours: Sequence[Cost]) -> tuple[list[float], list[float]]:
@@ -228,7 +272,7 @@ def speed(bench: Bench) -> Iterator[Row]:
     yield from details
     for image, name in images.items():
         what = f"all programs, geometric mean: clang ÷ {name}"
-        goal = ">= 0.97" if image == "ours" else ""
+        goal = ">= 1" if image == "ours" else ""
         yield Row(bar="B8", what=what, ratio=geometric_mean(ratios[image]), goal=goal)
 
 
@@ -245,7 +289,7 @@ def size(bench: Bench) -> Iterator[Row]:
             ratios.append(row.ratio or 0)
             yield row
     what = "geometric mean: ours ÷ clang"
-    yield Row(bar="B9", what=f"stripped, {what}", ratio=geometric_mean(stripped), goal="<= 1.10")
+    yield Row(bar="B9", what=f"stripped, {what}", ratio=geometric_mean(stripped), goal="<= 1.05")
     yield Row(bar="B9", what=f"code, {what}", ratio=geometric_mean(code))
 
 
@@ -284,15 +328,15 @@ def growth(bench: Bench) -> Iterator[Row]:
         ir = program.file.stat().st_size
         last = count == counts[-1]
         yield Row(bar="B10", what=f"{name} cold, functions per second", ours=cold, ratio=count / cold)
-        what, goal = f"{name} one edited, functions per second", ">= 4000" if last else ""
+        what, goal = f"{name} one edited, functions per second", ">= 10000" if last else ""
         yield Row(bar="B10", what=what, ours=warm, ratio=count / warm, goal=goal)
-        what, goal = f"{name} driver's peak memory ÷ size of the IR", "<= 6" if count == 100_000 else ""
+        what, goal = f"{name} driver's peak memory ÷ size of the IR", "<= 4" if count == 100_000 else ""
         yield Row(bar="B12", what=what, peer=ir, ours=max(peaks), unit="B", ratio=max(peaks) / ir, goal=goal)
         for kind, figure in zip(per_function, (cold, warm, max(peaks)), strict=True):
             per_function[kind].append(figure / count)
     for kind, figures in per_function.items():
         what = f"{kind} per function, G({counts[-1]}) ÷ G({counts[0]})"
-        yield Row(bar="B11", what=what, ratio=figures[-1] / figures[0], goal="<= 1.3")
+        yield Row(bar="B11", what=what, ratio=figures[-1] / figures[0], goal="<= 1.2")
 
 
 PARTS: tuple[tuple[tuple[str, ...], Callable[[Bench], Iterator[Row]]], ...] = (
@@ -305,6 +349,8 @@ PARTS: tuple[tuple[tuple[str, ...], Callable[[Bench], Iterator[Row]]], ...] = (
     (("cache",), cache_size),
     (("B15",), real_projects),
     (("B16",), growth_of_files),
+    (("B17",), header_heavy_rebuilds),
+    (("B18",), unoptimised),
     (("B20",), debug_rebuilds),
     (("B21",), lambda bench: measure_imports(bench.space, bench.pairs)),
 )

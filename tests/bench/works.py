@@ -51,6 +51,8 @@ CCACHE = Peer("ccache", launcher=("env", "CCACHE_DIR={space}/ccache.d", "ccache"
 FRONT_END = Peer("front", ("-Xclang", "-disable-llvm-passes", "-emit-llvm"))
 DEBUG = Peer("debug", ("-g",))
 DEBUG_FRONT_END = Peer("debug-front", ("-g", *FRONT_END.compiling))
+UNOPTIMISED = Peer("plain-O0", ("-O0",))
+UNOPTIMISED_DEBUG = Peer("debug-O0", ("-O0", "-g"))
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,11 @@ class Work:
             raise SystemExit(f"bench: {text.count(old)} times {old!r} in sqlite3.c, it should be once")
         (self.folder / "sqlite3.c").write_text(text.replace(old, new.format(1000 + number)))
 
+    def grow(self, source: str, number: int) -> None:
+        """Add a function to one of the sources, another one for every number."""
+        with open(self.folder / source, "a") as file:
+            file.write(f"\nint nc_bench_{number}(int x) {{ return x * {number}; }}\n")
+
     def run(self, image: str, job: Job) -> tuple[Cost, bytes]:
         """Run a built program; its output goes through a file."""
         out = self.space / "output"
@@ -139,6 +146,9 @@ def make_work(name: str, parent: Path) -> Work:
         sources = tuple(file.name for file in fetch.lua_program(lua))
         jobs = tuple(Job(file.name, (str(file),)) for file in sorted(HERE.glob("*.lua")))
         return Work(name, space, sources, ("-DLUA_USE_POSIX",), ("-lm",), jobs)
+    if name == "T":
+        shutil.copy(HERE / "small.c", folder)
+        return Work(name, space, ("small.c",), (), (), (Job("words", ("two", "one", "three")),))
     if not NLOHMANN.exists():
         raise Skipped(f"no {NLOHMANN}")
     shutil.copytree(HERE / "json", folder, dirs_exist_ok=True)
