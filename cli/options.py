@@ -120,13 +120,25 @@ _FLAGS: Final = {
     "--quiet": "quiet",
 }
 
+#: Variables that say what options say, by the option; those of `_BY_CLICK` are left to it.
+_VARIABLES: Final = {
+    f"NATIVECACHE_{name.removeprefix('--').replace('-', '_').upper()}": name
+    for name in (*_TEXTS, *_PATHS, *_CHOICES, *_NUMBERS, *_FLAGS)
+    if name.startswith("--") and name not in ("--cache-dir", "--verify")
+}
+_BY_CLICK: Final = frozenset(
+    f"NATIVECACHE_{name}"
+    for name in ("OPT", "INCLUDE", "DEFINES", "UNDEFINES", "STD", "CFLAGS", "FALLBACK_DIR", "VERIFY")
+)
+#: As click reads them.
+_TRUE: Final = frozenset(("1", "true", "t", "yes", "y", "on"))
+_FALSE: Final = frozenset(("0", "false", "f", "no", "n", "off"))
+
 
 def read_plainly(line: list[Word], environ: Mapping[str, str]) -> BuildOptions | None:
-    """What click would make of a build's command line; None where click has to say.
-
-    Of the environment only the cache folder is read here.
-    """
-    if any(name.startswith("NATIVECACHE_") and name != "NATIVECACHE_DIR" for name in environ):
+    """What click would make of a build's command line and its environment; None where click has to say."""
+    said = {name: value for name, value in environ.items() if value and name.startswith("NATIVECACHE_")}
+    if not _BY_CLICK.isdisjoint(said):
         return None
     folder = environ.get("NATIVECACHE_DIR")
     found: dict[str, Any] = {
@@ -142,6 +154,9 @@ def read_plainly(line: list[Word], environ: Mapping[str, str]) -> BuildOptions |
         "cache_mode": "read-write",
         "verify": 0.0,
     }
+    for name, option in _VARIABLES.items():
+        if name in said and not _take_variable(option, said[name], found):
+            return None
     for level in asked_level(line):
         if level not in ("0", "1", "2", "3"):
             return None
@@ -150,6 +165,15 @@ def read_plainly(line: list[Word], environ: Mapping[str, str]) -> BuildOptions |
         if word.place == OURS and word.name != "-O" and not _take(word, found):
             return None
     return BuildOptions(**found)
+
+
+def _take_variable(option: str, value: str, found: dict[str, Any]) -> bool:
+    """Puts what a variable says of an option among what was found; returns whether it is plain."""
+    if option not in _FLAGS:
+        return _take(Word(OURS, (), option, value), found)
+    if value.lower() in _TRUE:
+        found[_FLAGS[option]] = True
+    return value.lower() in _TRUE | _FALSE
 
 
 def _take(word: Word, found: dict[str, Any]) -> bool:

@@ -95,7 +95,41 @@ def test_what_is_not_plain_is_left_to_click(words: tuple[str, ...]) -> None:
     assert read_plainly(line, {}) is None
 
 
-def test_what_the_environment_says_is_left_to_click() -> None:
-    assert without_click("a.c", NATIVECACHE_QUIET="1") is None
+ENVIRONMENTS = [
+    {"NATIVECACHE_THREADS": "3", "NATIVECACHE_CACHE_MODE": "read-only", "NATIVECACHE_QUIET": "on"},
+    {"NATIVECACHE_TRUST_CACHE_DIR": "1", "NATIVECACHE_TIMINGS": "0", "NATIVECACHE_STATS_JSON": "s.json"},
+    {"NATIVECACHE_LINKER": "mold", "NATIVECACHE_CC": "gcc", "NATIVECACHE_OUTPUT": "b", "NATIVECACHE_OPT": ""},
+    {"NATIVECACHE_OF_ANOTHER": "x", "NATIVECACHE_NO_CACHE": "No", "NATIVECACHE_LLVM": "llvmlite"},
+    {"NATIVECACHE_GRANULARITY": "file", "NATIVECACHE_EMIT": "archive", "NATIVECACHE_IMPORT_LIMIT": "7"},
+]
+
+
+@pytest.mark.parametrize("environ", ENVIRONMENTS)
+@pytest.mark.parametrize("line", ["a.c", "a.c -j2 -o c --linker lld --emit exe --timings"])
+def test_plain_environments_are_read_as_by_click(
+    environ: dict[str, str], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("NATIVECACHE_")]:
+        monkeypatch.delenv(name)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert without_click(*line.split(), **environ) == read(*line.split())
+
+
+def test_every_variable_is_known_to_who_reads_without_click() -> None:
+    @click.command()
+    @build_options
+    def command(options: BuildOptions) -> None:
+        """Nothing."""
+
+    for option in command.params:
+        name = str(option.envvar)
+        if name != "NATIVECACHE_DIR":
+            assert without_click("a.c", **{name: "no such value"}) != without_click("a.c"), name
+
+
+def test_what_is_odd_in_the_environment_is_left_to_click() -> None:
+    for name, value in (("QUIET", "maybe"), ("THREADS", "0"), ("CFLAGS", "-g"), ("OPT", "1"), ("EMIT", "x")):
+        assert without_click("a.c", **{f"NATIVECACHE_{name}": value}) is None
     found = without_click("a.c", NATIVECACHE_DIR="")
     assert found and found.cache_dir is None
