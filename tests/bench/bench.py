@@ -174,7 +174,7 @@ def unoptimised(bench: Bench) -> Iterator[Row]:
     """B18: at -O0, with -g and without."""
     for name in (*bench.names, "T"):
         work = bench.work(name)
-        for peer in (UNOPTIMISED, UNOPTIMISED_DEBUG):
+        for turn, peer in enumerate((UNOPTIMISED, UNOPTIMISED_DEBUG)):
             flags = " ".join(peer.compiling)
             source, cache, image = work.sources[-1], f"cache-{peer.name}", f"ours-{peer.name}"
             peers, ours = [], []
@@ -186,7 +186,7 @@ def unoptimised(bench: Bench) -> Iterator[Row]:
             yield compare("B18", what, *_cpus(peers, ours), "<= 1.1")
             peers, ours = [], []
             for pair in range(bench.pairs):
-                work.grow(source, 100 + pair)
+                work.grow(source, 100 * (turn + 1) + pair)
                 peers.append(work.compile(peer, source) + work.link(peer, peer.name))
                 ours.append(work.ours(image, cache, *peer.compiling))
             what = f"{name} {flags} edited, CPU: ours ÷ clang"
