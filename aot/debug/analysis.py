@@ -9,7 +9,6 @@ from nativecache.aot.debug.findable import is_definition, is_findable
 from nativecache.aot.debug.functions import Functions, find_functions
 from nativecache.aot.debug.nodes import DebugNodes, read_nodes
 from nativecache.aot.debug.ranges import Ranges, find_ranges
-from nativecache.aot.ir.debug_info import LineMap
 from nativecache.linker.values import dataclass
 
 
@@ -17,8 +16,7 @@ from nativecache.linker.values import dataclass
 class Analysis:
     """A module's nodes, its functions and their ranges, and its files.
 
-    `relative`: lines are relative in what is made of it. `line_map` tells what the lines stand for, where the
-    text was made from a unit and its lines are encoded already; None where they are real.
+    `relative`: lines are relative in what is made of it.
     """
 
     nodes: DebugNodes
@@ -26,7 +24,6 @@ class Analysis:
     ranges: Ranges
     files: Files
     relative: bool
-    line_map: LineMap | None
 
     def is_findable(self, n: str) -> bool:
         """Whether a debugger finds the type `n` by its name (see findable.py)."""
@@ -37,27 +34,18 @@ class Analysis:
         return is_definition(n, self.nodes, self.functions)
 
 
-def analyse(
-    text: str,
-    symbols: Mapping[str, str],
-    *,
-    relative: bool = True,
-    directory: str = "",
-    line_map: LineMap | None = None,
-) -> Analysis:
+def analyse(text: str, symbols: Mapping[str, str], *, relative: bool = True, directory: str = "") -> Analysis:
     """Read numbered metadata as LLVM prints it.
 
     `symbols` are the symbols of functions by the number of their DISubprogram (`!7`), `directory` is the
     compilation directory. Raises FarLines if there are lines too large to be encoded, and Unsupported.
     """
-    encodes = relative and line_map is None
-    nodes = read_nodes(text, relative=relative, line_map=line_map)
+    nodes = read_nodes(text, relative=relative)
     functions = find_functions(nodes, symbols)
     return Analysis(
         nodes=nodes,
         functions=functions,
-        ranges=find_ranges(nodes, functions) if encodes else Ranges(),
-        files=read_files(nodes, placeholders=encodes, directory=directory),
+        ranges=find_ranges(nodes, functions) if relative else Ranges(),
+        files=read_files(nodes, placeholders=relative, directory=directory),
         relative=relative,
-        line_map=line_map,
     )

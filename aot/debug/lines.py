@@ -14,48 +14,32 @@ from nativecache.aot.ir.debug_info import ELSEWHERE, RELATIVE
 
 if TYPE_CHECKING:
     from nativecache.aot.debug.ranges import Ranges
-    from nativecache.aot.ir.debug_info import LineMap
 
 
 class FunctionLines:
-    """Lines in functions, as they are spelled in normalised nodes.
+    """Lines in functions, as they are spelled in normalised nodes: as in the source, unless `relative`."""
 
-    With `line_map` the lines to spell are encoded ones, of a unit that was made before. Lines are real, as in
-    the source, unless `relative`.
-    """
-
-    def __init__(self, ranges: Ranges, *, relative: bool, line_map: LineMap | None) -> None:
+    def __init__(self, ranges: Ranges, *, relative: bool) -> None:
         self._places = ranges.places
         self._relative = relative
-        self._line_map = line_map
 
     def spell(self, function: str, file: str, line: str) -> str:
         """A line of a function's in a file, with the key of its range; 0 (none) stays. Raises Unsupported."""
         if line == "0" or not self._relative:
             return line
-        if self._line_map:
-            offset, key = self._line_map.decode_line(int(line))
-        else:
-            place = self._places.get((function, file))
-            if place is None:
-                raise Unsupported("a line in a file that the function has no other line in")
-            key, first = place
-            offset = int(line) - first
-        return f"{offset}{RELATIVE}{RELATIVE}{key}{RELATIVE}"
+        place = self._places.get((function, file))
+        if place is None:
+            raise Unsupported("a line in a file that the function has no other line in")
+        key, first = place
+        return f"{int(line) - first}{RELATIVE}{RELATIVE}{key}{RELATIVE}"
 
 
 class DeclarationLines:
-    """Lines of declarations outside of functions, hidden in the nodes' text and kept by the nodes' tokens.
+    """Lines of declarations outside of functions, hidden in the nodes' text and kept by the nodes' tokens."""
 
-    With `line_map` they are encoded ones, of a unit that was made before: then it is kept which declaration
-    of which module each unit's declaration was made from.
-    """
-
-    def __init__(self, *, relative: bool, line_map: LineMap | None) -> None:
+    def __init__(self, *, relative: bool) -> None:
         self.lines: dict[str, int] = {}
-        self.declared: dict[str, tuple[str, str]] = {}
         self._relative = relative
-        self._line_map = line_map
 
     def hide(self, body: str) -> str:
         """A node with ELSEWHERE in place of its line, if lines are relative."""
@@ -65,8 +49,4 @@ class DeclarationLines:
     def keep(self, token: str, body: str) -> None:
         """Note the line of the node that `token` was made for."""
         found = LINE_FIELD.search(body)
-        line = int(found[1]) if found else 0
-        if self._line_map is None:
-            self.lines[token] = line
-        elif line:
-            self.declared[token] = self._line_map.declared(line)
+        self.lines[token] = int(found[1]) if found else 0

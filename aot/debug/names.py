@@ -8,28 +8,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from nativecache.aot.ir.debug_info import IN_NAME
 from nativecache.linker import lazy_re as re
 from nativecache.linker.lines import MAX_NAMED
 
-if TYPE_CHECKING:
-    from nativecache.aot.ir.debug_info import LineMap
-
-#: File, line (or `@` and its ordinal, as linker/lines.py encodes it), column.
-_LINE_IN_NAME: Final = re.compile(r' at ([^"()]*?):(@?\d+):(\d+)\)', re.ASCII)
+#: File, line, column.
+_LINE_IN_NAME: Final = re.compile(r' at ([^"()]*?):(\d+):(\d+)\)', re.ASCII)
 
 
-def hide_lines_in_names(nodes: str, line_map: LineMap | None) -> tuple[str, dict[str, int]]:
+def hide_lines_in_names(nodes: str) -> tuple[str, dict[str, int]]:
     """Replace the lines in names in printed nodes by keys, each between two IN_NAME; return the lines by key.
 
-    `line_map` tells the keys of lines that are encoded already. Lines above MAX_NAMED stay.
+    Lines above MAX_NAMED stay.
     """
     if " at " not in nodes:
         return nodes, {}
     found = {(m[1], m[3], m[2]) for m in _LINE_IN_NAME.finditer(nodes)}
-    keys, lines = _choose_keys(found, line_map)
+    keys, lines = _choose_keys(found)
 
     def spell(match: re.Match[str]) -> str:
         key = keys.get((match[1], match[3], match[2]))
@@ -39,17 +36,13 @@ def hide_lines_in_names(nodes: str, line_map: LineMap | None) -> tuple[str, dict
 
 
 def _choose_keys(
-    found: set[tuple[str, str, str]], line_map: LineMap | None
+    found: set[tuple[str, str, str]],
 ) -> tuple[Mapping[tuple[str, str, str], str], dict[str, int]]:
     """Keys by file, column and line, and lines by key. Keys of one file and column count the lines."""
     keys: dict[tuple[str, str, str], str] = {}
     lines: dict[str, int] = {}
     seen: Counter[tuple[str, str]] = Counter()
     for file, column, line in sorted(found, key=lambda place: (*place[:2], len(place[2]), place[2])):
-        if line[0] == "@":  # encoded
-            assert line_map is not None
-            keys[file, column, line] = line_map.names[int(line[1:])][1]
-            continue
         if int(line) > MAX_NAMED:
             continue
         key = keys[file, column, line] = f"{file}:{column}:{seen[file, column]}"

@@ -43,8 +43,8 @@ class Naming:
     def __init__(self, module: Analysis, ambiguous: frozenset[str]) -> None:
         """`ambiguous` are the names that `shapes.find_ambiguous` found."""
         self.tokens = Tokens()
-        self.declarations = DeclarationLines(relative=module.relative, line_map=module.line_map)
-        lines = FunctionLines(module.ranges, relative=module.relative, line_map=module.line_map)
+        self.declarations = DeclarationLines(relative=module.relative)
+        lines = FunctionLines(module.ranges, relative=module.relative)
         self.types = TypeTokens(module, ambiguous, self.tokens, self.declarations, self.name)
         self.own_nodes = OwnNodes(module, self.tokens, lines, self.types, self.name)
         self.locations = Locations(module, self.tokens, lines, self.name)

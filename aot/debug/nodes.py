@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from nativecache.aot.debug.names import hide_lines_in_names
 from nativecache.aot.debug.syntax import (
@@ -18,9 +17,6 @@ from nativecache.aot.debug.syntax import (
     SCOPE,
 )
 from nativecache.linker.values import dataclass
-
-if TYPE_CHECKING:
-    from nativecache.aot.ir.debug_info import LineMap
 
 
 @dataclass(frozen=True)
@@ -69,10 +65,10 @@ class DebugNodes:
         return "::".join(reversed(names))
 
 
-def read_nodes(text: str, *, relative: bool, line_map: LineMap | None) -> DebugNodes:
-    """Read printed metadata. Lines in names become keys if `relative`; names.py tells of `line_map`."""
+def read_nodes(text: str, *, relative: bool) -> DebugNodes:
+    """Read printed metadata. Lines in names become keys if `relative`."""
     plain = "\n".join([line for line in text.split("\n") if " = !DILocation(" not in line])
-    plain, named = hide_lines_in_names(plain, line_map) if relative else (plain, {})
+    plain, named = hide_lines_in_names(plain) if relative else (plain, {})
     return DebugNodes(
         bodies=dict(line.split(" = ", 1) for line in plain.split("\n") if line),
         locations=LOCATION.findall(text),

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from nativecache.aot.debug.errors import FarLines, Unsupported
@@ -29,23 +28,14 @@ from nativecache.linker.values import replace
 
 if TYPE_CHECKING:
     from nativecache.aot.debug.analysis import Analysis
-    from nativecache.aot.ir.debug_info import LineMap
 
 
-def normalise(
-    modules: Sequence[Module],
-    *,
-    relative: bool = True,
-    directory: str = "",
-    line_map: LineMap | None = None,
-    names: Mapping[str, str] = MappingProxyType({}),
-) -> list[Module]:
+def normalise(modules: Sequence[Module], *, relative: bool = True, directory: str = "") -> list[Module]:
     """The modules of a program with their debug information normalised.
 
     What is of a form that is not understood stays as it is, in that module. `relative`: lines count from the
     first of their function, unless some of the program are too large for that. `directory` is the compilation
-    directory. `line_map`: the modules were made from units, whose lines are encoded. `names`: what symbols
-    stand for, where they are not the program's.
+    directory.
     """
     if not any(module.debug_text for module in modules):
         return list(modules)
@@ -57,15 +47,11 @@ def normalise(
     for i, module in enumerate(modules):
         with suppress(Unsupported, RecursionError):
             if module.debug_text:
-                symbols = _described(module, names)
+                symbols = _described(module)
                 try:
-                    found[i] = analyse(
-                        module.debug_text, symbols, relative=relative, directory=directory, line_map=line_map
-                    )
+                    found[i] = analyse(module.debug_text, symbols, relative=relative, directory=directory)
                 except FarLines:
-                    return normalise(
-                        modules, relative=False, directory=directory, line_map=line_map, names=names
-                    )
+                    return normalise(modules, relative=False, directory=directory)
     try:
         shapes = {i: find_shapes(read) for i, read in found.items()} if len(found) > 1 else {}
         ambiguous = find_ambiguous(list(shapes.values()))
@@ -98,14 +84,12 @@ def normalise_again(
         return None
 
 
-def _described(module: Module, names: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+def _described(module: Module) -> dict[str, str]:
     """The symbols of the functions that a module defines, by the number of their DISubprogram.
 
-    As IR spells them between quotes, in ASCII: they stand in texts with one character per byte. `names`: see
-    `normalise`.
+    As IR spells them between quotes, in ASCII: they stand in texts with one character per byte.
     """
-    symbols = {node: symbol_name(token) for node, token in module.described.items()}
-    return {node: quote(names.get(name, name)).strip('"') for node, name in symbols.items()}
+    return {node: quote(symbol_name(token)).strip('"') for node, token in module.described.items()}
 
 
 def keep_debug(module: Module) -> Module:

@@ -24,7 +24,7 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True)
 class Ranges:
-    """The ranges of a module's functions; none where lines are real, or encoded already.
+    """The ranges of a module's functions; none where lines are real.
 
     `places`: key and first line by function and file. `first`: first line by key. A key is that of the
     function that the range is called after (see functions.py), with the file's name if it is another file.

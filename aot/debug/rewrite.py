@@ -54,7 +54,6 @@ def rewrite(module: Module, read: Analysis, ambiguous: frozenset[str]) -> Rewrit
         ranges=read.ranges.first,
         scopes=naming.own_nodes.scopes,
         lines=naming.declarations.lines,
-        declared=naming.declarations.declared,
         named=read.nodes.named,
         checksums=read.files.checksums,
         statics=found.statics,
@@ -91,7 +90,7 @@ def _numbering(
     names, members = naming.tokens.by_node, read.functions.members
     repeated = {text: nodes for text, nodes in naming.loops.items() if len(nodes) > 1}
     # The scope of a location is in one function only, whose other nodes are the same whatever others do.
-    if not read.relative or read.line_map is not None or not all("!DILocation(" in text for text in repeated):
+    if not read.relative or not all("!DILocation(" in text for text in repeated):
         return None
     return Numbering(
         tokens={n: token for n, token in names.items() if n not in read.functions.owners},
@@ -155,7 +154,7 @@ def _name_callee(read: Analysis, naming: Naming, body: str) -> str:
 
 
 def _types(module: Module, read: Analysis, found: Variables) -> Types | None:
-    if read.line_map is not None or not has_types(read):
+    if not has_types(read):
         return None
     flags = NODE.findall(module.named_metadata.get("llvm.module.flags", ""))
     return Types(lambda: write_type_unit(read, flags, found.constants))

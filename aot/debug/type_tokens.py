@@ -109,8 +109,6 @@ class TypeTokens:
 
     def _is_declared(self, n: str) -> bool:
         """Whether a debugger finds the right type by its name, so that a declaration of it will do."""
-        if self._module.line_map is not None and "DIFlagFwdDecl" not in self._bodies.get(n, ""):
-            return False  # the unit that this is from does not only declare it, so no other may
         if not self._module.is_findable(n):
             return False
         return not self._ambiguous or self._module.nodes.qualified_name(n) not in self._ambiguous

@@ -65,10 +65,6 @@ class LineMap:
         """How far an encoded line is from the first of its range, and the range's key."""
         return (line & ((1 << RANGE_SHIFT) - 1)) - MIDDLE, self.ranges[(line >> RANGE_SHIFT) - 1][1]
 
-    def declared(self, line: int) -> tuple[str, str]:
-        """The declaration that an encoded line is the line of: its module's label and its token."""
-        return self.lines[line - MIDDLE]
-
 
 #: The line map of a unit without encoded lines.
 NO_LINES: Final = LineMap()
@@ -149,9 +145,6 @@ class DebugInfo:
     scopes: Mapping[str, str] = field(default_factory=dict)
     #: Line by token of a declaration.
     lines: Mapping[str, int] = field(default_factory=dict)
-    #: In text made from a unit, by token of a declaration: the label of a module and the token of the
-    #: declaration there that it was made from.
-    declared: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     #: Lines that are part of names, by key.
     named: Mapping[str, int] = field(default_factory=dict)
     #: Real MD5 sums by placeholder, 16 bytes each.

@@ -308,8 +308,7 @@ class MetadataWriter:
                 known[declared] = self.resolve(source, declared)
             self._sizes[known[declared]] = size
         if ELSEWHERE in body:
-            place = debug.declared.get(token, (source.label, token))
-            body = body.replace(ELSEWHERE, str(self._lines.declared(*place)))
+            body = body.replace(ELSEWHERE, str(self._lines.declared(source.label, token)))
         if IN_NAME in body:
             body = NAMED_LINE.sub(lambda m: self._lines.named(source.label, m[1]), body)
         if LOCAL_TO in body:

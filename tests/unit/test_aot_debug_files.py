@@ -45,22 +45,22 @@ def test_compilation_directory() -> None:
 
 
 def test_files_stay_as_they_are_unless_placeholders_are_wanted() -> None:
-    nodes = read_nodes(HEAD, relative=True, line_map=None)
+    nodes = read_nodes(HEAD, relative=True)
     kept = read_files(nodes, placeholders=False, directory="/home/me")
     assert kept.bodies == {"!1": nodes.bodies["!1"]} and not kept.checksums
 
 
 def test_files_of_another_folder_and_too_long_a_folder_keep_it() -> None:
-    nodes = read_nodes(HEAD, relative=True, line_map=None)
+    nodes = read_nodes(HEAD, relative=True)
     other = read_files(nodes, placeholders=True, directory="/home/you")
     assert '"/home/me"' in other.bodies["!1"] and len(other.checksums) == 1
     folder = "/long" * 26
-    nodes = read_nodes(HEAD.replace("/home/me", folder), relative=True, line_map=None)
+    nodes = read_nodes(HEAD.replace("/home/me", folder), relative=True)
     assert folder in read_files(nodes, placeholders=True, directory=folder).bodies["!1"]
 
 
 def test_a_checksum_comes_back_from_its_placeholder() -> None:
-    nodes = read_nodes(HEAD, relative=True, line_map=None)
+    nodes = read_nodes(HEAD, relative=True)
     made = read_files(nodes, placeholders=True, directory="/home/me")
     ((placeholder, real),) = made.checksums.items()
     assert placeholder.hex() in made.bodies["!1"] and real.hex() == "0123456789abcdef" * 2

@@ -48,7 +48,7 @@ def test_blocks_are_found_in_any_order() -> None:
 
 def test_functions_without_symbol_are_numbered_among_those_of_their_name() -> None:
     nodes = "".join(function(n, "f", n)[1] for n in (30, 50, 70))
-    read = read_nodes(nodes, relative=True, line_map=None)
+    read = read_nodes(nodes, relative=True)
     assert find_functions(read, {"!50": "g"}).keys == {"!30": "f#1", "!50": "g", "!70": "f#2"}
 
 

@@ -6,7 +6,7 @@ from nativecache.aot.debug.nodes import DebugNodes, read_nodes
 
 
 def read(text: str) -> DebugNodes:
-    return read_nodes(text, relative=True, line_map=None)
+    return read_nodes(text, relative=True)
 
 
 def test_locations_are_no_nodes_and_common_kinds_are_taken_apart() -> None:
@@ -40,5 +40,5 @@ def test_qualified_names() -> None:
 def test_lines_in_names_become_keys_unless_lines_are_real() -> None:
     text = '!7 = !DICompositeType(name: "(lambda at a.cpp:5:3)")\n'
     assert read(text).named == {"a.cpp:3:0": 5}
-    real = read_nodes(text, relative=False, line_map=None)
+    real = read_nodes(text, relative=False)
     assert not real.named and "a.cpp:5:3" in real.bodies["!7"]

@@ -41,7 +41,7 @@ def assert_same(made: Module, expected: Module) -> None:
     for token in debug_of(expected).scopes:
         assert made.metadata[token] == expected.metadata[token]
     for name in (
-        *("relative", "ranges", "scopes", "lines", "declared", "named", "checksums", "statics", "hosts"),
+        *("relative", "ranges", "scopes", "lines", "named", "checksums", "statics", "hosts"),
         *("callees", "owners", "sizes", "units", "imports"),
     ):
         assert repr(getattr(made.debug, name)) == repr(getattr(expected.debug, name)), name

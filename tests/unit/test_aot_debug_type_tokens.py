@@ -5,7 +5,6 @@ from debug_text import STRUCT, analysed, function, normalised, text
 
 from nativecache.aot.debug.errors import Unsupported
 from nativecache.aot.debug.naming import Naming
-from nativecache.aot.ir.debug_info import LineMap
 from nativecache.linker.lines import ordinal
 
 
@@ -50,14 +49,6 @@ def test_an_ambiguous_type_stays_whole() -> None:
     naming.types.spell_waiting()
     assert "elements: !" in naming.tokens.nodes[token]
     assert naming.declarations.lines[token] == 3
-
-
-def test_what_a_unit_does_not_only_declare_stays_whole() -> None:
-    read = analysed(function(30, "f", 10))
-    generated = type(read)(read.nodes, read.functions, read.ranges, read.files, True, LineMap())
-    naming = Naming(generated, frozenset())
-    assert naming.types.find_held("!20") is None
-    assert Naming(read, frozenset()).types.find_held("!20") is not None
 
 
 def test_a_type_is_held_through_typedefs_but_not_through_pointers() -> None:

@@ -3,14 +3,13 @@
 import pytest
 
 from nativecache.aot.ir.debug_info import LineMap, Nodes, Types, TypeUnit
-from nativecache.linker.lines import encode, ordinal
+from nativecache.linker.lines import encode
 
 
 def test_a_line_map_comes_back_from_its_text() -> None:
     line_map = LineMap((("a.c", "f"), ("b.c", "g#2")), (("a.c", "!123"),), (("a.c", "a.c:3:0"),))
     assert LineMap.decode(line_map.encode()) == line_map
     assert line_map.decode_line(encode(1, -3)) == (-3, "g#2")
-    assert line_map.declared(ordinal(0)) == ("a.c", "!123")
     assert not LineMap() and line_map
     assert LineMap.decode(LineMap().encode()) == LineMap()
 
