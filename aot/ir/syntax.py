@@ -59,7 +59,8 @@ _PARENTHESES: Final = re.compile(r'"[^"]*"|[()]')
 _BRACKETS: Final = re.compile(r'"[^"]*"|[\[\]{}<>()]')
 _SIMPLE_TYPE: Final = re.compile(rf"ptr addrspace\([^)]*\)|%{NAME}|\w+", re.ASCII)
 _ESCAPE: Final = re.compile(r"\\(?:([0-9A-Fa-f]{2})|\\)")
-_PLAIN_NAME: Final = re.compile(r"[-a-zA-Z$._][-\w$.]*", re.ASCII)
+#: A name that LLVM prints without quotes: `$` needs none where it reads, but has them where it writes.
+_PLAIN_NAME: Final = re.compile(r"[-a-zA-Z._][-\w.]*", re.ASCII)
 
 
 #: What ties a function to others by more than its symbols.

@@ -155,6 +155,22 @@ class Edited:
         return [there.stats["planned_modules"], back.stats["planned_modules"]]
 
 
+#: Lambdas of a namespace without a name: their symbols have a `$`.
+LAMBDAS = {
+    "main.cpp": 'extern "C" int printf(const char *, ...); int part(int);\n'
+    "namespace { auto twice = [](int n) { return n * 2; }; int (*pointer)(int) = twice; }\n"
+    'int main() { printf("%d %d\\n", pointer(4), part(5)); return 0; }\n',
+    "part.cpp": "namespace { auto least = [](auto n) { return n > 7 ? 7 : n; }; }\n"
+    "int part(int n) { int (*chosen)(int) = least; return chosen(n + 30) + n; }\n",
+}
+
+
+def test_an_edit_beside_lambdas_is_planned_by_what_stands(tmp_path: Path) -> None:
+    edited = Edited(LAMBDAS, ("-O2",), tmp_path)
+    assert edited.planned("part.cpp", "n + 30", "n + 31") == [0, 0]
+    assert edited.planned("main.cpp", "n * 2", "n * 3")[0] <= 1
+
+
 @pytest.fixture(scope="module")
 def several(tmp_path_factory: pytest.TempPathFactory) -> Edited:
     return Edited(SEVERAL, ("-O2",), tmp_path_factory.mktemp("several"))

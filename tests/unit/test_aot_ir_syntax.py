@@ -1,5 +1,6 @@
 """The grammar of printed IR: names, references, types."""
 
+import llvmlite.binding
 import pytest
 
 from nativecache.aot.ir.syntax import (
@@ -22,6 +23,14 @@ from nativecache.aot.ir.syntax import (
 )
 def test_quoting_a_name_and_reading_it_again(name: str) -> None:
     assert symbol_name("@" + quote(name)) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["plain", "a-b.c_d", "a$b", "$0", "with space", "1st", "_Z3$_0v", "-x", ".y"]
+)
+def test_a_name_is_quoted_where_llvm_quotes_it(name: str) -> None:
+    printed = str(llvmlite.binding.parse_assembly(f'define void @"{name}"() {{\n  ret void\n}}\n'))
+    assert f"define void @{quote(name)}()" in printed
 
 
 def test_the_mark_against_mangling_is_no_part_of_a_name() -> None:
