@@ -7,25 +7,41 @@ unchanged since.
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 from nativecache.cache.dependencies import SEARCHES, Dependency, StatCache, found_paths
 
-#: Changed so shortly before a moment that the clock of the file system, which lags by up to 10 ms, may show
-#: an earlier time for a change that came later.
+#: By how much the clock that file systems go by may lag, if it is not known which it is.
 CLOCK_LAG_NS = 20_000_000
+_COARSE_CLOCK = 5  # Linux's CLOCK_REALTIME_COARSE, which Python does not name
 _COARSE_NS = 2_000_000_000  # what file systems without fractions of a second may be off
+_FINE_NS = 10_000_000  # the same for those with hundredths (exFAT)
 
 
 class Moment:
     """A moment as clocks and the list of mounts had it: what was changed after it can be told, later."""
 
     def __init__(self) -> None:
-        self.time_ns = time.time_ns() - CLOCK_LAG_NS
+        self.time_ns = files_time_ns()
         self.epoch_ns = epoch_ns()
         self.mounts = read_mounts()
         #: Devices and inodes of the working folder and of those above it.
         self.folders = frozenset(filter(None, map(identity, folders_above("."))))
+
+
+def files_time_ns() -> int:
+    """A time that no file which is changed from now on has or is before, by a clock that may lag.
+
+    Linux takes times of files from a clock that goes on by ticks, a hundredth of a second at the most, and
+    has it to be read: what was written a moment ago is then known to be older, which a sure margin below the
+    time of day would hide. One more tick is taken off.
+    """
+    if sys.platform == "linux":
+        tick = round(time.clock_getres(_COARSE_CLOCK) * 1e9)
+        if 1_000_000 <= tick < CLOCK_LAG_NS:  # else something that is like Linux is beneath
+            return time.clock_gettime_ns(_COARSE_CLOCK) - tick
+    return time.time_ns() - CLOCK_LAG_NS
 
 
 def folders_above(folder: str) -> list[str]:
@@ -153,7 +169,9 @@ class Since:
         return not self._changed(around.st_mtime_ns) or (is_now.st_dev, is_now.st_ino) in self.busy
 
     def _changed(self, time_ns: int) -> bool:
-        return time_ns + (0 if time_ns % 1_000_000_000 else _COARSE_NS) >= self.time_ns
+        if time_ns % _FINE_NS == 0:  # it may have been cut off
+            time_ns += _FINE_NS if time_ns % 1_000_000_000 else _COARSE_NS
+        return time_ns >= self.time_ns
 
 
 def changed_since(dependency: Dependency, since: Since) -> str:

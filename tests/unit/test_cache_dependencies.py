@@ -6,13 +6,14 @@ import signal
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nativecache.cache.dependencies import Dependency, decode, encode, measure, observe, say, still_valid
-from nativecache.cache.since import Since, unchanged_since
+from nativecache.cache.since import CLOCK_LAG_NS, Since, files_time_ns, unchanged_since
 
 
 @pytest.fixture(autouse=True)
@@ -177,6 +178,31 @@ def test_what_a_command_says() -> None:
     Path("text").write_text("one")
     assert not still_valid([dependency])
     assert unchanged_since(dependency, 0)
+
+
+def test_the_clock_of_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    behind, file = [], tmp_path / "f"
+    for number in range(200):
+        since = files_time_ns()
+        file.write_text(str(number))  # at once
+        assert not unchanged_since(observe("file", (str(file),)), since)
+        behind.append(time.time_ns() - since)
+    assert min(behind) <= CLOCK_LAG_NS
+    monkeypatch.setattr(time, "clock_getres", lambda clock: 1e-9)
+    assert -files_time_ns() + time.time_ns() >= CLOCK_LAG_NS
+
+
+@pytest.mark.parametrize(
+    ("written", "later"),
+    [(7_000_000_001, 0), (7_010_000_000, 10_000_000), (7_000_000_000, 2_000_000_000)],
+    ids=["fine", "exFAT", "FAT"],
+)
+def test_times_that_were_cut_off(written: int, later: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("f").touch()
+    changed = SimpleNamespace(st_mode=os.lstat("f").st_mode, st_ctime_ns=written)
+    monkeypatch.setattr(os, "lstat", lambda path: changed)
+    assert not Since(written + later).stands("f")
+    assert Since(written + later + 1).stands("f")
 
 
 def settle() -> Since:
