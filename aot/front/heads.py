@@ -60,6 +60,8 @@ _NEXT: Final = re.compile(rb"\s*(?:[\w#~}\[]|::|\Z)")
 _LAMBDA_TYPE: Final = re.compile(rb"\bdecltype\s*\(\s*\[(?!\[)")
 #: The name of a file where clang's code generation needs it, not the preprocessor.
 _NAMES: Final = re.compile(rb"__builtin_(?:FILE\b|source_location)|\bannotate\b")
+#: A condition that stands in one line whole and surely, as `#if __has_builtin(__builtin_source_location)`.
+_CONDITION: Final = re.compile(rb"^(?<!\\\n)[ \t]*#[ \t]*(?:el)?if\b[^\n\"*?\\]*$", re.MULTILINE)
 _DEFINED: Final = re.compile(
     rb"^(?:@([^ ]+) = (?!(?:[a-z_]+ )*external )|define [^@\n]*@([^ (]+)|(module asm))", re.MULTILINE
 )
@@ -146,7 +148,7 @@ def has_silent_pragma(data: bytes) -> bool:
 
 def asks_for_names(data: bytes) -> bool:
     """Whether a text may ask for names of source files in another way than by macros."""
-    return _NAMES.search(data) is not None
+    return _NAMES.search(data) is not None and _NAMES.search(_CONDITION.sub(b"", data)) is not None
 
 
 def has_numbered_names(printed: bytes) -> bool:

@@ -76,6 +76,25 @@ def test_a_text_that_may_read_a_file(text: bytes, *, reads: bool) -> None:
     assert heads.may_read(text, b"t.cpp") == reads
 
 
+@pytest.mark.parametrize(
+    ("text", "asks"),
+    [
+        (b"#if __has_builtin(__builtin_source_location)\nint x;\n#endif\n", False),
+        (b"#ifdef A\n# elif __has_builtin(__builtin_FILE)\n#endif\n", False),
+        (b"int f();\n", False),
+        (b"#if A\nauto name = __builtin_FILE();\n#endif\n", True),
+        (b"#define NAME \\\n#if __builtin_FILE()\n", True),
+        (b"#define NAME __builtin_FILE()\n", True),
+        (b"/*\n#if */ auto name = __builtin_FILE();\n", True),
+        (b'auto a = R"(\n#if )", name = __builtin_FILE();\n', True),
+        (b"#if A ??/\n|| __builtin_FILE()\n", True),
+        (b"#ifndef A // __builtin_FILE\n", True),
+    ],
+)
+def test_a_text_that_asks_for_names_of_files(text: bytes, *, asks: bool) -> None:
+    assert heads.asks_for_names(text) == asks
+
+
 OPEN = {
     b"#pragma pack(push, 1)\n": "a pragma pack that is not closed",
     b"#pragma GCC visibility push(hidden)\n": "a pragma visibility that is not closed",
