@@ -22,7 +22,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -180,11 +179,8 @@ def find_head(
 
     Files of ours are written beside `output`.
     """
-    flags, quiet = clang.asking_for_time(question.flags)
-    if quiet:
-        return None
     try:
-        source = _source_of(question, flags, cache)
+        source = _source_of(question, cache)
         if source is None or _find_kept(refusal_recipe(question), source, question, cache):
             return None
         preamble = None
@@ -209,11 +205,8 @@ def _find_kept(recipe: Recipe, source: Source, question: Question, cache: FrontC
     return kept if cache.holds(kept.dependencies) else None
 
 
-def _source_of(question: Question, flags: Iterable[str], cache: FrontCache) -> Source | None:
-    """A source as it is now, if its head may be precompiled; `flags` are those that clang is given for it.
-
-    Raises OSError where it cannot be read.
-    """
+def _source_of(question: Question, cache: FrontCache) -> Source | None:
+    """A source as it is now, if its head may be precompiled. Raises OSError where it cannot be read."""
     front = question.clang
     if (
         front.is_zig
@@ -229,7 +222,9 @@ def _source_of(question: Question, flags: Iterable[str], cache: FrontCache) -> S
         return None
     data, _ = read_plain(question.source)
     length = heads.head_length(data)
-    source = Source(front, question.source, question.level, tuple(flags), data, length, room_for(data))
+    flags, quiet = clang.asking_for_time(question.flags)
+    asked = front, question.source, question.level, tuple(flags)
+    source = Source(*asked, data, length, room_for(data), quiet)
     return source if length and can_be_seen(source) else None
 
 

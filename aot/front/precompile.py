@@ -50,7 +50,10 @@ _SIGN: Final = b"nativecache_preamble_end"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source file as clang is to compile it: `data` is its content, of which the head is `length` bytes."""
+    """A source file as clang is to compile it: `data` is its content, of which the head is `length` bytes.
+
+    `quiet`: nobody hears clang's warnings (`clang.asking_for_time`).
+    """
 
     clang: clang.Clang
     path: Path
@@ -59,11 +62,16 @@ class Source:
     data: bytes
     length: int
     room: int
+    quiet: bool = False
 
     @property
     def name(self) -> bytes:
         """The file's own name, without its folder."""
         return os.fsencode(os.path.basename(self.path))
+
+    def heard(self, said: str) -> str:
+        """What of clang's words anybody hears. Remarks are heard without warnings, too."""
+        return "" if self.quiet and " remark: " not in said else said
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +176,7 @@ def _run_on_head(source: Source, flags: Sequence[str], output: Path, running: cl
     """What clang says of a head, or None where that is an error. Raises BuildError where it was ended."""
     asked = source.clang, source.path, source.level, source.flags
     try:
-        return clang.run_on_header(*asked, flags, output, running)
+        return source.heard(clang.run_on_header(*asked, flags, output, running))
     except BuildError:
         if running.ended:
             raise
@@ -215,7 +223,8 @@ def _emit(
         *("-Xclang", "-include-pch", "-Xclang", os.fspath(precompiled)),
     )
     at = source.level, source.flags, scratch or folder / f"{name}.ll", depfile, running
-    return clang.emit_ir(source.clang, source.path, *at, besides)
+    output, said = clang.emit_ir(source.clang, source.path, *at, besides)
+    return output, source.heard(said)
 
 
 def _others(read: Iterable[str], preamble: Preamble) -> list[str]:

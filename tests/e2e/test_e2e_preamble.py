@@ -110,6 +110,27 @@ def test_there_are_none_with_debug_information(space: Space) -> None:
     assert [space.edit("-g").stats["on_preambles"] for _ in range(3)] == [0, 0, 0]
 
 
+def test_warnings_that_nobody_hears(space: Space) -> None:
+    """In a header and in the source, and of one that would be an error."""
+    (space.folder / "own.h").write_text(OWN + "#warning here\ninline int no() {}\n")
+    body = BODY + "int *wrong() { int x; return &x; }\n"
+    flags = ("-w", "-Werror")
+    for on in (0, 0, 1):
+        done = space.edit(*flags, body=body)
+        space.check(done, on)
+        assert done.stderr == ""
+    done = space.edit(*flags, "--verify=100", body=body)
+    space.check(done, on=1)
+    assert done.stats["mismatches"] == []
+    (apart := space.folder / "apart").mkdir(exist_ok=True)
+    build(apart, *FLAGS[:-1], apart / "app", *flags, "--no-preamble", cwd=space.folder)
+    assert (space.folder / "app").read_bytes() == (apart / "app").read_bytes()
+    # A remark is heard.
+    done = space.edit(*flags, "-Rpass=inline", body=body)
+    again = space.edit(*flags, "-Rpass=inline", body=body)
+    assert "remark: " in done.stderr and "remark: " in again.stderr
+
+
 def test_a_preamble_is_for_one_head(space: Space) -> None:
     longer = HEAD + "#define MORE 1\n"
     space.check(space.edit(head=longer), on=0)
