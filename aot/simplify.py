@@ -63,6 +63,7 @@ def find_bodies(
             options,
             store,
             relative=program.modules[i].debug is not None,
+            before=memos[i].before,
         )
         for i in dict.fromkeys(unit.module for unit in units)
     }
@@ -88,13 +89,13 @@ def find_bodies(
 
 
 def open_pack(
-    name: str, engine: Engine, options: Options, store: EntryStore, *, relative: bool
+    name: str, engine: Engine, options: Options, store: EntryStore, *, relative: bool, before: str = ""
 ) -> CleanUpPack:
     """Where the cleaned-up functions of a module are kept, by the name that its records have.
 
-    `relative`: it has debug information.
+    `relative`: it has debug information. `before`: the name that its records had.
     """
-    return CleanUpPack(name, engine.identity, replace(options, relative=relative), store)
+    return CleanUpPack(name, engine.identity, replace(options, relative=relative), store, before)
 
 
 def _clean_up(

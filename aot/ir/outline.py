@@ -41,6 +41,11 @@ class Outline:
     read: str = ""
     rest: str = ""
 
+    @property
+    def functions(self) -> frozenset[str]:
+        """The digests of the functions' texts."""
+        return frozenset(_part(self.digests, n) for n in range(len(self.digests) // WIDTH))
+
     def digest(self, token: str) -> bytes:
         """The digest of a function's text in its module. Raises ValueError where it has none."""
         n = decode_names(self.tokens).index(token)

@@ -17,14 +17,22 @@ from nativecache.cache.shape import Malformed
 
 
 class CleanUpPack:
-    """The cleaned-up functions of one input, by digest of what they were, as the last builds left them."""
+    """The cleaned-up functions of one input, by digest of what they were, as the last builds left them.
 
-    def __init__(self, label: str, compiler: Compiler, options: Options, store: EntryStore) -> None:
+    `before`: the label that the input had, if that was another one: they are found there, if nowhere else.
+    """
+
+    def __init__(
+        self, label: str, compiler: Compiler, options: Options, store: EntryStore, before: str = ""
+    ) -> None:
         self._store = store
-        self._key = record_recipe("bodies", compiler, options, PurePath(label).name).key()
+        names = [PurePath(name).name for name in (label, before) if name]
+        self._key, *others = (record_recipe("bodies", compiler, options, name).key() for name in names)
         table = store.read(self._key, read_bodies)
         self._level = AGAIN if table else FIRST
-        self._table = table or Table()
+        found = (store.read(key, read_bodies) for key in others)
+        moved = None if table else next(filter(None, found), None)
+        self._is_new_here, self._table = moved is not None, table or moved or Table()
 
     def stored(self) -> Iterable[tuple[bytes, memoryview]]:
         """Digest of what it was and text of every function that earlier builds left."""
@@ -40,7 +48,7 @@ class CleanUpPack:
 
         `all_old` as in Table.packed.
         """
-        if self._table.changed:
+        if self._is_new_here or self._table.changed:
             packed = self._table.packed(all_old=all_old)
             self._store.save(Entry(self._key, packed, form_of("bodies"), self._level))
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from nativecache.aot.errors import PlanLost
@@ -231,6 +232,8 @@ class LastPlan:
 
     #: Whether it is that of another output: nothing of it is kept for this one yet.
     adopted = False
+    #: What the records of modules whose files have other names now were known by, by module.
+    before: Mapping[int, str] = MappingProxyType({})
 
     def __init__(self, head: Head, since: int, store: EntryStore, output: Path) -> None:
         self.head, self.since, self.output = head, since, output

@@ -87,13 +87,22 @@ def record_names(labels: Iterable[str]) -> list[str]:
 
 
 class UnitMemo:
-    """What is remembered of one input's units. Records that a build does not use are kept for a while."""
+    """What is remembered of one input's units. Records that a build does not use are kept for a while.
 
-    def __init__(self, label: str, compiler: Compiler, options: Options, store: EntryStore) -> None:
-        self._store = store
-        self._key = record_recipe("memo", compiler, options, PurePath(label).name).key()
+    `before`: the label that the input had, if that was another one: records are found there, if nowhere else.
+    """
+
+    def __init__(
+        self, label: str, compiler: Compiler, options: Options, store: EntryStore, before: str = ""
+    ) -> None:
+        self._store, self.before = store, before
+        names = [PurePath(name).name for name in (label, before) if name]
+        self._key, *others = (record_recipe("memo", compiler, options, name).key() for name in names)
         tables = store.read(self._key, read_memo)
         self._level = AGAIN if tables else FIRST
+        found = (store.read(key, read_memo) for key in others)
+        moved = None if tables else next(filter(None, found), None)
+        self._is_new_here, tables = moved is not None, tables or moved
         self._shapes, self._clean_ups, self._units = tables or (Table(), Table(), Table())
 
     def shape(self, name: bytes) -> Shape | None:
@@ -132,7 +141,7 @@ class UnitMemo:
     def save(self, *, all_old: bool = False) -> None:
         """Keeps this build's records, if any of them is new; `all_old` as in Table.packed."""
         tables = (self._shapes, self._clean_ups, self._units)
-        if any(table.changed for table in tables):
+        if self._is_new_here or any(table.changed for table in tables):
             packed = b"".join(table.packed(all_old=all_old) for table in tables)
             self._store.save(Entry(self._key, packed, form_of("memo"), self._level))
 

@@ -9,11 +9,13 @@ whether such a plan stands.
 
 Modules are the same by what they hold, not by where they are; but promoted locals are called after files,
 and so are records. So they are told apart by both of these, and of several files of one name by their order.
+A file that has another name now is a module that changed: all that is called after it is called otherwise.
+Its records are found under the name that it had.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +33,8 @@ from nativecache.linker.values import fields, replace
 
 #: How many plans are tried.
 _TRIES: Final = 2
+#: Of the functions of a renamed file so many are what they were, at the least.
+_ALIKE: Final = 0.5
 #: Columns of modules that were not there.
 _EMPTY: Final = {"apart": True, "described": False, "counts": [0, 0, 0, 0, 0.0]}
 _NOTHING_KNOWN: Final = ModuleState(
@@ -55,9 +59,12 @@ class AdoptedPlan(LastPlan):
 
     adopted = True
 
-    def __init__(self, head: Head, donor: LastPlan, places: Sequence[int | None]) -> None:
+    def __init__(
+        self, head: Head, donor: LastPlan, places: Sequence[int | None], before: Mapping[int, str]
+    ) -> None:
         super().__init__(head, donor.since, donor.store, donor.output)
         self._donor, self._places = donor, places
+        self.before = before
 
     def block(self, module: int) -> bytes:
         """The bytes of a module's state. Raises PlanLost where they are not those of this plan."""
@@ -132,6 +139,8 @@ def _adopt(donor: LastPlan, guard: str, loaded: Loaded, runs: Iterable[Sequence[
     head, texts = donor.head, loaded.texts
     labels = [text.label for text in texts]
     places = _find_places(labels, head.labels)
+    renamed = _find_renamed(donor, texts, places)
+    places = [renamed.get(i, place) for i, place in enumerate(places)]
     if head.guard != guard or not texts or not any(place is not None for place in places):
         return None
     lost = sorted(set(range(len(donor))).difference(places))
@@ -153,13 +162,16 @@ def _adopt(donor: LastPlan, guard: str, loaded: Loaded, runs: Iterable[Sequence[
         if isinstance(value := getattr(head, field.name), list)
     }
     for i, (place, text) in enumerate(zip(places, texts, strict=True)):
-        if place is not None and head.texts[place] and _is_same(head, place, text):
+        if i in renamed:
+            columns["texts"][i] = ""  # nothing of it stands
+        elif place is not None and head.texts[place] and _is_same(head, place, text):
             columns["texts"][i] = text.digest
     columns |= {"numbers": list(loaded.numbers), "labels": labels}
     columns["groups"] = _regroup(runs, places, head.groups)
     once = encode_names(name for name in decode_names(head.once) if name not in gone)
     ours = replace(head, inputs=describe_inputs(loaded), states={}, once=once, **columns)
-    return AdoptedPlan(ours, donor, places)
+    names = record_names(head.labels)
+    return AdoptedPlan(ours, donor, places, {i: names[place] for i, place in renamed.items()})
 
 
 def _is_same(head: Head, place: int, text: LoadedText) -> bool:
@@ -170,6 +182,29 @@ def _find_places(labels: Sequence[str], theirs: Sequence[str]) -> list[int | Non
     """Which of `theirs` are called what each of some labels is, as far as names rest on it."""
     known = {name: j for j, name in enumerate(zip(module_ids(theirs), record_names(theirs), strict=True))}
     return [known.get(name) for name in zip(module_ids(labels), record_names(labels), strict=True)]
+
+
+def _find_renamed(
+    donor: LastPlan, texts: Sequence[LoadedText], places: Sequence[int | None]
+) -> dict[int, int]:
+    """Which of the other modules of a plan those of some texts are that have no place, by what they hold.
+
+    Raises PlanLost.
+    """
+    left = [j for j in range(len(donor)) if j not in places]
+    found: dict[int, int] = {}
+    for i, place in enumerate(places):
+        if place is not None or not left:
+            continue
+        functions = texts[i].outline.functions
+        for j in left:
+            known = donor.state(j).outline
+            theirs = known.functions if known else frozenset()
+            if len(functions & theirs) > _ALIKE * max(len(functions), len(theirs)):
+                found[i] = j
+                left.remove(j)
+                break
+    return found
 
 
 def _is_reordered(places: Iterable[int | None]) -> bool:

@@ -66,7 +66,9 @@ def sharing(
     """The digest of what a module says to functions that several files may have (`shared`).
 
     `units`: the module's, of which `roots` are indices.
-    Which of those one call reaches is decided over the whole program, from no more than this.
+    Which of those one call reaches is decided over the whole program, from no more than this: of callers that
+    are none of them themselves it is no matter what they are called, once it is told whether one call reaches
+    them.
     """
     if not shared:
         return ""
@@ -77,7 +79,7 @@ def sharing(
         names = unit_mentions(plain, program, unit) if body is None else decode_names(body.mentions)
         counts = Counter(name for name in names if name in shared)
         if counts:
-            caller = unit.name if body is not None else ""
+            caller = "" if body is None else unit.name if unit.name in shared else "another"
             said.append((caller, caller in once, stays(body, longest), sorted(counts.items())))
         if unit.name in shared and body is not None:
             lines = min(body.lines, ONCE_LINES + 1)

@@ -90,12 +90,19 @@ class Replan:
         """What came of a unit before, if its object is in the image already under the same names."""
         module, _ = self.arranged.place(index)
         position = self.old_position(index)
-        if position is None or not self.last.head.texts[module] or not self.last.head.pieces[module]:
+        head = self.last.head
+        if position is None or not head.texts[module] or not head.pieces[module]:
+            return None
+        if not self.has_its_name(module):
             return None
         result = self.last.state(module).results[position]
         if result is None or result[0] != keyed.key or result[2] != keyed.bindings or result[7]:
             return None
         return Outcome("\0".join(result[3]), keyed.imported, result[5])
+
+    def has_its_name(self, module: int) -> bool:
+        """Whether a module's source is called as it was, which is in all its objects."""
+        return self.arranged.program.source_file(module) == self.last.head.sources[module]
 
     def old_position(self, index: int) -> int | None:
         """Where a unit stood in its module in the last build."""
@@ -137,6 +144,7 @@ def replan(last: LastPlan, given: Given) -> Replan | None:
             given.engine.identity,
             replace(reader.options, relative=last.head.described[i]),
             given.store,
+            last.before.get(i, ""),
         ),
     )
     for _ in range(_ROUNDS):

@@ -319,6 +319,7 @@ class _Members(Mapping[int, bytes]):
         old, row = self._replan.old_position(index), self._rows[module][position]
         before = self._replan.last.state(module).results[old] if old is not None else None
         same = row and before and (row[0], row[2]) == (before[0], before[2])
+        same = same and self._replan.has_its_name(module)
         if old is None or not row or not same or index in self._placed:
             raise KeyError(index)
         if not row[7] and self._is_mostly_placed(module):

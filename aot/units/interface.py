@@ -9,7 +9,6 @@ what names them: who sees such a symbol is looked at when it comes or goes.
 
 from __future__ import annotations
 
-import os
 from typing import Final
 
 from nativecache.aot.ir.assembly import Assembly
@@ -33,7 +32,7 @@ def interface(module: Module, bonds: Bonds) -> str:
     """
     shown = (_shown(entity) for entity in module.entities.values() if _is_shown(entity, module))
     values = (
-        (module.triple, module.datalayout, os.path.basename(module.source_file), module.asm),
+        (module.triple, module.datalayout, module.asm),
         (_described(module), sorted(module.named_metadata.items())),
         sorted(module.comdats.items()),
         sorted(shown, key=repr),

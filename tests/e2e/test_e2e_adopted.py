@@ -123,6 +123,43 @@ def test_a_file_under_another_name(builds: Builds) -> None:
     assert done.stats["sources_unchanged"] == 5
 
 
+CPLUSPLUS = {
+    "box.h": "#pragma once\n#include <stdio.h>\nint twice(int);\n"
+    "template <class T> struct Box { T value; T get() const { return value * 2; } };\n"
+    "inline int shared(int n) { static int calls; return n + ++calls; }\n",
+    "box.cpp": '#include "box.h"\nstatic int once(int n) { return n + shared(n); }\n'
+    "namespace { struct Seed { int n; Seed() : n(once(4)) {} } seed; }\n"
+    "int twice(int n) { return Box<int>{n}.get() + once(seed.n); }\n",
+    "main.cpp": '#include "box.h"\n'
+    "int main(int n, char **) { return twice(n) + shared(Box<int>{n}.get()); }\n",
+}
+
+
+def test_a_file_in_cplusplus_under_another_name(builds: Builds) -> None:
+    """Which has functions that others have, too, and a constructor: none that may come and go."""
+    write(builds.folder, CPLUSPLUS)
+    builds("box.cpp", "main.cpp", "-O2")
+    for old, new in (("box.cpp", "case.cpp"), ("case.cpp", "box.cpp")):
+        (builds.folder / old).rename(builds.folder / new)
+        done = builds(new, "main.cpp", "-O2")
+        assert follows(done) and done.stats["planned_modules"] == 1 and done.misses == 0
+        # And edited at the same time.
+        write(builds.folder, {new: CPLUSPLUS["box.cpp"].replace("n + shared", f"{len(new)} * n + shared")})
+        done = builds(new, "main.cpp", "-O2")
+        assert follows(done) and done.misses > 0
+
+
+def test_a_source_that_calls_itself_otherwise(builds: Builds) -> None:
+    """Its name is in the image, though no object is another one."""
+    text = 'source_filename = "{}"\ndefine i32 @{}() noinline {{\n  ret i32 {}\n}}\n'
+    main = text.format("m.c", "main", 0).replace("  ret i32 0", "  %n = call i32 @f()\n  ret i32 %n")
+    write(builds.folder, {"m.ll": main + "declare i32 @f()\n", "f.ll": text.format("old.c", "f", 3)})
+    builds("m.ll", "f.ll", "-O1")
+    write(builds.folder, {"f.ll": text.format("new.c", "f", 3)})
+    assert builds("m.ll", "f.ll", "-O1").misses == 0
+    assert b"new.c" in (builds.folder / "app").read_bytes()
+
+
 def test_the_next_test_program_of_the_same_files(builds: Builds) -> None:
     done = builds(*FILES, "second.c", "-O2", output="second")
     assert follows(done) and done.stats["planned_modules"] == 1
