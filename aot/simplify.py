@@ -252,8 +252,13 @@ def _has_nodes(module: Module, known: CleanUp) -> bool:
 
 
 def _stays_home(program: Program, unit: Unit, body: Body) -> bool:
-    """Whether only the function's own file may inline it: clang may there, and leaves as much behind."""
+    """Whether only the function's own file may inline it: clang may there, and leaves as much behind.
+
+    So it is, too, where the function names what is another function to other files.
+    """
     part = program.modules[unit.module]
+    if program.divided and program.is_divided(part.source, references(part.entities[unit.tokens[0]].text)):
+        return True
     return (
         unit.tokens[0] in part.bonds.scattered
         or (program.output.interposable and _exported(program, unit))

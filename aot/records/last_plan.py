@@ -76,6 +76,9 @@ class Head:
     opaque_bases: str
     once: str
     shared: str
+    #: Digests of functions, by final name, that modules have copies of to inline: all the same
+    #: (units/inline_copies.py).
+    copies: dict[str, str]
     #: The folder that was compiled in; names that debug information has different things under; checksums
     #: of sources by placeholder, in hexadecimal, and how many modules know each.
     directory: str
@@ -127,6 +130,7 @@ _HEAD: Final = record(
         ),
         **dict.fromkeys(("directory", "ambiguous"), text()),
         "checksums": mapping(row(text(), whole())),
+        "copies": mapping(text()),
         **dict.fromkeys(("unwinds", "everything", "cplusplus", "unlike", "rustc"), boolean()),
         **dict.fromkeys(("texts", "contents", "labels", "interfaces", "manners", "sharing"), _TEXTS),
         **dict.fromkeys(("names", "imports", "needs", "pieces", "promoted", "sources", "involved"), _TEXTS),

@@ -38,6 +38,7 @@ from nativecache.aot.standing.program import (
 from nativecache.aot.units.bonds import find_bonds
 from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints, KnownDefinition
 from nativecache.aot.units.imports import ImportCandidates
+from nativecache.aot.units.inline_copies import copied_inline, find_views
 from nativecache.aot.units.on_demand import OnDemandSequence
 from nativecache.aot.units.partition import NOTHING_APART, Unit, cut
 from nativecache.aot.units.program import Definition, ProgramModule
@@ -178,9 +179,21 @@ def _follow_rules(
     return (
         changed.isdisjoint(decode_names(last.head.asm_words))
         and changed.isdisjoint(given.told.assigned)
+        and changed.isdisjoint(last.head.copies)
+        and all(_has_same_copies(last.head.copies, part, definitions) for part in parts.values())
         and all(symbol_name(token) in definitions for part in parts.values() for token in part.dropped)
         and all(is_ordinary(part) for i, part in parts.items() if not last.head.texts[i])
     )
+
+
+def _has_same_copies(copies: Mapping[str, str], part: ProgramModule, definitions: Definitions) -> bool:
+    """Whether functions that modules have copies of to inline are to an active one what they are to all."""
+
+    def elsewhere(name: str) -> str:
+        return copies[name] if name in definitions else ""
+
+    views = find_views(part, copies, elsewhere)
+    return copies.keys() >= set(copied_inline(part)) and all(copies[name] == view for name, view in views)
 
 
 def _standing_unit(last: LastPlan, module: int, position: int, index: int) -> Unit:

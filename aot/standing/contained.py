@@ -112,6 +112,8 @@ class Sight:
         ):
             return False
         name = part.names[token]
+        if name in self.last.head.copies:
+            return False  # of others it is to be the same
         own = self.plain.definition(name, Definition(i, token)).own.hex()
         assert known.outline is not None, "a module with a contained edit has an outline"
         before = memo.shape(known.outline.digest(token))

@@ -1,7 +1,8 @@
 """Keeps what a build decided for the next build of its output, and joins what stood with what was made anew.
 
 Not kept is what replan.py does not follow: symbols that linkers lead elsewhere, names that asm or two files
-share, hot code, debug information with real lines in it, and whatever has no image for its output.
+share, functions that are something else to another file, hot code, debug information with real lines in it,
+and whatever has no image for its output.
 """
 
 from __future__ import annotations
@@ -117,6 +118,7 @@ def _follows_rules(plan: Plan) -> bool:
     return (
         not program.assigned
         and not program.multiple
+        and not program.divided
         and _has_plain_lines(program)
         and program.has_common == program.output.native_common
         and all(map(is_ordinary, program.modules))
@@ -253,6 +255,7 @@ def keep(
         checksums=checksums,
         asm_words=encode_names(sorted(program.asm_words)),
         opaque_bases=encode_names(sorted(program.opaque_bases)),
+        copies=program.copies[0],
         once=encode_names(sorted(once)),
         shared=encode_names(sorted(shared)),
         states={},

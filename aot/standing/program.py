@@ -192,6 +192,11 @@ class StandingProgram(Program):
         found = {bytes.fromhex(p): bytes.fromhex(real) for p, (real, _) in self.known_checksums.items()}
         return [found] * len(self.last)
 
+    @property
+    def divided(self) -> frozenset[str]:
+        """None: no such program stands."""
+        return frozenset()
+
     @cached_property
     def opaque_bases(self) -> frozenset[str]:
         """What the last build found: it follows from the modules' interfaces."""

@@ -201,7 +201,7 @@ class Fingerprints(_UnitFingerprints):
             entity.kind,
             entity.defined,
             token in part.pinned,
-            name in program.assigned,
+            "divided" if name in program.divided else name in program.assigned,
             outer.label if outer and program.debug else None,  # lines are known by it
             found is not None and found.module == module,
             outer is not None and outer.changed,

@@ -138,6 +138,8 @@ def may_show_constant(program: Program, found: Definition, module: int) -> bool:
     named = references(entity.text)
     if not source.pinned.isdisjoint(named) or program.leads_elsewhere(source, named):
         return False
+    if found.module != module and program.is_divided(source, named):
+        return False
     return not program.output.separate or found.module == module
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -13,6 +13,7 @@ from nativecache.aot.ir.module import Entity, Module
 from nativecache.aot.ir.syntax import NAME, references, symbol_name
 from nativecache.aot.units.bonds import NO_BONDS, Bonds
 from nativecache.aot.units.copies import copyable
+from nativecache.aot.units.inline_copies import compare_copies
 from nativecache.aot.units.output_model import OutputModel
 from nativecache.linker import lazy_re as re
 from nativecache.linker.values import dataclass
@@ -176,7 +177,7 @@ class Program:
             base = aliasee(entity)
             if is_interposable(entity) or not _PLAIN_ALIAS.search(entity.text) or base in part.pinned:
                 return True
-            if self.assigned and not self.assigned.isdisjoint(map(symbol_name, (entity.token, base))):
+            if not {*map(symbol_name, (entity.token, base))}.isdisjoint(self.assigned | self.divided):
                 return True
             either = (entity, part.entities[base])
             if self.output.interposable and any(map(may_be_replaced, either)):
@@ -204,20 +205,47 @@ class Program:
     @cached_property
     def _leading_elsewhere(self) -> dict[int, frozenset[str]]:
         """By module object, tokens of assigned symbols and of what carries their names into its callers."""
-        found: dict[int, frozenset[str]] = {}
-        for part in self.modules:
-            module = part.module
-            tokens = {token for token, name in part.names.items() if name in self.assigned}
-            carried = {
-                function.token: references(function.text)
-                for function in module.functions()
-                if function.linkage == "available_externally"
-                or not module.always_inline.isdisjoint(function.groups)
-            }
-            while more := {t for t, named in carried.items() if not tokens.isdisjoint(named)} - tokens:
-                tokens |= more
-            found[id(module)] = frozenset(tokens)
-        return found
+        return {id(part.module): self._carrying(part, self.assigned, _is_carried) for part in self.modules}
+
+    @cached_property
+    def copies(self) -> tuple[dict[str, str], frozenset[str]]:
+        """As compare_copies has them."""
+        return compare_copies(self.modules, self.definitions)
+
+    @property
+    def divided(self) -> frozenset[str]:
+        """Final names of functions that are not the same to all files (inline_copies.py)."""
+        return self.copies[1]
+
+    @cached_property
+    def _dividing(self) -> dict[int, frozenset[str]]:
+        """By module object, tokens of divided functions and of what carries their names along."""
+
+        def carries(module: Module, entity: Entity) -> bool:
+            return _is_carried(module, entity) or entity.kind == "alias" or entity.constant
+
+        return {id(part.module): self._carrying(part, self.divided, carries) for part in self.modules}
+
+    def _carrying(
+        self, part: ProgramModule, names: frozenset[str], carries: Callable[[Module, Entity], bool]
+    ) -> frozenset[str]:
+        module = part.module
+        tokens = {token for token, name in part.names.items() if name in names}
+        carried = {
+            entity.token: references(entity.text)
+            for entity in (module.entities.values() if tokens else ())
+            if entity.defined and carries(module, entity)
+        }
+        while more := {t for t, named in carried.items() if not tokens.isdisjoint(named)} - tokens:
+            tokens |= more
+        return frozenset(tokens)
+
+    def is_divided(self, source: Definitions, tokens: Iterable[str]) -> bool:
+        """Whether any of these tokens brings a function along that is another one to other files.
+
+        `source` is one of the program's modules.
+        """
+        return bool(self.divided) and not self._dividing[id(source.module)].isdisjoint(tokens)
 
     def leads_elsewhere(self, source: Definitions, tokens: Iterable[str]) -> bool:
         """Whether any of these tokens brings a symbol along that the linker may resolve to something else.
@@ -234,3 +262,10 @@ class Program:
             for d in found
             if d
         )
+
+
+def _is_carried(module: Module, entity: Entity) -> bool:
+    """Whether a function's code stands in whatever unit calls it."""
+    return entity.kind == "function" and (
+        entity.linkage == "available_externally" or not module.always_inline.isdisjoint(entity.groups)
+    )

@@ -160,6 +160,36 @@ def test_a_source_that_calls_itself_otherwise(builds: Builds) -> None:
     assert b"new.c" in (builds.folder / "app").read_bytes()
 
 
+def test_copies_to_inline_that_come_to_differ(builds: Builds) -> None:
+    """A plan rests on it that an inline function is the same one to all files that name it."""
+    copy = "inline int f(int x) { return x + 100; }\n"
+    files = {
+        "main.c": copy + "int z(void), y(void);\nint main(void) { return f(1) + z() + y(); }\n",
+        "z.c": copy + "int z(void) { return f(2); }\n",
+        "f.c": copy + "extern inline int f(int);\n",
+        "y.c": "int f(int);\nint y(void) { return 1; }\n",
+    }
+    write(builds.folder, files)
+    builds(*files, "-O2")
+    for name, old, new, does in (
+        ("z.c", "f(2)", "f(2) * 2", True),
+        ("y.c", "return 1", "return f(1)", True),  # which is the same as the others' copies
+        ("z.c", "x + 100", "x + 90", False),
+        ("z.c", "f(2) * 2", "f(2) * 3", False),
+        ("z.c", "x + 90", "x + 100", True),  # from where the last plan was kept
+        ("z.c", "f(2) * 3", "f(2) * 4", True),
+        ("f.c", "x + 100", "x + 80", False),
+        ("f.c", "x + 80", "x + 100", True),
+        ("z.c", "inline int", "int", None),
+    ):
+        files[name] = files[name].replace(old, new)
+        write(builds.folder, {name: files[name]})
+        if does is None:
+            assert "defined in" in build(builds.folder, *files, "-O2", "-o", "app", check=False).stderr
+        else:
+            assert follows(builds(*files, "-O2")) == does, (name, new)
+
+
 def test_the_next_test_program_of_the_same_files(builds: Builds) -> None:
     done = builds(*FILES, "second.c", "-O2", output="second")
     assert follows(done) and done.stats["planned_modules"] == 1

@@ -4,6 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
 from harness import needs_clang
 from rules import clang_object, compare
 
@@ -200,3 +201,71 @@ often:
 """
     built = compare(tmp_path, {"main.ll": ir, "bodies.ll": bodies}, code=59)["-O2"]
     assert sorted(calls(built.image, "main")) == ["never", "warm"]
+
+
+DEFINED = "int f(int x) { return x + 1; }\nint z(void) { return f(2); }\n"
+#: Files with a copy of a function to inline that is not what other files call; what is printed at -O2.
+COPIES = {
+    "another-is-defined": (
+        {
+            "main.c": '#include "all.h"\ninline int f(int x) { return x + 100; }\n'
+            'int main(void) { printf("%d %d\\n", f(1), z()); }\n',
+            "a.c": DEFINED,
+        },
+        "101 3\n",
+    ),
+    "called-elsewhere-first": (
+        {
+            "main.c": '#include "all.h"\n'
+            "extern inline __attribute__((gnu_inline, always_inline)) int f(int x) { return x + 100; }\n"
+            'int main(void) { int first = z(); printf("%d %d\\n", first, f(1)); }\n',
+            "a.c": DEFINED,
+        },
+        "3 101\n",
+    ),
+    "two-copies": (
+        {
+            "main.c": '#include "all.h"\nint f(int x) { return x + 300; }\n'
+            'int main(void) { printf("%d %d %d\\n", y(), z(), f(1)); }\n',
+            "a.c": "inline int f(int x) { return x + 100; }\nint z(void) { return f(1); }\n",
+            "b.c": "inline int f(int x) { return x + 200; }\nint y(void) { return f(1); }\n",
+        },
+        "201 101 301\n",
+    ),
+    "of-a-library-function": (
+        {
+            "main.c": '#include "all.h"\n'
+            "extern inline __attribute__((gnu_inline)) int getpagesize(void) { return -5; }\n"
+            'int main(void) { printf("%d %d\\n", getpagesize(), z()); }\n',
+            "a.c": "int getpagesize(void);\nint z(void) { return getpagesize() > 0; }\n",
+        },
+        "-5 1\n",
+    ),
+    "by-way-of-others": (
+        {
+            "main.c": '#include "all.h"\ninline int f(int x) { return x + 100; }\nextern int g(int);\n'
+            "extern int (*const table[])(int);\n"
+            'int main(void) { printf("%d %d %d %d\\n", f(1), z(), g(1), table[0](1)); }\n',
+            "a.c": '#include "all.h"\nint f(int x) { return x + 1; }\n'
+            'int g(int) __attribute__((alias("f")));\nint (*const table[])(int) = {f};\n'
+            "static inline __attribute__((always_inline)) int by(int x) { return f(x) * 2; }\n"
+            "int z(void) { return by(2); }\n",
+        },
+        "101 6 2 2\n",
+    ),
+    "into-the-other": (
+        {
+            "main.c": '#include "all.h"\nint f(int x) { return x + 1; }\n'
+            'int main(void) { printf("%d %d\\n", f(1), z()); }\n',
+            "a.c": "inline int f(int x) { return x + 100; }\nint z(void) { return f(2); }\n",
+        },
+        "2 102\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", COPIES)
+def test_a_copy_to_inline_is_its_files_own(kind: str, tmp_path: Path) -> None:
+    files, expected = COPIES[kind]
+    header = "#include <stdio.h>\nint y(void), z(void);\n"
+    compare(tmp_path, {**files, "all.h": header}, expected, levels=["-O2"])
