@@ -345,15 +345,15 @@ class _Job:
             return None
         found: dict[int, list[Member]] = defaultdict(list)
         for i, result in scheduled.results.items():
-            unit, imported = plan.units[i], scheduled.outcomes[i].imported
-            line_map = result.line_map if result.fixups else None
-            found[unit.module].append(Member(unit, result.key, result.bindings, imported, line_map))
+            unit, line_map = plan.units[i], result.line_map if result.fixups else None
+            found[unit.module].append(Member(unit, result.key, result.bindings, line_map))
         keys = {i: piece_key(program, i, members) for i, members in found.items()}
         runs = [item.modules for item in self._line() if isinstance(item, Ours)]
         sizes = {i: len(members) for i, members in found.items()}
         groups = group_modules(runs, sizes, len(program.modules))
         objects = {i: [member.key for member in members] for i, members in found.items()}
-        return Pieces(self._request.store, keys, groups, objects=objects)
+        checksums = program.checksums[0] if program.modules else {}  # no two modules' differ
+        return Pieces(self._request.store, keys, groups, objects=objects, checksums=checksums)
 
     def _line(self) -> tuple[Path | str | Ours, ...]:
         """What goes to the linker, in order."""

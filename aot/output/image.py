@@ -18,7 +18,7 @@ from nativecache.aot.ir.linkage import is_linked_unlike
 from nativecache.aot.ir.module import Module
 from nativecache.aot.ir.syntax import symbol_name, unescape
 from nativecache.aot.output.link_line import Ours
-from nativecache.aot.output.pieces import Pieces
+from nativecache.aot.output.pieces import LinkedObject, Pieces
 from nativecache.aot.output.results import UnitResult
 from nativecache.aot.packed import decode_pairs
 from nativecache.aot.pool import Job, Pool, WorkerDied
@@ -123,8 +123,8 @@ class Image:
     apart: Apart = NOTHING_APART
     facts: ImageFacts | None = None
     pieces: Pieces | None = None
-    #: Objects as an earlier link had them, under their real names.
-    members: Mapping[int, bytes] = field(default_factory=dict)
+    #: Objects of pieces as an earlier link had them, under their real names.
+    members: Mapping[int, LinkedObject] = field(default_factory=dict)
 
     def by_module(self) -> dict[int, list[int]]:
         """The indices of units with results, by their modules'."""
@@ -240,8 +240,8 @@ def _write_pieces(image: Image, pieces: Pieces, folder: Path, modules: Iterable[
     """A file for the objects of each group of modules: what an earlier link had, or a new one."""
     by_module = image.by_module()
 
-    def make(module: int) -> Iterator[tuple[str, bytes]]:
-        return ((_member_name(image, index), _renamed(image, index)) for index in by_module[module])
+    def make(module: int) -> Iterator[LinkedObject]:
+        return (_linked(image, index) for index in by_module[module])
 
     for group in pieces.grouped(modules):
         path = folder / f"{group[0]}.a"
@@ -363,12 +363,19 @@ def _member_name(image: Image, index: int) -> str:
     return shown(f"{image.units[index].name}.o")
 
 
-def _renamed(image: Image, index: int) -> bytes:
-    """An object under its real symbol names."""
-    if (linked := image.members.get(index)) is not None:
-        return linked
+def _linked(image: Image, index: int) -> LinkedObject:
+    """An object as it is in a piece: checksums are written into that later."""
+    if (found := image.members.get(index)) is not None:
+        return found
+    # What is named anew stays where it is: names are added behind it.
+    places = Fixups.decode(image.results[index].fixups).checksums
+    return LinkedObject(_member_name(image, index), _renamed(image, index, {}), sorted(places))
+
+
+def _renamed(image: Image, index: int, checksums: Mapping[bytes, bytes] | None = None) -> bytes:
+    """An object under its real symbol names. `checksums` as `_with_lines` has them."""
     try:
-        renamed = rename_symbols(_with_lines(image, index), _names(image, index))
+        renamed = rename_symbols(_with_lines(image, index, checksums), _names(image, index))
         unit = image.units[index]
         apart = image.apart.code if unit.is_function else image.apart.data and unit.kind == "data"
         if apart:
@@ -387,8 +394,11 @@ def _section_name(image: Image, unit: Unit) -> str:
     return symbol_name(token) if entities[token].local else image.program.modules[unit.module].names[token]
 
 
-def _with_lines(image: Image, index: int) -> bytes:
-    """A unit's object, with the lines, checksums and folder of its sources if it has debug information."""
+def _with_lines(image: Image, index: int, checksums: Mapping[bytes, bytes] | None = None) -> bytes:
+    """A unit's object, with the lines, checksums and folder of its sources if it has debug information.
+
+    `checksums`: by placeholder; None for those of the program.
+    """
     result = image.results[index]
     if not result.fixups:
         return image.objects[index]
@@ -400,7 +410,7 @@ def _with_lines(image: Image, index: int) -> bytes:
         Fixups.decode(result.fixups),
         bases,
         lines,
-        program.checksums[unit.module],
+        program.checksums[unit.module] if checksums is None else checksums,
         unescape(program.output.directory).encode("latin-1"),
         named,
     )

@@ -10,22 +10,29 @@ module the other modules' pieces are those of the last link. An archive is kept 
 
 from __future__ import annotations
 
+import sys
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Final
+from struct import Struct
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from nativecache.aot.errors import PlanLost, temporary_files
 from nativecache.aot.ir.debug_info import LineMap
 from nativecache.aot.key import check_sealed, own_record, sealed
 from nativecache.aot.output.differences import LONGEST, Difference, Loaded, difference
-from nativecache.aot.units.lines import held_from, real_lines
+from nativecache.aot.units.lines import real_lines
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Program
 from nativecache.cache.entry import AGAIN, Entry
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.recipe import Recipe
-from nativecache.linker.archive import read_archive, write_archive
+from nativecache.cache.shape import Malformed
+from nativecache.linker.archive import find_members, write_archive
+from nativecache.linker.fixups import CHECKSUM, put_checksums
 from nativecache.linker.values import dataclass
 
 
@@ -33,42 +40,48 @@ from nativecache.linker.values import dataclass
 class Member:
     """What a piece is made from of one unit: its object, by key, and the real names in it.
 
-    `imported`: final names of what it imports; `line_map`: what its encoded lines stand for, packed, None
-    where nothing is put into its object.
+    `line_map`: what its encoded lines stand for, packed, None where nothing is put into its object.
     """
 
     unit: Unit
     key: str
     bindings: str
-    imported: Iterable[str]
     line_map: str | None
 
 
+class LinkedObject(NamedTuple):
+    """A unit's object as it is linked, but for checksums of sources.
+
+    The name of its member in an archive, what it holds, and where in that the placeholders of checksums are,
+    in order.
+    """
+
+    name: str
+    content: bytes
+    checksums: Sequence[int] = ()
+
+
 def piece_key(program: Program, module: int, members: Sequence[Member]) -> str:
-    """The key of a module's piece: all that it is made from, lines, checksums and folder included."""
+    """The key of a module's piece: all that it is made from, lines and folder included."""
     made = ((member.unit.name, member.key, member.bindings) for member in members)
     return Recipe(
         *own_record("piece"),
         ("file", repr(program.source_file(module))),
         *(("unit", repr(one)) for one in made),
-        *(("placed", repr(one)) for one in _what_is_placed(program, module, members)),
+        *(("placed", repr(one)) for one in _what_is_placed(program, members)),
     ).key()
 
 
-def _what_is_placed(program: Program, module: int, members: Iterable[Member]) -> Iterator[object]:
-    """All that is written into those of the objects that have debug information."""
-    labels = set[str]()
+def _what_is_placed(program: Program, members: Iterable[Member]) -> Iterator[object]:
+    """All that is written into those of the objects that have debug information, but for checksums."""
+    placed = False
     for member in members:
         if member.line_map is not None:
-            line_map = LineMap.decode(member.line_map)
-            labels |= held_from(program, module, line_map, member.imported)
-            bases, lines, named = real_lines(program, member.unit, line_map)
+            placed = True
+            bases, lines, named = real_lines(program, member.unit, LineMap.decode(member.line_map))
             yield bases, tuple(lines), tuple(named)
-    if labels:
+    if placed:
         yield program.output.directory
-    for label in sorted(labels):
-        if label in program.debug:
-            yield label, sorted(program.debug[label].checksums.items())
 
 
 #: Units in a group of pieces, and modules: what an edit of one of them has written again. In a program of
@@ -119,7 +132,7 @@ class LastPieces:
         self._store, self._keys, self._sizes = store, linked.pieces, linked.sizes
         self._groups, self._places = linked.groups, linked.places
         #: By module of that link.
-        self._members: dict[int, Sequence[tuple[str, bytes]]] = {}
+        self._members: dict[int, Sequence[LinkedObject]] = {}
         self._objects: dict[int, Sequence[str]] = {}
         self.load = Loaded(store.peek)
 
@@ -128,8 +141,8 @@ class LastPieces:
         place = self._places[module]
         return self._objects.get(place, ()) if self.members(module) and place is not None else ()
 
-    def members(self, module: int) -> Sequence[tuple[str, bytes]]:
-        """Names and objects of a module's units as they were linked; none where they cannot be had."""
+    def members(self, module: int) -> Sequence[LinkedObject]:
+        """The objects of a module's units as they were linked; none where they cannot be had."""
         place = self._places[module]
         if place is None:
             return ()
@@ -141,11 +154,11 @@ class LastPieces:
         modules = [i for i, other in enumerate(self._groups) if other == number and self._keys[i]]
         self._members.update((i, ()) for i, other in enumerate(self._groups) if other == number)
         kept = self._store.read(group_key(self._keys[i] for i in modules), read_pieces)
-        data = kept.archive(self.load) if kept else None
-        found = list(read_archive(data)) if data else []
+        data = kept.difference.archive(self.load) if kept else None
+        found = _split(data, kept.checksums) if kept and data else []
         if kept and len(found) == sum(self._sizes[i] for i in modules):
-            known = len(kept.keys) == len(found)
-            members, keys = iter(found), iter(kept.keys if known else [""] * len(found))
+            known = len(kept.difference.keys) == len(found)
+            members, keys = iter(found), iter(kept.difference.keys if known else [""] * len(found))
             self._members.update((i, list(islice(members, self._sizes[i]))) for i in modules)
             self._objects.update((i, list(islice(keys, self._sizes[i]))) for i in modules)
 
@@ -153,8 +166,9 @@ class LastPieces:
 class Pieces:
     """The pieces of one link: their keys, by module, and their modules' groups.
 
-    `objects`: the keys of the objects that those are made from that are made anew.
-    Those of `standing` modules can be made by no one: they are among those of the `last` link.
+    `checksums`: those of sources, by placeholder. `objects`: the keys of the objects that those are made from
+    that are made anew. Those of `standing` modules can be made by no one: they are among those of the `last`
+    link.
     """
 
     def __init__(
@@ -165,38 +179,43 @@ class Pieces:
         standing: Container[int] = (),
         last: LastPieces | None = None,
         objects: Mapping[int, Sequence[str]] | None = None,
+        checksums: Mapping[bytes, bytes] = MappingProxyType({}),
     ) -> None:
         self._store, self._standing, self._last = store, standing, last
         self._objects = objects or {}
         self._load = last.load if last else Loaded(store.peek)
-        self.keys, self.groups = dict(keys), groups
+        self.keys, self.groups, self.checksums = dict(keys), groups, checksums
 
     def grouped(self, modules: Iterable[int]) -> Iterator[tuple[int, ...]]:
         """Those of some modules that have pieces, group by group."""
         kept = [i for i in modules if i in self.keys]
         return (tuple(group) for _, group in groupby(kept, self.groups.__getitem__))
 
-    def write(
-        self, group: Sequence[int], path: Path, make: Callable[[int], Iterable[tuple[str, bytes]]]
-    ) -> None:
-        """Puts the pieces of a group into the file `path`; `make` has a module's members made anew.
+    def write(self, group: Sequence[int], path: Path, make: Callable[[int], Iterable[LinkedObject]]) -> None:
+        """Puts the pieces of a group into the file `path`; `make` has a module's objects made anew.
 
         Raises PlanLost for a standing module's that cannot be had any more.
         """
         key = group_key(self.keys[i] for i in group)
         kept = self._store.read(key, read_pieces)
-        data = kept.archive(self._load) if kept else None
-        if data is None:
-            members = (member for i in group for member in (self._stood(i) or make(i)))
-            data = write_archive(members, symbol_index=False)
+        data = kept.difference.archive(self._load) if kept else None
+        if kept and data is not None:
+            places = kept.checksums
+        else:
+            objects = [found for i in group for found in (self._stood(i) or make(i))]
+            data = write_archive(((found.name, found.content) for found in objects), symbol_index=False)
+            places = _places(data, objects)
             if len(data) <= LONGEST:
                 keys = [key for i in group for key in self._made_from(i)]
-                self._store.save(sealed("pieces", key, difference(data, keys, self._load), AGAIN))
+                payload = write_pieces(difference(data, keys, self._load), places)
+                self._store.save(sealed("pieces", key, payload, AGAIN))
+        archive = bytearray(data)
+        put_checksums(archive, places, self.checksums)
         with temporary_files():
-            path.write_bytes(data)
+            path.write_bytes(archive)
 
-    def _stood(self, module: int) -> Sequence[tuple[str, bytes]]:
-        """The members of a module that stands; none for one that does not."""
+    def _stood(self, module: int) -> Sequence[LinkedObject]:
+        """The objects of a module that stands; none for one that does not."""
         if module not in self._standing:
             return ()
         found = self._last.members(module) if self._last else ()
@@ -211,7 +230,63 @@ class Pieces:
         return self._objects.get(module, ())
 
 
-def read_pieces(entry: Entry) -> Difference:
-    """An archive of some modules' objects, as it differs from those in the cache. Raises Malformed."""
+def _spans(archive: bytes) -> list[tuple[str, int, int]]:
+    """The members of an archive: name, and where it begins and ends."""
+    found = find_members(lambda at, size: archive[at : at + size], len(archive))
+    return [(name, *span) for name, span in found if span]
+
+
+def _split(archive: bytes, places: Sequence[int]) -> list[LinkedObject]:
+    """The objects of an archive with placeholders of checksums in `places`."""
+    found, low = list[LinkedObject](), 0
+    for name, start, end in _spans(archive):
+        high = bisect_left(places, end, low)
+        own = tuple([at - start for at in places[low:high]])
+        found.append(LinkedObject(name, archive[start:end], own))
+        low = high
+    return found
+
+
+def _places(archive: bytes, objects: Sequence[LinkedObject]) -> Sequence[int]:
+    """Where the placeholders of checksums are in an archive of some objects, in order."""
+    spans = _spans(archive)
+    return [start + at for (_, start, _), found in zip(spans, objects, strict=True) for at in found.checksums]
+
+
+_COUNT: Final = Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPieces:
+    """An archive of some modules' objects, as it differs from those in the cache, and where in it the
+    placeholders of checksums are, in order."""
+
+    difference: Difference
+    checksums: Sequence[int]
+
+
+def write_pieces(packed: bytes, checksums: Sequence[int]) -> bytes:
+    """What is kept of some pieces, as `read_pieces` takes it; `packed` is the difference."""
+    numbers = array("I", checksums)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return b"".join((_COUNT.pack(len(numbers)), numbers.tobytes(), packed))
+
+
+def read_pieces(entry: Entry) -> KeptPieces:
+    """The pieces that are kept in an entry. Raises Malformed."""
     check_sealed(entry)
-    return Difference(entry.payload)
+    data = entry.payload
+    if len(data) < _COUNT.size:
+        raise Malformed("pieces that end early")
+    start = _COUNT.size + _COUNT.unpack_from(data)[0] * _COUNT.size
+    if len(data) < start:
+        raise Malformed("pieces that end early")
+    numbers = array("I", data[_COUNT.size : start])
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    found = KeptPieces(Difference(memoryview(data)[start:]), numbers)
+    ends = [*numbers[1:], found.difference.length]
+    if any(end - at < CHECKSUM for at, end in zip(numbers, ends, strict=bool(numbers))):
+        raise Malformed("checksums that are not one after the other")
+    return found

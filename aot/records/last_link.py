@@ -131,6 +131,7 @@ def link_recipe(image: Image, environ: Mapping[str, str], scratch: Path, *detail
             for label, d in program.debug.items()
         ]
     )
+    checksums = sorted(image.pieces.checksums.items()) if image.pieces is not None else []
     files = [] if image.pieces is not None else [part.module.source_file for part in program.modules]
     line = [
         (os.fspath(item).removeprefix(os.fspath(scratch)), digest_file(os.fspath(item)))
@@ -148,6 +149,7 @@ def link_recipe(image: Image, environ: Mapping[str, str], scratch: Path, *detail
         *(("unit", repr(unit)) for unit in units),
         *(("debug", repr(one)) for one in debug),
         *(("file", repr(file)) for file in files),
+        ("checksums", repr(checksums)),
         ("directory", repr(program.output.directory)),
         *(("line", repr(item)) for item in line),
         *(("variable", f"{name}={value}") for name, value in variables),

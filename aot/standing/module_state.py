@@ -140,6 +140,20 @@ def placed_lines(debug: DebugInfo | None) -> PlacedLines | None:
     )
 
 
+def has_lines(debug: DebugInfo | None, placed: PlacedLines | None) -> bool:
+    """Whether lines are those that were put into objects of a module's debug information."""
+    if debug is None or placed is None:
+        return debug is None and placed is None
+    types = (list(debug.types.lines), list(debug.types.named)) if debug.types else None
+    before = placed.types and tuple(map(list, placed.types))
+    return (
+        debug.ranges == placed.ranges
+        and debug.lines == placed.lines
+        and debug.named == placed.named
+        and types == before
+    )
+
+
 def mean_the_same(last: LastPlan, active: Mapping[int, Module]) -> bool:
     """Whether what is ambiguous over the whole program (debug/shapes.py) is what it was.
 

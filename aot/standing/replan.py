@@ -30,7 +30,7 @@ from nativecache.aot.schedule.plan import Plan
 from nativecache.aot.schedule.scheduler import Outcome
 from nativecache.aot.standing.arrange import Arranged, arrange
 from nativecache.aot.standing.contained import BodyEdit, Sight, find_edit, find_moving_edit
-from nativecache.aot.standing.module_state import held_by, mean_the_same
+from nativecache.aot.standing.module_state import has_lines, held_by, mean_the_same
 from nativecache.aot.standing.program import Given, Reader
 from nativecache.aot.units.bonds import find_bonds
 from nativecache.aot.units.interface import interface, manner, stands_apart
@@ -227,10 +227,14 @@ def _importing(
 
 
 def _moved(last: LastPlan, arranged: Arranged) -> dict[int, frozenset[int]]:
-    """The units of standing modules that hold code or lines of an active one, by module."""
+    """The units of standing modules that hold code or lines of one whose lines are other ones, by module."""
     program = arranged.program
     changed = {*arranged.units, *arranged.edits}
-    labels = {program.label(i) for i in changed if last.head.described[i]}
+    labels = {
+        program.label(i)
+        for i in changed
+        if last.head.described[i] and not has_lines(program.modules[i].debug, last.state(i).placed)
+    }
     found = {}
     for i, involved in enumerate(last.head.involved):
         held = {program.label(i), *decode_names(involved)}

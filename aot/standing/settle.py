@@ -8,7 +8,7 @@ from nativecache.aot.errors import PlanLost
 from nativecache.aot.ir.module import Module
 from nativecache.aot.ir.outline import Outline
 from nativecache.aot.output.image import ImageFacts, longer_names
-from nativecache.aot.output.pieces import LastPieces, Member, Pieces, piece_key
+from nativecache.aot.output.pieces import LastPieces, LinkedObject, Member, Pieces, piece_key
 from nativecache.aot.output.results import UnitResult
 from nativecache.aot.packed import decode_pairs, encode_names
 from nativecache.aot.records.last_plan import ModuleState
@@ -68,7 +68,8 @@ class Settled:
         keys |= {i: self._piece_key(i) for i in self._dirty if any(self._rows[i])}
         self._last_pieces = LastPieces(store, last.linked)
         objects = {i: [row[0] for row in self._rows[i] if row] for i in self._dirty}
-        self.pieces = Pieces(store, keys, last.head.groups, standing, self._last_pieces, objects)
+        checksums = arranged.program.checksums[0]
+        self.pieces = Pieces(store, keys, last.head.groups, standing, self._last_pieces, objects, checksums)
         self.kept = self._keep()
 
     def _results(self, module: int) -> Iterator[tuple[int, UnitResult]]:
@@ -102,7 +103,7 @@ class Settled:
         replan = self._replan
         program, units, first = replan.arranged.program, replan.plan.units, replan.arranged.first[module]
         members = [
-            Member(units[first + n], row[0], row[2], row[4], row[6] if row[7] else None)
+            Member(units[first + n], row[0], row[2], row[6] if row[7] else None)
             for n, row in enumerate(self._rows[module])
             if row
         ]
@@ -177,7 +178,7 @@ class Settled:
         return _Objects(self._scheduled.objects, self._moved, self.results, self._store)
 
     @property
-    def members(self) -> Mapping[int, bytes]:
+    def members(self) -> Mapping[int, LinkedObject]:
         """Objects of such units as the last link had them, under their real names."""
         return _Members(self._replan, self._rows, self._placed, self._last_pieces)
 
@@ -299,7 +300,7 @@ def _read_object(store: EntryStore, key: str) -> StoredObject:
     return found
 
 
-class _Members(Mapping[int, bytes]):
+class _Members(Mapping[int, LinkedObject]):
     """Objects of units by index as the last link had them: of those under the same names, from its pieces."""
 
     def __init__(
@@ -311,10 +312,10 @@ class _Members(Mapping[int, bytes]):
     ) -> None:
         """`placed`: units whose lines may be other ones now."""
         self._replan, self._rows, self._placed, self._last = replan, rows, placed, pieces
-        self._pieces: dict[int, dict[int, bytes]] = {}
+        self._pieces: dict[int, dict[int, LinkedObject]] = {}
         self._mostly: dict[int, bool] = {}
 
-    def __getitem__(self, index: int) -> bytes:
+    def __getitem__(self, index: int) -> LinkedObject:
         module, position = self._replan.arranged.place(index)
         old, row = self._replan.old_position(index), self._rows[module][position]
         before = self._replan.last.state(module).results[old] if old is not None else None
@@ -340,12 +341,12 @@ class _Members(Mapping[int, bytes]):
             found = self._mostly[module] = 2 * sum(i in self._placed for i in reached) > len(reached)
         return found
 
-    def _piece(self, module: int) -> dict[int, bytes]:
+    def _piece(self, module: int) -> dict[int, LinkedObject]:
         found = self._pieces.get(module)
         if found is None:
             results = self._replan.last.state(module).results
             reached = [n for n, result in enumerate(results) if result]
-            members = [content for _, content in self._last.members(module)]
+            members = self._last.members(module)
             if len(members) != len(reached):
                 members, reached = [], []
             found = self._pieces[module] = dict(zip(reached, members, strict=True))

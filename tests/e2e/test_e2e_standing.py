@@ -338,6 +338,45 @@ def test_a_piece_with_lines_may_be_gone(tmp_path: Path) -> None:
     assert (tmp_path / "app").read_bytes() == from_nothing(tmp_path, "-O2", "-g")
 
 
+@pytest.mark.parametrize("name", ["a constant", "a comment"])
+def test_a_piece_with_checksums_may_be_gone(name: str, tmp_path: Path) -> None:
+    write(tmp_path, SOURCES)
+    build(tmp_path, *FILES, "-O2", "-g", "-o", "app")
+    for found in find_entries(tmp_path / "cache"):
+        if check_kind(tmp_path / "cache", found.key) == "pieces":
+            Path(entry_path(str(tmp_path / "cache"), found.key)).unlink()
+    write(tmp_path, edited(SOURCES, name))
+    build(tmp_path, *FILES, "-O2", "-g", "-o", "app")
+    assert (tmp_path / "app").read_bytes() == from_nothing(tmp_path, "-O2", "-g")
+
+
+def test_sources_of_one_checksum_are_told_apart(tmp_path: Path) -> None:
+    """Two headers have one content, until one of them is edited, and then the other one."""
+    header = "static inline int clip(int n) { return n > 99 ? 99 : n; }\n"
+    first = "int f(int);\nint main(int n, char **v) { return f(n) + clip(n); }\n"
+    sources = {
+        "main.c": '#include "a/clip.h"\n' + first,
+        "f.c": '#include "b/clip.h"\nint f(int n) { return clip(n) * 3; }\n',
+        "a/clip.h": header,
+        "b/clip.h": header,
+    }
+    write(tmp_path, sources)
+    words = "main.c", "f.c", "-O2", "-g"
+    build(tmp_path, *words, "-o", "app")
+    images = set()
+    for changed in (
+        {"a/clip.h": header + "// a\n"},
+        {"b/clip.h": header + "// b\n"},
+        {"b/clip.h": header + "// a\n"},
+    ):
+        write(tmp_path, changed)
+        assert follows(build(tmp_path, *words, "-o", "app"))
+        build(tmp_path, *words, "--no-cache", "-o", "cold")
+        assert (tmp_path / "app").read_bytes() == (tmp_path / "cold").read_bytes()
+        images.add((tmp_path / "app").read_bytes())
+    assert len(images) == 3
+
+
 def test_one_function_is_looked_at(tmp_path: Path) -> None:
     write(tmp_path, SOURCES)
     build(tmp_path, *FILES, "-O2", "-o", "app")

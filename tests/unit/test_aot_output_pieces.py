@@ -6,16 +6,45 @@ from pathlib import Path
 import pytest
 
 from nativecache.aot.errors import PlanLost
-from nativecache.aot.output.pieces import LastPieces, Linked, Pieces, group_modules
+from nativecache.aot.key import sealed
+from nativecache.aot.output.pieces import (
+    LastPieces,
+    Linked,
+    LinkedObject,
+    Pieces,
+    group_modules,
+    read_pieces,
+    write_pieces,
+)
 from nativecache.cache.lookup import EntryStore
+from nativecache.cache.shape import Malformed
 from nativecache.cache.store import MemoryStore
 from nativecache.linker.archive import read_archive
 
 KEYS = ["aa", "bb", "", "cc"]
+#: Placeholders of checksums of two sources.
+ONE, TWO = b"1" * 16, b"2" * 16
 
 
-def members(module: int) -> list[tuple[str, bytes]]:
-    return [(f"{module}.{n}.o", b"%d %d" % (module, n)) for n in range(2)]
+def members(module: int) -> list[LinkedObject]:
+    return [LinkedObject(f"{module}.{n}.o", b"%d %d" % (module, n)) for n in range(2)]
+
+
+def described(module: int) -> list[LinkedObject]:
+    """Objects with checksums: one each, two in one behind the other, none though it looks so, at the end."""
+    return [
+        LinkedObject(f"{module}.o", b"<" + ONE + b">", (1,)),
+        LinkedObject("both.o", TWO + ONE + b"%d" % module, (0, 16)),
+        LinkedObject("none.o", b"  " + ONE),
+        LinkedObject("last.o", b"odd" + TWO, (3,)),
+    ]
+
+
+def stamped(objects: list[LinkedObject], one: bytes, two: bytes) -> list[tuple[str, bytes]]:
+    return [
+        (found.name, found.content.replace(ONE, one).replace(TWO, two) if found.checksums else found.content)
+        for found in objects
+    ]
 
 
 def linked(sizes: list[int], places: Sequence[int | None] = range(4)) -> Linked:
@@ -45,13 +74,62 @@ def test_pieces_that_stand_come_from_the_last_link(tmp_path: Path) -> None:
     last = LastPieces(store, linked([2, 2, 0, 2]))
     assert last.members(1) == members(1) and not last.members(2) and not last.members(3)
 
-    def edited(module: int) -> list[tuple[str, bytes]]:
+    def edited(module: int) -> list[LinkedObject]:
         assert module == 0
-        return [("new.o", b"new")]
+        return [LinkedObject("new.o", b"new")]
 
     second = Pieces(store, {0: "new", 1: "bb"}, [1, 1, 1, 2], {1}, last)
     second.write((0, 1), path, edited)
-    assert list(read_archive(path.read_bytes())) == [("new.o", b"new"), *members(1)]
+    assert list(read_archive(path.read_bytes())) == [("new.o", b"new"), *stamped(members(1), ONE, TWO)]
+
+
+def test_checksums_are_written_on_the_way_to_the_linker(tmp_path: Path) -> None:
+    store, path = EntryStore(MemoryStore()), tmp_path / "0.a"
+    keys, groups = {0: "aa", 1: "bb"}, [1, 1, 1, 2]
+    both = described(0) + described(1)
+    for one, two in ((b"a" * 16, b"b" * 16), (b"b" * 16, TWO), (b"c" * 16, ONE)):
+
+        def once(module: int, first: bool = one[:1] == b"a") -> list[LinkedObject]:
+            assert first, "what is kept serves any checksums"
+            return described(module)
+
+        Pieces(store, keys, groups, checksums={ONE: one, TWO: two}).write((0, 1), path, once)
+        assert list(read_archive(path.read_bytes())) == stamped(both, one, two)
+    # One that is unknown stays.
+    Pieces(store, keys, groups, checksums={TWO: ONE}).write((0, 1), path, once)
+    assert list(read_archive(path.read_bytes())) == stamped(both, ONE, ONE)
+
+
+def test_pieces_that_stand_bring_their_checksums_with_them(tmp_path: Path) -> None:
+    store, path = EntryStore(MemoryStore()), tmp_path / "0.a"
+    groups, old = [1, 1, 1, 2], {ONE: b"a" * 16, TWO: b"b" * 16}
+    Pieces(store, {0: "aa", 1: "bb"}, groups, checksums=old).write((0, 1), path, described)
+    last = LastPieces(store, linked([4, 4, 0, 2]))
+    assert last.members(0) == described(0) and last.members(1) == described(1)
+    new = [LinkedObject("new.o", b"a longer one: " + ONE, (14,)), *described(0)[1:]]
+    sums = {ONE: b"c" * 16, TWO: b"d" * 16}
+    pieces = Pieces(store, {0: "new", 1: "bb"}, groups, {1}, last, checksums=sums)
+    for _ in "written", "kept":
+        pieces.write((0, 1), path, lambda _: new)
+        assert list(read_archive(path.read_bytes())) == stamped(new + described(1), *sums.values())
+
+
+def test_pieces_of_another_form_are_none(tmp_path: Path) -> None:
+    store = EntryStore(MemoryStore())
+    Pieces(store, {0: "aa"}, [1]).write((0,), tmp_path / "0.a", described)
+    (key,) = store.used
+    payload = entry.payload if (entry := store.load(key)) else b""
+    kept = read_pieces(sealed("pieces", key, payload))
+    archive = (tmp_path / "0.a").read_bytes()
+    places = list(kept.checksums)
+    assert [archive[at : at + 16] for at in places] == [ONE, TWO, ONE, TWO]
+    packed = payload[4 + 4 * len(places) :]
+    assert write_pieces(packed, places) == payload
+    apart = [places[0], places[0] + 15], places[::-1], [len(archive) - 15], [2**32 - 1]
+    for wrong in (b"", payload[:3], payload[:20], *(write_pieces(packed, one) for one in apart)):
+        with pytest.raises(Malformed):
+            read_pieces(sealed("pieces", key, wrong))
+    assert read_pieces(sealed("pieces", key, write_pieces(packed, [len(archive) - 16]))).checksums
 
 
 def test_a_piece_that_stands_and_is_gone_ends_the_plan(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from nativecache.aot.front.askers import read_askers
 from nativecache.aot.front.header_facts import read_headers
 from nativecache.aot.front.manifest import read_answer, read_manifest
 from nativecache.aot.key import Compiler, Options, digest, form_of, sealed_form_of
+from nativecache.aot.output.differences import difference
+from nativecache.aot.output.pieces import read_pieces, write_pieces
 from nativecache.aot.records.clean_ups import read_bodies
 from nativecache.aot.records.history import BuildRecord, read_how, read_record
 from nativecache.aot.records.last_link import read_link
@@ -36,6 +38,7 @@ from nativecache.cache.lookup import EntryStore, Missed
 from nativecache.cache.notes import read_note
 from nativecache.cache.shape import Malformed
 from nativecache.cache.store import MemoryStore
+from nativecache.linker.archive import write_archive
 from nativecache.linker.elf import linkage
 
 KEY = "0123456789abcdef" * 4
@@ -113,6 +116,8 @@ NODES = {
     "repeated": ["!4"],
 }
 
+ARCHIVE = write_archive([("a.o", bytes(99))], symbol_index=False)
+
 READERS: dict[str, tuple[Callable[[Entry], object], bytes]] = {
     "accepted": (read_accepted, bytes(32)),
     "askers": (read_askers, dump([["src/a.c", KEY], ["a.c", KEY]])),
@@ -127,6 +132,7 @@ READERS: dict[str, tuple[Callable[[Entry], object], bytes]] = {
     "llvm": (read_library, dump(LIBRARY)),
     "nodes": (read_nodes, dump(NODES)),
     "outputs": (read_outputs, dump([["/there/app", ["0" * 12, "1" * 12], ["2" * 12, ""]]])),
+    "pieces": (read_pieces, write_pieces(difference(ARCHIVE, [], lambda _: b""), [70, 90])),
     "record": (read_record, dump({"a": "b"})),
     "how": (read_how, dump({"compiler": "", "options": "", "turn": 0})),
     "note": (read_note, bytes(64)),
