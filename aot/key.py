@@ -178,7 +178,12 @@ def digest(*digests: bytes) -> bytes:
 
 def text_digest(text: str) -> bytes:
     """The digest, of `DIGEST` bytes, of a piece of IR, one byte per character."""
-    return hashlib.sha256(text.encode("latin-1")).digest()[:DIGEST]
+    return bytes_digest(text.encode("latin-1"))
+
+
+def bytes_digest(data: bytes | memoryview) -> bytes:
+    """The same of its bytes."""
+    return hashlib.sha256(data).digest()[:DIGEST]
 
 
 def value_digest(value: object) -> bytes:

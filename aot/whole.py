@@ -40,7 +40,7 @@ def searching_sources(request: Request, loaded: Loaded) -> frozenset[Path]:
     return frozenset(
         splits[found.label]
         for found in loaded.texts
-        if found.label in splits and not found.as_before and assembler_searches(found.text)
+        if found.label in splits and not found.as_before and found.has_asm and assembler_searches(found.text)
     )
 
 

@@ -17,9 +17,9 @@ from nativecache.aot.front.manifest import Answer
 from nativecache.aot.front.sources import ClangJobs, is_native, is_source, unreadable
 from nativecache.aot.ir.module import Module, index_module
 from nativecache.aot.ir.numbering import local_names, type_names
-from nativecache.aot.ir.outline import Outline, outline
+from nativecache.aot.ir.outline import Outline, Outlined, outline_text
+from nativecache.aot.ir.syntax import Cut, cut_functions
 from nativecache.aot.ir.unwinding import admit_unwinding
-from nativecache.aot.key import text_digest
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.cache.files import read_plain
 from nativecache.cache.lookup import EntryStore
@@ -37,6 +37,19 @@ _PLACE: Final = re.compile(r'\A(?:; ModuleID = .*\n)?source_filename = "(?:[^"\n
 _KNOWN: Final = ".ll .bc .c .cc .cpp .cxx .s .o .a .so"
 
 
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """A module as LLVM prints it, one character per byte; `raw`: these bytes, where they are at hand."""
+
+    text: str
+    raw: bytes | None = None
+
+    @property
+    def data(self) -> bytes:
+        """The bytes of the text."""
+        return self.text.encode("latin-1") if self.raw is None else self.raw
+
+
 @dataclass(frozen=True, eq=False)
 class LoadedText:
     """An input's printed IR; `digest`: in hexadecimal, of what it was before LLVM read it, if it did.
@@ -46,33 +59,53 @@ class LoadedText:
 
     label: str
     digest: str
-    read: Callable[[], str]
+    read: Callable[[], Printed]
     #: Whether the last build had the same.
     as_before: bool = False
 
     @cached_property
-    def text(self) -> str:
-        """The printed IR, one character per byte. Raises BuildError where it cannot be read any more."""
+    def _printed(self) -> Printed:
         return self.read()
 
-    @cached_property
-    def outline(self) -> Outline:
-        """The outline of `placeless`. Raises BuildError, as `text` does."""
-        return outline(self.placeless)
+    @property
+    def text(self) -> str:
+        """The printed IR, one character per byte. Raises BuildError where it cannot be read any more."""
+        return self._printed.text
 
     @cached_property
-    def content(self) -> str:
-        """The digest, in hexadecimal, of `placeless`. Raises BuildError, as `text` does."""
-        return text_digest(self.placeless).hex()
+    def cuts(self) -> list[Cut]:
+        """Where the functions are in the text. Raises BuildError, as `text` does."""
+        return list(cut_functions(self.text))
 
     @property
-    def placeless(self) -> str:
-        """The printed IR without the folder that its source is in. Raises BuildError, as `text` does."""
-        return _PLACE.sub(r'source_filename = "\1"', self.text, 1)
+    def has_asm(self) -> bool:
+        """Whether there may be asm in the module. Raises BuildError, as `text` does."""
+        try:
+            return not self.cuts or any(is_tied for *_, is_tied in self.cuts)
+        except ValueError:
+            return True  # of an unknown form, which is for who indexes it to say
+
+    @cached_property
+    def _outlined(self) -> Outlined:
+        """The outline of the text without the folder that its source is in, and what that holds."""
+        place = _PLACE.match(self.text)
+        begin, head = (place.end(), f'source_filename = "{place[1]}"') if place else (0, "")
+        return outline_text(self.text, self._printed.data, self.cuts, begin, head)
+
+    @property
+    def outline(self) -> Outline:
+        """The outline of the text, but for its source's folder. Raises BuildError, as `text` does."""
+        return self._outlined.outline
+
+    @property
+    def content(self) -> str:
+        """The digest, in hexadecimal, of the same. Raises BuildError, as `text` does."""
+        return self._outlined.content
 
     def forget(self) -> None:
         """Lets go of the text, until it is asked for again."""
-        vars(self).pop("text", None)
+        vars(self).pop("_printed", None)
+        vars(self).pop("cuts", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +188,15 @@ def load(
     as_before = {n: text for n, text in texts.items() if known.get(n) == text.answer.digest}
     reader = _Reader(inputs, {n: text for n, text in texts.items() if n not in as_before}, store)
     printed = reader.print_all(threads)
+    if not known:  # as bytes they are for edits of few modules; all of a large program need much memory
+        printed = {n: Printed(found.text) for n, found in printed.items()}
     if reader.unread and not problems and len(reader.unread) == len(reader.problems):
         raise Unread(frozenset(reader.unread), *reader.problems)
     problems += reader.problems
     if problems:
         raise BuildError(*problems)
 
-    def read(n: int) -> str:
+    def read(n: int) -> Printed:
         late = _Reader(inputs, {n: texts[n]}, store)
         found = late.print_all(1)
         if late.problems:
@@ -298,8 +333,8 @@ class _Reader:
             reader = llvm.Llvmlite(store).identity
             self._accepted = {n: Accepted(texts[n].data, reader, store) for n in unread}
 
-    def print_all(self, threads: int) -> dict[int, str]:
-        ready: dict[int, str] = {}
+    def print_all(self, threads: int) -> dict[int, Printed]:
+        ready: dict[int, Printed] = {}
         tasks: dict[str, Callable[..., Any]] = {
             "read": self._read,
             "read some": self._read_some,
@@ -309,15 +344,15 @@ class _Reader:
             for n, text in self._texts.items():
                 new = self._accepted[n].new_functions() if n in self._accepted else None
                 if text.printed or new == []:
-                    ready[n] = text.data.decode("latin-1")
+                    ready[n] = _as_it_is(text.data)
                 elif new:
                     pool.submit(Job("read some", n, (n, new)))
                 else:
                     pool.submit(Job("read", n, (n,)))
             self._collect(pool, ready)
             for n, printed in ready.items():
-                if _ambiguous(printed):
-                    pool.submit(Job("clear", n, (printed.encode("latin-1"), True)))
+                if _ambiguous(printed.text):
+                    pool.submit(Job("clear", n, (printed.data, True)))
             self._collect(pool, ready)
         return ready
 
@@ -336,7 +371,7 @@ class _Reader:
 
     # In the driver.
 
-    def _collect(self, pool: Pool, ready: dict[int, str]) -> None:
+    def _collect(self, pool: Pool, ready: dict[int, Printed]) -> None:
         for done in pool.results():
             n, path = done.job.tag, self._inputs[done.job.tag]
             if done.job.task == "read some" and (done.error or not done.result):
@@ -349,10 +384,10 @@ class _Reader:
             elif done.error:
                 self.problems.append(f"{path}: {done.error}{_writer(self._texts[n].data)}")
             elif isinstance(done.result, str):
-                ready[n] = done.result
+                ready[n] = Printed(done.result)
             else:
                 self._accepted[n].save()
-                ready[n] = self._texts[n].data.decode("latin-1")
+                ready[n] = _as_it_is(self._texts[n].data)
             if done.error and self._texts[n].older and done.job.task != "read some":
                 self.unread.append(path)
 
@@ -368,6 +403,10 @@ def _writer(text: bytes) -> str:
         return ""
     written_by = found[1].decode("utf-8", "replace")
     return f"; written by {written_by}, too new to be read here: use clang {clang.NEWEST} or an older one"
+
+
+def _as_it_is(data: bytes) -> Printed:
+    return Printed(data.decode("latin-1"), data)
 
 
 def _ambiguous(text: str) -> bool:

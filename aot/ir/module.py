@@ -22,6 +22,7 @@ from nativecache.aot.ir.syntax import (
     HEADER_NODE,
     METADATA,
     NAME,
+    Cut,
     asm_strings,
     block_owners,
     cut_functions,
@@ -241,24 +242,27 @@ def inline_asm(entity: Entity) -> list[str]:
     return asm_strings(entity.text) if entity.has_asm else []
 
 
-def index_module(text: str, label: str) -> Module:
-    """Indexes a printed module. The text must be LLVM's own output (one character per byte)."""
+def index_module(text: str, label: str, cuts: Iterable[Cut] | None = None) -> Module:
+    """Indexes a printed module. The text must be LLVM's own output (one character per byte).
+
+    `cuts`: where its functions are, if that is known.
+    """
     entities: dict[str, Entity] = {}
     outside = []
     bodies = []
     plain: list[bool] = []
     at = 0
-    for before, start, at, is_tied in cut_functions(text):
+    for before, start, at, is_tied in cut_functions(text) if cuts is None else cuts:
         outside.append(text[before:start])
         body = text[start:at]
         plain.append(not is_tied)
         # Only error messages use it, and every edit above the statement would change it.
         bodies.append(_ASM_PLACE.sub("", body) if is_tied and " !srcloc " in body else body)
-    rest, nodes, debug = text[at:], "", ""
-    if "\n!llvm.dbg.cu = " in rest and (start := rest.find("\n!0 = ")) >= 0:
-        rest, debug = rest[: start + 1], rest[start + 1 :]  # see normalise
+    nodes, debug = "", ""
+    if text.find("\n!llvm.dbg.cu = ", at) >= 0 and (start := text.find("\n!0 = ", at)) >= 0:
+        rest, debug = text[at : start + 1], text[start + 1 :]  # see normalise
     else:
-        nodes = rest
+        rest = nodes = text[at:]
     outside.append(rest)
     top = "".join(outside)
 

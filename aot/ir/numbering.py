@@ -6,7 +6,7 @@ from collections.abc import Container
 from typing import Final
 
 from nativecache.aot.ir.module import Entity, Module, index_function
-from nativecache.aot.ir.syntax import NAME
+from nativecache.aot.ir.syntax import NAME, end_of_functions
 from nativecache.linker import lazy_re as re
 
 _NAMED_LOCAL: Final = re.compile(r"\n  %(?!\d)|\n(?=[^\d \n};!])|\A[^\n]* %[^\d\s,)][^\s,)]*[,)]", re.ASCII)
@@ -39,7 +39,7 @@ def has_named_locals(text: str) -> bool:
 
 def local_names(text: str) -> set[str]:
     """Names (`%x`) among which are those of all values and blocks in a printed module."""
-    if not _ANY_NAMED.search(text):
+    if not _ANY_NAMED.search(text, 0, end_of_functions(text)):
         return set()
     return set(_DEFINED_LOCAL.findall(text)) | {f"%{label}" for label in _DEFINED_LABEL.findall(text)}
 

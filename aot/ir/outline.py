@@ -8,11 +8,12 @@ Of debug information the checksums of sources are left out, for every edit chang
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from nativecache.aot.ir.syntax import FUNCTION, cut_functions
-from nativecache.aot.key import text_digest
+from nativecache.aot.ir.syntax import FUNCTION, Cut, cut_functions
+from nativecache.aot.key import DIGEST, bytes_digest, text_digest, value_digest
 from nativecache.aot.packed import decode_names, encode_names
 from nativecache.linker import lazy_re as re
 from nativecache.linker.values import dataclass, replace
@@ -20,8 +21,10 @@ from nativecache.linker.values import dataclass, replace
 #: Hexadecimal digits of a function's digest.
 WIDTH: Final = 32
 _DESCRIBED: Final = "\n!llvm.dbg.cu = "
-#: The checksum of a source in a node of debug information (DIFile).
-_CHECKSUM: Final = re.compile(r'(, checksum: ")[0-9a-f]+"')
+#: What stands before the checksum of a source in a node of debug information (DIFile): in no text between
+#: quotation marks, where these are escaped.
+_CHECKSUM_BEGIN: Final = ', checksum: "'
+_CHECKSUM: Final = re.compile(r'[0-9a-f]+"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +88,57 @@ class Outline:
         return found if tied.isdisjoint(found) else None
 
 
+@dataclass(frozen=True, slots=True)
+class Outlined:
+    """What is told of a printed module: its outline, and a digest, in hexadecimal, of all that it holds."""
+
+    outline: Outline
+    content: str
+
+
 def outline(text: str) -> Outline:
     """The outline of a printed module."""
-    around, tokens, digests, tied = list[str](), list[str](), list[str](), list[str]()
-    at = 0
-    for before, start, at, is_tied in cut_functions(text):
-        around.append(text[before:start])
-        head = FUNCTION.match(text, start)
-        if head is None:
+    return outline_text(text, text.encode("latin-1"), cut_functions(text)).outline
+
+
+def outline_text(text: str, data: bytes, cuts: Iterable[Cut], begin: int = 0, head: str = "") -> Outlined:
+    """The outline of a printed module, and what it holds; nothing of the text is copied for it.
+
+    `data`: the text, in bytes; `cuts`: where its functions are. `head` counts in place of what is before
+    `begin`, which is before all functions.
+    """
+    tokens, digests, tied = list[str](), list[str](), list[str]()
+    view, around, at = memoryview(data), hashlib.sha256(head.encode("latin-1")), 0
+    for before, start, at, is_tied in cuts:
+        around.update(view[max(before, begin) : start])
+        around.update(b"\0")
+        found = FUNCTION.match(text, start)
+        if found is None:
             raise ValueError(f"not a function header: {text[start : start + 200]}")
-        tokens.append(head[9])
-        digests.append(text_digest(text[start:at]).hex())
+        tokens.append(found[9])
+        digests.append(bytes_digest(view[start:at]).hex())
         if is_tied:
-            tied.append(head[9])
-    rest = text[at:]
-    around.append(_CHECKSUM.sub(r"\1", rest) if _DESCRIBED in rest else rest)
+            tied.append(found[9])
+    at, checksums = max(at, begin), list[str]()
+    if text.find(_DESCRIBED, at) >= 0:
+        for start, end in _find_checksums(text, at):
+            around.update(view[at:start])
+            checksums.append(text[start:end])
+            at = end
+    around.update(view[at:])
     names = encode_names(tokens), "".join(digests), encode_names(tied)
-    return Outline(text_digest("\0".join(around)).hex(), *names)
+    known = Outline(around.digest()[:DIGEST].hex(), *names)
+    content = value_digest((known.around, known.tokens, known.digests, checksums)).hex()
+    return Outlined(known, content)
+
+
+def _find_checksums(text: str, at: int) -> Iterator[tuple[int, int]]:
+    """Where checksums of sources begin and end behind a place in printed debug information."""
+    while (at := text.find(_CHECKSUM_BEGIN, at)) >= 0:
+        at += len(_CHECKSUM_BEGIN)
+        found = _CHECKSUM.match(text, at)
+        if found:
+            yield found.span()
 
 
 def _part(digests: str, n: int) -> str:

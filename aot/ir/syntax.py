@@ -67,31 +67,42 @@ _PLAIN_NAME: Final = re.compile(r"[-a-zA-Z._][-\w.]*", re.ASCII)
 _TIES: Final = (" asm ", BLOCK_ADDRESS)
 
 
-def cut_functions(text: str) -> Iterator[tuple[int, int, int, bool]]:
+#: Where what stands before a definition begins, where the definition begins and ends, whether it has ties.
+Cut = tuple[int, int, int, bool]
+
+
+def cut_functions(text: str) -> Iterator[Cut]:
     """Where the definitions of functions are in a printed module, in its order.
 
     Of each: where what stands before it begins, where it begins and ends itself, whether it has inline asm
     or names an address of a block.
     """
-    # Most functions have neither: one search then does for all of them.
-    tied = [_next(text, word, 0) for word in _TIES]
+    # Most functions have neither: one search then does for all of them. Debug information is behind them all.
+    last = end_of_functions(text)
+    tied = [_next(text, word, 0, last) for word in _TIES]
     at = 0
-    while (end := text.find("\n}\n", at)) >= 0:
+    while (end := text.find("\n}\n", at, last)) >= 0:
         start = at if text.startswith("define ", at) else text.index("\ndefine ", at, end) + 1
         end += 3
         is_tied = min(tied) < end
         yield at, start, end, is_tied
         if is_tied:
             tied = [
-                _next(text, word, end) if found < end else found
+                _next(text, word, end, last) if found < end else found
                 for word, found in zip(_TIES, tied, strict=True)
             ]
         at = end
 
 
-def _next(text: str, word: str, at: int) -> int:
-    """Where a word is found next from a place on; the length of the text where it is not."""
-    found = text.find(word, at)
+def end_of_functions(text: str) -> int:
+    """Where the last definition of a function ends in a printed module; 0 where there is none."""
+    last = text.rfind("\n}\n")
+    return last + 3 if last >= 0 else 0
+
+
+def _next(text: str, word: str, at: int, end: int) -> int:
+    """Where a word is found next between two places; the length of the text where it is not."""
+    found = text.find(word, at, end)
     return found if found >= 0 else len(text)
 
 

@@ -79,7 +79,7 @@ class Reader:
         found = self._modules.get(i)
         if found is None:
             text = self._given.loaded.texts[i]
-            found = index_module(text.text, text.label)
+            found = index_module(text.text, text.label, text.cuts)
             if self._last.head.unwinds:
                 found = admit(found)
             if found.debug_text and self._last.head.described[i]:

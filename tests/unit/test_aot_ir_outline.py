@@ -2,7 +2,8 @@
 
 import pytest
 
-from nativecache.aot.ir.outline import Outline, outline
+from nativecache.aot.ir.outline import Outline, outline, outline_text
+from nativecache.aot.ir.syntax import cut_functions
 from nativecache.aot.key import text_digest
 
 MODULE = """; ModuleID = 'a.c'
@@ -123,3 +124,28 @@ def test_functions_that_differ_as_they_were_read() -> None:
 def test_a_module_without_functions() -> None:
     assert of("@a = global i32 1\n").differing(of("@a = global i32 2\n")) is None
     assert of("").differing(of("")) == []
+
+
+def content(text: str, begin: int = 0, head: str = "") -> str:
+    return outline_text(text, text.encode("latin-1"), cut_functions(text), begin, head).content
+
+
+def test_the_content_is_all_that_a_module_holds() -> None:
+    """Of checksums, too, which the outline leaves out."""
+    texts = {DESCRIBED, MODULE, "", "@a = global i32 1\n", DESCRIBED.replace('"0f"', '"1e"')}
+    for old in ("add i32 %0, 1", "line: 7", "{ nounwind }", 'a.c"', "declare i32", "asm"):
+        texts.add(DESCRIBED.replace(old, old[:-1] + "x"))
+    texts.add(DESCRIBED.replace("@f(", "@g("))
+    twice = DESCRIBED + DESCRIBED[DESCRIBED.index("!1 = !DIFile") :]
+    texts |= {twice, twice[::-1].replace('"f0"', '"e1"', 1)[::-1], twice.replace('"0f"', '"1e"', 1)}
+    assert len({content(text) for text in texts}) == len(texts)
+    assert content(DESCRIBED) == content(DESCRIBED[:])
+
+
+@pytest.mark.parametrize("text", [MODULE, DESCRIBED, "", "@a = global i32 1\n"])
+def test_what_a_module_begins_with_may_be_left_out(text: str) -> None:
+    for place in ("", "here: ", "; of a longer folder\n"):
+        moved = place + text
+        found = outline_text(moved, moved.encode(), cut_functions(moved), len(place), "; there\n")
+        expected = "; there\n" + text
+        assert found.outline == of(expected) and found.content == content(expected)

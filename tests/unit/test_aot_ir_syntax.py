@@ -8,6 +8,8 @@ from nativecache.aot.ir.syntax import (
     asm_strings,
     block_owners,
     closing_parenthesis,
+    cut_functions,
+    end_of_functions,
     global_tail,
     quote,
     references,
@@ -95,3 +97,27 @@ def test_the_end_of_a_globals_line() -> None:
     line = 'constant [2 x i8] c"a\\00", section ".x", align 1, !dbg !3 #2\n'
     assert global_tail(line) == (', section ".x", align 1, !dbg !3', " #2")
     assert split_global(f'@"a = b" = {line}') == ('@"a = b"', line.rstrip())
+
+
+ONE, TWO = "define void @f() {\n  ret void\n}\n", 'define void @g() {\n  call void asm "nop", ""()\n}\n'
+BEHIND = '\ndeclare void @h()\n!0 = !{!" asm blockaddress(@f, %1)"}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "tied"),
+    [
+        (ONE + TWO + ONE + BEHIND, [False, True, False]),
+        ("@x = global i32 1\n\n" + TWO + TWO + ONE, [True, True, False]),
+        (ONE + "\n" + ONE + BEHIND, [False, False]),
+        ('module asm "nop"\n\n' + ONE + ONE, [True, False]),  # what is before it counts
+        (BEHIND, []),
+        ("", []),
+    ],
+)
+def test_where_functions_are(text: str, tied: list[bool]) -> None:
+    """What may be asm in a string of debug information ties nothing: all of that is behind the functions."""
+    cuts = list(cut_functions(text))
+    assert [is_tied for *_, is_tied in cuts] == tied
+    assert {text[start:end] for _, start, end, _ in cuts} <= {ONE, TWO}
+    ends = [0, *(end for _, _, end, _ in cuts)]
+    assert [before for before, *_ in cuts] == ends[:-1] and end_of_functions(text) == ends[-1]
