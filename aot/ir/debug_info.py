@@ -61,6 +61,11 @@ class LineMap:
         pairs = tuple(zip(flat[::2], flat[1::2], strict=True))
         return cls(pairs[:n], pairs[n:m], pairs[m:])
 
+    @staticmethod
+    def labels(packed: str) -> set[str]:
+        """The labels in a string that `encode` made."""
+        return {*decode_names(packed)[2::2]}
+
     def decode_line(self, line: int) -> tuple[int, str]:
         """How far an encoded line is from the first of its range, and the range's key."""
         return (line & ((1 << RANGE_SHIFT) - 1)) - MIDDLE, self.ranges[(line >> RANGE_SHIFT) - 1][1]

@@ -21,7 +21,7 @@ import sys
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple
 
 from nativecache.cache.shape import Malformed
 from nativecache.linker.archive import find_members
@@ -76,6 +76,10 @@ class Difference:
         if any(end > start for end, start in zip(ends, [*self._starts[1:], length], strict=False)):
             raise Malformed("objects that are not one after the other")
 
+    def part(self, n: int, end: int) -> Part:
+        """The member of the archive that is from the nth object and ends at `end`."""
+        return Part(self.keys[n], self._lengths[n], bytes(self._rest[self._starts[n] : end]))
+
     def archive(self, load: Load) -> bytes | None:
         """The archive; None where an object that it is from is gone or damaged. `load` may give b""."""
         rows = zip(self.keys, self._starts, self._lengths, strict=True)
@@ -83,23 +87,42 @@ class Difference:
         return data if hashlib.sha256(data).digest() == self._digest else None
 
 
-def difference(archive: bytes, keys: Sequence[str], load: Load) -> bytes:
-    """An archive as it differs from the objects of its members, in their order; keys "" for none.
+class Part(NamedTuple):
+    """A member of an archive, by what it has more than an object: exclusive or that object at its begin.
 
-    `load` gives an object's bytes, b"" where it is not to be had.
+    `key`: of the object, "" for none; `length`: how many of the object's bytes were taken.
     """
-    spans = [span for _, span in find_members(lambda at, size: archive[at : at + size], len(archive))]
-    if len(spans) != len(keys):
-        keys = [""] * len(spans)
-    rows = []
-    for key, span in zip(keys, spans, strict=True):
-        if key and span and (object_ := load(key)):
-            rows.append((key, span[0], min(len(object_), span[1] - span[0])))
-    numbers = array("I", [*(row[1] for row in rows), *(row[2] for row in rows)])
+
+    key: str
+    length: int
+    rest: bytes
+
+
+def part(content: bytes, key: str, load: Load) -> Part:
+    """What a member has more than the object of a key; `load` gives that, b"" where it is not to be had."""
+    object_ = load(key)[: len(content)] if key else b""
+    if not object_:
+        return Part("", 0, content)
+    length = len(object_)
+    return Part(key, length, _exclusive_or(memoryview(content)[:length], object_) + content[length:])
+
+
+def difference(archive: bytes, parts: Sequence[Part]) -> bytes:
+    """An archive as it differs from objects; `parts` are its members."""
+    found = list(find_members(lambda at, size: archive[at : at + size], len(archive)))
+    rows, rest, at = list[tuple[Part, int]](), list[bytes | memoryview](), 0
+    for (_, span), one in zip(found, parts, strict=True):
+        if span is None or span[1] - span[0] != len(one.rest):
+            raise ValueError("parts of another archive")
+        rest += memoryview(archive)[at : span[0]], one.rest
+        at = span[1]
+        if one.key:
+            rows.append((one, span[0]))
+    rest.append(memoryview(archive)[at:])
+    numbers = array("I", [*(start for _, start in rows), *(one.length for one, _ in rows)])
     head = _HEAD.pack(len(rows), len(archive), hashlib.sha256(archive).digest())
-    names = b"".join(bytes.fromhex(row[0]) for row in rows)
-    rest = _combine(memoryview(archive), rows, load)
-    return b"".join((head, names, _little_endian(numbers).tobytes(), rest))
+    names = b"".join(bytes.fromhex(one.key) for one, _ in rows)
+    return b"".join((head, names, _little_endian(numbers).tobytes(), *rest))
 
 
 def _combine(data: memoryview, rows: Iterable[tuple[str, int, int]], load: Load) -> bytes:

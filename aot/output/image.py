@@ -22,6 +22,7 @@ from nativecache.aot.output.pieces import LinkedObject, Pieces
 from nativecache.aot.output.results import UnitResult
 from nativecache.aot.packed import decode_pairs
 from nativecache.aot.pool import Job, Pool, WorkerDied
+from nativecache.aot.threads import Threads
 from nativecache.aot.units.extract import FILE_PLACEHOLDER
 from nativecache.aot.units.lines import real_lines
 from nativecache.aot.units.partition import NOTHING_APART, Apart, Unit
@@ -184,7 +185,12 @@ def write_output(
                 gc_sections=_is_rusts(image),
                 loose=told.loose,
             )
-            return _link(image, job, emit, members, environ)
+            with Threads(1) as threads:
+                saved = threads.submit(image.pieces.save) if image.pieces is not None else None
+                written = _link(image, job, emit, members, environ)
+                if saved:
+                    saved.result()
+                return written
 
 
 def _is_rusts(image: Image) -> bool:

@@ -14,6 +14,7 @@ import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
 from struct import Struct
@@ -23,7 +24,7 @@ from typing import Final, NamedTuple
 from nativecache.aot.errors import PlanLost, temporary_files
 from nativecache.aot.ir.debug_info import LineMap
 from nativecache.aot.key import check_sealed, own_record, sealed
-from nativecache.aot.output.differences import LONGEST, Difference, Loaded, difference
+from nativecache.aot.output.differences import LONGEST, Difference, Loaded, Part, difference, part
 from nativecache.aot.units.lines import real_lines
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Program
@@ -53,12 +54,13 @@ class LinkedObject(NamedTuple):
     """A unit's object as it is linked, but for checksums of sources.
 
     The name of its member in an archive, what it holds, and where in that the placeholders of checksums are,
-    in order.
+    in order. `part`: how it differs from an object in the cache, if that is known.
     """
 
     name: str
     content: bytes
     checksums: Sequence[int] = ()
+    part: Part | None = None
 
 
 def piece_key(program: Program, module: int, members: Sequence[Member]) -> str:
@@ -88,6 +90,8 @@ def _what_is_placed(program: Program, members: Iterable[Member]) -> Iterator[obj
 #: 1,000 modules with two units each an edit took 1.22 s with a file for each module, and 0.91 s with these.
 _UNITS: Final = 128
 _MODULES: Final = 64
+#: Bytes of archives that wait to be kept until the linker is at work.
+_MOST_UNSAVED: Final = 64 << 20
 
 
 def group_modules(runs: Iterable[Sequence[int]], sizes: Mapping[int, int], count: int) -> list[int]:
@@ -133,13 +137,7 @@ class LastPieces:
         self._groups, self._places = linked.groups, linked.places
         #: By module of that link.
         self._members: dict[int, Sequence[LinkedObject]] = {}
-        self._objects: dict[int, Sequence[str]] = {}
         self.load = Loaded(store.peek)
-
-    def objects(self, module: int) -> Sequence[str]:
-        """The keys of the objects that `members` were made from; none where these cannot be had."""
-        place = self._places[module]
-        return self._objects.get(place, ()) if self.members(module) and place is not None else ()
 
     def members(self, module: int) -> Sequence[LinkedObject]:
         """The objects of a module's units as they were linked; none where they cannot be had."""
@@ -155,12 +153,10 @@ class LastPieces:
         self._members.update((i, ()) for i, other in enumerate(self._groups) if other == number)
         kept = self._store.read(group_key(self._keys[i] for i in modules), read_pieces)
         data = kept.difference.archive(self.load) if kept else None
-        found = _split(data, kept.checksums) if kept and data else []
-        if kept and len(found) == sum(self._sizes[i] for i in modules):
-            known = len(kept.difference.keys) == len(found)
-            members, keys = iter(found), iter(kept.difference.keys if known else [""] * len(found))
+        found = _split(data, kept) if kept and data else []
+        if len(found) == sum(self._sizes[i] for i in modules):
+            members = iter(found)
             self._members.update((i, list(islice(members, self._sizes[i]))) for i in modules)
-            self._objects.update((i, list(islice(keys, self._sizes[i]))) for i in modules)
 
 
 class Pieces:
@@ -185,6 +181,8 @@ class Pieces:
         self._objects = objects or {}
         self._load = last.load if last else Loaded(store.peek)
         self.keys, self.groups, self.checksums = dict(keys), groups, checksums
+        self._unsaved: list[Callable[[], None]] = []
+        self._unsaved_bytes = 0
 
     def grouped(self, modules: Iterable[int]) -> Iterator[tuple[int, ...]]:
         """Those of some modules that have pieces, group by group."""
@@ -202,32 +200,46 @@ class Pieces:
         if kept and data is not None:
             places = kept.checksums
         else:
-            objects = [found for i in group for found in (self._stood(i) or make(i))]
-            data = write_archive(((found.name, found.content) for found in objects), symbol_index=False)
-            places = _places(data, objects)
+            objects = [found for i in group for found in (self._stood(i) or self._named(i, make(i)))]
+            data = write_archive(((found.name, found.content) for _, found in objects), symbol_index=False)
+            places = _places(data, [found for _, found in objects])
             if len(data) <= LONGEST:
-                keys = [key for i in group for key in self._made_from(i)]
-                payload = write_pieces(difference(data, keys, self._load), places)
-                self._store.save(sealed("pieces", key, payload, AGAIN))
+                self._unsaved.append(partial(self._save, key, data, objects, places))
+                self._unsaved_bytes += len(data)
+                if self._unsaved_bytes > _MOST_UNSAVED:
+                    self.save()
         archive = bytearray(data)
         put_checksums(archive, places, self.checksums)
         with temporary_files():
             path.write_bytes(archive)
 
-    def _stood(self, module: int) -> Sequence[LinkedObject]:
+    def save(self) -> None:
+        """Keeps what was written for the next link, which takes as long as to write it: call it meanwhile."""
+        while self._unsaved:
+            self._unsaved.pop()()
+        self._unsaved_bytes = 0
+
+    def _save(
+        self, key: str, archive: bytes, objects: Sequence[tuple[str, LinkedObject]], places: Sequence[int]
+    ) -> None:
+        parts = [found.part or part(found.content, made_from, self._load) for made_from, found in objects]
+        payload = write_pieces(difference(archive, parts), places)
+        self._store.save(sealed("pieces", key, payload, AGAIN))
+
+    def _named(self, module: int, made: Iterable[LinkedObject]) -> Iterator[tuple[str, LinkedObject]]:
+        """Objects of a module that are made anew, each with the key of what it was made from, "" for none."""
+        objects = list(made)
+        keys = self._objects.get(module, ())
+        return zip(keys if len(keys) == len(objects) else [""] * len(objects), objects, strict=True)
+
+    def _stood(self, module: int) -> Sequence[tuple[str, LinkedObject]]:
         """The objects of a module that stands; none for one that does not."""
         if module not in self._standing:
             return ()
         found = self._last.members(module) if self._last else ()
         if not found:
             raise PlanLost("a piece is gone")
-        return found
-
-    def _made_from(self, module: int) -> Sequence[str]:
-        """The keys of the objects of a module's members."""
-        if self._stood(module) and self._last:
-            return self._last.objects(module)
-        return self._objects.get(module, ())
+        return [("", one) for one in found]
 
 
 def _spans(archive: bytes) -> list[tuple[str, int, int]]:
@@ -236,13 +248,16 @@ def _spans(archive: bytes) -> list[tuple[str, int, int]]:
     return [(name, *span) for name, span in found if span]
 
 
-def _split(archive: bytes, places: Sequence[int]) -> list[LinkedObject]:
-    """The objects of an archive with placeholders of checksums in `places`."""
+def _split(archive: bytes, kept: KeptPieces) -> list[LinkedObject]:
+    """The objects of an archive that was kept."""
+    spans, places = _spans(archive), kept.checksums
+    is_known = len(kept.difference.keys) == len(spans)
     found, low = list[LinkedObject](), 0
-    for name, start, end in _spans(archive):
+    for n, (name, start, end) in enumerate(spans):
         high = bisect_left(places, end, low)
         own = tuple([at - start for at in places[low:high]])
-        found.append(LinkedObject(name, archive[start:end], own))
+        made_from = kept.difference.part(n, end) if is_known else None
+        found.append(LinkedObject(name, archive[start:end], own, made_from))
         low = high
     return found
 

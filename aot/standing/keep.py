@@ -169,21 +169,22 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What the next build is to know: the plan's head, and modules' states as `save_plan` takes them.
+    """What the next build is to know: the plan's head, and modules' states, of which `save_plan` takes bytes.
 
     `named`: modules whose nodes of debug information are to be kept, and what is around their functions (see
     Outline), by number.
     """
 
     head: Head
-    blocks: Sequence[bytes | None]
+    states: Sequence[ModuleState | bytes | None]
     since: int
     named: Mapping[int, tuple[Module, str]]
 
     def save(self, store: EntryStore, request: Request, level: int = AGAIN) -> None:
         """Keeps it in place of what the last build of the output left; `level` as in cache/entry.py."""
         head = self.head
-        save_plan(store, request.output, head, self.blocks, self.since, level)
+        blocks = [write_state(one) if isinstance(one, ModuleState) else one for one in self.states]
+        save_plan(store, request.output, head, blocks, self.since, level)
         note_output(store, head.guard, request.output, head.texts, head.contents)
         for i in (i for i, described in enumerate(head.described) if described):
             key = nodes_recipe(request.output, i).key()
@@ -239,6 +240,7 @@ def keep(
         columns.involved.append(involved(program, i, rows))
         columns.groups.append(pieces.groups[i])
         columns.add_state(state, pieces.keys.get(i, ""), longer_names(part))
+        columns.states.append(write_state(state))  # which needs less memory
     head = Head(
         guard=guard,
         inputs=describe_inputs(loaded),
@@ -261,7 +263,7 @@ def keep(
         states={},
         **columns.values(),
     )
-    return Kept(head, columns.blocks, int(time.time()), named)
+    return Kept(head, columns.states, int(time.time()), named)
 
 
 class Columns:
@@ -285,7 +287,7 @@ class Columns:
         self.described: list[bool] = []
         self.involved: list[str] = []
         self.counts: list[list[float]] = []
-        self.blocks: list[bytes | None] = []
+        self.states: list[ModuleState | bytes | None] = []
 
     def add_text(self, text: LoadedText, *, is_sure: bool, content: str | None = None) -> None:
         """Adds what a module is made from, if it may stand; its `content` if that is known."""
@@ -307,11 +309,10 @@ class Columns:
         self.pieces.append(piece)
         self.promoted.append(encode_pairs(promoted))
         self.counts.append(_count(state))
-        self.blocks.append(write_state(state))
 
     def values(self) -> dict[str, Any]:
         """The columns by name."""
-        return {name: value for name, value in vars(self).items() if name != "blocks"}
+        return {name: value for name, value in vars(self).items() if name != "states"}
 
 
 def _ambiguous(program: Program) -> frozenset[str]:

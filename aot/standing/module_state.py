@@ -214,16 +214,18 @@ def _add_checksums(
 
 def involved(program: Program, module: int, rows: Iterable[Row | None]) -> str:
     """Labels of the other modules whose lines or code a module's units hold, packed."""
-    found = set[str]()
+    found, imported = set[str](), set[str]()
     for row in rows:
         if row and row[7]:
-            found |= held_by(program, module, row)
+            found.update(LineMap.labels(row[6]))
+            imported.update(row[4])
+    found |= held_from(program, module, (), imported)
     return encode_names(sorted(found - {program.label(module)}))
 
 
 def held_by(program: Program, module: int, row: Row) -> set[str]:
     """Labels of all modules whose lines or code a unit holds, given by its row."""
-    return held_from(program, module, LineMap.decode(row[6]), row[4])
+    return held_from(program, module, LineMap.labels(row[6]), row[4])
 
 
 def group(definitions: Mapping[str, Definition], count: int) -> Sequence[dict[str, Definition]]:

@@ -62,7 +62,7 @@ class Settled:
         #: Units whose lines are put into their objects once more.
         self._placed = self._find_placed()
         self._moved = dict(self._read_moved())
-        self.results = {index: result for i in self._dirty for index, result in self._results(i)}
+        self.results: Mapping[int, UnitResult] = _Results(self._rows, arranged.first, self._moved, scheduled)
         keys = {i: key for i, key in enumerate(last.head.pieces) if key and i not in self._rows}
         standing = frozenset(keys)
         keys |= {i: self._piece_key(i) for i in self._dirty if any(self._rows[i])}
@@ -71,16 +71,6 @@ class Settled:
         checksums = arranged.program.checksums[0]
         self.pieces = Pieces(store, keys, last.head.groups, standing, self._last_pieces, objects, checksums)
         self.kept = self._keep()
-
-    def _results(self, module: int) -> Iterator[tuple[int, UnitResult]]:
-        first = self._replan.arranged.first[module]
-        made = self._scheduled.results
-        for n, row in enumerate(self._rows[module]):
-            index = first + n
-            if row and index in self._moved:
-                yield index, UnitResult(*row[:3], row[6], self._moved[index].fixups)
-            elif row:
-                yield index, made.get(index) or UnitResult(*row[:3])
 
     def _find_placed(self) -> frozenset[int]:
         first, moved = self._replan.arranged.first, self._replan.moved
@@ -205,7 +195,7 @@ class Settled:
             if i not in self._rows:
                 for name in ("names", "imports", "needs", "pieces", "promoted", "counts", "involved"):
                     getattr(columns, name).append(getattr(old, name)[i])
-                columns.blocks.append(last.block(i) if old.groups[i] in written else None)
+                columns.states.append(last.block(i) if old.groups[i] in written else None)
                 continue
             state, promoted = self._state(i)
             debug = program.modules[i].debug if i in arranged.units or i in arranged.edits else None
@@ -213,9 +203,10 @@ class Settled:
                 named[i] = program.modules[i].module, state.outline.around
             columns.involved.append(involved(program, i, self._rows[i]))
             columns.add_state(state, self.pieces.keys.get(i, ""), promoted)
+            columns.states.append(state)
         once = encode_names(sorted(arranged.candidates.once))
         head = replace(old, once=once, checksums=dict(program.known_checksums), **columns.values())
-        return Kept(head, columns.blocks, last.since, named)
+        return Kept(head, columns.states, last.since, named)
 
     def _state(self, module: int) -> tuple[ModuleState, Mapping[str, str]]:
         """What is known of a module now, and what a linked image may call its promoted locals."""
@@ -258,14 +249,43 @@ class Settled:
 
     def digests(self) -> tuple[dict[str, str], list[str]]:
         """Digests of the own code of the units that were looked at, by name; names of those that are gone."""
-        replan = self._replan
-        new = {replan.plan.units[i].name: result.own for i, result in self.results.items()}
-        gone = []
+        replan, new, gone = self._replan, dict[str, str](), list[str]()
+        for i in self._dirty:
+            state, units = replan.last.state(i), replan.arranged.units.get(i)
+            names = [unit.name for unit in units] if units is not None else [unit[2] for unit in state.units]
+            new.update((name, row[1]) for name, row in zip(names, self._rows[i], strict=True) if row)
         for i in self._dirty:
             state = replan.last.state(i)
-            names = (unit[2] for unit, result in zip(state.units, state.results, strict=True) if result)
+            names = [unit[2] for unit, result in zip(state.units, state.results, strict=True) if result]
             gone += [name for name in names if name not in new]
         return new, gone
+
+
+class _Results(Mapping[int, UnitResult]):
+    """What became of the units of some modules, by index, from their rows."""
+
+    def __init__(
+        self,
+        rows: Mapping[int, Sequence[Row | None]],
+        first: Sequence[int],
+        moved: Mapping[int, StoredObject],
+        scheduled: Scheduled,
+    ) -> None:
+        """`first`: by module, the index of its first unit."""
+        self._rows = {first[i] + n: row for i in sorted(rows) for n, row in enumerate(rows[i]) if row}
+        self._moved, self._made = moved, scheduled.results
+
+    def __getitem__(self, index: int) -> UnitResult:
+        row = self._rows[index]
+        if index in self._moved:
+            return UnitResult(*row[:3], row[6], self._moved[index].fixups)
+        return self._made.get(index) or UnitResult(*row[:3])
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 class _Objects(Mapping[int, bytes]):

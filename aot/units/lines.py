@@ -140,14 +140,14 @@ def real_lines(
     return bases, lines, [debug[label].named[key] for label, key in line_map.names]
 
 
-def held_from(program: Program, module: int, line_map: LineMap, imported: Iterable[str]) -> set[str]:
+def held_from(program: Program, module: int, labels: Iterable[str], imported: Iterable[str]) -> set[str]:
     """The labels of all modules whose lines or code a unit of a module holds; its own is one.
 
-    `imported`: what it imports, by final name. The module's own copies of functions of others are among it.
+    `labels`: those in its line map. `imported`: what it imports, by final name. The module's own copies of
+    functions of others are among it.
     """
-    places = (*line_map.ranges, *line_map.lines, *line_map.names)
     homes = (program.label(home.module) for name in imported if (home := program.definitions.get(name)))
-    return {program.label(module), *(label for label, _ in places), *homes}
+    return {program.label(module), *labels, *homes}
 
 
 #: Either way of writing lines.

@@ -12,6 +12,7 @@ def test_a_line_map_comes_back_from_its_text() -> None:
     assert line_map.decode_line(encode(1, -3)) == (-3, "g#2")
     assert not LineMap() and line_map
     assert LineMap.decode(LineMap().encode()) == LineMap()
+    assert LineMap.labels(line_map.encode()) == {"a.c", "b.c"} and not LineMap.labels("")
 
 
 def test_nodes_of_a_group_are_spelled_on_demand() -> None:

@@ -1,6 +1,6 @@
 """Modules are linked in groups of neighbours, small enough that an edit writes little again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,13 @@ from nativecache.linker.archive import read_archive
 KEYS = ["aa", "bb", "", "cc"]
 #: Placeholders of checksums of two sources.
 ONE, TWO = b"1" * 16, b"2" * 16
+
+
+def write(
+    pieces: Pieces, group: Sequence[int], path: Path, make: Callable[[int], list[LinkedObject]]
+) -> None:
+    pieces.write(group, path, make)
+    pieces.save()
 
 
 def members(module: int) -> list[LinkedObject]:
@@ -70,7 +77,7 @@ def test_pieces_that_stand_come_from_the_last_link(tmp_path: Path) -> None:
     store, path = EntryStore(MemoryStore()), tmp_path / "0.a"
     first = Pieces(store, {i: key for i, key in enumerate(KEYS) if key}, [1, 1, 1, 2])
     assert list(first.grouped(range(4))) == [(0, 1), (3,)]
-    first.write((0, 1), path, members)
+    write(first, (0, 1), path, members)
     last = LastPieces(store, linked([2, 2, 0, 2]))
     assert last.members(1) == members(1) and not last.members(2) and not last.members(3)
 
@@ -79,7 +86,7 @@ def test_pieces_that_stand_come_from_the_last_link(tmp_path: Path) -> None:
         return [LinkedObject("new.o", b"new")]
 
     second = Pieces(store, {0: "new", 1: "bb"}, [1, 1, 1, 2], {1}, last)
-    second.write((0, 1), path, edited)
+    write(second, (0, 1), path, edited)
     assert list(read_archive(path.read_bytes())) == [("new.o", b"new"), *stamped(members(1), ONE, TWO)]
 
 
@@ -93,7 +100,7 @@ def test_checksums_are_written_on_the_way_to_the_linker(tmp_path: Path) -> None:
             assert first, "what is kept serves any checksums"
             return described(module)
 
-        Pieces(store, keys, groups, checksums={ONE: one, TWO: two}).write((0, 1), path, once)
+        write(Pieces(store, keys, groups, checksums={ONE: one, TWO: two}), (0, 1), path, once)
         assert list(read_archive(path.read_bytes())) == stamped(both, one, two)
     # One that is unknown stays.
     Pieces(store, keys, groups, checksums={TWO: ONE}).write((0, 1), path, once)
@@ -103,20 +110,64 @@ def test_checksums_are_written_on_the_way_to_the_linker(tmp_path: Path) -> None:
 def test_pieces_that_stand_bring_their_checksums_with_them(tmp_path: Path) -> None:
     store, path = EntryStore(MemoryStore()), tmp_path / "0.a"
     groups, old = [1, 1, 1, 2], {ONE: b"a" * 16, TWO: b"b" * 16}
-    Pieces(store, {0: "aa", 1: "bb"}, groups, checksums=old).write((0, 1), path, described)
+    write(Pieces(store, {0: "aa", 1: "bb"}, groups, checksums=old), (0, 1), path, described)
     last = LastPieces(store, linked([4, 4, 0, 2]))
     assert last.members(0) == described(0) and last.members(1) == described(1)
     new = [LinkedObject("new.o", b"a longer one: " + ONE, (14,)), *described(0)[1:]]
     sums = {ONE: b"c" * 16, TWO: b"d" * 16}
     pieces = Pieces(store, {0: "new", 1: "bb"}, groups, {1}, last, checksums=sums)
     for _ in "written", "kept":
-        pieces.write((0, 1), path, lambda _: new)
+        write(pieces, (0, 1), path, lambda _: new)
         assert list(read_archive(path.read_bytes())) == stamped(new + described(1), *sums.values())
+
+
+def test_what_was_kept_of_objects_is_kept_again(tmp_path: Path) -> None:
+    """An edit's pieces are kept as those of a build from nothing, whatever of it is from the last link."""
+    objects = {f"{n:064x}": b"object %d " % n + bytes(99) for n in range(4)}
+    new, asked = f"{9:064x}", list[str]()
+
+    class Objects(EntryStore):
+        def peek(self, key: str) -> bytes:
+            asked.append(key)
+            return b"new one" if key == new else objects.get(key, b"")
+
+    def make(module: int) -> list[LinkedObject]:
+        rows = list(objects.items())[2 * module :][:2]
+        return [LinkedObject("a.o", content + key.encode()) for key, content in rows]
+
+    keys = list(objects)
+    store, path, groups = Objects(MemoryStore()), tmp_path / "0.a", [1, 1, 1, 2]
+    first = Pieces(store, {0: "aa", 1: "bb"}, groups, objects={0: keys[:2], 1: keys[2:]})
+    write(first, (0, 1), path, make)
+    last = LastPieces(store, linked([2, 2, 0, 2]))
+    kept = last.members(0)[1]
+    edited = [LinkedObject("a.o", b"new two"), kept]
+    second = Pieces(store, {0: "new", 1: "bb"}, groups, {1}, last, {0: [new, keys[1]]})
+    asked.clear()
+    write(second, (0, 1), path, lambda _: edited)
+    assert asked == [new]
+    whole = Objects(MemoryStore())
+    anew = [LinkedObject("a.o", b"new two"), make(0)[1]]
+    third = Pieces(whole, {0: "new", 1: "bb"}, groups, objects={0: [new, keys[1]], 1: keys[2:]})
+    write(third, (0, 1), path, lambda i: make(1) if i else anew)
+    (key,) = whole.used
+    here, there = store.load(key), whole.load(key)
+    assert here and there and here.payload == there.payload
+
+
+def test_large_pieces_are_kept_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, path = EntryStore(MemoryStore()), tmp_path / "0.a"
+    pieces = Pieces(store, {0: "aa"}, [1])
+    pieces.write((0,), path, members)
+    assert not store.used
+    monkeypatch.setattr("nativecache.aot.output.pieces._MOST_UNSAVED", 9)
+    pieces.write((0,), path, members)
+    assert len(store.used) == 1
 
 
 def test_pieces_of_another_form_are_none(tmp_path: Path) -> None:
     store = EntryStore(MemoryStore())
-    Pieces(store, {0: "aa"}, [1]).write((0,), tmp_path / "0.a", described)
+    write(Pieces(store, {0: "aa"}, [1]), (0,), tmp_path / "0.a", described)
     (key,) = store.used
     payload = entry.payload if (entry := store.load(key)) else b""
     kept = read_pieces(sealed("pieces", key, payload))
@@ -143,12 +194,12 @@ def test_a_piece_that_stands_and_is_gone_ends_the_plan(tmp_path: Path) -> None:
 
 def test_a_group_of_other_sizes_is_not_cut(tmp_path: Path) -> None:
     store = EntryStore(MemoryStore())
-    Pieces(store, {0: "aa", 1: "bb"}, [1, 1, 1, 2]).write((0, 1), tmp_path / "0.a", members)
+    write(Pieces(store, {0: "aa", 1: "bb"}, [1, 1, 1, 2]), (0, 1), tmp_path / "0.a", members)
     assert not LastPieces(store, linked([2, 3, 0, 2])).members(0)
 
 
 def test_pieces_of_another_link_are_found_by_their_places(tmp_path: Path) -> None:
     store = EntryStore(MemoryStore())
-    Pieces(store, {0: "aa", 1: "bb"}, [1, 1, 1, 2]).write((0, 1), tmp_path / "0.a", members)
+    write(Pieces(store, {0: "aa", 1: "bb"}, [1, 1, 1, 2]), (0, 1), tmp_path / "0.a", members)
     last = LastPieces(store, linked([2, 2, 0, 2], places=(None, 1, 0)))
     assert [last.members(module) for module in range(3)] == [(), members(1), members(0)]

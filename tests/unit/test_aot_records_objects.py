@@ -19,7 +19,7 @@ from nativecache.aot.front.askers import read_askers
 from nativecache.aot.front.header_facts import read_headers
 from nativecache.aot.front.manifest import read_answer, read_manifest
 from nativecache.aot.key import Compiler, Options, digest, form_of, sealed_form_of
-from nativecache.aot.output.differences import difference
+from nativecache.aot.output.differences import Part, difference
 from nativecache.aot.output.pieces import read_pieces, write_pieces
 from nativecache.aot.records.clean_ups import read_bodies
 from nativecache.aot.records.history import BuildRecord, read_how, read_record
@@ -132,7 +132,7 @@ READERS: dict[str, tuple[Callable[[Entry], object], bytes]] = {
     "llvm": (read_library, dump(LIBRARY)),
     "nodes": (read_nodes, dump(NODES)),
     "outputs": (read_outputs, dump([["/there/app", ["0" * 12, "1" * 12], ["2" * 12, ""]]])),
-    "pieces": (read_pieces, write_pieces(difference(ARCHIVE, [], lambda _: b""), [70, 90])),
+    "pieces": (read_pieces, write_pieces(difference(ARCHIVE, [Part("", 0, bytes(99))]), [70, 90])),
     "record": (read_record, dump({"a": "b"})),
     "how": (read_how, dump({"compiler": "", "options": "", "turn": 0})),
     "note": (read_note, bytes(64)),
