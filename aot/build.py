@@ -33,9 +33,10 @@ from nativecache.aot.output.link_inputs import (
 )
 from nativecache.aot.output.link_line import Ours, arrange
 from nativecache.aot.output.pieces import Member, Pieces, group_modules, piece_key
+from nativecache.aot.records.clean_ups import bodies_key
 from nativecache.aot.records.history import BuildRecord
 from nativecache.aot.records.last_plan import LastPlan, load_plan
-from nativecache.aot.records.memo import UnitMemo, record_names
+from nativecache.aot.records.memo import UnitMemo, memo_key, record_names
 from nativecache.aot.records.system_libraries import known_libraries
 from nativecache.aot.report import Clock, Report
 from nativecache.aot.request import Request
@@ -102,6 +103,7 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
                 request.store,
                 threads=request.threads,
                 known=known,
+                meanwhile=partial(_look_ahead, last, engine) if last else None,
                 # What is compiled later is counted for itself.
                 progress=progress if request.by_file else None,
             )
@@ -123,6 +125,19 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
         except PlanLost:
             pass  # what an earlier build left is no more
     return job.build_from_nothing()
+
+
+def _look_ahead(last: LastPlan, engine: Engine, number: int) -> None:
+    """Reads what is kept for an edit of an input, while clang is at work on that."""
+    head = last.head
+    if number not in head.numbers:
+        return
+    i = head.numbers.index(number)
+    last.look_ahead(i)
+    options = replace(Options(**head.options), relative=head.described[i])
+    of = [*record_names(head.labels)][i], engine.identity, options
+    last.store.look_ahead(memo_key(*of))
+    last.store.look_ahead(bodies_key(*of))
 
 
 @dataclass(frozen=True, slots=True)

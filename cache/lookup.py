@@ -3,6 +3,7 @@
 from _thread import RLock  # threading's own, whose import takes longer
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -46,6 +47,7 @@ class EntryStore:
         self._store = store
         self._fallbacks = fallbacks
         self._turn = RLock()
+        self._ahead: dict[str, tuple[int, Entry]] = {}
         self._damaged: dict[str, Reason] = {}
         self._evicted: set[int] | None = None
         self.hits = 0
@@ -96,6 +98,14 @@ class EntryStore:
                     return glance(data)
             return b""
 
+    def look_ahead(self, key: str) -> None:
+        """Reads an entry that is soon asked for, so that it is at hand then. A damaged one is read again."""
+        with self._turn:
+            data = self._store.get(key)
+            if data is not None:
+                with suppress(CorruptEntry):
+                    self._ahead[key] = len(data), decode_entry(key, data)
+
     def find(self, key: str, reader: Callable[[Entry], T]) -> T | Miss:
         """What `reader` makes of the entry of `key`, as `read` does, or why there is none."""
         found = self._look_up(key, reader)
@@ -112,11 +122,12 @@ class EntryStore:
             return found
 
     def _read(self, store: Store, key: str, reader: Callable[[Entry], T]) -> tuple[Entry, T] | None:
-        data = store.get(key)
-        if data is None:
+        ahead = self._ahead.pop(key, None) if store is self._store else None
+        data = store.get(key) if ahead is None else None
+        if data is None and ahead is None:
             return None
         try:
-            entry = decode_entry(key, data)
+            size, entry = ahead or (len(data or b""), decode_entry(key, data or b""))
             read = reader(entry)
         except CorruptEntry as bad:
             self._note_damage(key, bad.reason)
@@ -124,7 +135,7 @@ class EntryStore:
         except Malformed:
             self._note_damage(key, Reason.FORM)
             return None
-        self.bytes_read += len(data)
+        self.bytes_read += size
         return entry, read
 
     def _note_damage(self, key: str, reason: Reason) -> None:
@@ -153,6 +164,7 @@ class EntryStore:
         data = encode_entry(entry)
         if self.keeps:
             self.bytes_written += len(data)
+        self._ahead.pop(entry.key, None)
         if "milliseconds" in entry.meta:
             self.made[entry.key] = None
         self._store.put(entry.key, data)

@@ -166,13 +166,14 @@ def load(
     *,
     threads: int,
     known: Mapping[int, str] = MappingProxyType({}),
+    meanwhile: Callable[[int], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Loaded:
     """Reads all inputs; `sources` has compilers at work on those that need one.
 
     `known`: digests that the last build had, by number of the input: what is still that is not read yet.
 
-    `progress(compiled, missing)` is called as clang ends.
+    `meanwhile` is called as ClangJobs.results does, `progress(compiled, missing)` as clang ends.
 
     LLVM reads IR in worker processes, for it may not survive that, and only what `store` does not tell
     to be fit as it stands. Raises BuildError with every input that cannot be read, each on a line of its own;
@@ -181,7 +182,7 @@ def load(
     given = _sort(inputs, members=sources is not None)
     compiled, members = _Part(), _Part()
     if sources:
-        compiled = _wait_for_clang(inputs, sources, progress)
+        compiled = _wait_for_clang(inputs, sources, meanwhile, progress)
         members = _compile_archives(given.archives, sources, store, threads)
     problems = [*given.problems, *compiled.problems, *members.problems]
     texts = {**given.texts, **compiled.texts}
@@ -247,12 +248,15 @@ def _sort(inputs: Sequence[Path], *, members: bool) -> _Part:
 
 
 def _wait_for_clang(
-    inputs: Sequence[Path], sources: ClangJobs, progress: Callable[[int, int], None] | None
+    inputs: Sequence[Path],
+    sources: ClangJobs,
+    meanwhile: Callable[[int], None] | None,
+    progress: Callable[[int, int], None] | None,
 ) -> _Part:
     """What clang made of the sources: IR, or objects of those that it compiled whole."""
     part = _Part()
     compiled, missing = 0, sources.missing
-    for n, run, answer in sources.results():
+    for n, run, answer in sources.results(meanwhile):
         compiled += not run.unchanged
         if progress and not run.unchanged:
             progress(compiled, missing)

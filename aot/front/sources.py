@@ -6,7 +6,7 @@ import os
 import resource
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -218,7 +218,8 @@ class ClangJobs:
         self.end, self.outputs = end, outputs
         # A module's interface is compiled before what imports it, if it is named before.
         in_order = any(language(path) in MODULES for path in inputs)
-        self._threads = Threads(1 if in_order else threads)
+        self._at_once = 1 if in_order else threads
+        self._threads = Threads(self._at_once)
         self.running = Running()
         self._runs: dict[int, tuple[Run, Answer | Call[Answer]]] = {}
         self._precompiling: dict[Head, Call[Made | None]] = {}
@@ -246,16 +247,22 @@ class ClangJobs:
         """How many sources clang has to compile."""
         return sum(not run.unchanged for run, _ in self._runs.values())
 
-    def results(self) -> Iterator[tuple[int, Run, Answer | BuildError]]:
+    def results(
+        self, meanwhile: Callable[[int], None] | None = None
+    ) -> Iterator[tuple[int, Run, Answer | BuildError]]:
         """What came of each source, by number of the input, in order; keeps it for the next build.
 
-        Raises Configured where clang has used flags that nobody saw.
+        `meanwhile` is called with the number of a source while clang is at work on it, if it is at work on no
+        more than it can be at once. Raises Configured where clang has used flags that nobody saw.
         """
+        is_one_round = self.missing <= self._at_once
         if not all(run.question for run, _ in self._runs.values()):  # which will not be kept
             check_configuration(self.end.clang, self.end.flags)
         for n, (run, answer) in self._runs.items():
             if isinstance(answer, Call):
                 run.look_ahead()  # before it is waited for
+                if meanwhile and is_one_round:
+                    meanwhile(n)
                 try:
                     answer = answer.result()
                 except BuildError as error:

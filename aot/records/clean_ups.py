@@ -16,6 +16,11 @@ from nativecache.cache.lookup import EntryStore
 from nativecache.cache.shape import Malformed
 
 
+def bodies_key(label: str, compiler: Compiler, options: Options) -> str:
+    """What the cleaned-up functions of an input are kept under."""
+    return record_recipe("bodies", compiler, options, PurePath(label).name).key()
+
+
 class CleanUpPack:
     """The cleaned-up functions of one input, by digest of what they were, as the last builds left them.
 
@@ -26,12 +31,12 @@ class CleanUpPack:
         self, label: str, compiler: Compiler, options: Options, store: EntryStore, before: str = ""
     ) -> None:
         self._store = store
-        names = [PurePath(name).name for name in (label, before) if name]
-        self._key, *others = (record_recipe("bodies", compiler, options, name).key() for name in names)
+        self._key = bodies_key(label, compiler, options)
         table = store.read(self._key, read_bodies)
         self._level = AGAIN if table else FIRST
-        found = (store.read(key, read_bodies) for key in others)
-        moved = None if table else next(filter(None, found), None)
+        moved = None
+        if before and not table:
+            moved = store.read(bodies_key(before, compiler, options), read_bodies)
         self._is_new_here, self._table = moved is not None, table or moved or Table()
 
     def stored(self) -> Iterable[tuple[bytes, memoryview]]:

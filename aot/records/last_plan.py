@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -23,7 +24,7 @@ from nativecache.aot.errors import PlanLost
 from nativecache.aot.ir.debug_info import Named
 from nativecache.aot.ir.outline import Outline
 from nativecache.aot.key import check_sealed, own_record, sealed, sealed_form_of
-from nativecache.aot.output.pieces import Linked
+from nativecache.aot.output.pieces import LastPieces, Linked
 from nativecache.aot.packed import decode_names
 from nativecache.aot.records.named_nodes import load_nodes, nodes_digest, nodes_recipe
 from nativecache.cache.entry import AGAIN, Entry
@@ -244,6 +245,7 @@ class LastPlan:
         self.store = store
         self._blocks: dict[int, bytes] = {}
         self._states: dict[int, ModuleState] = {}
+        self._nodes: dict[int, Named | None] = {}
 
     def __len__(self) -> int:
         """How many modules there were."""
@@ -273,12 +275,29 @@ class LastPlan:
         return found
 
     def nodes(self, module: int) -> Named | None:
-        """What became of the nodes of a module's debug information; None where that is not kept."""
-        head, found = self.head, self.state(module).outline
-        if found is None:
-            return None
-        digest = nodes_digest(found.around, head.directory, head.ambiguous)
-        return load_nodes(self.store, nodes_recipe(self.output, module).key(), digest)
+        """What became of the nodes of a module's debug information; None where that is not kept.
+
+        Raises PlanLost.
+        """
+        if module not in self._nodes:
+            head, found = self.head, self.state(module).outline
+            self._nodes[module] = None
+            if found is not None:
+                digest = nodes_digest(found.around, head.directory, head.ambiguous)
+                key = nodes_recipe(self.output, module).key()
+                self._nodes[module] = load_nodes(self.store, key, digest)
+        return self._nodes[module]
+
+    def look_ahead(self, module: int) -> None:
+        """Reads what an edit of a module needs, while clang is at work on it.
+
+        What is gone is for whoever asks for it to find out.
+        """
+        with suppress(PlanLost):
+            self.state(module)
+            if self.head.described[module]:
+                self.nodes(module)
+            self.pieces.members(module)
 
     @property
     def gone(self) -> Gone:
@@ -290,6 +309,11 @@ class LastPlan:
         """What was linked of the modules that there were."""
         head = self.head
         return Linked(head.pieces, head.groups, [int(count[1]) for count in head.counts], range(len(self)))
+
+    @cached_property
+    def pieces(self) -> LastPieces:
+        """What modules put into the image."""
+        return LastPieces(self.store, self.linked)
 
     @cached_property
     def module_of(self) -> dict[str, int]:

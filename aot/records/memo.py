@@ -86,6 +86,11 @@ def record_names(labels: Iterable[str]) -> list[str]:
     return names
 
 
+def memo_key(label: str, compiler: Compiler, options: Options) -> str:
+    """What an input's memo is kept under."""
+    return record_recipe("memo", compiler, options, PurePath(label).name).key()
+
+
 class UnitMemo:
     """What is remembered of one input's units. Records that a build does not use are kept for a while.
 
@@ -96,12 +101,12 @@ class UnitMemo:
         self, label: str, compiler: Compiler, options: Options, store: EntryStore, before: str = ""
     ) -> None:
         self._store, self.before = store, before
-        names = [PurePath(name).name for name in (label, before) if name]
-        self._key, *others = (record_recipe("memo", compiler, options, name).key() for name in names)
+        self._key = memo_key(label, compiler, options)
         tables = store.read(self._key, read_memo)
         self._level = AGAIN if tables else FIRST
-        found = (store.read(key, read_memo) for key in others)
-        moved = None if tables else next(filter(None, found), None)
+        moved = None
+        if before and not tables:
+            moved = store.read(memo_key(before, compiler, options), read_memo)
         self._is_new_here, tables = moved is not None, tables or moved
         self._shapes, self._clean_ups, self._units = tables or (Table(), Table(), Table())
 

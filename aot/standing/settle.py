@@ -66,10 +66,9 @@ class Settled:
         keys = {i: key for i, key in enumerate(last.head.pieces) if key and i not in self._rows}
         standing = frozenset(keys)
         keys |= {i: self._piece_key(i) for i in self._dirty if any(self._rows[i])}
-        self._last_pieces = LastPieces(store, last.linked)
         objects = {i: [row[0] for row in self._rows[i] if row] for i in self._dirty}
         checksums = arranged.program.checksums[0]
-        self.pieces = Pieces(store, keys, last.head.groups, standing, self._last_pieces, objects, checksums)
+        self.pieces = Pieces(store, keys, last.head.groups, standing, last.pieces, objects, checksums)
         self.kept = self._keep()
 
     def _find_placed(self) -> frozenset[int]:
@@ -170,7 +169,7 @@ class Settled:
     @property
     def members(self) -> Mapping[int, LinkedObject]:
         """Objects of such units as the last link had them, under their real names."""
-        return _Members(self._replan, self._rows, self._placed, self._last_pieces)
+        return _Members(self._replan, self._rows, self._placed, self._replan.last.pieces)
 
     def _keep(self) -> Kept:
         replan, arranged = self._replan, self._replan.arranged

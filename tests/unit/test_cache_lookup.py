@@ -45,6 +45,37 @@ def test_damaged_entry_is_a_miss_with_its_reason() -> None:
     assert entries.corrupt == {Reason.CHECKSUM: 1, Reason.SHORT: 1}, "each entry counts once"
 
 
+def test_an_entry_that_was_looked_ahead_for_is_read_once() -> None:
+    store = MemoryStore()
+    entries = EntryStore(store)
+    entries.save(ENTRY)
+    entries.look_ahead(KEY)
+    entries.look_ahead(OTHER_KEY)
+    store.put(KEY, b"?")
+    assert (entries.hits, entries.bytes_read) == (0, 0)
+    assert entries.load(KEY) == ENTRY and entries.load(OTHER_KEY) is None
+    assert (entries.hits, entries.misses, entries.bytes_read) == (1, 1, len(encode_entry(ENTRY)))
+    assert entries.load(KEY) is None and entries.corrupt == {Reason.SHORT: 1}
+
+
+def test_what_is_saved_takes_the_place_of_what_was_looked_ahead_for() -> None:
+    entries = EntryStore(MemoryStore())
+    entries.save(ENTRY)
+    entries.look_ahead(KEY)
+    newer = ENTRY._replace(payload=b"newer")
+    entries.save(newer)
+    assert entries.load(KEY) == newer
+
+
+def test_a_damaged_entry_that_is_looked_ahead_for_is_a_miss_with_its_reason() -> None:
+    store = MemoryStore()
+    store.put(KEY, b"?")
+    entries = EntryStore(store)
+    entries.look_ahead(KEY)
+    assert not entries.corrupt and entries.load(KEY) is None
+    assert entries.why_missed(KEY).damage == Reason.SHORT
+
+
 def test_damaged_entry_is_replaced_by_the_next_save() -> None:
     store = MemoryStore()
     store.put(KEY, b"?")
