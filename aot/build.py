@@ -33,6 +33,7 @@ from nativecache.aot.output.link_inputs import (
 )
 from nativecache.aot.output.link_line import Ours, arrange
 from nativecache.aot.output.pieces import Member, Pieces, group_modules, piece_key
+from nativecache.aot.pool import Pool
 from nativecache.aot.records.clean_ups import bodies_key
 from nativecache.aot.records.history import BuildRecord
 from nativecache.aot.records.last_plan import LastPlan, load_plan
@@ -63,6 +64,7 @@ from nativecache.aot.units.resolve import check_one_file, resolve_symbols
 from nativecache.aot.units.roots import find_roots, index_symbols, root_rules
 from nativecache.aot.verify import Verifier
 from nativecache.aot.whole import judge, searching_sources, why_whole
+from nativecache.aot.workers import edit_workers
 from nativecache.aot.write import write_file
 from nativecache.cache.dependencies import Dependency, observe
 from nativecache.cache.entry import AGAIN, FIRST
@@ -118,13 +120,14 @@ def build(request: Request, front: Front, *, progress: Callable[[int, int], None
     if unread:
         return _build_whole(request, unread, front, progress)
     job = _Job(request, front, loaded, engine, libraries, clock, progress, level=AGAIN if last else FIRST)
-    for plan in job.find_plans(last):
-        try:
-            if report := job.build_again(plan):
-                return report
-        except PlanLost:
-            pass  # what an earlier build left is no more
-    return job.build_from_nothing()
+    with edit_workers(engine, request.threads) as workers:
+        for plan in job.find_plans(last):
+            try:
+                if report := job.build_again(plan, workers):
+                    return report
+            except PlanLost:
+                pass  # what an earlier build left is no more
+        return job.build_from_nothing(workers)
 
 
 def _look_ahead(last: LastPlan, engine: Engine, number: int) -> None:
@@ -202,19 +205,19 @@ class _Job:
                 return
             yield found
 
-    def build_again(self, last: LastPlan) -> Report | None:
+    def build_again(self, last: LastPlan, workers: Pool) -> Report | None:
         """Builds by the plan of an earlier build; None where that does not do.
 
         Raises PlanLost, and what `build` does.
         """
-        planned = self._plan_again(last)
-        return self._build(planned) if planned else None
+        planned = self._plan_again(last, workers)
+        return self._build(planned, workers) if planned else None
 
-    def build_from_nothing(self) -> Report:
+    def build_from_nothing(self, workers: Pool) -> Report:
         """Builds by no earlier plan. Raises what `build` does."""
-        return self._build(self._plan())
+        return self._build(self._plan(workers), workers)
 
-    def _build(self, planned: _Planned) -> Report:
+    def _build(self, planned: _Planned, workers: Pool) -> Report:
         request, clock = self._request, self._clock
         plan, memory = planned.plan, planned.memory
         verifier = _verifier(request, memory.history)
@@ -225,7 +228,7 @@ class _Job:
             memory,
             verifier=verifier,
             clock=clock,
-            threads=request.threads,
+            workers=workers,
             progress=self._progress,
         ).run()
         # What LLVM refuses, or what -Werror makes of its warnings, is for clang to judge over the whole file.
@@ -261,7 +264,7 @@ class _Job:
 
     # Planning
 
-    def _plan_again(self, last: LastPlan) -> _Planned | None:
+    def _plan_again(self, last: LastPlan, workers: Pool) -> _Planned | None:
         """A plan made from that of the last build, where nothing changed that all modules rest on."""
         request, engine = self._request, self._engine
         with self._clock.phase("plan"):
@@ -271,12 +274,12 @@ class _Job:
                 loaded=self._loaded,
                 engine=engine,
                 store=request.store,
-                threads=request.threads,
                 limits=self._limits,
                 output=output,
                 told=self._told,
                 native=self._native,
                 context=_context(output, options, self._limits, [b""] * len(last)),
+                workers=workers,
             )
             again = replan(last, given)
             if again is None:
@@ -287,7 +290,7 @@ class _Job:
             memory = Memory(arranged.fingerprints, arranged.memos, history, again)
             return _Planned(again.plan, memory, arranged.plain, again)
 
-    def _plan(self) -> _Planned:
+    def _plan(self, workers: Pool) -> _Planned:
         """A plan made from nothing."""
         request, engine, clock, limits = self._request, self._engine, self._clock, self._limits
         # Find the entities in the printed text.
@@ -335,7 +338,7 @@ class _Job:
                     engine=engine,
                     options=options,
                     store=request.store,
-                    threads=request.threads,
+                    workers=workers,
                 )
                 numbered = dict(enumerate(units))
                 longest = longest_import(program, limits)

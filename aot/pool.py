@@ -31,7 +31,10 @@ from nativecache.linker.waiting import Waiting
 
 #: Jobs at a worker, at work and waiting.
 DEPTH: Final = 2
-#: Bytes of a job besides those of its arguments that are bytes.
+#: Functions whose texts the driver writes itself for workers, a few milliseconds each, in place of forking
+#: workers that know the program.
+FEW: Final = 8
+#: Bytes of a job besides those of its arguments that are bytes or text.
 _BESIDES: Final = 1 << 10
 
 #: Bytes that a worker's stack may take. Linux leaves it 128 MiB whatever the limit was at first.
@@ -247,7 +250,7 @@ class Pool:
         `prepare` is called before a worker is forked: for what is loaded here, each of them need not load.
         """
         self._describe = describe
-        self._size = max(1, size)
+        self.size = max(1, size)
         self._tasks = tasks
         self._prepare = prepare
         self._workers: list[_Worker] = []
@@ -268,8 +271,12 @@ class Pool:
         self._count += 1
         heapq.heappush(self._waiting, (-priority, self._count, job))
 
-    def results(self) -> Iterator[Done]:
-        """Yields ends of jobs as they come until no job is left; more may be submitted meanwhile."""
+    def results(self, describe: Callable[[Job], str] | None = None) -> Iterator[Done]:
+        """Yields ends of jobs as they come until no job is left; more may be submitted meanwhile.
+
+        `describe`, as the pool was made with it, is for these and all later ones.
+        """
+        self._describe = describe or self._describe
         while self._waiting or any(worker.jobs for worker in self._workers):
             self._feed()
             busy = {worker.results.reader: worker for worker in self._workers if worker.jobs}
@@ -291,7 +298,7 @@ class Pool:
             for worker in tuple(self._workers):
                 if self._waiting and len(worker.jobs) < depth and (depth == 1 or self._fits(worker)):
                     self._send(worker)
-            while depth == 1 and self._waiting and len(self._workers) < self._size:
+            while depth == 1 and self._waiting and len(self._workers) < self.size:
                 self._prepare()
                 sys.stdout.flush()
                 sys.stderr.flush()
@@ -302,7 +309,7 @@ class Pool:
                 except OSError:  # no more processes, or no memory for one
                     if not self._workers:
                         raise
-                    self._size = len(self._workers)
+                    self.size = len(self._workers)
                     break
                 self._send(worker)
 
@@ -310,6 +317,8 @@ class Pool:
         """Whether the next job can wait in a worker's pipe, with what else is sent of it."""
         arguments = self._waiting[0][2].arguments
         size = sum(len(argument) for argument in arguments if isinstance(argument, bytes))
+        # A character of text is a byte of LLVM's, and sent in up to two.
+        size += sum(2 * len(argument) for argument in arguments if isinstance(argument, str))
         return size + _BESIDES <= worker.tasks.room
 
     def _send(self, worker: _Worker) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -15,7 +15,7 @@ from nativecache.aot.ir.numbering import number_module
 from nativecache.aot.ir.syntax import references, symbol_name
 from nativecache.aot.key import Options, text_digest
 from nativecache.aot.packed import decode_names, encode_names, encode_nodes, encode_pairs
-from nativecache.aot.pool import Done, Job, Pool, WorkerDied
+from nativecache.aot.pool import FEW, Done, Job, Pool, WorkerDied
 from nativecache.aot.records.clean_ups import CleanUpPack
 from nativecache.aot.records.memo import CleanUp, UnitMemo, record_names
 from nativecache.aot.units.bodies import Body, RawBody, SimplifiedBody, unit_body
@@ -47,13 +47,14 @@ def find_bodies(
     engine: Engine,
     options: Options,
     store: EntryStore,
-    threads: int,
+    workers: Pool,
 ) -> dict[str, Body]:
     """Every function that stands alone among some units, by final name, short ones cleaned up.
 
     Where exported functions may be replaced at run time they are inlined in their own file only, which
-    is what clang does. Raises BuildError with the functions whose clean-up was lost: others would inline
-    what they cannot see, so it would be another image.
+    is what clang does. `workers`: those of `edit_workers`, which do as much as an edit asks for; more goes
+    to as many others. Raises BuildError with the functions whose clean-up was lost: others would inline what
+    they cannot see, so it would be another image.
     """
     names = record_names(map(program.label, range(len(program.modules))))
     packs = {
@@ -68,15 +69,16 @@ def find_bodies(
         for i in dict.fromkeys(unit.module for unit in units)
     }
     found = _Bodies(program, fingerprints, memos, packs)
-    clean = partial(_clean_up, program, {u.index: u for u in units}, engine, options, found.kept)
-    describe = partial(_describe, program)
-    with Pool(threads, {"simplify": clean}, describe=describe, prepare=engine.load) as pool:
-        for unit in units:
-            if unit.kind != "function" or not _may_leave(program, unit):
-                continue
-            if (fingerprint := found.add_known(unit)) is not None:
-                pool.submit(Job("simplify", (unit, fingerprint), (unit.index,)))
-        lost = [why for done in pool.results() if (why := found.add_done(done))]
+    asked = [
+        (unit, fingerprint)
+        for unit in units
+        if unit.kind == "function" and _may_leave(program, unit)
+        if (fingerprint := found.add_known(unit)) is not None
+    ]
+    cleaning = _CleaningUp(program, engine, options, found.kept)
+    is_small = len(asked) <= FEW
+    ends = cleaning.texts(asked, workers) if is_small else cleaning.units(asked, workers.size)
+    lost = [why for done in ends if (why := found.add_done(done))]
     if lost:
         raise BuildError(*sorted(lost))
     for module, pack in packs.items():
@@ -98,54 +100,111 @@ def open_pack(
     return CleanUpPack(name, engine.identity, replace(options, relative=relative), store, before)
 
 
-def _clean_up(
-    program: Program,
-    units: Mapping[int, Unit],
-    engine: Engine,
-    options: Options,
-    kept: Mapping[bytes, memoryview],
-    index: int,
-) -> tuple[CleanUp, str | None]:
-    """What a worker makes of a unit, and its text unless that is kept. Raises what LLVM and extraction do."""
-    unit = units[index]
-    layout = program.modules[unit.module].module.datalayout
-    write = partial(extract, program, unit, triple=options.triple, datalayout=layout, keep_types=True)
-    try:
-        text = write(sketches=True)
-        digest, known, result = _simplify(engine, options, text, kept)
-    except _DebugInfoLost:
-        text = write()
-        digest, known, result = _simplify(engine, options, text, kept)
-    nodes = _nodes_of(result, text.nodes) if text.nodes else ""
-    mentions = _mentions_printed(result, text.bindings)
-    line_map = text.line_map.encode()
-    names = encode_pairs(text.bindings), encode_names(mentions)
-    made = CleanUp(digest, _lines(result), *names, line_map, nodes)
-    return made, (None if known else result)
-
-
 class _DebugInfoLost(BuildError):
     """LLVM found debug information invalid, and went on without."""
 
 
-def _simplify(
-    engine: Engine, options: Options, text: UnitText, kept: Mapping[bytes, memoryview]
-) -> tuple[bytes, bool, str]:
-    """A unit's digest, whether what became of it is `kept`, and that. Raises _DebugInfoLost.
+def simplify_text(engine: Engine, options: Options, text: str, nodes: int) -> str:
+    """What becomes of a unit's IR, with so many nodes of debug information. Raises _DebugInfoLost.
 
-    With debug information its nodes have the numbers that they had before.
+    These have the numbers that they had before.
     """
-    digest = text_digest(text.text)
-    if known := kept.get(digest):
-        return digest, True, str(known, "latin-1")
-    if not text.nodes:
-        return digest, False, number_module(engine.simplify(text.text, options))
+    if not nodes:
+        return number_module(engine.simplify(text, options))
     from nativecache.aot.units.cleaned import carry, list_nodes
 
-    printed = number_module(engine.simplify(text.text + list_nodes(len(text.nodes)), options))
-    if _DESCRIBED_UNIT in text.text and _DESCRIBED_UNIT not in printed:
+    printed = number_module(engine.simplify(text + list_nodes(nodes), options))
+    if _DESCRIBED_UNIT in text and _DESCRIBED_UNIT not in printed:
         raise _DebugInfoLost("its debug information is invalid")
-    return digest, False, carry(printed)
+    return carry(printed)
+
+
+class _CleaningUp:
+    """Has workers clean functions up, given with their fingerprints. What is `kept` is not done again."""
+
+    def __init__(
+        self, program: Program, engine: Engine, options: Options, kept: Mapping[bytes, memoryview]
+    ) -> None:
+        self._program, self._engine, self._options, self._kept = program, engine, options, kept
+        self._units: dict[int, Unit] = {}
+
+    def units(self, asked: Sequence[tuple[Unit, bytes]], threads: int) -> Iterator[Done]:
+        """The ends of all jobs. Workers that are forked now write the functions, too."""
+        self._units = {unit.index: unit for unit, _ in asked}
+        tasks = {"simplify": self._clean_up}
+        with Pool(threads, tasks, describe=self._describe, prepare=self._engine.load) as pool:
+            for unit, fingerprint in asked:
+                pool.submit(Job("simplify", (unit, fingerprint), (unit.index,)))
+            yield from pool.results()
+
+    def texts(self, asked: Sequence[tuple[Unit, bytes]], workers: Pool) -> Iterator[Done]:
+        """The same, with workers that are shown nothing but texts."""
+        for unit, fingerprint in asked:
+            yield from self._submit(unit, fingerprint, workers, sketches=True)
+        for done in workers.results(self._describe):
+            unit, fingerprint, text, sketches = done.job.tag
+            if sketches and isinstance(done.error, _DebugInfoLost):
+                yield from self._submit(unit, fingerprint, workers, sketches=False)
+            elif done.error is not None:
+                yield replace(done, job=Job("simplify", (unit, fingerprint)))
+            else:
+                yield self._end(unit, fingerprint, text, done.result)
+
+    def _submit(self, unit: Unit, fingerprint: bytes, workers: Pool, *, sketches: bool) -> Iterator[Done]:
+        """Has a function cleaned up; yields the end of that where there is no need to."""
+        try:
+            text = self._write(unit, sketches=sketches)
+        except Exception as error:
+            yield Done(Job("simplify", (unit, fingerprint)), None, error, 0.0)
+            return
+        if text_digest(text.text) in self._kept:
+            yield self._end(unit, fingerprint, text, None)
+            return
+        tag, arguments = (unit, fingerprint, text, sketches), (self._options, text.text, len(text.nodes))
+        workers.submit(Job("simplify", tag, arguments))
+
+    def _end(self, unit: Unit, fingerprint: bytes, text: UnitText, result: str | None) -> Done:
+        job = Job("simplify", (unit, fingerprint))
+        try:
+            return Done(job, self._made(text, result), None, 0.0)
+        except Exception as error:
+            return Done(job, None, error, 0.0)
+
+    def _clean_up(self, index: int) -> tuple[CleanUp, str | None]:
+        """What a worker makes of a unit, and its text unless that is kept.
+
+        Raises what LLVM and extraction do.
+        """
+        unit = self._units[index]
+        text = self._write(unit, sketches=True)
+        try:
+            result = self._simplify(text)
+        except _DebugInfoLost:
+            text = self._write(unit, sketches=False)
+            result = self._simplify(text)
+        return self._made(text, result)
+
+    def _simplify(self, text: UnitText) -> str | None:
+        if text_digest(text.text) in self._kept:
+            return None
+        return simplify_text(self._engine, self._options, text.text, len(text.nodes))
+
+    def _write(self, unit: Unit, *, sketches: bool) -> UnitText:
+        layout = self._program.modules[unit.module].module.datalayout
+        target = partial(extract, triple=self._options.triple, datalayout=layout)
+        return target(self._program, unit, keep_types=True, sketches=sketches)
+
+    def _made(self, text: UnitText, result: str | None) -> tuple[CleanUp, str | None]:
+        """What is noted of a clean-up, and its text: None for one that is kept. Raises BuildError."""
+        digest = text_digest(text.text)
+        printed = str(self._kept[digest], "latin-1") if result is None else result
+        nodes = _nodes_of(printed, text.nodes) if text.nodes else ""
+        names = encode_pairs(text.bindings), encode_names(_mentions_printed(printed, text.bindings))
+        return CleanUp(digest, _lines(printed), *names, text.line_map.encode(), nodes), result
+
+    def _describe(self, job: Job) -> str:
+        unit: Unit = job.tag[0]
+        return f"LLVM on {self._program.modules[unit.module].label}: '{symbol_name(unit.tokens[0])}'"
 
 
 def _nodes_of(result: str, nodes: Sequence[str]) -> str:
@@ -159,11 +218,6 @@ def _nodes_of(result: str, nodes: Sequence[str]) -> str:
     if not all(tokens):
         raise BuildError("described by another module")
     return encode_nodes(tokens)
-
-
-def _describe(program: Program, job: Job) -> str:
-    unit: Unit = job.tag[0]
-    return f"LLVM on {program.modules[unit.module].label}: '{symbol_name(unit.tokens[0])}'"
 
 
 class _Bodies:

@@ -23,7 +23,7 @@ from nativecache.aot.ir.debug_info import LineMap
 from nativecache.aot.key import digest
 from nativecache.aot.output.results import UnitResult
 from nativecache.aot.packed import decode_names, decode_pairs, encode_names
-from nativecache.aot.pool import Done, Job, Pool, WorkerDied
+from nativecache.aot.pool import FEW, Done, Job, Pool, WorkerDied
 from nativecache.aot.records.history import BuildRecord
 from nativecache.aot.records.memo import KeyedUnit, UnitMemo
 from nativecache.aot.records.objects import StoredObject, object_meta
@@ -31,7 +31,15 @@ from nativecache.aot.report import Clock, CompiledUnit
 from nativecache.aot.schedule.lookups import Lookups
 from nativecache.aot.schedule.plan import Plan
 from nativecache.aot.schedule.states import UnitState, UnitStates
-from nativecache.aot.schedule.tasks import CompileResult, KeyResult, compile_unit, key_unit
+from nativecache.aot.schedule.tasks import (
+    CompileResult,
+    KeyResult,
+    Written,
+    compile_unit,
+    join_key,
+    key_unit,
+    write_unit,
+)
 from nativecache.aot.spool import Spool
 from nativecache.aot.units.bodies import unit_body
 from nativecache.aot.units.fingerprint import ImportFingerprints
@@ -142,14 +150,19 @@ class Scheduler:
         *,
         verifier: Verifier,
         clock: Clock,
-        threads: int,
+        workers: Pool,
         progress: Callable[[int, int], None] | None,
     ) -> None:
+        """`workers`: those of `edit_workers`, which do an edit's few units, and end with them."""
+        self._workers = workers
+        self._is_small = memory.standing is not None and len(plan.roots) <= FEW
+        #: Units that were written here, while workers key them.
+        self._written: dict[int, Written] = {}
         self._plan, self._engine, self._store = plan, engine, store
         self._standing = memory.standing
         self._outcomes: dict[int, Outcome] = {}
         self._memory, self._verifier, self._clock = memory, verifier, clock
-        self._threads, self._progress = threads, progress
+        self._progress = progress
         self._lookups = Lookups(store, plan.options.output, clock)
         self._states = UnitStates()
         self._objects = Spool()
@@ -171,17 +184,13 @@ class Scheduler:
     def run(self) -> Scheduled:
         """Compiles or finds all units that are reached. Raises BuildError with all that failed."""
         clock, theirs = self._clock, 0.0
-        tasks: dict[str, Callable[..., Any]] = {
-            "key": partial(key_unit, self._plan, self._engine),
-            "compile": partial(compile_unit, self._engine),
-        }
         with clock.phase("fingerprint"):
-            with Pool(self._threads, tasks, describe=self._describe, prepare=self._engine.load) as self._pool:
+            with self._workers if self._is_small else self._own_workers() as self._pool:
                 for root in self._plan.roots:
                     self._states.need(root)
                 self._look_at_needed()
                 clock.charge()
-                for done in self._pool.results():
+                for done in self._pool.results(self._describe):
                     phase = "compile" if done.job.task == "compile" else "key"
                     clock.charge(phase)  # for that it was waited
                     theirs += done.cpu_seconds
@@ -197,6 +206,13 @@ class Scheduler:
         if self._problems:
             raise BuildError(*sorted(self._problems))
         return self._outcome()
+
+    def _own_workers(self) -> Pool:
+        tasks: dict[str, Callable[..., Any]] = {
+            "key": partial(key_unit, self._plan, self._engine),
+            "compile": partial(compile_unit, self._engine),
+        }
+        return Pool(self._workers.size, tasks, prepare=self._engine.load)
 
     def _outcome(self) -> Scheduled:
         assert not self._states.unfinished(), "units without an end"
@@ -253,17 +269,28 @@ class Scheduler:
 
     def _submit_key(self, index: int, fingerprint: bytes | None, *, real_lines: bool = False) -> None:
         self._states.move(index, UnitState.KEYING)
-        self._pool.submit(Job("key", (index, fingerprint), (index, real_lines)), priority=_KEYS_FIRST)
+        arguments: tuple[Any, ...] = index, real_lines
+        if self._is_small:
+            try:
+                with self._clock.phase("extract"):
+                    written = self._written[index] = write_unit(self._plan, index, real_lines=real_lines)
+            except Exception as error:
+                self._fail(index, error)
+                return
+            arguments = written.options, written.text.text
+        self._pool.submit(Job("key", (index, fingerprint), arguments), priority=_KEYS_FIRST)
 
     def _take_key(self, done: Done) -> None:
         index, fingerprint = done.job.tag
+        written = self._written.pop(index, None)
         if done.error is not None:
             self._fail(index, done.error)
             return
-        result: KeyResult = done.result
+        result: KeyResult = join_key(written, done.result) if written else done.result
         keyed = result.keyed
         self._real_lines |= not result.lasting
-        self._clock.add("extract", 0.0, result.extract_seconds)
+        if written is None:
+            self._clock.add("extract", 0.0, result.extract_seconds)
         self._clock.add("key", 0.0, result.key_seconds)
         unit = self._plan.units[index]
         if self._verifier.is_recorded_wrong(index, self._plan.label(index), keyed.key):

@@ -285,7 +285,7 @@ def arrange(
             engine=given.engine,
             options=reader.options,
             store=given.store,
-            threads=given.threads,
+            workers=given.workers,
         )
         bodies = Bodies(program, reader, own)
         shared = frozenset(decode_names(last.head.shared))

@@ -18,6 +18,7 @@ from nativecache.aot.ir.syntax import quote, symbol_name
 from nativecache.aot.ir.unwinding import admit
 from nativecache.aot.key import Options
 from nativecache.aot.packed import decode_names
+from nativecache.aot.pool import Pool
 from nativecache.aot.records.last_plan import LastPlan
 from nativecache.aot.records.memo import record_names
 from nativecache.aot.simplify import open_pack
@@ -40,13 +41,14 @@ class Given:
     loaded: Loaded
     engine: Engine
     store: EntryStore
-    threads: int
     limits: ImportLimits
     output: OutputModel
     told: SymbolOptions
     native: NativeSymbols
     #: The digest that all fingerprints rest on.
     context: bytes
+    #: Those of `edit_workers`.
+    workers: Pool
 
     @property
     def outside(self) -> frozenset[str]:

@@ -149,3 +149,21 @@ def test_what_is_lost_twice_is_an_error_and_nothing_is_noted(space: Path, tmp_pa
     assert not (tmp_path / "build" / "image").exists()
     assert outcome(space, tmp_path / "build", words)[0] == 0
     assert (tmp_path / "build" / "image").read_bytes() == expected(space, words)
+
+
+@needs_clang
+@pytest.mark.parametrize("task", ["simplify", "key", "compile"])
+def test_the_same_holds_for_the_one_worker_of_an_edit(tmp_path: Path, task: str) -> None:
+    space, build = tmp_path / "sources", tmp_path / "build"
+    space.mkdir()
+    write(space, SOURCES)
+    assert outcome(space, build, WORDS)[0] == 0
+    write(space, {"b.c": SOURCES["b.c"].replace("h(a) - 1", "h(a) - 2")})
+    code, said = outcome(space, build, WORDS, Fate(task, "at work", 1000, tmp_path / "marks"))
+    assert code == 1 and ".c: function '" in said and "': LLVM stopped while" in said and "SIGKILL" in said, (
+        said
+    )
+    code, said = outcome(space, build, WORDS, Fate(task, "at work", 1, tmp_path / "more marks"))
+    assert code == 0, said
+    assert outcome(space, tmp_path / "right", WORDS)[0] == 0
+    assert (build / "image").read_bytes() == (tmp_path / "right" / "image").read_bytes()

@@ -23,6 +23,7 @@ from nativecache.aot.units.output_model import EXECUTABLE, OutputModel
 from nativecache.aot.units.partition import Unit, partition
 from nativecache.aot.units.program import Program
 from nativecache.aot.units.resolve import resolve_symbols
+from nativecache.aot.workers import edit_workers
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.store import NullStore
 from nativecache.linker.symbol_options import SymbolOptions
@@ -103,16 +104,17 @@ class Pipeline:
 
     def simplify(self, limits: ImportLimits, *, packs: EntryStore | None = None) -> "Pipeline":
         """With short functions simplified. `packs`: where simplified bodies are kept, if not in `store`."""
-        bodies = find_bodies(
-            self.program,
-            self.units,
-            self.fingerprints,
-            self.memos,
-            engine=self.engine,
-            options=self.options,
-            store=packs or self.store,
-            threads=1,
-        )
+        with edit_workers(self.engine, 1) as workers:
+            bodies = find_bodies(
+                self.program,
+                self.units,
+                self.fingerprints,
+                self.memos,
+                engine=self.engine,
+                options=self.options,
+                store=packs or self.store,
+                workers=workers,
+            )
         return self._with(ImportCandidates(bodies, frozenset(), limits))
 
     def called_once(self, *roots: str) -> frozenset[str]:

@@ -15,7 +15,7 @@ from nativecache.aot.codegen.diagnostics import Refused
 from nativecache.aot.errors import BuildError
 from nativecache.aot.ir.module import index_module
 from nativecache.aot.key import Compiler, Options, value_digest
-from nativecache.aot.pool import Done, Job, WorkerDied
+from nativecache.aot.pool import Done, Job, Pool, WorkerDied
 from nativecache.aot.records.history import BuildRecord
 from nativecache.aot.records.memo import KeyedUnit, UnitMemo
 from nativecache.aot.report import Clock
@@ -83,7 +83,7 @@ class Line:
     def submit(self, job: Job, *, priority: float = 0.0) -> None:
         self.jobs.append((priority, job))
 
-    def results(self) -> Iterator[Done]:
+    def results(self, _describe: Callable[[Job], str] | None = None) -> Iterator[Done]:
         while self.jobs:
             best = max(self.jobs, key=lambda waiting: waiting[0])
             self.jobs.remove(best)
@@ -153,7 +153,7 @@ class World:
             Memory(fingerprints, memos, history),
             verifier=Verifier(store, percent, 0),
             clock=Clock(time.perf_counter(), 0.0),
-            threads=1,
+            workers=Pool(1, {}),
             progress=None,
         )
         done = scheduler.run()

@@ -243,3 +243,19 @@ def test_entries_of_clean_ups_are_entries_like_all_others() -> None:
     prepared("define i32 @f() {\n  ret i32 1\n}\n", "define i32 @g() {\n  ret i32 1\n}\n", store=Noting())
     assert len(set(kept)) == 4, "a pack and a memo for each of two inputs"
     assert all(isinstance(EntryStore(store).load(key), Entry) for key in kept)
+
+
+def test_workers_that_are_shown_texts_make_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = (
+        "declare void @out(ptr)\ndefine void @in(ptr %p) {\n  call void @out(ptr %p)\n  ret void\n}\n",
+        "declare void @in(ptr)\ndefine void @f(ptr %p) {\n  call void @in(ptr %p)\n  ret void\n}\n",
+    )
+    shown = simplified_bodies(*texts)
+    monkeypatch.setattr("nativecache.aot.simplify.FEW", -1)
+    written = simplified_bodies(*texts)
+    assert list(shown) == list(written) == ["in", "f"]
+    for name, body in shown.items():
+        other = written[name]
+        assert isinstance(body, SimplifiedBody) and isinstance(other, SimplifiedBody)
+        assert (body.printed, body.digest, body.bindings) == (other.printed, other.digest, other.bindings)
+        assert (body.mentions, body.lines) == (other.mentions, other.lines)

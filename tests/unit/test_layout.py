@@ -36,6 +36,7 @@ LAYERS = {
         *("ir", "codegen", "units", "front", "output", "records", "simplify", "called_once", "schedule"),
         "debug",
     },
+    "workers": {"codegen", "simplify", "schedule"},
     "whole": {"codegen", "front", "schedule"},
     "image_link": {"codegen", "front", "output", "records", "report"},
     "build": set[str](),  # everything
