@@ -40,6 +40,15 @@ def loaded(space: Path, *words: str) -> tuple[str, set[str]]:
     return done.stdout, set(done.stderr.split())
 
 
+@pytest.mark.parametrize(("words", "code"), [(["--version"], 0), (["build", "missing.c"], 1)])
+def test_a_command_that_went_well_ends_without_pythons_own_end(words: list[str], code: int) -> None:
+    command = [sys.executable, "-v", "-m", "nativecache.cli.start", *words]
+    done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True)
+    assert done.returncode == code
+    assert ("# cleanup" in done.stderr) == bool(code)
+    assert not done.stdout or done.stdout.endswith("\n")
+
+
 def test_the_version_loads_nothing(tmp_path: Path) -> None:
     said, modules = loaded(tmp_path, "--version")
     assert re.fullmatch(r"nativecache, version \d+\.\d+\.\d+\n", said)
