@@ -44,7 +44,6 @@ from nativecache.aot.request import Request
 from nativecache.aot.schedule.plan import Plan
 from nativecache.aot.schedule.scheduler import Memory, Scheduled, Scheduler
 from nativecache.aot.simplify import find_bodies
-from nativecache.aot.standing.adopt import find_plans
 from nativecache.aot.standing.keep import Whole, describe_inputs, guard, keep, may_stand
 from nativecache.aot.standing.module_state import count_checksums
 from nativecache.aot.standing.program import Given
@@ -196,6 +195,8 @@ class _Job:
         if last and (last.head.guard, last.head.inputs) == (self._guard, describe_inputs(self._loaded)):
             own = last
             yield own
+        from nativecache.aot.standing.adopt import find_plans
+
         runs = [item.modules for item in self._line() if isinstance(item, Ours)]
         others = find_plans(self._request.store, self._guard, self._loaded, runs, own)
         while True:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import zlib
-from typing import NamedTuple
 
 from nativecache.aot.front.manifest import Answer, read_answer, shared_ends
 from nativecache.aot.key import form_of
 from nativecache.cache.entry import JSON, Entry
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.shape import Malformed
+from nativecache.linker.values import dataclass
 
 
-class Unsaved(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Unsaved:
     """An answer to be kept, how hard it is to be folded, and the key of one that may have most of it.
 
     `like`: another answer that has most of it, with its output at hand, in place of reading that one.
@@ -50,7 +51,7 @@ def _find_base(store: EntryStore, key: str) -> Answer | None:
 
 def save_answer(store: EntryStore, unsaved: Unsaved) -> None:
     """Keeps an answer."""
-    key, answer, level, base, like = unsaved
+    answer, base = unsaved.answer, unsaved.base
     output = answer.output
     meta: dict[str, JSON] = {
         **form_of("answer"),
@@ -59,12 +60,12 @@ def save_answer(store: EntryStore, unsaved: Unsaved) -> None:
         "digest": answer.digest,
         **({"depfile": answer.depfile} if answer.depfile else {}),
     }
-    start, end = _shared(output, like or _find_base(store, base)) if base != key else (0, 0)
+    start, end = _shared(output, unsaved.like or _find_base(store, base)) if base != unsaved.key else (0, 0)
     # Else another one that is lost costs this one, too, and for little.
     if start + end > len(output) // 2:
         output = output[start : len(output) - end]
         meta |= {"base": base, "shared": (start, end)}
-    store.save(Entry(key, zlib.compress(output, level), meta, 0))
+    store.save(Entry(unsaved.key, zlib.compress(output, unsaved.level), meta, 0))
 
 
 def _shared(output: bytes, kept: Answer | None) -> tuple[int, int]:

@@ -19,7 +19,6 @@ from nativecache.aot.ir.module import Module, index_module
 from nativecache.aot.ir.numbering import local_names, type_names
 from nativecache.aot.ir.outline import Outline, Outlined, outline_text
 from nativecache.aot.ir.syntax import Cut, cut_functions
-from nativecache.aot.ir.unwinding import admit_unwinding
 from nativecache.aot.pool import Job, Pool, WorkerDied
 from nativecache.cache.files import read_plain
 from nativecache.cache.lookup import EntryStore
@@ -312,6 +311,8 @@ def index(texts: Sequence[tuple[str, str]], *, relative: bool) -> tuple[tuple[Mo
             problems.append(f"{label}: IR of an unknown form: {error}")
     if problems:
         raise BuildError(*problems)
+    from nativecache.aot.ir.unwinding import admit_unwinding
+
     modules = admit_unwinding(modules)
     first = next((module.debug_text for module in modules if module.debug_text), "")
     directory = ""

@@ -52,8 +52,6 @@ from nativecache.linker.values import dataclass, replace
 
 #: So many preambles a cache has at the most: 320 MB of json.hpp's size.
 _PLACES: Final = 16
-#: Bytes of headers of which it is known that clang reads them in no time: <stdio.h> 0.1 MB, <map> 1.0 MB.
-_LEAST: Final = 1 << 19
 #: Besides those of which it is known that the same comes of the same files.
 _ALLOWED: Final = re.compile(
     r"-f(?:no-)?(?:color-diagnostics|diagnostics-color(?:=\w+)?|stack-clash-protection|cf-protection(?:=\w+)?"
@@ -216,7 +214,7 @@ def _source_of(question: Question, cache: FrontCache) -> Source | None:
         or not cache.compilers.known_in_full(front)
         or any(not _ALLOWED.fullmatch(flag) for flag in unknown_flags(question.flags))
         or any(map(_SPEAKING.match, question.flags))
-        or cache.header_bytes(question) < _LEAST
+        or not cache.reads_much(question)
         or not cache.is_only_edited(question)
     ):
         return None

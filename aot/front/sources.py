@@ -158,7 +158,7 @@ class Run:
         if not (self.front.preambles and cache and question and self.depfile):
             return
         # Who is compiled for the first time has nothing to do with it.
-        if cache.was_answered(question) and cache.asks_for_time(question):
+        if cache.was_answered(question) and cache.asks_for_time(question) and cache.reads_much(question):
             from nativecache.aot.front.preambles import find_head
 
             self.head = find_head(question, cache, self.output, self.depfile, self._running)

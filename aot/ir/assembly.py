@@ -11,13 +11,13 @@ Sources: LLVM 22's AsmParser.cpp, ELFAsmParser.cpp, AsmLexer.cpp; GNU as 2.44, "
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
+from nativecache.aot.ir.asm_effects import NOTHING, Assembly
 from nativecache.aot.ir.syntax import unescape
 from nativecache.linker import lazy_re as re
-from nativecache.linker.values import dataclass
 
 _WORD: Final = re.compile(r"(?<!\d)[A-Za-z_.$][\w.$]*")
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
@@ -69,57 +69,6 @@ _FRAME: Final = re.compile(r"\.cfi_(?!sections$)\w+", re.ASCII)
 #: Directives that repeat text or keep it for later, with words in it replaced.
 _BLOCK: Final = frozenset((".macro", ".rept", ".rep", ".irp", ".irpc"))
 _END: Final = frozenset((".endm", ".endmacro", ".endr", ".exitm"))
-
-
-@dataclass(frozen=True, slots=True)
-class Assembly:
-    """What a piece of asm does to symbols, which are given by name as symbol tables spell them.
-
-    `names`: all that it may name, for whatever purpose. `defined`: labels, values, aliases, macros and their
-    like. `exported`: made visible to other files, `weak` also those that others may replace. `changed`: given
-    an attribute, type or size. `versioned`: given a version, which may take its own name away. `aliased`:
-    what it gives another name to. `counted`: what it takes differences of. `sections`: whether it puts
-    anything elsewhere than where it stands. `unclear`: why it cannot be told what it does, or nothing.
-    """
-
-    names: frozenset[str] = frozenset()
-    defined: frozenset[str] = frozenset()
-    exported: frozenset[str] = frozenset()
-    weak: frozenset[str] = frozenset()
-    changed: frozenset[str] = frozenset()
-    versioned: frozenset[str] = frozenset()
-    aliased: frozenset[str] = frozenset()
-    counted: frozenset[str] = frozenset()
-    sections: bool = False
-    unclear: str = ""
-
-    @property
-    def made(self) -> frozenset[str]:
-        """All that would be something else, or nothing, without this piece."""
-        return self.defined | self.changed | self.versioned
-
-    @classmethod
-    def union(cls, pieces: Collection[Assembly]) -> Assembly:
-        """What several pieces do together."""
-
-        def together(field: str) -> frozenset[str]:
-            return frozenset().union(*(getattr(piece, field) for piece in pieces))
-
-        return cls(
-            names=together("names"),
-            defined=together("defined"),
-            exported=together("exported"),
-            weak=together("weak"),
-            changed=together("changed"),
-            versioned=together("versioned"),
-            aliased=together("aliased"),
-            counted=together("counted"),
-            sections=any(piece.sections for piece in pieces),
-            unclear=next((piece.unclear for piece in pieces if piece.unclear), ""),
-        )
-
-
-NOTHING: Final = Assembly()
 
 
 def names_in(text: str) -> frozenset[str]:

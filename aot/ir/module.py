@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
-from nativecache.aot.ir.assembly import asm_words
 from nativecache.aot.ir.debug_info import DebugInfo
 from nativecache.aot.ir.profile import Profile
 from nativecache.aot.ir.syntax import (
@@ -225,6 +224,10 @@ class Module:
     @cached_property
     def asm_words(self) -> frozenset[str]:
         """The words of the module's own asm blocks, which may name any symbol."""
+        if not self.asm:
+            return frozenset()
+        from nativecache.aot.ir.assembly import asm_words
+
         return asm_words(self.asm)
 
     def functions(self) -> Iterable[Entity]:

@@ -35,12 +35,9 @@ from nativecache.linker.choice import Linker, find_linker
 from nativecache.linker.driver import Driver, find_driver
 from nativecache.linker.errors import BadObject, LinkError
 from nativecache.linker.files import read_plain
-from nativecache.linker.fixups import Fixups, apply_fixups
 from nativecache.linker.link import LinkJob, Whole, link_image
-from nativecache.linker.localizing import localize
 from nativecache.linker.native import splits_stacks
 from nativecache.linker.renaming import cut_names, rename_symbols
-from nativecache.linker.sections import name_sections
 from nativecache.linker.shown import shown
 from nativecache.linker.signals import temporary_folder
 from nativecache.linker.symbol_options import SymbolOptions
@@ -385,6 +382,8 @@ def _renamed(image: Image, index: int, checksums: Mapping[bytes, bytes] | None =
         unit = image.units[index]
         apart = image.apart.code if unit.is_function else image.apart.data and unit.kind == "data"
         if apart:
+            from nativecache.linker.sections import name_sections
+
             return name_sections(renamed, _section_name(image, unit))
         return renamed
     except BadObject as error:
@@ -408,6 +407,8 @@ def _with_lines(image: Image, index: int, checksums: Mapping[bytes, bytes] | Non
     result = image.results[index]
     if not result.fixups:
         return image.objects[index]
+    from nativecache.linker.fixups import Fixups, apply_fixups
+
     program, unit = image.program, image.units[index]
     bases, lines, named = real_lines(program, unit, LineMap.decode(result.line_map))
     placed = bytearray(image.objects[index])
@@ -471,6 +472,8 @@ def _restore_names(path: str, promoted: Mapping[str, str]) -> None:
 
 def _relocatable(image: Image, job: LinkJob, environ: Mapping[str, str]) -> bytes:
     """One object of many, with the symbols that we promoted made local again."""
+    from nativecache.linker.localizing import localize
+
     promoted = _promoted(image.program)
     with _temporary_folder() as folder:
         path = folder / "merged.o"

@@ -26,7 +26,6 @@ from nativecache.aot.ir.outline import Outline
 from nativecache.aot.key import check_sealed, own_record, sealed, sealed_form_of
 from nativecache.aot.output.pieces import LastPieces, Linked
 from nativecache.aot.packed import decode_names
-from nativecache.aot.records.named_nodes import load_nodes, nodes_digest, nodes_recipe
 from nativecache.cache.entry import AGAIN, Entry
 from nativecache.cache.format import check_key
 from nativecache.cache.lookup import EntryStore
@@ -283,6 +282,8 @@ class LastPlan:
             head, found = self.head, self.state(module).outline
             self._nodes[module] = None
             if found is not None:
+                from nativecache.aot.records.named_nodes import load_nodes, nodes_digest, nodes_recipe
+
                 digest = nodes_digest(found.around, head.directory, head.ambiguous)
                 key = nodes_recipe(self.output, module).key()
                 self._nodes[module] = load_nodes(self.store, key, digest)

@@ -16,8 +16,6 @@ from nativecache.cache.entry import JSON, Entry
 from nativecache.cache.shape import Malformed, check, list_of, number, record, row, text
 from nativecache.linker.elf import check_object
 from nativecache.linker.errors import BadObject
-from nativecache.linker.fixups import Fixups
-from nativecache.linker.lines import DIRECTORY_PLACEHOLDER
 from nativecache.linker.values import dataclass
 
 #: Raised whenever the metadata of objects changes.
@@ -100,11 +98,22 @@ def read_object(entry: Entry, output: str) -> StoredObject:
 def _check_object(payload: bytes, defined: list[str], undefined: list[str], fixups: str) -> None:
     try:
         found = check_object(payload)
-        at = Fixups.decode(fixups)
     except BadObject as error:
         raise Malformed(str(error)) from None
     if found != (defined, undefined):
         raise Malformed("an object that defines or needs something else than is said")
+    if fixups:
+        _check_fixups(payload, fixups)
+
+
+def _check_fixups(payload: bytes, fixups: str) -> None:
+    from nativecache.linker.fixups import Fixups
+    from nativecache.linker.lines import DIRECTORY_PLACEHOLDER
+
+    try:
+        at = Fixups.decode(fixups)
+    except BadObject as error:
+        raise Malformed(str(error)) from None
     places = (at.declarations, [row[0] for row in at.rows], at.checksums, at.directories, at.names)
     widths = (4, 5, 16, len(DIRECTORY_PLACEHOLDER), 7)
     ends = (max(numbers) + width for numbers, width in zip(places, widths, strict=True) if numbers)

@@ -18,7 +18,6 @@ from nativecache.aot.schedule.plan import Plan
 from nativecache.aot.units.extract import UnitText, extract
 from nativecache.linker.elf import linkage
 from nativecache.linker.errors import BadObject
-from nativecache.linker.fixups import find_fixups
 from nativecache.linker.values import dataclass, replace
 
 
@@ -122,6 +121,8 @@ def compile_unit(engine: Engine, bitcode: bytes, options: Options) -> CompileRes
     defined, undefined = linkage(output) if options.output == "object" else ([], [])
     fixups: str | None = ""
     if options.relative:
+        from nativecache.linker.fixups import find_fixups
+
         try:
             fixups = find_fixups(output).encode()
         except BadObject:

@@ -17,14 +17,12 @@ from nativecache.aot.codegen.engine import Engine
 from nativecache.aot.front.load import Loaded, LoadedText
 from nativecache.aot.ir.module import Module
 from nativecache.aot.ir.syntax import quote, symbol_name
-from nativecache.aot.ir.unwinding import handles_exceptions
 from nativecache.aot.key import compiler_fields, value_digest
 from nativecache.aot.output.image import ImageFacts, longer_names
 from nativecache.aot.output.pieces import Pieces
 from nativecache.aot.output.results import UnitResult
 from nativecache.aot.packed import decode_names, encode_names, encode_pairs
 from nativecache.aot.records.last_plan import Head, ModuleState, save_plan, write_state
-from nativecache.aot.records.named_nodes import nodes_digest, nodes_recipe, save_nodes
 from nativecache.aot.records.outputs import note_output
 from nativecache.aot.request import Request
 from nativecache.aot.schedule.plan import Plan
@@ -45,7 +43,6 @@ from nativecache.aot.standing.module_state import (
 from nativecache.aot.standing.program import is_dotted
 from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints
 from nativecache.aot.units.imports import ImportLimits
-from nativecache.aot.units.interface import interface, manner, stands_apart
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Program, ProgramModule
 from nativecache.cache.entry import AGAIN
@@ -186,6 +183,13 @@ class Kept:
         blocks = [write_state(one) if isinstance(one, ModuleState) else one for one in self.states]
         save_plan(store, request.output, head, blocks, self.since, level)
         note_output(store, head.guard, request.output, head.texts, head.contents)
+        if any(head.described):
+            self._save_nodes(store, request)
+
+    def _save_nodes(self, store: EntryStore, request: Request) -> None:
+        from nativecache.aot.records.named_nodes import nodes_digest, nodes_recipe, save_nodes
+
+        head = self.head
         for i in (i for i, described in enumerate(head.described) if described):
             key = nodes_recipe(request.output, i).key()
             if i in self.named:
@@ -199,6 +203,8 @@ def keep(
     whole: Whole, guard: str, loaded: Loaded, pieces: Pieces, facts: ImageFacts, *, cplusplus: bool
 ) -> Kept | None:
     """What is kept of a build from nothing; None where it is not one that can stand."""
+    from nativecache.aot.ir.unwinding import handles_exceptions
+
     plan, scheduled = whole.plan, whole.scheduled
     checksums = count_checksums(plan.program)
     if scheduled.real_lines or checksums is None or not _follows_rules(plan):
@@ -297,6 +303,8 @@ class Columns:
 
     def add_module(self, part: ProgramModule) -> None:
         """Adds what the rest of the program is arranged by of a module."""
+        from nativecache.aot.units.interface import interface, manner, stands_apart
+
         self.interfaces.append(interface(part.module, part.bonds))
         self.manners.append(manner(part.module))
         self.apart.append(stands_apart(part.module, part.bonds))

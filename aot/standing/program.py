@@ -8,14 +8,12 @@ from functools import cached_property
 
 from nativecache.aot.codegen.engine import Engine
 from nativecache.aot.debug.normalise import normalise_again
-from nativecache.aot.debug.respelled import respell
 from nativecache.aot.errors import PlanLost
 from nativecache.aot.front.load import Loaded
 from nativecache.aot.ir.debug_info import DebugInfo, Types, TypeUnit
 from nativecache.aot.ir.module import Module, index_module
 from nativecache.aot.ir.profile import WARM
 from nativecache.aot.ir.syntax import quote, symbol_name
-from nativecache.aot.ir.unwinding import admit
 from nativecache.aot.key import Options
 from nativecache.aot.packed import decode_names
 from nativecache.aot.pool import Pool
@@ -83,6 +81,8 @@ class Reader:
             text = self._given.loaded.texts[i]
             found = index_module(text.text, text.label, text.cuts)
             if self._last.head.unwinds:
+                from nativecache.aot.ir.unwinding import admit
+
                 found = admit(found)
             if found.debug_text and self._last.head.described[i]:
                 found = self._with_debug(found) if i in self._anew else self._respelled(i, found)
@@ -102,6 +102,8 @@ class Reader:
         named, placed = self._last.nodes(i), self._last.state(i).placed
         if named is None or placed is None:
             return self._with_debug(module)
+        from nativecache.aot.debug.respelled import respell
+
         types = StandingTypes(*map(tuple, placed.types)) if placed.types else None
         done = respell(module, named, head.directory, types)
         shapes, ambiguous = placed.shapes, frozenset(decode_names(head.ambiguous))

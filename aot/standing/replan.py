@@ -21,7 +21,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from nativecache.aot.ir.module import Module
-from nativecache.aot.ir.unwinding import handles_exceptions
 from nativecache.aot.key import assembler_reads
 from nativecache.aot.packed import decode_names
 from nativecache.aot.records.last_plan import LastPlan
@@ -33,7 +32,6 @@ from nativecache.aot.standing.contained import BodyEdit, Sight, find_edit, find_
 from nativecache.aot.standing.module_state import has_lines, held_by, mean_the_same
 from nativecache.aot.standing.program import Given, Reader
 from nativecache.aot.units.bonds import find_bonds
-from nativecache.aot.units.interface import interface, manner, stands_apart
 from nativecache.aot.units.on_demand import OnDemandSequence
 from nativecache.aot.units.partition import Unit
 from nativecache.linker.values import replace
@@ -182,6 +180,8 @@ class _Active:
 
     def add(self, changed: Iterable[int]) -> bool:
         """Adds modules whose IR changed; returns whether all the program is arranged by is what it was."""
+        from nativecache.aot.ir.unwinding import handles_exceptions
+
         head = self._last.head
         for i in changed:
             if assembler_reads(self._given.loaded.texts[i].text):
@@ -198,6 +198,8 @@ class _Active:
 
     def _is_arranged_alike(self, i: int, module: Module) -> bool:
         """Whether the rest of the program is arranged as it was, given how a module is now."""
+        from nativecache.aot.units.interface import interface, manner, stands_apart
+
         head, bonds = self._last.head, find_bonds(module)
         if interface(module, bonds) == head.interfaces[i]:
             return True

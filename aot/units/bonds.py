@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from nativecache.aot.ir.assembly import NOTHING, Assembly, read_assembly
+from nativecache.aot.ir.asm_effects import NOTHING, Assembly
 from nativecache.aot.ir.library_names import has_meaning, is_implicit
 from nativecache.aot.ir.module import Module, inline_asm
 from nativecache.aot.ir.syntax import references, symbol_name, unescape
@@ -74,15 +74,18 @@ NO_BONDS: Final = Bonds()
 
 def find_bonds(module: Module) -> Bonds:
     """What the asm of a module, its own and that in functions, ties together."""
-    pieces: dict[str, Assembly] = {}
-    if module.asm:
-        text = "\n".join(map(unescape, module.asm))
-        pieces[MODULE_ASM] = read_assembly([text], inline=False, triple=module.triple)
+    found = {MODULE_ASM: ["\n".join(map(unescape, module.asm))]} if module.asm else {}
     for function in module.functions():
         if function.has_asm and (strings := inline_asm(function)):
-            pieces[function.token] = read_assembly(map(unescape, strings), inline=True, triple=module.triple)
-    if not pieces:
+            found[function.token] = list(map(unescape, strings))
+    if not found:
         return NO_BONDS
+    from nativecache.aot.ir.assembly import read_assembly
+
+    pieces = {
+        token: read_assembly(strings, inline=token != MODULE_ASM, triple=module.triple)
+        for token, strings in found.items()
+    }
     whole = Assembly.union(pieces.values())
     made = whole.made
     tokens = {symbol_name(token): token for token in module.entities}

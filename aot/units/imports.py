@@ -11,7 +11,6 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
-from nativecache.aot.ir.assembly import asm_words
 from nativecache.aot.ir.linkage import is_always_inline, is_interposable
 from nativecache.aot.ir.module import Entity, inline_asm, takes_block_address
 from nativecache.aot.ir.syntax import ATTACHED_NODE, TOKEN, references
@@ -187,6 +186,8 @@ def importable(program: Program, source: Definitions, entity: Entity, symbols: C
 def mentions_pinned(program: Program, source: Definitions, entity: Entity, symbols: Iterable[str]) -> bool:
     """Whether a body refers to a local that only its own unit can see, or names symbols in asm."""
     if entity.has_asm:
+        from nativecache.aot.ir.assembly import asm_words
+
         piece = source.bonds.pieces.get(entity.token)
         words = piece.names if piece else asm_words(inline_asm(entity))
         if not words.isdisjoint(program.definitions) or any(source.names[t] in words for t in source.pinned):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from nativecache.aot.ir.assembly import Assembly
+from nativecache.aot.ir.asm_effects import Assembly
 from nativecache.aot.ir.library_names import MAIN, has_meaning, is_implicit
 from nativecache.aot.ir.linkage import is_dso_local, is_linked_unlike, may_be_replaced
 from nativecache.aot.ir.module import Entity, Module

@@ -52,6 +52,17 @@ UNUSED = {
     *("nativecache.aot.embed", "nativecache.aot.front.members", "nativecache.aot.front.accepted"),
     *("nativecache.linker.dwarf", "nativecache.aot.debug.analysis"),
 }
+#: What an edit of a function in C has no use for either, if there is a plan for it.
+UNUSED_BY_EDITS = {
+    *("nativecache.aot.ir.assembly", "nativecache.aot.ir.unwinding", "nativecache.aot.units.interface"),
+    *(
+        "nativecache.aot.standing.adopt",
+        "nativecache.aot.records.named_nodes",
+        "nativecache.aot.debug.tokens",
+    ),
+    *("nativecache.aot.front.preambles", "nativecache.aot.front.precompile"),
+    *("nativecache.linker.fixups", "nativecache.linker.localizing", "nativecache.linker.sections"),
+}
 FILES = {
     "main.c": "int f(int), g(int);\nint main(int n, char **v) { return f(n) + g(n); }\n",
     "f.c": "__attribute__((noinline)) int f(int n) { return n * 3; }\n",
@@ -129,6 +140,7 @@ def test_a_function_to_compile_loads_one_llvm_once_and_forks_one_worker(space: P
     done = build(space)
     assert "2 of 3 functions from cache" in done.said
     assert not unused(done.modules) and len(done.llvm) == 1 and "libLLVM" in done.llvm[0]
+    assert UNUSED_BY_EDITS.isdisjoint(done.modules)
     # It cleans the function up before anything is known of who inlines it, and compiles it then.
     assert done.forks == 1
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from nativecache.aot.ir.assembly import Assembly, asm_words, names_in, read_assembly
+from nativecache.aot.ir.asm_effects import Assembly
+from nativecache.aot.ir.assembly import asm_words, names_in, read_assembly
 
 X86, ARM = "x86_64-pc-linux-gnu", "aarch64-linux-gnu"
 
