@@ -173,7 +173,8 @@ class ModuleState:
     name: lines, importable, whether its own file only may inline it, heat, mentions, digest of what was
     simplified or "", bindings, line map, nodes.
     `sees`: final names that something in the module refers to. `placed`: what the module's lines stand for.
-    `outline`: of what it was made from, where it has one. `disbelieved`: as Module has it.
+    `outline`: of what it was made from, where it has one. `disbelieved`: as Module has it. `tied`: as
+    ModuleFingerprints has `tied_nodes`.
     """
 
     units: Sequence[tuple[str, list[str], str, bool, bool]]
@@ -186,6 +187,7 @@ class ModuleState:
     placed: PlacedLines | None
     outline: Outline | None
     disbelieved: dict[str, list[int]]
+    tied: list[str]
 
 
 _UNIT: Final = row(text(), _TEXTS, text(), boolean(), boolean())
@@ -219,6 +221,7 @@ _STATE: Final = record(
         "placed": nullable(_PLACED),
         "outline": nullable(record({field.name: text() for field in fields(Outline)})),
         "disbelieved": mapping(list_of(whole())),
+        "tied": _TEXTS,
     }
 )
 

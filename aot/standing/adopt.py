@@ -48,6 +48,7 @@ _NOTHING_KNOWN: Final = ModuleState(
     placed=None,
     outline=None,
     disbelieved={},
+    tied=[],
 )
 
 

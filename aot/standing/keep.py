@@ -234,6 +234,7 @@ def keep(
             placed=placed_lines(part.debug),
             outline=outline_of(loaded.texts[i].outline, part.module),
             disbelieved=lists_of(part.module.disbelieved),
+            tied=whole.plain.modules[i].tied_nodes,
         )
         if state.outline and part.debug and part.debug.numbering:
             named[i] = part.module, state.outline.around

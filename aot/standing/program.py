@@ -210,6 +210,10 @@ class StandingProgram(Program):
         """Whether a module is not planned anew, be some of its functions other ones."""
         return module not in self.active
 
+    def tied_nodes(self, module: int) -> frozenset[str] | None:
+        """What the last build found: a contained edit leaves to each function the nodes that it names."""
+        return None if module in self.active else frozenset(self.last.state(module).tied)
+
     def is_plain(self, found: Definition) -> bool:
         """Whether the last build found a definition in a standing module to be plain."""
         if found.module in self.active:

@@ -232,6 +232,7 @@ class Settled:
         outline = outline_of(self._replan.given.loaded.texts[module].outline, part.module)
         found = replace(
             found,
+            tied=arranged.plain.modules[module].tied_nodes,
             units=list(map(unit_of, units)),
             roots=[index - first for index in arranged.roots[module]],
             outline=outline,

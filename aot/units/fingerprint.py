@@ -170,7 +170,7 @@ class Fingerprints(_UnitFingerprints):
         `known`: what an earlier build found of definitions, by final name."""
 
         def fingerprints(i: int) -> ModuleFingerprints:
-            return ModuleFingerprints(program, program.modules[i], shapes[i])
+            return ModuleFingerprints(program, program.modules[i], shapes[i], program.tied_nodes(i))
 
         modules = OnDemandSequence(len(program.modules), fingerprints)
         super().__init__(program, context, modules, known)

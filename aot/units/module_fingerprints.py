@@ -7,7 +7,7 @@ node or a copied constant, the final name of another symbol. See fingerprint.py 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from functools import cached_property
 from typing import Final, TypeVar
 
@@ -43,8 +43,15 @@ class OnDemand(dict[_K, bytes]):
 class ModuleFingerprints:
     """Fingerprints of one module's tokens and definitions."""
 
-    def __init__(self, program: Program, part: ProgramModule, known: ShapeStore) -> None:
-        """`known`: shapes of functions that were made before."""
+    def __init__(
+        self,
+        program: Program,
+        part: ProgramModule,
+        known: ShapeStore,
+        tied: Container[str] | None = None,
+    ) -> None:
+        """`known`: shapes of functions that were made before; `tied`: `tied_nodes`, if they are known."""
+        self._tied = tied
         self._program = program
         self._part = part
         self._module = part.module
@@ -224,11 +231,30 @@ class ModuleFingerprints:
         if body.startswith("!{"):
             return digest(b"!", self._tokens(body))
         # A node with an identity; the usual one (of a loop) is named by one function and itself.
-        alone = self._count_users(token) == 1 and self._below[token].isdisjoint(self._with_identity)
-        own = "" if alone else token
+        own = "" if self._is_alone(token) else token
         # One expression for all: to make one for each node takes ten times as long as to look for it.
         content = self._tokens(_NODE.sub(lambda found: "!self" if found[0] == token else found[0], body))
         return digest(text_digest("!" + own), content)
+
+    def _is_alone(self, token: str) -> bool:
+        if self._tied is not None:
+            return token not in self._tied
+        return self._count_users(token) == 1 and self._below[token].isdisjoint(self._with_identity)
+
+    @cached_property
+    def tied_nodes(self) -> list[str]:
+        """The nodes with an identity that more than one definition may name, by what is in the module now.
+
+        Those that a definition names make the whole difference: they stay as long as each names the same.
+        """
+        if self._opaque or self._module.debug is not None:
+            return []
+        nodes = [token for token, body in self._module.metadata.items() if not body.startswith("!{")]
+        return [
+            token
+            for token in nodes
+            if self._users[token] != 1 or not self._below[token].isdisjoint(self._with_identity)
+        ]
 
     @cached_property
     def _with_identity(self) -> set[str]:

@@ -143,6 +143,10 @@ class Program:
         """Whether a module is as the last build left it, but for some of its units."""
         return False
 
+    def tied_nodes(self, _module: int) -> frozenset[str] | None:
+        """ModuleFingerprints.tied_nodes, if an earlier build found them."""
+        return None
+
     def is_plain(self, _found: Definition) -> bool:
         """Whether it is known without a look at a definition that it is no second name, and no constant whose
         contents other units may see."""

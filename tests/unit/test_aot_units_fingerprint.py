@@ -19,6 +19,7 @@ from nativecache.aot.key import digest
 from nativecache.aot.request import EmitKind
 from nativecache.aot.units.bodies import SimplifiedBody, unit_body
 from nativecache.aot.units.imports import ImportLimits
+from nativecache.aot.units.module_fingerprints import ModuleFingerprints
 from nativecache.aot.units.output_model import OutputModel
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.store import MemoryStore
@@ -469,3 +470,19 @@ def test_numbers_mean_nothing() -> None:
         found.append({u.name: made.import_fingerprints.unit(u.module, u.tokens) for u in made.units})
     # Alias scopes point at other nodes with an identity: their numbers stay part of the fingerprint.
     assert {name for name in found[0] if found[0][name] != found[1].get(name)} == {"loops"}
+
+
+def test_nodes_whose_users_are_known_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    users = "".join(f"define void @user{n}() !own !90 {{\n  ret void\n}}\n" for n in range(2))
+    made = prepared([FIRST, SECOND + users + "!90 = distinct !{!90}\n"], LIMITS)
+    found = [made.fingerprints.modules[i] for i in range(2)]
+    assert "!90" in found[1].tied_nodes and "!7" not in found[0].tied_nodes
+    tokens = [list(part.entities) for part in made.program.modules]
+    expected = [list(map(own.fingerprint.__getitem__, some)) for own, some in zip(found, tokens, strict=True)]
+    known = [
+        ModuleFingerprints(made.program, part, memo, frozenset(own.tied_nodes))
+        for part, memo, own in zip(made.program.modules, made.memos, found, strict=True)
+    ]
+    monkeypatch.setattr(ModuleFingerprints, "_count_users", None)
+    again = [list(map(own.fingerprint.__getitem__, some)) for own, some in zip(known, tokens, strict=True)]
+    assert again == expected
