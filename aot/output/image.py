@@ -370,9 +370,13 @@ def _linked(image: Image, index: int) -> LinkedObject:
     """An object as it is in a piece: checksums are written into that later."""
     if (found := image.members.get(index)) is not None:
         return found
-    # What is named anew stays where it is: names are added behind it.
-    places = Fixups.decode(image.results[index].fixups).checksums
-    return LinkedObject(_member_name(image, index), _renamed(image, index, {}), sorted(places))
+    places: list[int] = []
+    if fixups := image.results[index].fixups:
+        from nativecache.linker.fixups import Fixups
+
+        # What is named anew stays where it is: names are added behind it.
+        places = sorted(Fixups.decode(fixups).checksums)
+    return LinkedObject(_member_name(image, index), _renamed(image, index, {}), places)
 
 
 def _renamed(image: Image, index: int, checksums: Mapping[bytes, bytes] | None = None) -> bytes:

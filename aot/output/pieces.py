@@ -15,7 +15,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import groupby, islice
+from itertools import groupby, islice, pairwise
 from pathlib import Path
 from struct import Struct
 from types import MappingProxyType
@@ -33,7 +33,6 @@ from nativecache.cache.lookup import EntryStore
 from nativecache.cache.recipe import Recipe
 from nativecache.cache.shape import Malformed
 from nativecache.linker.archive import find_members, write_archive
-from nativecache.linker.fixups import CHECKSUM, put_checksums
 from nativecache.linker.values import dataclass
 
 
@@ -209,7 +208,10 @@ class Pieces:
                 if self._unsaved_bytes > _MOST_UNSAVED:
                     self.save()
         archive = bytearray(data)
-        put_checksums(archive, places, self.checksums)
+        if places:
+            from nativecache.linker.fixups import put_checksums
+
+            put_checksums(archive, places, self.checksums)
         with temporary_files():
             path.write_bytes(archive)
 
@@ -301,7 +303,13 @@ def read_pieces(entry: Entry) -> KeptPieces:
     if sys.byteorder == "big":
         numbers.byteswap()
     found = KeptPieces(Difference(memoryview(data)[start:]), numbers)
-    ends = [*numbers[1:], found.difference.length]
-    if any(end - at < CHECKSUM for at, end in zip(numbers, ends, strict=bool(numbers))):
+    if numbers and not _are_apart(numbers, found.difference.length):
         raise Malformed("checksums that are not one after the other")
     return found
+
+
+def _are_apart(places: Sequence[int], end: int) -> bool:
+    """Whether checksums may begin in all of these places, of a text up to `end`."""
+    from nativecache.linker.fixups import CHECKSUM
+
+    return all(after - at >= CHECKSUM for at, after in pairwise((*places, end)))
