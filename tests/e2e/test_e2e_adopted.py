@@ -190,6 +190,23 @@ def test_copies_to_inline_that_come_to_differ(builds: Builds) -> None:
             assert follows(builds(*files, "-O2")) == does, (name, new)
 
 
+def test_a_copy_to_inline_whose_definition_is_gone(builds: Builds) -> None:
+    """What others declare is the C library's then."""
+    body = "int getpagesize(void) { return 7; }\n"
+    files = {
+        "main.c": f"extern inline __attribute__((gnu_inline)) {body}int y(void);\n"
+        "int main(void) { return getpagesize() + (y() > 7) * 10; }\n",
+        "y.c": "int getpagesize(void);\nint y(void) { return getpagesize(); }\n",
+        **{f"{n}.c": f"int other{n}(void) {{ return {n}; }}\n" for n in range(3)},
+        "own.c": body,
+    }
+    write(builds.folder, files)
+    builds(*files, "-O2")
+    assert run(builds.folder / "app").code == 7
+    builds(*[name for name in files if name != "own.c"], "-O2")
+    assert run(builds.folder / "app").code == 17
+
+
 def test_the_next_test_program_of_the_same_files(builds: Builds) -> None:
     done = builds(*FILES, "second.c", "-O2", output="second")
     assert follows(done) and done.stats["planned_modules"] == 1
