@@ -80,7 +80,7 @@ _F: Final = _words(
     strict-return strict-vtable-pointers struct-path-tbaa syntax-only tabstop
     template-backtrace-limit template-depth threadsafe-statics tls-model trap-function trapping-math
     trapv trigraphs trivial-auto-var-init trivial-auto-var-init-max-size
-    trivial-auto-var-init-stop-after unique-internal-linkage-names unique-section-names
+    trivial-auto-var-init-stop-after unique-internal-linkage-names
     unique-source-file-identifier unique-source-file-names unsafe-math-optimizations
     unsigned-bitfields unsigned-char unwind-tables use-cxa-atexit use-ld use-line-directives
     verbose-asm visibility visibility-global-new-delete visibility-global-new-delete-hidden
@@ -156,6 +156,7 @@ _OFF: Final = re.compile(
 #: Flags that are on anyway: to ask for them is nothing new.
 _ON: Final = re.compile(
     r"-f(?:zero-initialized-in-bss|use-init-array|integrated-as|integrated-objemitter|addrsig"
+    r"|unique-section-names"
     r"|dwarf-directory-asm|dwarf2-cfi-asm|preserve-as-comments|verify-intermediate-code)$"
     r"|-fveclib=none$|-fembed-bitcode=off$|-fbasic-block-sections=none$|-mtls-dialect=gnu$"
     r"|-fsanitize-(?:recover|trap|ignorelist|undefined-ignore)|-mabi=sysv$|-mno-fix-|-ffixed-|-fcall-saved-"

@@ -14,7 +14,7 @@ IN_IR = """
 -fno-strict-aliasing -fwrapv -ftrapv -fno-delete-null-pointer-checks -ffast-math -fno-math-errno
 -ffp-contract=off -ffp-model=strict -fno-trapping-math -fno-jump-tables -fno-inline -finline-functions
 -finline-limit=100 -falign-functions=32 -fmerge-all-constants -fno-semantic-interposition
--ffunction-sections -fdata-sections -fno-unique-section-names -fopenmp -fopenmp-simd -flto -flto=thin
+-ffunction-sections -fdata-sections -funique-section-names -fopenmp -fopenmp-simd -flto -flto=thin
 -fno-lto -fdebug-prefix-map=/a=/b -ffile-prefix-map=/a=/b -fmacro-prefix-map=/a=/b
 -fdebug-compilation-dir=/a -fdiagnostics-color=always -fcolor-diagnostics -ftemplate-depth=100
 -ftemplate-depth-100 -fmodules -fshort-enums -funsigned-char -fcoroutines -fchar8_t -fthreadsafe-statics
@@ -46,7 +46,7 @@ BEYOND = """
 -fprofile-use=x -fcoverage-mapping --coverage -ftest-coverage -pg -fxray-instrument
 -finstrument-functions -mllvm -Xclang -fplugin=x -fpass-plugin=x -fembed-bitcode -fsplit-stack
 -Rpass=inline -save-stats -ftime-report -fsomething-of-next-year -fno-something-of-next-year
--mnext-years-feature -gnext -frecord-command-line -frecord-gcc-switches
+-mnext-years-feature -gnext -fno-unique-section-names -frecord-command-line -frecord-gcc-switches
 """
 
 
