@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,7 +13,7 @@ from nativecache.aot.called_once import find_called_once, longest_import
 from nativecache.aot.codegen import llvm
 from nativecache.aot.codegen.engine import Engine
 from nativecache.aot.codegen.target import choose_target, is_foreign
-from nativecache.aot.errors import PlanLost, Unread
+from nativecache.aot.errors import Lumped, PlanLost, Unread
 from nativecache.aot.front.load import Loaded, index, load
 from nativecache.aot.front.sources import Front, is_source
 from nativecache.aot.image_link import ImageLink, finished_build
@@ -32,6 +31,7 @@ from nativecache.aot.output.link_inputs import (
     unused_options,
 )
 from nativecache.aot.output.link_line import Ours, arrange
+from nativecache.aot.output.own_sections import asked_apart, lumped_modules
 from nativecache.aot.output.pieces import Member, Pieces, group_modules, piece_key
 from nativecache.aot.pool import Pool
 from nativecache.aot.records.clean_ups import bodies_key
@@ -58,11 +58,11 @@ from nativecache.aot.units.imports import (
     ImportLimits,
 )
 from nativecache.aot.units.output_model import OutputModel
-from nativecache.aot.units.partition import NOTHING_APART, Apart, partition
+from nativecache.aot.units.partition import NOTHING_APART, partition
 from nativecache.aot.units.resolve import check_one_file, resolve_symbols
 from nativecache.aot.units.roots import find_roots, index_symbols, root_rules
 from nativecache.aot.verify import Verifier
-from nativecache.aot.whole import judge, searching_sources, why_whole
+from nativecache.aot.whole import judge, searching_sources, sources_named, why_whole
 from nativecache.aot.workers import edit_workers
 from nativecache.aot.write import write_file
 from nativecache.cache.dependencies import Dependency, observe
@@ -179,9 +179,9 @@ class _Job:
             self._told = read_told(request, loaded, libraries)
             self._native = native_symbols(request, loaded, libraries, self._told)
         self._limits = _limits(request)
-        self._apart = _apart(request)
+        self._apart = asked_apart(request, self._told)
         self._guard = ""
-        if may_stand(request, self._told):
+        if self._apart == NOTHING_APART and may_stand(request, self._told):
             self._guard = guard(
                 request, loaded, engine, self._told, self._native, self._limits, front.scratch
             )
@@ -216,7 +216,11 @@ class _Job:
 
     def build_from_nothing(self, workers: Pool) -> Report:
         """Builds by no earlier plan. Raises what `build` does."""
-        return self._build(self._plan(workers), workers)
+        try:
+            planned = self._plan(workers)
+        except Lumped as error:
+            return _build_whole(self._request, error.sources, self._front, self._progress)
+        return self._build(planned, workers)
 
     def _build(self, planned: _Planned, workers: Pool) -> Report:
         request, clock = self._request, self._clock
@@ -292,7 +296,7 @@ class _Job:
             return _Planned(again.plan, memory, arranged.plain, again)
 
     def _plan(self, workers: Pool) -> _Planned:
-        """A plan made from nothing."""
+        """A plan made from nothing. Raises Lumped, and what `build` does."""
         request, engine, clock, limits = self._request, self._engine, self._clock, self._limits
         # Find the entities in the printed text.
         with clock.phase("index"):
@@ -317,6 +321,9 @@ class _Job:
         # Cut it into units.
         with clock.phase("partition"):
             units = partition(program, self._apart)
+            lumped = lumped_modules(program, units, self._apart)
+            if sources := sources_named(request, (program.modules[i].label for i in lumped)):
+                raise Lumped(sources)
             defined_in = index_symbols(program, units)
             executable = request.emit == "exe" and not self._told.shared
             outside = self._native.defined | self._native.undefined
@@ -574,17 +581,3 @@ def _limits(request: Request) -> ImportLimits:
     if request.level == 0 or not request.optimize or lines == 0:
         return NO_IMPORTS
     return ImportLimits(lines, IMPORT_TOTAL)
-
-
-def _apart(request: Request) -> Apart:
-    """What has sections of its own: in objects and archives what flags ask for, in images nothing.
-
-    Of an image, units that nobody needs are left out, so the linker has nothing to drop.
-    """
-    if request.emit not in ("object", "archive"):
-        return NOTHING_APART
-    said = {"function": False, "data": False}
-    for flag in request.clang_flags:
-        if match := re.fullmatch(r"-f(no-)?(function|data)-sections", flag):
-            said[match[2]] = match[1] is None
-    return Apart(code=said["function"], data=said["data"])

@@ -36,6 +36,14 @@ class Unread(BuildError):
         self.sources = sources
 
 
+class Lumped(Exception):
+    """Units of sources have in one section what flags ask to keep apart: clang has to compile these whole."""
+
+    def __init__(self, sources: frozenset[Path]) -> None:
+        super().__init__(*sorted(map(str, sources)))
+        self.sources = sources
+
+
 class UsageError(BuildError):
     """The options or inputs do not fit together."""
 

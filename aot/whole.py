@@ -30,7 +30,7 @@ def why_whole(request: Request, whole: Sequence[str]) -> str:
     if flags := beyond_ir(request.clang_flags, request.level):
         return f"IR does not tell {' '.join(dict.fromkeys(flags))}"
     if request.whole:
-        return "LLVM refuses its IR or a part of it alone, or its asm reads files"
+        return "LLVM refuses it or a part of it alone, its asm reads files, or sections cannot be told apart"
     return "its passes cannot be split"
 
 
@@ -42,6 +42,12 @@ def searching_sources(request: Request, loaded: Loaded) -> frozenset[Path]:
         for found in loaded.texts
         if found.label in splits and not found.as_before and found.has_asm and assembler_searches(found.text)
     )
+
+
+def sources_named(request: Request, labels: Iterable[str]) -> frozenset[Path]:
+    """Those of the modules with these labels that are made of sources, which clang can compile whole."""
+    splits = _splits(request)
+    return frozenset(splits[label] for label in labels if label in splits)
 
 
 def _splits(request: Request) -> dict[str, Path]:

@@ -21,12 +21,13 @@ from nativecache.linker.values import dataclass
 
 Kind = Literal[
     "assigns", "names", "script", "list", "exports", "export list", "archives", "remaps", "plain", "flag",
-    "multiple", "shared", "folder", "library", "z",
+    "multiple", "shared", "folder", "library", "z", "order", "sections", "section",
 ]  # fmt: skip
 
-#: What options say, by their names without dashes. `flag`, `exports`, `multiple` and `shared` have no value,
-#: or one behind `=`; that of others may be the next word. `list`: a file of names; `export list`: one that
-#: also makes symbols visible outside of the image.
+#: What options say, by their names without dashes. `flag`, `exports`, `multiple`, `shared` and `sections`
+#: have no value, or one behind `=`; that of others may be the next word. `list`: a file of names; `export
+#: list`: one that also makes symbols visible outside of the image; `order`: one that sections are ordered by.
+#: `sections`, `section`: where sections go, by their names or one by one.
 _LONG: dict[str, Kind] = {
     **dict.fromkeys(("wrap", "defsym"), "assigns"),
     **dict.fromkeys(
@@ -36,8 +37,16 @@ _LONG: dict[str, Kind] = {
     ),
     **dict.fromkeys(("script", "default-script", "dT", "mri-script", "just-symbols"), "script"),
     **dict.fromkeys(
-        ("symbol-ordering-file", "section-ordering-file", "call-graph-ordering-file", "retain-symbols-file"),
-        "list",
+        ("symbol-ordering-file", "section-ordering-file", "call-graph-ordering-file"),
+        "order",
+    ),
+    "retain-symbols-file": "list",
+    **dict.fromkeys(("sort-section", "section-start"), "section"),
+    **dict.fromkeys(
+        ("unique", "split-by-file", "split-by-reloc", "shuffle-sections", "reverse-sections",
+         "bp-startup-sort", "bp-compression-sort", "bp-compression-sort-startup-functions",
+         "randomize-section-padding"),
+        "sections",
     ),
     **dict.fromkeys(
         ("version-script", "dynamic-list", "export-dynamic-symbol-list"),
@@ -53,8 +62,8 @@ _LONG: dict[str, Kind] = {
     **dict.fromkeys(("shared", "Bshareable"), "shared"),
     **dict.fromkeys(
         ("soname", "rpath", "rpath-link", "dynamic-linker", "Map", "dependency-file", "plugin", "plugin-opt",
-         "oformat", "output", "section-start", "Ttext", "Tdata", "Tbss", "Ttext-segment", "Trodata-segment",
-         "Tldata-segment", "sort-section", "filter", "auxiliary", "audit", "depaudit", "architecture",
+         "oformat", "output", "Ttext", "Tdata", "Tbss", "Ttext-segment", "Trodata-segment",
+         "Tldata-segment", "filter", "auxiliary", "audit", "depaudit", "architecture",
          "format", "mllvm", "image-base", "target"),
         "plain",
     ),
@@ -83,7 +92,7 @@ _SHORT: dict[str, Kind] = {
     "l": "library",
     "z": "z",
 }
-_TAKES_NOTHING = frozenset(("flag", "exports", "multiple", "shared"))
+_TAKES_NOTHING = frozenset(("flag", "exports", "multiple", "shared", "sections"))
 #: What `--wrap` and, between two names or for a number, `--defsym` say in the simplest case.
 _PLAIN = re.compile(r"[\w.$@]+(?:=[\w.$@]+)?")
 _GLOB = re.compile(r"[*?\[]")
@@ -101,9 +110,10 @@ class SymbolOptions:
     may be, for something could not be read. `named` and `patterns` (globs): what must be there if the program
     defines it. `exports`: all that is exported must be. `multiple`: the first of several definitions wins.
     `scripted`: not every linker takes the scripts and expressions. `loose`: archives are treated unlike
-    objects, or objects are known by their file names. `shared`: the
-    image is a shared library. `inputs`: objects and libraries that the line or its scripts name, `libraries`
-    those that scripts name as `-lNAME`. `files`: all scripts and lists that were read.
+    objects, or objects are known by their file names. `by_section`: sections are placed by their names, or
+    one by one. `shared`: the image is a shared library. `inputs`: objects and libraries that the line or its
+    scripts name, `libraries` those that scripts name as `-lNAME`. `files`: all scripts and lists that were
+    read.
     """
 
     assigned: frozenset[str] = frozenset()
@@ -114,6 +124,7 @@ class SymbolOptions:
     multiple: bool = False
     scripted: bool = False
     loose: bool = False
+    by_section: bool = False
     shared: bool = False
     inputs: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
@@ -226,12 +237,16 @@ class _Reader:
             case "script":
                 # `-R FOLDER` is `-rpath FOLDER`.
                 self.script(value, must_be=name != "R" or not os.path.isdir(value))
-            case "list" | "export list":
+            case "list" | "order" | "export list":
                 found = self._read(value)
                 self._add(found, self.named)
                 self.patterns.update(dict.fromkeys(w for w in sorted(found.words) if _GLOB.search(w)))
                 if kind == "export list":
                     self.flags.add("exports")
+                if kind == "order":
+                    self.flags.add("by section")
+            case "sections" | "section":
+                self.flags.add("by section")
             case "exports" | "multiple" | "shared":
                 self.flags.add(kind)
             case "archives":
@@ -249,11 +264,11 @@ class _Reader:
         self._add(found, self.assigned)
         self.named |= found.words
         if found.acts:
-            self.flags.add("scripted")
+            self.flags |= {"scripted", "by section"}
         if found.lays_out:
             self.flags |= {"loose", "exports"}
         if found.missing and must_be:
-            self.flags |= {"any assigned", "exports"}
+            self.flags |= {"any assigned", "exports", "by section"}
         if (
             found.inputs and not found.files
         ):  # `--just-symbols` of an image, whose symbols are where it has them
@@ -302,6 +317,7 @@ class _Reader:
             multiple="multiple" in self.flags,
             scripted="scripted" in self.flags,
             loose="loose" in self.flags,
+            by_section="by section" in self.flags,
             shared="shared" in self.flags,
             inputs=tuple(self.inputs),
             libraries=tuple(self.libraries),

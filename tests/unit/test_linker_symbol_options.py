@@ -105,6 +105,39 @@ def test_options_that_say_nothing(words: str) -> None:
     found = told(*words.split())
     assert (found.assigned, found.named) == (NOTHING.assigned, NOTHING.named)
     assert not (found.any_assigned or found.exports or found.multiple or found.scripted or found.shared)
+    assert not found.by_section
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "-Wl,--unique=.text.f",
+        "-Wl,--unique",
+        "-Wl,--sort-section=name",
+        "-Wl,--sort-section,name",
+        "-Wl,--section-start=.text.f=0x10000",
+        "-Wl,--symbol-ordering-file={}",
+        "-Wl,--call-graph-ordering-file={}",
+        "-Wl,--section-ordering-file,{}",
+        "-Wl,--shuffle-sections=*=-1",
+        "-Wl,--reverse-sections",
+        "-Wl,--split-by-reloc",
+        "-T {}",
+        "{}",
+        "-Wl,-T,{}",
+        "-Wl,-T,gone.ld",
+    ],
+)
+def test_sections_are_asked_for_by_name(tmp_path: Path, option: str) -> None:
+    path = tmp_path / "list"
+    path.write_text("f\n")
+    assert told(*option.format(path).split()).by_section
+
+
+def test_a_script_that_only_names_libraries_places_no_section(tmp_path: Path) -> None:
+    path = tmp_path / "libf.so"
+    path.write_text("/* GNU ld script */\nGROUP ( -lc AS_NEEDED ( -lm ) )\n")
+    assert not told(str(path)).by_section and not NOTHING.by_section
 
 
 def test_archives_are_unlike_objects() -> None:

@@ -1,0 +1,53 @@
+"""What has a section of its own, as -ffunction-sections and -fdata-sections ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from nativecache.aot.request import Request
+from nativecache.aot.units.partition import NOTHING_APART, Apart, Unit
+from nativecache.aot.units.program import Program
+from nativecache.linker import lazy_re as re
+from nativecache.linker.symbol_options import SymbolOptions
+
+#: A section that the source asks for.
+_SECTION: Final = re.compile(r' section "')
+
+
+def asked_apart(request: Request, told: SymbolOptions) -> Apart:
+    """What is to have sections of its own, named after it.
+
+    Of an image nothing, unless the link line has to do with sections by their names: units that nobody needs
+    are left out, so that the linker has nothing to drop.
+    """
+    linked_again = request.emit in ("object", "archive")
+    if not (linked_again or (request.emit in ("exe", "shared") and told.by_section)):
+        return NOTHING_APART
+    said = {"function": False, "data": False}
+    for flag in request.clang_flags:
+        if match := re.fullmatch(r"-f(no-)?(function|data)-sections", flag):
+            said[match[2]] = match[1] is None
+    return Apart(code=said["function"], data=said["data"])
+
+
+def lumped_modules(program: Program, units: Iterable[Unit], apart: Apart) -> Iterator[int]:
+    """The modules with a unit that has in one section what is to be `apart`.
+
+    A unit's sections are named once they are compiled, so all of them after one function or variable.
+    """
+    if apart == NOTHING_APART:
+        return
+    for unit in units:
+        if (len(unit.tokens) > 1 or unit.has_asm) and _is_lumped(program, unit, apart):
+            yield unit.module
+
+
+def _is_lumped(program: Program, unit: Unit, apart: Apart) -> bool:
+    entities = [program.modules[unit.module].entities[token] for token in unit.tokens]
+    # LLVM itself names the sections of a group's members.
+    named = [e for e in entities if program.output.drops_comdats or not e.comdat]
+    kinds = [e.kind for e in named if not _SECTION.search(e.head)]
+    functions, variables = kinds.count("function"), kinds.count("variable")
+    parts = functions + variables + unit.has_asm
+    return parts > 1 and ((apart.code and functions > 0) or (apart.data and variables > 0))

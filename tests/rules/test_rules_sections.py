@@ -1,0 +1,128 @@
+"""Functions and variables stand where a script or an option puts their sections, as in clang's image."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from harness import CLANG, build, needs, needs_clang, needs_lld, needs_mold, run
+from rules import write
+
+pytestmark = [needs_clang, needs("nm"), needs("readelf")]
+
+OWN_SECTIONS = ("-ffunction-sections", "-fdata-sections")
+#: Functions and variables whose order in the image shows; CLASS is static, or nothing.
+SOURCE = """\
+CLASS int va = 1, vb = 2, vc[3]; const int ra[4] = {1}, rb[4] = {2};
+__attribute__((noinline)) CLASS int fa(int x) { return x + va++ + ra[x & 3]; }
+__attribute__((noinline)) CLASS int fb(int x) { return x * vb++ + rb[x & 3]; }
+__attribute__((noinline, cold)) CLASS int fc(int x) { return x * vc[x & 1]++; }
+__attribute__((noinline)) int fd(int x) { return fa(x) + fb(x + 1) + fc(x + 2); }
+int main(int c, char **v) { return fa(c) + fb(c + 1) + fc(c + 2) + fd(c + 3) - 18; }
+"""
+FILES = {
+    "place.ld": "SECTIONS { .mytext : { KEEP(*(.text.fb)) *(.text.fa .text.unlikely.fc) }\n"
+    "  .mydata : { *(.data.vb) *(.bss.vc) *(.data.va) } } INSERT BEFORE .data;\n",
+    "sort.ld": "SECTIONS { .mytext : { *(SORT(.text.f?)) } } INSERT AFTER .text;\n",
+    "sections.txt": ".text.fd\n.text.fb\n.text.fa\n.data.vb\n.data.va\n",
+}
+
+
+def shown(*command: str | Path) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def layout(image: Path) -> tuple[list[str], dict[str, int]]:
+    """The program's symbols as they stand in an image, and the sizes of its sections called `my…`."""
+    symbols, headers = shown("nm", "-n", image), shown("readelf", "-SW", image)
+    names = re.findall(r" ([frv][a-d]|main)$", symbols, re.MULTILINE)
+    return names, {name: int(size, 16) for name, size in re.findall(r"(\.my\w+) .* (\w+) 00 ", headers)}
+
+
+def compare_layouts(space: Path, *words: str) -> list[str]:
+    """Build with nativecache and with clang; what is where in both. The symbols in order."""
+    build(space, *words, "-o", "ours")
+    subprocess.run([CLANG, "-w", *words, "-o", "clangs"], cwd=space, check=True, timeout=60)
+    ours, clangs = layout(space / "ours"), layout(space / "clangs")
+    assert ours[0] == clangs[0]
+    assert ours[1].keys() == clangs[1].keys() and all(ours[1].values())
+    return ours[0]
+
+
+@pytest.mark.parametrize("storage", ["", "static"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param("-T place.ld -fuse-ld=bfd", marks=needs("ld.bfd")),
+        pytest.param("-Wl,-T,place.ld -fuse-ld=lld-22", marks=needs_lld),
+        pytest.param("-shared -fPIC -T place.ld -fuse-ld=bfd", marks=needs("ld.bfd")),
+        pytest.param("-static -T place.ld -fuse-ld=bfd", marks=needs("ld.bfd")),
+        pytest.param("-T sort.ld -Wl,--sort-section=name -fuse-ld=bfd", marks=needs("ld.bfd")),
+        pytest.param("-Wl,--unique=.text.fb -fuse-ld=bfd", marks=needs("ld.bfd")),
+        pytest.param("-Wl,--sort-section=name -fuse-ld=bfd", marks=needs("ld.bfd")),
+        pytest.param("-Wl,--section-ordering-file=sections.txt -fuse-ld=gold", marks=needs("ld.gold")),
+        pytest.param("-Wl,--shuffle-sections=*=-1 -fuse-ld=lld-22", marks=needs_lld),
+        pytest.param("-Wl,--reverse-sections -fuse-ld=mold", marks=needs_mold),
+    ],
+)
+def test_sections_are_placed_by_name(tmp_path: Path, words: str, storage: str) -> None:
+    write(tmp_path, {**FILES, "a.c": f"#define CLASS {storage}\n{SOURCE}"})
+    compare_layouts(tmp_path, "a.c", "-O2", *OWN_SECTIONS, *words.split())
+
+
+@needs("ld.bfd")
+def test_one_kind_of_section_alone(tmp_path: Path) -> None:
+    write(tmp_path, {**FILES, "a.c": f"#define CLASS\n{SOURCE}"})
+    for flag, found in zip(OWN_SECTIONS, (".mytext", ".mydata"), strict=True):
+        compare_layouts(tmp_path, "a.c", "-O2", flag, "-T", "place.ld")
+        assert layout(tmp_path / "ours")[1].keys() == {found}
+    assert run(tmp_path / "ours").code == run(tmp_path / "clangs").code
+
+
+@needs("ld.bfd")
+def test_flags_that_come_and_go_count_at_once(tmp_path: Path) -> None:
+    """Units are the same with and without them, and so is the link line."""
+    write(tmp_path, {**FILES, "a.c": f"#define CLASS\n{SOURCE}"})
+    words = ["a.c", "-O2", "-fuse-ld=bfd", "-T", "place.ld"]
+    for _ in range(2):
+        compare_layouts(tmp_path, *words)
+        assert not layout(tmp_path / "ours")[1]
+        compare_layouts(tmp_path, *words, "-ffunction-sections")
+        assert layout(tmp_path / "ours")[1].keys() == {".mytext"}
+
+
+@pytest.mark.parametrize("emit", ["image", pytest.param("object", marks=needs_lld)])
+def test_what_cannot_be_compiled_apart_is_compiled_by_clang(tmp_path: Path, emit: str) -> None:
+    """A static function that is to stay shares a unit with its users, a table of labels with its function."""
+    text = (
+        "__attribute__((used, noinline)) static int fa(int x) { return x + 1; }\n"
+        "__attribute__((noinline)) int fb(int x) { return fa(x) * 2; }\n"
+        "int fc(int *p) { static void *to[] = {&&a, &&b}; int n = 0; goto *to[*p]; a: n += 3; p++;"
+        " goto *to[*p]; b: return n; }\n"
+        "int main(void) { int p[] = {0, 1}; return fb(2) + fc(p) - 9; }\n"
+    )
+    write(tmp_path, {**FILES, "a.c": text})
+    if emit == "image":
+        words = ["a.c", "-O2", *OWN_SECTIONS, "-T", "place.ld"]
+        assert compare_layouts(tmp_path, *words)[:1] != ["main"]
+        assert layout(tmp_path / "ours")[1].keys() == {".mytext"} and run(tmp_path / "ours").code == 0
+    else:
+        build(tmp_path, "a.c", "-O2", *OWN_SECTIONS, "-c", "-o", "a.o")
+        subprocess.run([CLANG, "a.o", "-T", "place.ld", "-o", "app"], cwd=tmp_path, check=True, timeout=60)
+        assert layout(tmp_path / "app")[1].keys() == {".mytext"} and run(tmp_path / "app").code == 0
+
+
+@pytest.mark.parametrize("flag", [*OWN_SECTIONS, "-Os"])
+def test_sections_without_unique_names(tmp_path: Path, flag: str) -> None:
+    inline = "inline __attribute__((noinline)) int f(int x) { return x; }\n"
+    write(tmp_path, {"a.cpp": inline + "int x = 1; int g(int y) { return f(y) + x; }\n"})
+    words = ["a.cpp", "-O2", flag, "-fno-unique-section-names", "-c"]
+    build(tmp_path, *words, "-o", "ours.o")
+    subprocess.run([CLANG, *words, "-o", "clangs.o"], cwd=tmp_path, check=True, timeout=60)
+    names = re.compile(r" (\.(?:text|data)\S*)")
+    ours, clangs = (
+        set(names.findall(shown("readelf", "-SW", tmp_path / f"{n}.o"))) for n in ("ours", "clangs")
+    )
+    assert ours == clangs
