@@ -58,7 +58,7 @@ from nativecache.aot.units.imports import (
     ImportLimits,
 )
 from nativecache.aot.units.output_model import OutputModel
-from nativecache.aot.units.partition import NOTHING_APART, partition
+from nativecache.aot.units.partition import partition
 from nativecache.aot.units.resolve import check_one_file, resolve_symbols
 from nativecache.aot.units.roots import find_roots, index_symbols, root_rules
 from nativecache.aot.verify import Verifier
@@ -181,7 +181,7 @@ class _Job:
         self._limits = _limits(request)
         self._apart = asked_apart(request, self._told)
         self._guard = ""
-        if self._apart == NOTHING_APART and may_stand(request, self._told):
+        if may_stand(request, self._told):
             self._guard = guard(
                 request, loaded, engine, self._told, self._native, self._limits, front.scratch
             )

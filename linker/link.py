@@ -20,9 +20,10 @@ from nativecache.linker.driver import C_DRIVERS, CPLUSPLUS_DRIVERS, Driver
 from nativecache.linker.errors import LinkError
 from nativecache.linker.output import is_special, move, temporary_name
 from nativecache.linker.signals import hold_signals, temporary_folder
+from nativecache.linker.symbol_lists import Renamed, translate_lists
 from nativecache.linker.temporary import remove_folder
 from nativecache.linker.tools import run
-from nativecache.linker.values import dataclass
+from nativecache.linker.values import dataclass, field
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +55,7 @@ class LinkJob:
 
     `linker` None leaves the choice to the driver, and zig always uses its own. `target` is passed to clang
     and zig; a gcc has one target only. `gc_sections` does not apply to kind 'object', which keeps everything.
+    `renamed`: of symbols that lists on the line may name, the names that the linker knows them by.
     With `loose` the members of archives are given to the linker as files of their names, for options and
     scripts that treat archives unlike objects.
     """
@@ -66,6 +68,7 @@ class LinkJob:
     gc_sections: bool = False
     target: str | None = None
     loose: bool = False
+    renamed: Renamed = field(default_factory=dict)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -104,7 +107,9 @@ def link_image(
         archive = os.path.join(folder, "ours")
         image = os.path.join(folder, "image", os.path.basename(output))
         os.mkdir(os.path.dirname(image))
-        command = _command(job, _items(job, archive), image, folder)
+        locals_too = job.linker is None or job.linker.name in ("bfd", "gold")
+        items = translate_lists(_items(job, archive), job.renamed, folder, locals_too=locals_too)
+        command = _command(job, items, image, folder)
         depfile = os.path.join(folder, "reads.d")
         asked = ("-Xlinker", f"--dependency-file={depfile}") if job.driver.family != "zig" else ()
         # The C locale, so that messages can be read; TMPDIR, so that a killed driver leaves nothing behind.

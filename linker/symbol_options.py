@@ -111,9 +111,9 @@ class SymbolOptions:
     defines it. `exports`: all that is exported must be. `multiple`: the first of several definitions wins.
     `scripted`: not every linker takes the scripts and expressions. `loose`: archives are treated unlike
     objects, or objects are known by their file names. `by_section`: sections are placed by their names, or
-    one by one. `shared`: the image is a shared library. `inputs`: objects and libraries that the line or its
-    scripts name, `libraries` those that scripts name as `-lNAME`. `files`: all scripts and lists that were
-    read.
+    one by one. `lists`: a file lists symbols of which some may be local. `shared`: the image is a shared
+    library. `inputs`: objects and libraries that the line or its scripts name, `libraries` those that scripts
+    name as `-lNAME`. `files`: all scripts and lists that were read.
     """
 
     assigned: frozenset[str] = frozenset()
@@ -125,6 +125,7 @@ class SymbolOptions:
     scripted: bool = False
     loose: bool = False
     by_section: bool = False
+    lists: bool = False
     shared: bool = False
     inputs: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
@@ -214,7 +215,7 @@ class _Reader:
             if word[:1] != "-" or word == "-":
                 self._input(word)
                 continue
-            kind, name, value = _parse(word)
+            kind, name, value = parse_option(word)
             if kind is None:
                 self._assign(value or "")
                 continue
@@ -241,8 +242,7 @@ class _Reader:
                 found = self._read(value)
                 self._add(found, self.named)
                 self.patterns.update(dict.fromkeys(w for w in sorted(found.words) if _GLOB.search(w)))
-                if kind == "export list":
-                    self.flags.add("exports")
+                self.flags.add("exports" if kind == "export list" else "lists")
                 if kind == "order":
                     self.flags.add("by section")
             case "sections" | "section":
@@ -318,6 +318,7 @@ class _Reader:
             scripted="scripted" in self.flags,
             loose="loose" in self.flags,
             by_section="by section" in self.flags,
+            lists="lists" in self.flags,
             shared="shared" in self.flags,
             inputs=tuple(self.inputs),
             libraries=tuple(self.libraries),
@@ -325,7 +326,7 @@ class _Reader:
         )
 
 
-def _parse(word: str) -> tuple[Kind | None, str, str | None]:
+def parse_option(word: str) -> tuple[Kind | None, str, str | None]:
     """Kind, name and value of an option; linkers take long ones with one dash or two, and abbreviated."""
     body = word.removeprefix("-").removeprefix("-")
     name, equals, after = body.partition("=")

@@ -175,12 +175,13 @@ def write_output(
             job = LinkJob(
                 output=output,
                 kind="object" if emit in ("object", "archive") else "shared" if emit == "shared" else "exe",
-                items=(*items, *_kept_by_name(image, told, chosen)),
+                items=(*items, *_kept_by_name(image, told, chosen), *_quiet(image, told, chosen)),
                 driver=link_driver,
                 linker=chosen,
                 target=image.target,
                 gc_sections=_is_rusts(image),
                 loose=told.loose,
+                renamed=_renamed_symbols(image) if told.lists else {},
             )
             with Threads(1) as threads:
                 saved = threads.submit(image.pieces.save) if image.pieces is not None else None
@@ -212,6 +213,30 @@ def _kept_by_name(image: Image, told: SymbolOptions, linker: Linker | None) -> I
     if linker and linker.name == "mold" and dropping:
         for name in sorted(image.program.assigned & told.assigned):
             yield from ("-Xlinker", f"--undefined={name}")
+
+
+def _renamed_symbols(image: Image) -> dict[str, list[str]]:
+    """Of what is not linked under its own name alone, the names that it is linked under, by its own."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for part in image.program.modules:
+        for token, entity in part.entities.items():
+            if entity.defined and token not in part.dropped:
+                found[symbol_name(token)].append(part.names[token])
+    natives = _has_natives(image)
+    for name, names in found.items():
+        if natives and name not in names:
+            names.insert(0, name)  # a local of theirs may be called so
+    return {name: names for name, names in found.items() if names != [name]}
+
+
+def _has_natives(image: Image) -> bool:
+    return any(isinstance(item, Path) for item in image.line)
+
+
+def _quiet(image: Image, told: SymbolOptions, linker: Linker | None) -> Iterator[str]:
+    """An option by which lld says nothing of names that are on the line only for what natives may have."""
+    if told.lists and linker and linker.name == "lld" and _has_natives(image):
+        yield "-Wl,--no-warn-symbol-ordering"
 
 
 def _archived(image: Image, folder: Path, *, named_by_source: bool) -> Iterator[str | Whole]:

@@ -106,6 +106,7 @@ def may_stand(request: Request, told: SymbolOptions) -> bool:
         request.emit in ("exe", "shared")
         and not request.verify_percent
         and not (told.any_assigned or told.multiple or told.loose or told.scripted)
+        and not (told.by_section or told.lists)
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from harness import CLANG, build, needs, needs_clang, needs_lld, needs_mold, run
-from rules import write
+from rules import clang_object, write
 
 pytestmark = [needs_clang, needs("nm"), needs("readelf")]
 
@@ -26,6 +26,8 @@ FILES = {
     "place.ld": "SECTIONS { .mytext : { KEEP(*(.text.fb)) *(.text.fa .text.unlikely.fc) }\n"
     "  .mydata : { *(.data.vb) *(.bss.vc) *(.data.va) } } INSERT BEFORE .data;\n",
     "sort.ld": "SECTIONS { .mytext : { *(SORT(.text.f?)) } } INSERT AFTER .text;\n",
+    "symbols.txt": "fd\nvb\nfb\nra\nfa\nvc\n",
+    "edges.txt": "main fc 100\nmain fb 50\nfc fb 30\n",
     "sections.txt": ".text.fd\n.text.fb\n.text.fa\n.data.vb\n.data.va\n",
 }
 
@@ -126,3 +128,48 @@ def test_sections_without_unique_names(tmp_path: Path, flag: str) -> None:
         set(names.findall(shown("readelf", "-SW", tmp_path / f"{n}.o"))) for n in ("ours", "clangs")
     )
     assert ours == clangs
+
+
+@pytest.mark.parametrize("storage", ["", "static"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param("-Wl,--symbol-ordering-file=symbols.txt -fuse-ld=lld-22", marks=needs_lld),
+        pytest.param("-Xlinker --symbol-ordering-file -Xlinker symbols.txt -fuse-ld=lld-22", marks=needs_lld),
+        pytest.param("-Wl,--call-graph-ordering-file=edges.txt -fuse-ld=lld-22", marks=needs_lld),
+        pytest.param("-Wl,--retain-symbols-file=symbols.txt -fuse-ld=bfd", marks=needs("ld.bfd")),
+        pytest.param("-Wl,--retain-symbols-file=symbols.txt -fuse-ld=gold", marks=needs("ld.gold")),
+        pytest.param("-Wl,--retain-symbols-file=symbols.txt -fuse-ld=mold", marks=needs_mold),
+    ],
+)
+def test_lists_name_symbols_as_the_source_does(tmp_path: Path, words: str, storage: str) -> None:
+    write(tmp_path, {**FILES, "a.c": f"#define CLASS {storage}\n{SOURCE}"})
+    compare_layouts(tmp_path, "a.c", "-O2", *OWN_SECTIONS, *words.split())
+
+
+TWINS = (
+    "static int n{0}; __attribute__((noinline)) static int fa(int x) {{ return x + n{0}++; }}\n"
+    "__attribute__((noinline)) static int fb(int x) {{ return x * n{0}++; }}\n"
+    "int twin_{0}(int x) {{ return fa(x) + fb(x); }}\n"
+)
+
+
+@needs_lld
+@pytest.mark.parametrize("native", [False, True])
+def test_static_functions_of_one_name_in_several_files(tmp_path: Path, native: bool) -> None:
+    main = "int twin_c(int), twin_d(int);\nint main(int c, char **v) { return twin_c(c) + twin_d(c); }\n"
+    write(tmp_path, {"c.c": TWINS.format("c"), "d.c": TWINS.format("d"), "main.c": main})
+    (tmp_path / "list").write_text("fb\nfa\n")
+    inputs = ["c.c", "d.c", "main.c"]
+    if native:
+        inputs[1] = clang_object(tmp_path, "d.c", TWINS.format("d"), *OWN_SECTIONS)
+    words = [
+        *inputs,
+        "-O2",
+        *OWN_SECTIONS,
+        "-Wl,--fatal-warnings,--symbol-ordering-file=list",
+        "-fuse-ld=lld-22",
+    ]
+    assert [n for n in compare_layouts(tmp_path, *words) if n != "main"] == ["fb", "fb", "fa", "fa"]
+    (tmp_path / "list").write_text("fa\nfb\n")
+    assert [n for n in compare_layouts(tmp_path, *words) if n != "main"] == ["fa", "fa", "fb", "fb"]

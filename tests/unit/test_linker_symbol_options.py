@@ -173,6 +173,7 @@ def test_lists_of_symbols(tmp_path: Path) -> None:
     assert found.names("one") and found.names("two") and found.exports
     ordered = told(f"-Wl,--symbol-ordering-file={path}")
     assert ordered.names("one") and not ordered.exports
+    assert ordered.lists and told(f"-Wl,--retain-symbols-file={path}").lists and not found.lists
     assert found.assigned == ordered.assigned == NOTHING.assigned
 
 
