@@ -166,10 +166,12 @@ _UNROLL: Final = re.compile(r"-f(no-)?unroll-loops$")
 #: One that a pipeline given by name decides by its level alone (PassBuilder::parseModulePass), as clang does
 #: unless told.
 _VECTORIZE: Final = re.compile(r"-f(?:tree-)?(?:slp-)?vectorize$")
-#: Other words that reach the back end or what it says. No object of ours has an executable stack.
+#: Other words that reach the back end or what it says. No object of ours has an executable stack. The medium
+#: code model comes with a size of data from which on it is large, which LLVM's C interface does not take.
 _OTHER: Final = re.compile(
     r"-Wa,(?!--noexecstack$)|-Xassembler|-Xclang|-R(?:pass|$)|-d[A-Z]|--?coverage|-pg$|-p$|--?save-|--?via-file-asm"
     r"|-object-file-name|-no-integrated-as|-mmlir|-Xopenmp|-Xarch|--offload|-time$"
+    r"|-mcmodel=medium$"
 )
 #: With these, clang writes files beside its object.
 _BESIDE: Final = re.compile(

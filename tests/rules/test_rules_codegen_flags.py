@@ -62,6 +62,35 @@ def test_zeros_are_data(tmp_path: Path) -> None:
     assert " d zero\n" in symbols_in(tmp_path / "app").replace(" D ", " d ")
 
 
+@pytest.mark.parametrize("model", ["small", "kernel", "medium", "large"])
+def test_data_is_large_where_it_is_in_clangs_objects(tmp_path: Path, model: str) -> None:
+    text = "int small[4] = {1, 2}, zero[4], large[20000]; const int constant[4] = {3};\n"
+    write(tmp_path, {"a.c": text + "int f(int n) { return small[n] + zero[n] + large[n] + constant[n]; }\n"})
+    words = ["a.c", "-O2", f"-mcmodel={model}", "-c"]
+    Build.start(tmp_path, tmp_path, *words, "-o", "ours.o").result()
+    subprocess.run([CLANG, *words, "-o", "clangs.o"], cwd=tmp_path, check=True, timeout=60)
+    ours, clangs = (
+        {name for name in sections(tmp_path / file) if re.match(r"\.l?(?:data|bss|rodata)", name)}
+        for file in ("ours.o", "clangs.o")
+    )
+    assert ours == clangs
+
+
+def test_small_data_is_in_reach_of_code_of_the_small_model(tmp_path: Path) -> None:
+    (tmp_path / "get.c").write_text("extern int zero, small; int get(void) { return zero + small; }\n")
+    command = [CLANG, "-O2", "-fno-pic", "-c", "get.c"]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=60)
+    text = (
+        "char big[3UL << 30]; int zero, small = 3; int get(void);\n"
+        "int main(int c, char **v) { big[c * 0x7fffffffUL] = 5; zero = 2;"
+        " return get() + big[c * 0x7fffffffUL] - 10; }\n"
+    )
+    write(tmp_path, {"main.c": text})
+    words = ["main.c", "get.o", "-O2", "-mcmodel=medium", "-fno-pic", "-no-pie", "-o", "app"]
+    Build.start(tmp_path, tmp_path, *words).result()
+    assert run(tmp_path / "app").code == 0
+
+
 def test_files_beside_the_image_are_where_clang_writes_them(tmp_path: Path) -> None:
     """And are written again though nothing else is to be done."""
     flags = [

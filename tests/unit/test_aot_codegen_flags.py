@@ -22,7 +22,8 @@ IN_IR = """
 -fno-gcse -fgcse -fipa-pta -fno-addrsig -fno-sanitize=all -fno-sanitize=undefined -fno-profile-generate
 -fno-stack-size-section -fzero-initialized-in-bss -fintegrated-as -march=native -march=x86-64-v3
 -mtune=znver3 -mcpu=generic -mavx2 -mno-avx -msse4.2 -mno-sse -m64 -mcmodel=large -mno-red-zone
--mstackrealign -mrecip=all -mprefer-vector-width=256 -mstack-protector-guard=global -mretpoline
+-mcmodel=kernel -mcmodel=small -mstackrealign -mrecip=all -mprefer-vector-width=256
+-mstack-protector-guard=global -mretpoline
 -mharden-sls=all -mfunction-return=thunk-extern -mgeneral-regs-only -mbranch-protection=standard
 -mno-outline-atomics -fmerge-constants -fno-var-tracking -fno-devirtualize -fno-signaling-nans
 -frandom-seed=abc -fnon-call-exceptions -fno-implicit-templates -faligned-new -fextended-identifiers
@@ -41,7 +42,7 @@ BEYOND = """
 -fseparate-named-sections -fjmc -fsjlj-exceptions -fglobal-isel -fexperimental-call-graph-section
 -fdebug-info-for-profiling -fpseudo-probe-for-profiling -floop-interchange -fexperimental-loop-fusion
 -fdevirtualize-speculatively -fenable-matrix -fdebug-types-section -femit-dwarf-unwind=always
--mlarge-data-threshold=9 -mtls-size=24 -malign-branch=jcc -mbranches-within-32B-boundaries
+-mlarge-data-threshold=9 -mcmodel=medium -mtls-size=24 -malign-branch=jcc -mbranches-within-32B-boundaries
 -mpad-max-prefix-size=5 -masm=intel -fsanitize=address -fsanitize-coverage=bb -fprofile-generate
 -fprofile-use=x -fcoverage-mapping --coverage -ftest-coverage -pg -fxray-instrument
 -finstrument-functions -mllvm -Xclang -fplugin=x -fpass-plugin=x -fembed-bitcode -fsplit-stack
