@@ -409,8 +409,7 @@ def _renamed(image: Image, index: int, checksums: Mapping[bytes, bytes] | None =
     try:
         renamed = rename_symbols(_with_lines(image, index, checksums), _names(image, index))
         unit = image.units[index]
-        apart = image.apart.code if unit.is_function else image.apart.data and unit.kind == "data"
-        if apart:
+        if _is_apart(image, unit):
             from nativecache.linker.sections import name_sections
 
             return name_sections(renamed, _section_name(image, unit))
@@ -418,6 +417,15 @@ def _renamed(image: Image, index: int, checksums: Mapping[bytes, bytes] | None =
     except BadObject as error:
         unit = image.units[index]
         raise BuildError(f"{unit.name}: this target's objects cannot be renamed: {error}") from None
+
+
+def _is_apart(image: Image, unit: Unit) -> bool:
+    """Whether the sections of a unit are to be named after its first function, or variable."""
+    if image.apart == NOTHING_APART or not (unit.is_function or unit.kind == "data"):
+        return False
+    kind = "function" if unit.is_function else "variable"
+    entities = image.program.modules[unit.module].entities
+    return any(image.apart.keeps(entities[t]) for t in unit.tokens if entities[t].kind == kind)
 
 
 def _section_name(image: Image, unit: Unit) -> str:

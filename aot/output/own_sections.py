@@ -19,7 +19,8 @@ def asked_apart(request: Request, told: SymbolOptions) -> Apart:
     """What is to have sections of its own, named after it.
 
     Of an image nothing, unless the link line has to do with sections by their names: units that nobody needs
-    are left out, so that the linker has nothing to drop.
+    are left out, so that the linker has nothing to drop. There, what was in a comdat keeps the section that
+    it had for that.
     """
     linked_again = request.emit in ("object", "archive")
     if not (linked_again or (request.emit in ("exe", "shared") and told.by_section)):
@@ -28,7 +29,7 @@ def asked_apart(request: Request, told: SymbolOptions) -> Apart:
     for flag in request.clang_flags:
         if match := re.fullmatch(r"-f(no-)?(function|data)-sections", flag):
             said[match[2]] = match[1] is None
-    return Apart(code=said["function"], data=said["data"])
+    return Apart(code=said["function"], data=said["data"], comdats=not linked_again)
 
 
 def lumped_modules(program: Program, units: Iterable[Unit], apart: Apart) -> Iterator[int]:
@@ -46,8 +47,6 @@ def lumped_modules(program: Program, units: Iterable[Unit], apart: Apart) -> Ite
 def _is_lumped(program: Program, unit: Unit, apart: Apart) -> bool:
     entities = [program.modules[unit.module].entities[token] for token in unit.tokens]
     # LLVM itself names the sections of a group's members.
-    named = [e for e in entities if program.output.drops_comdats or not e.comdat]
-    kinds = [e.kind for e in named if not _SECTION.search(e.head)]
-    functions, variables = kinds.count("function"), kinds.count("variable")
-    parts = functions + variables + unit.has_asm
-    return parts > 1 and ((apart.code and functions > 0) or (apart.data and variables > 0))
+    found = [e for e in entities if program.output.drops_comdats or not e.comdat]
+    placed = [e for e in found if e.kind in ("function", "variable") and not _SECTION.search(e.head)]
+    return len(placed) + unit.has_asm > 1 and any(map(apart.keeps, placed))

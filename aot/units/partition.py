@@ -17,7 +17,7 @@ from pathlib import PurePath
 from typing import Final, Literal
 
 from nativecache.aot.ir.linkage import aliasee, is_always_inline
-from nativecache.aot.ir.module import Module, takes_block_address
+from nativecache.aot.ir.module import Entity, Module, takes_block_address
 from nativecache.aot.ir.syntax import block_owners, references, symbol_name
 from nativecache.aot.units.bonds import MODULE_ASM, Bonds
 from nativecache.aot.units.copies import copyable
@@ -63,10 +63,19 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """What is to have sections of its own in an object: each function, each variable."""
+    """What is to have sections of its own in an object: each function, each variable.
+
+    `comdats`: those of them that are in comdats, though these are dropped.
+    """
 
     code: bool
     data: bool
+    comdats: bool = False
+
+    def keeps(self, entity: Entity) -> bool:
+        """Whether a function or variable is to have a section of its own."""
+        own = self.code if entity.kind == "function" else self.data and entity.kind == "variable"
+        return own or (self.comdats and entity.comdat is not None)
 
 
 NOTHING_APART: Final = Apart(code=False, data=False)
@@ -128,7 +137,7 @@ def _module_units(
         elif (
             apart.data
             or any(t in used for t in real)
-            or (not final and any(module.entities[t].comdat for t in real))
+            or ((not final or apart.comdats) and any(module.entities[t].comdat for t in real))
             or _addresses(module, real) - copies
         ):
             yield "data", tuple(group), part.names[real[0]]

@@ -43,6 +43,13 @@ def layout(image: Path) -> tuple[list[str], dict[str, int]]:
     return names, {name: int(size, 16) for name, size in re.findall(r"(\.my\w+) .* (\w+) 00 ", headers)}
 
 
+def placed(image: Path) -> set[str]:
+    """The symbols in an image's sections called `my…`."""
+    headers, symbols = shown("readelf", "-SW", image), shown("readelf", "-sW", image)
+    ours = re.findall(r"\[ *(\d+)\] \.my", headers)
+    return {name for number, name in re.findall(r" (\d+) (\w+)$", symbols, re.MULTILINE) if number in ours}
+
+
 def compare_layouts(space: Path, *words: str) -> list[str]:
     """Build with nativecache and with clang; what is where in both. The symbols in order."""
     build(space, *words, "-o", "ours")
@@ -81,6 +88,27 @@ def test_one_kind_of_section_alone(tmp_path: Path) -> None:
         compare_layouts(tmp_path, "a.c", "-O2", flag, "-T", "place.ld")
         assert layout(tmp_path / "ours")[1].keys() == {found}
     assert run(tmp_path / "ours").code == run(tmp_path / "clangs").code
+
+
+@needs("ld.bfd")
+@pytest.mark.parametrize("flag", ["-Os", *OWN_SECTIONS])
+def test_what_is_in_a_comdat_has_its_own_section_anyway(tmp_path: Path, flag: str) -> None:
+    text = (
+        "template <class T> __attribute__((noinline)) T fa(T x) { return x + 1; }\n"
+        "inline int va = 4; int vb = 5;\n"
+        "__attribute__((noinline)) int fb(int x) { return fa(x) + va++ + vb++; }\n"
+        "struct S { S(); int n; }; S::S() : n(3) {}\nint main(int c, char **v) { return fb(c) + S().n; }\n"
+    )
+    script = (
+        "SECTIONS { .mytext : { *(.text._Z2faIiET_S0_) *(.text._Z2fbi .text._ZN1SC2Ev) }\n"
+        "  .mydata : { *(.data.va) *(.data.vb) } } INSERT AFTER .data;\n"
+    )
+    write(tmp_path, {"a.cpp": text, "s.ld": script})
+    build(tmp_path, "a.cpp", "-O2", flag, "-T", "s.ld", "-o", "ours")
+    words = [CLANG.replace("clang", "clang++"), "-O2", flag, "a.cpp", "-T", "s.ld", "-o", "clangs"]
+    subprocess.run(words, cwd=tmp_path, check=True, timeout=60)
+    assert run(tmp_path / "ours").code == run(tmp_path / "clangs").code
+    assert {"va", "_Z2faIiET_S0_"} <= placed(tmp_path / "clangs") == placed(tmp_path / "ours")
 
 
 @needs("ld.bfd")

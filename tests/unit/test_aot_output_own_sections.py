@@ -12,8 +12,10 @@ from nativecache.aot.units.partition import NOTHING_APART, Apart, partition
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.store import MemoryStore
 from nativecache.linker.symbol_options import SymbolOptions
+from nativecache.linker.values import replace
 
 CODE, DATA, BOTH = Apart(code=True, data=False), Apart(code=False, data=True), Apart(code=True, data=True)
+COMDATS, IMAGE_DATA = replace(NOTHING_APART, comdats=True), replace(DATA, comdats=True)
 PLAIN, PLACED = SymbolOptions(), SymbolOptions(by_section=True)
 
 
@@ -23,10 +25,10 @@ PLAIN, PLACED = SymbolOptions(), SymbolOptions(by_section=True)
         ("-ffunction-sections", "object", PLAIN, CODE),
         ("-ffunction-sections -fdata-sections", "archive", PLAIN, BOTH),
         ("-ffunction-sections -fdata-sections", "exe", PLAIN, NOTHING_APART),
-        ("-ffunction-sections -fdata-sections", "shared", PLACED, BOTH),
-        ("-fdata-sections", "exe", PLACED, DATA),
-        ("-ffunction-sections -fno-function-sections", "exe", PLACED, NOTHING_APART),
-        ("", "exe", PLACED, NOTHING_APART),
+        ("-ffunction-sections -fdata-sections", "shared", PLACED, replace(BOTH, comdats=True)),
+        ("-fdata-sections", "exe", PLACED, IMAGE_DATA),
+        ("-ffunction-sections -fno-function-sections", "exe", PLACED, COMDATS),
+        ("", "exe", PLACED, COMDATS),
         ("-ffunction-sections", "asm", PLACED, NOTHING_APART),
     ],
 )
@@ -64,6 +66,9 @@ TABLE = (
         ('@x = global i32 1, section "s"\n@y = global i32 2, section "s"\n', BOTH, False),
         ('module asm "f_asm: call f"\n' + F, CODE, True),
         ('module asm "f_asm: call f"\n' + F, DATA, False),
+        ("$x = comdat any\n@x = linkonce_odr global i32 1, comdat\n@y = global i32 2\n", COMDATS, False),
+        (TABLE, COMDATS, False),
+        ("$g = comdat any\n" + TABLE.replace("ptr @g() {", "ptr @g() comdat {"), COMDATS, True),
     ],
 )
 def test_what_shares_a_section_is_told(text: str, apart: Apart, lumped: bool) -> None:
