@@ -31,7 +31,7 @@ from nativecache.aot.output.link_inputs import (
     unused_options,
 )
 from nativecache.aot.output.link_line import Ours, arrange
-from nativecache.aot.output.own_sections import asked_apart, lumped_modules
+from nativecache.aot.output.own_sections import LUMPED, asked_apart, lumped_modules
 from nativecache.aot.output.pieces import Member, Pieces, group_modules, piece_key
 from nativecache.aot.pool import Pool
 from nativecache.aot.records.clean_ups import bodies_key
@@ -71,6 +71,7 @@ from nativecache.cache.recipe import Recipe
 from nativecache.linker.errors import LinkError
 from nativecache.linker.libraries import Libraries
 from nativecache.linker.native import NativeSymbols
+from nativecache.linker.shown import warning_line
 from nativecache.linker.symbol_options import SymbolOptions
 from nativecache.linker.values import dataclass, replace
 
@@ -180,6 +181,7 @@ class _Job:
             self._native = native_symbols(request, loaded, libraries, self._told)
         self._limits = _limits(request)
         self._apart = asked_apart(request, self._told)
+        self._warnings: list[str] = []
         self._guard = ""
         if may_stand(request, self._told):
             self._guard = guard(
@@ -264,7 +266,8 @@ class _Job:
                 found = (self._engine, self._libraries, self._told, written, self._front.scratch)
                 reads = link.note(finished_build(request, *found), self._front)
             reads = _write_depfiles(self._front, reads)
-        warnings = (*self._loaded.warnings, *unused_options(request), *said, *written.warnings)
+        before = (*self._loaded.warnings, *unused_options(request), *self._warnings)
+        warnings = (*before, *said, *written.warnings)
         return self._report(planned, scheduled, settled, verifier, warnings, written.image, reads)
 
     # Planning
@@ -321,9 +324,10 @@ class _Job:
         # Cut it into units.
         with clock.phase("partition"):
             units = partition(program, self._apart)
-            lumped = lumped_modules(program, units, self._apart)
-            if sources := sources_named(request, (program.modules[i].label for i in lumped)):
+            lumped = {program.modules[i].label for i in lumped_modules(program, units, self._apart)}
+            if sources := sources_named(request, lumped):
                 raise Lumped(sources)
+            self._warnings = [warning_line(f"{label}: {LUMPED}") for label in sorted(lumped)]
             defined_in = index_symbols(program, units)
             executable = request.emit == "exe" and not self._told.shared
             outside = self._native.defined | self._native.undefined

@@ -11,6 +11,8 @@ from nativecache.aot.units.program import Program
 from nativecache.linker import lazy_re as re
 from nativecache.linker.symbol_options import SymbolOptions
 
+#: What is said of IR in which sections cannot be told apart: clang compiles only sources whole.
+LUMPED: Final = "functions or variables that are compiled together share a section, named after the first"
 #: A section that the source asks for.
 _SECTION: Final = re.compile(r' section "')
 

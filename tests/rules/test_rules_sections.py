@@ -144,6 +144,16 @@ def test_what_cannot_be_compiled_apart_is_compiled_by_clang(tmp_path: Path, emit
         assert layout(tmp_path / "app")[1].keys() == {".mytext"} and run(tmp_path / "app").code == 0
 
 
+def test_what_cannot_be_compiled_apart_in_ir_is_told(tmp_path: Path) -> None:
+    text = "__attribute__((used, noinline)) static int fa(int x) { return x; }\nint fb() { return fa(1); }\n"
+    write(tmp_path, {"a.c": text})
+    words = [CLANG, "-O2", "-Xclang", "-disable-llvm-passes", "-emit-llvm", "-c", "a.c"]
+    subprocess.run(words, cwd=tmp_path, check=True, timeout=60)
+    done = build(tmp_path, "a.bc", "-O2", "-ffunction-sections", "-c", "-o", "a.o")
+    assert "warning: a.bc: functions or variables that are compiled together share a section" in done.stderr
+    assert "share a section" not in build(tmp_path, "a.bc", "-O2", "-c", "-o", "a.o").stderr
+
+
 @pytest.mark.parametrize("flag", [*OWN_SECTIONS, "-Os"])
 def test_sections_without_unique_names(tmp_path: Path, flag: str) -> None:
     inline = "inline __attribute__((noinline)) int f(int x) { return x; }\n"
