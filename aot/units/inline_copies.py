@@ -3,7 +3,8 @@
 C's `inline` functions and GNU's `extern inline` ones are `available_externally`: calls in the file may be
 inlined from its copy, while calls in other files are of the definition, or of another copy. A unit has one
 text for each symbol. So what names a function that is not the same everywhere may not stand in a unit of
-another file. Of C++'s there is one meaning in the whole program, by its rules.
+another file. By the rules of C++ its functions have one meaning, so where some file only declares one (as of
+a template that others instantiate) it has that; another copy breaks the rules, as that of `gnu_inline` may.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from nativecache.aot.units.copies import copyable
 from nativecache.linker import lazy_re as re
 
 if TYPE_CHECKING:
-    from nativecache.aot.ir.module import Entity
+    from nativecache.aot.ir.module import Entity, Module
     from nativecache.aot.units.program import Definition, ProgramModule
 
-#: How mangled names begin of languages in which a function is the same one everywhere: C++, Rust, Swift.
-_ONE_MEANING: Final = ("_Z", "_R", "$s")
+#: How mangled names of C++ begin.
+_CPLUSPLUS: Final = "_Z"
 #: What makes no difference to what a function does: records of debug information, nodes that hang on
 #: instructions, the numbers of groups of attributes.
 _BESIDE: Final = re.compile(r"\n    #dbg_[^\n]*|,? ![\w.]+ ![\w.]+(?:\([^()\n]*\))?| #\d+\b", re.ASCII)
@@ -31,9 +32,7 @@ def copied_inline(part: ProgramModule) -> Iterator[str]:
     """The final names of functions of which a module has a copy to inline."""
     for function in part.module.functions():
         if function.linkage == "available_externally":
-            name = part.names[function.token]
-            if not name.startswith(_ONE_MEANING):
-                yield name
+            yield part.names[function.token]
 
 
 def find_views(
@@ -43,12 +42,16 @@ def find_views(
 
     `elsewhere`: gives that of a function that it only declares.
     """
+    types = _Types(part.module)
     for name in names:
         token = "@" + quote(name)
         entity = part.entities.get(token)
-        if entity is not None and part.names[token] == name:
-            own = entity.kind == "function" and entity.defined and token not in part.dropped
-            yield name, _digest(part, entity) if own else elsewhere(name)
+        if entity is None or part.names[token] != name:
+            continue
+        if entity.kind == "function" and entity.defined and token not in part.dropped:
+            yield name, _digest(part, entity, types)
+        elif not name.startswith(_CPLUSPLUS):
+            yield name, elsewhere(name)
 
 
 def compare_copies(
@@ -62,9 +65,8 @@ def compare_copies(
     def elsewhere(name: str) -> str:
         if name not in defined:
             found = definitions.get(name)
-            entity = parts[found.module].entities[found.token] if found else None
-            plain = found and entity and entity.kind == "function"
-            defined[name] = _digest(parts[found.module], entity) if plain and found and entity else ""
+            views = find_views(parts[found.module], [name], lambda _: "") if found else ()
+            defined[name] = dict(views).get(name, "")
         return defined[name]
 
     views: dict[str, str] = {}
@@ -76,16 +78,33 @@ def compare_copies(
     return {name: view for name, view in views.items() if name not in divided}, frozenset(divided)
 
 
-def _digest(part: ProgramModule, entity: Entity) -> str:
-    """The digest of a function's code under final names."""
+class _Types(dict[str, str]):
+    """The named types of a module by token, as they are made up."""
+
+    def __init__(self, module: Module) -> None:
+        super().__init__()
+        self._bodies, self.numbered = module.types, module.numbered_types
+
+    def __missing__(self, token: str) -> str:
+        body = self._bodies.get(token)
+        self[token] = token  # a value's name, or a type within itself
+        if body is not None:
+            self[token] = TOKEN.sub(lambda match: self[match[0]] if match[0][0] == "%" else match[0], body)
+        return self[token]
+
+
+def _digest(part: ProgramModule, entity: Entity, types: _Types) -> str:
+    """The digest of a function's code under final names, with types as they are made up."""
     names, entities = part.names, part.entities
 
     def final(match: re.Match[str]) -> str:
         token = match[0]
+        if token[0] == "%":
+            return types[token]
         found = entities.get(token)
         if found is not None and copyable(found):
             return found.text.partition(" = ")[2]
         return f"@{names[token]}" if token in names else token
 
     code = entity.text[entity.text.index("{\n") :]
-    return text_digest(TOKEN.sub(final, _BESIDE.sub("", code))).hex()
+    return text_digest(TOKEN.sub(final, _BESIDE.sub("", code)) + types.numbered).hex()

@@ -269,3 +269,47 @@ def test_a_copy_to_inline_is_its_files_own(kind: str, tmp_path: Path) -> None:
     files, expected = COPIES[kind]
     header = "#include <stdio.h>\nint y(void), z(void);\n"
     compare(tmp_path, {**files, "all.h": header}, expected, levels=["-O2"])
+
+
+#: Copies that differ in what their text does not show, or that break the rules of C++.
+HIDDEN = {
+    "types": (
+        "struct P { char x[SIZE]; int a, b; };\n"
+        "extern inline __attribute__((gnu_inline, always_inline)) int inl(struct P *p) { return p->b; }\n"
+        "int NAME(int n) { struct P p = {{0}, n, n * 7}; return inl(&p); }\n",
+        "struct P { char x[4]; int a, b; };\nint inl(struct P *p) { return p->b; }\n",
+        "7 7\n",
+    ),
+    "nameless types": (
+        "extern inline __attribute__((gnu_inline, always_inline)) int inl(int n) {\n"
+        "    struct { char a[SIZE]; int b; } s[2]; return (char *)&s[1].b - (char *)s; }\n"
+        "int NAME(int n) { return inl(n); }\n",
+        "int inl(int n) { return n; }\n",
+        "12 28\n",
+    ),
+    "names like those of Rust": (
+        "extern inline __attribute__((gnu_inline, always_inline)) int _Rot(int n) { return n + SIZE; }\n"
+        "int NAME(int n) { return _Rot(n); }\n",
+        "int _Rot(int n) { return n; }\n",
+        "5 13\n",
+    ),
+    "C++": (
+        "extern inline __attribute__((gnu_inline, always_inline)) int inl(int n) { return n + SIZE; }\n"
+        'extern "C" int NAME(int n) { return inl(n); }\n',
+        "int inl(int n) { return n; }\n",
+        "5 13\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", HIDDEN)
+def test_copies_to_inline_that_look_alike(kind: str, tmp_path: Path) -> None:
+    text, defined, expected = HIDDEN[kind]
+    end = "cpp" if kind == "C++" else "c"
+    files = {
+        f"{name}.{end}": text.replace("NAME", name).replace("SIZE", size)
+        for name, size in (("fa", "4"), ("fb", "12"))
+    }
+    main = 'extern "C" int fa(int), fb(int);\n' if end == "cpp" else "int fa(int), fb(int);\n"
+    main += '#include <stdio.h>\nint main(void) { printf("%d %d\\n", fa(1), fb(1)); }\n'
+    compare(tmp_path, {f"main.{end}": main, **files, f"d.{end}": defined}, expected, levels=["-O2"])
