@@ -131,6 +131,15 @@ def test_warnings_that_nobody_hears(space: Space) -> None:
     assert "remark: " in done.stderr and "remark: " in again.stderr
 
 
+def test_with_headers_that_ask_what_clang_has(space: Space) -> None:
+    """As C++20's `<version>` does, of what would tell the name of a file."""
+    version, location = (f"{HEAD}#include <{name}>\n" for name in ("version", "source_location"))
+    assert [space.edit("-std=c++20", head=version).stats["on_preambles"] for _ in range(3)] == [0, 0, 1]
+    space.check(space.edit("-std=c++20", head=version), on=1)
+    # Who includes what does tell it is compiled plainly.
+    assert [space.edit("-std=c++20", head=location).stats["on_preambles"] for _ in range(3)] == [0, 0, 0]
+
+
 def test_a_preamble_is_for_one_head(space: Space) -> None:
     longer = HEAD + "#define MORE 1\n"
     space.check(space.edit(head=longer), on=0)
