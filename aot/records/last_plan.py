@@ -174,7 +174,8 @@ class ModuleState:
     simplified or "", bindings, line map, nodes.
     `sees`: final names that something in the module refers to. `placed`: what the module's lines stand for.
     `outline`: of what it was made from, where it has one. `disbelieved`: as Module has it. `tied`: as
-    ModuleFingerprints has `tied_nodes`.
+    ModuleFingerprints has `tied_nodes`. `counted`: tokens
+    of functions by whose code others have what an inline function is to all (units/inline_copies.py).
     """
 
     units: Sequence[tuple[str, list[str], str, bool, bool]]
@@ -188,6 +189,7 @@ class ModuleState:
     outline: Outline | None
     disbelieved: dict[str, list[int]]
     tied: list[str]
+    counted: list[str]
 
 
 _UNIT: Final = row(text(), _TEXTS, text(), boolean(), boolean())
@@ -222,6 +224,7 @@ _STATE: Final = record(
         "outline": nullable(record({field.name: text() for field in fields(Outline)})),
         "disbelieved": mapping(list_of(whole())),
         "tied": _TEXTS,
+        "counted": _TEXTS,
     }
 )
 

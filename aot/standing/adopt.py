@@ -20,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from nativecache.aot.errors import PlanLost
 from nativecache.aot.front.load import Loaded, LoadedText
 from nativecache.aot.output.pieces import Linked
 from nativecache.aot.packed import decode_names, encode_names
@@ -49,6 +50,7 @@ _NOTHING_KNOWN: Final = ModuleState(
     outline=None,
     disbelieved={},
     tied=[],
+    counted=[],
 )
 
 
@@ -110,7 +112,10 @@ def find_plans(
         if 2 * shared < len(texts) or shared <= mine:
             return
         donor = load_plan(store, Path(listed.path))
-        adopted = _adopt(donor, guard, loaded, runs) if donor else None
+        try:
+            adopted = _adopt(donor, guard, loaded, runs) if donor else None
+        except PlanLost:
+            adopted = None  # pruned since, or damaged
         if adopted is not None:
             yield adopted
 

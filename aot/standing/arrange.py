@@ -38,7 +38,7 @@ from nativecache.aot.standing.program import (
 from nativecache.aot.units.bonds import find_bonds
 from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints, KnownDefinition
 from nativecache.aot.units.imports import ImportCandidates
-from nativecache.aot.units.inline_copies import copied_inline, find_views
+from nativecache.aot.units.inline_copies import DEFINED, copied_inline, find_views
 from nativecache.aot.units.on_demand import OnDemandSequence
 from nativecache.aot.units.partition import NOTHING_APART, Unit, cut
 from nativecache.aot.units.program import Definition, ProgramModule
@@ -180,20 +180,34 @@ def _follow_rules(
         changed.isdisjoint(decode_names(last.head.asm_words))
         and changed.isdisjoint(given.told.assigned)
         and changed.isdisjoint(last.head.copies)
-        and all(_has_same_copies(last.head.copies, part, definitions) for part in parts.values())
         and all(symbol_name(token) in definitions for part in parts.values() for token in part.dropped)
         and all(is_ordinary(part) for i, part in parts.items() if not last.head.texts[i])
     )
 
 
-def _has_same_copies(copies: Mapping[str, str], part: ProgramModule, definitions: Definitions) -> bool:
-    """Whether functions that modules have copies of to inline are to an active one what they are to all."""
-
-    def elsewhere(name: str) -> str:
-        return copies[name] if name in definitions else ""
-
-    views = find_views(part, copies, elsewhere)
-    return copies.keys() >= set(copied_inline(part)) and all(copies[name] == view for name, view in views)
+def _copies_again(
+    last: LastPlan, parts: Mapping[int, ProgramModule], definitions: Definitions
+) -> dict[str, str] | None:
+    """Head.copies with active modules as they are now; None where a function is not the same to all."""
+    known = last.head.copies
+    names = [
+        *known,
+        *sorted({name for part in parts.values() for name in copied_inline(part)} - known.keys()),
+    ]
+    found: dict[str, set[str]] = {}
+    for part in parts.values() if names else ():
+        for name, view in find_views(part, names, lambda name: DEFINED if name in definitions else ""):
+            found.setdefault(name, set()).add(view)
+    copies = dict(known)
+    for name, views in found.items():
+        views.discard(DEFINED)  # by a module that is looked at here, or as the others have it
+        if not views or views == {known.get(name)}:
+            continue
+        others = (i for i in range(len(last)) if i not in parts)
+        if len(views) > 1 or any(name in last.state(i).sees for i in others):
+            return None
+        copies[name] = views.pop()
+    return copies
 
 
 def _standing_unit(last: LastPlan, module: int, position: int, index: int) -> Unit:
@@ -222,6 +236,10 @@ def arrange(
     if not _follow_rules(last, given, definitions, parts):
         return None
 
+    copies = _copies_again(last, parts, definitions)
+    if copies is None:
+        return None
+
     described = {i: reader.module(i) for i in edits if last.head.described[i]}
     checksums = checksums_again(last, {**active, **described})
     if checksums is None:
@@ -243,6 +261,7 @@ def arrange(
         identifiers=identifiers,
         labels=[text.label for text in given.loaded.texts],
         known_checksums=checksums,
+        known_copies=copies,
         edited=frozenset(
             last.state(i).units[n][2] for i, edit in edits.items() for n in edit.positions.values()
         ),

@@ -69,7 +69,8 @@ def find_moving_edit(last: LastPlan, i: int, module: Module, text: LoadedText) -
 def _edit_of(
     state: ModuleState, tokens: list[str] | None, new: Outline, *, moved: bool = False
 ) -> BodyEdit | None:
-    if tokens is None or not set(tokens).isdisjoint(state.dropped):
+    # By those that count others have what a function is to all (units/inline_copies.py).
+    if tokens is None or not set(tokens).isdisjoint((*state.dropped, *state.counted)):
         return None
     alone = {unit[1][0]: n for n, unit in enumerate(state.units) if unit[0] == "function"}
     if not alone.keys() >= set(tokens):
@@ -112,8 +113,6 @@ class Sight:
         ):
             return False
         name = part.names[token]
-        if name in self.last.head.copies:
-            return False  # of others it is to be the same
         own = self.plain.definition(name, Definition(i, token)).own.hex()
         assert known.outline is not None, "a module with a contained edit has an outline"
         before = memo.shape(known.outline.digest(token))

@@ -43,6 +43,7 @@ from nativecache.aot.standing.module_state import (
 from nativecache.aot.standing.program import is_dotted
 from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints
 from nativecache.aot.units.imports import ImportLimits
+from nativecache.aot.units.inline_copies import find_counted
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Program, ProgramModule
 from nativecache.cache.entry import AGAIN
@@ -236,6 +237,7 @@ def keep(
             outline=outline_of(loaded.texts[i].outline, part.module),
             disbelieved=lists_of(part.module.disbelieved),
             tied=whole.plain.modules[i].tied_nodes,
+            counted=find_counted(part, program.copies[0]),
         )
         if state.outline and part.debug and part.debug.numbering:
             named[i] = part.module, state.outline.around

@@ -166,6 +166,7 @@ class StandingProgram(Program):
     edited: frozenset[str]
     #: As Head has them.
     known_checksums: Mapping[str, tuple[str, int]]
+    known_copies: dict[str, str]
 
     @cached_property
     def has_common(self) -> bool:
@@ -196,10 +197,10 @@ class StandingProgram(Program):
         found = {bytes.fromhex(p): bytes.fromhex(real) for p, (real, _) in self.known_checksums.items()}
         return [found] * len(self.last)
 
-    @property
-    def divided(self) -> frozenset[str]:
-        """None: no such program stands."""
-        return frozenset()
+    @cached_property
+    def copies(self) -> tuple[dict[str, str], frozenset[str]]:
+        """As Program has them: a program in which copies differ does not stand."""
+        return self.known_copies, frozenset()
 
     @cached_property
     def opaque_bases(self) -> frozenset[str]:

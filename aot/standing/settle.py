@@ -25,6 +25,7 @@ from nativecache.aot.standing.module_state import (
     placed_lines,
 )
 from nativecache.aot.standing.replan import Replan
+from nativecache.aot.units.inline_copies import find_counted
 from nativecache.cache.lookup import EntryStore
 from nativecache.linker.values import dataclass, replace
 
@@ -204,7 +205,8 @@ class Settled:
             columns.add_state(state, self.pieces.keys.get(i, ""), promoted)
             columns.states.append(state)
         once = encode_names(sorted(arranged.candidates.once))
-        head = replace(old, once=once, checksums=dict(program.known_checksums), **columns.values())
+        checksums, copies = dict(program.known_checksums), program.known_copies
+        head = replace(old, once=once, checksums=checksums, copies=copies, **columns.values())
         return Kept(head, columns.states, last.since, named)
 
     def _state(self, module: int) -> tuple[ModuleState, Mapping[str, str]]:
@@ -233,6 +235,7 @@ class Settled:
         found = replace(
             found,
             tied=arranged.plain.modules[module].tied_nodes,
+            counted=find_counted(part, arranged.program.known_copies),
             units=list(map(unit_of, units)),
             roots=[index - first for index in arranged.roots[module]],
             outline=outline,

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 #: How mangled names of C++ begin.
 _CPLUSPLUS: Final = "_Z"
+#: What a function is to a module that only declares it, where it is what its definition is.
+DEFINED: Final = "defined"
+#: So many functions' code is compared for one that calls them.
+_MOST: Final = 64
 #: What makes no difference to what a function does: records of debug information, nodes that hang on
 #: instructions, the numbers of groups of attributes.
 _BESIDE: Final = re.compile(r"\n    #dbg_[^\n]*|,? ![\w.]+ ![\w.]+(?:\([^()\n]*\))?| #\d+\b", re.ASCII)
@@ -36,11 +40,15 @@ def copied_inline(part: ProgramModule) -> Iterator[str]:
 
 
 def find_views(
-    part: ProgramModule, names: Iterable[str], elsewhere: Callable[[str], str]
+    part: ProgramModule,
+    names: Iterable[str],
+    elsewhere: Callable[[str], str],
+    counted: set[str] | None = None,
 ) -> Iterator[tuple[str, str]]:
     """What those of some functions are to a module that it names: digests of the code that its calls reach.
 
-    `elsewhere`: gives that of a function that it only declares.
+    `elsewhere`: gives that of a function that it only declares. `counted` takes the tokens of the module's
+    functions whose code is in the digests.
     """
     types = _Types(part.module)
     for name in names:
@@ -49,9 +57,20 @@ def find_views(
         if entity is None or part.names[token] != name:
             continue
         if entity.kind == "function" and entity.defined and token not in part.dropped:
-            yield name, _digest(part, entity, types)
+            view = _View(part, types)
+            yield name, view.digest(entity)
+            if counted is not None:
+                counted |= view.counted
         elif not name.startswith(_CPLUSPLUS):
             yield name, elsewhere(name)
+
+
+def find_counted(part: ProgramModule, names: Iterable[str]) -> list[str]:
+    """The tokens of a module's functions by whose code others have what some functions are to all."""
+    counted = set[str]()
+    for _ in find_views(part, names, lambda _: "", counted):
+        pass
+    return sorted(counted)
 
 
 def compare_copies(
@@ -93,18 +112,40 @@ class _Types(dict[str, str]):
         return self[token]
 
 
-def _digest(part: ProgramModule, entity: Entity, types: _Types) -> str:
-    """The digest of a function's code under final names, with types as they are made up."""
-    names, entities = part.names, part.entities
+class _View:
+    """What a function is to its module: its code, and that of the locals that it calls."""
 
-    def final(match: re.Match[str]) -> str:
-        token = match[0]
-        if token[0] == "%":
-            return types[token]
-        found = entities.get(token)
-        if found is not None and copyable(found):
-            return found.text.partition(" = ")[2]
-        return f"@{names[token]}" if token in names else token
+    def __init__(self, part: ProgramModule, types: _Types) -> None:
+        self._part, self._types = part, types
+        #: The tokens of the functions whose code counts.
+        self.counted = set[str]()
+        self._left = _MOST
 
-    code = entity.text[entity.text.index("{\n") :]
-    return text_digest(TOKEN.sub(final, _BESIDE.sub("", code)) + types.numbered).hex()
+    def digest(self, entity: Entity, within: tuple[str, ...] = ()) -> str:
+        """The digest of a function's code under final names, with types as they are made up.
+
+        A local that it calls counts by its code; `within`: the tokens of callers, the first one first.
+        """
+        self.counted.add(entity.token)
+        self._left -= 1
+        names, entities = self._part.names, self._part.entities
+        within = *within, entity.token
+
+        def final(match: re.Match[str]) -> str:
+            token = match[0]
+            if token[0] == "%":
+                return self._types[token]
+            found = entities.get(token)
+            if found is None:
+                return token
+            if copyable(found):
+                return found.text.partition(" = ")[2]
+            if token in within:
+                return f"@up{within.index(token)}"
+            called = code[match.end() : match.end() + 1] == "(" and found.kind == "function"
+            if called and found.local and found.defined and self._left > 0:
+                return f"@{self.digest(found, within)}"
+            return f"@{names[token]}"
+
+        code = _BESIDE.sub("", entity.text[entity.text.index("{\n") :])
+        return text_digest(TOKEN.sub(final, code) + self._types.numbered).hex()

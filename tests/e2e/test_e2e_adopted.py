@@ -190,6 +190,30 @@ def test_copies_to_inline_that_come_to_differ(builds: Builds) -> None:
             assert follows(builds(*files, "-O2")) == does, (name, new)
 
 
+def test_locals_within_copies_to_inline(builds: Builds) -> None:
+    """They count by their code: they may change in all files, and not in one alone."""
+    header = "static inline int mix(int x) { return x * SEED; }\ninline int f(int x) { return mix(x) + 1; }\n"
+    files = {
+        "all.h": "#ifndef SEED\n#define SEED 3\n#endif\n" + header,
+        "main.c": '#include "all.h"\nint z(void);\nint main(void) { return f(1) + z(); }\n',
+        "z.c": '#include "all.h"\nint z(void) { return f(2) * mix(3); }\n',
+        "f.c": '#include "all.h"\nextern inline int f(int);\n',
+    }
+    write(builds.folder, files)
+    names = [name for name in files if name.endswith(".c")]
+    builds(*names, "-O2")
+    for name, old, new, does in (
+        ("all.h", "SEED 3", "SEED 5", True),
+        ("all.h", "+ 1", "+ 2", True),
+        ("z.c", "#include", "#define SEED 7\n#include", False),
+        ("z.c", "#define SEED 7", "#define SEED 5", True),
+        ("f.c", "#include", "#define SEED 7\n#include", False),
+    ):
+        files[name] = files[name].replace(old, new)
+        write(builds.folder, {name: files[name]})
+        assert follows(builds(*names, "-O2")) == does, (name, new)
+
+
 def test_a_copy_to_inline_whose_definition_is_gone(builds: Builds) -> None:
     """What others declare is the C library's then."""
     body = "int getpagesize(void) { return 7; }\n"
