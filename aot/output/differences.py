@@ -70,7 +70,7 @@ class Difference:
         if len(self._rest) != length:
             raise Malformed("a difference that ends early")
         self.keys = [data[at : at + _KEY].hex() for at in range(_HEAD.size, starts, _KEY)]
-        numbers = _little_endian(array("I", bytes(data[starts : starts + count * 8])))
+        numbers = little_endian(array("I", bytes(data[starts : starts + count * 8])))
         self._starts, self._lengths = numbers[:count], numbers[count:]
         ends = (start + length for start, length in zip(self._starts, self._lengths, strict=True))
         if any(end > start for end, start in zip(ends, [*self._starts[1:], length], strict=False)):
@@ -122,7 +122,7 @@ def difference(archive: bytes, parts: Sequence[Part]) -> bytes:
     numbers = array("I", [*(start for _, start in rows), *(one.length for one, _ in rows)])
     head = _HEAD.pack(len(rows), len(archive), hashlib.sha256(archive).digest())
     names = b"".join(bytes.fromhex(one.key) for one, _ in rows)
-    return b"".join((head, names, _little_endian(numbers).tobytes(), *rest))
+    return b"".join((head, names, little_endian(numbers).tobytes(), *rest))
 
 
 def _combine(data: memoryview, rows: Iterable[tuple[str, int, int]], load: Load) -> bytes:
@@ -147,7 +147,8 @@ def _exclusive_or(one: memoryview, other: bytes) -> bytes:
     return both.to_bytes(len(other), "little")
 
 
-def _little_endian(numbers: array[int]) -> array[int]:
+def little_endian(numbers: array[int]) -> array[int]:
+    """Numbers as they are packed from this machine's, in place, or the other way round."""
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers

@@ -10,7 +10,6 @@ module the other modules' pieces are those of the last link. An archive is kept 
 
 from __future__ import annotations
 
-import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
@@ -24,7 +23,15 @@ from typing import Final, NamedTuple
 from nativecache.aot.errors import PlanLost, temporary_files
 from nativecache.aot.ir.debug_info import LineMap
 from nativecache.aot.key import check_sealed, own_record, sealed
-from nativecache.aot.output.differences import LONGEST, Difference, Loaded, Part, difference, part
+from nativecache.aot.output.differences import (
+    LONGEST,
+    Difference,
+    Loaded,
+    Part,
+    difference,
+    little_endian,
+    part,
+)
 from nativecache.aot.units.lines import real_lines
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Program
@@ -284,9 +291,7 @@ class KeptPieces:
 
 def write_pieces(packed: bytes, checksums: Sequence[int]) -> bytes:
     """What is kept of some pieces, as `read_pieces` takes it; `packed` is the difference."""
-    numbers = array("I", checksums)
-    if sys.byteorder == "big":
-        numbers.byteswap()
+    numbers = little_endian(array("I", checksums))
     return b"".join((_COUNT.pack(len(numbers)), numbers.tobytes(), packed))
 
 
@@ -299,9 +304,7 @@ def read_pieces(entry: Entry) -> KeptPieces:
     start = _COUNT.size + _COUNT.unpack_from(data)[0] * _COUNT.size
     if len(data) < start:
         raise Malformed("pieces that end early")
-    numbers = array("I", data[_COUNT.size : start])
-    if sys.byteorder == "big":
-        numbers.byteswap()
+    numbers = little_endian(array("I", data[_COUNT.size : start]))
     found = KeptPieces(Difference(memoryview(data)[start:]), numbers)
     if numbers and not _are_apart(numbers, found.difference.length):
         raise Malformed("checksums that are not one after the other")
