@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 #: How mangled names of C++ begin.
 _CPLUSPLUS: Final = "_Z"
+#: Mangled names up to where template arguments begin: those of a function that is no member, and of one that
+#: is. The length of a name stands before it, so the rest of it is left out once that is known.
+_LENGTH: Final = re.compile(r"[1-9]\d*", re.ASCII)
+_NO_MEMBER: Final = re.compile(r"_Z(?:St)?L?", re.ASCII)
+_MEMBER: Final = re.compile(r"_ZN[rVK]*[RO]?", re.ASCII)
+_OF_NAME: Final = re.compile(r"S(?:[tabsiod]|[0-9A-Z]*_)|[CD]\d|B(?=\d)|L(?=\d)|[a-z][a-zA-Z]", re.ASCII)
+#: What stands for std::string and the streams.
+_INSTANTIATED: Final = ("Ss", "Si", "So", "Sd")
 #: What a function is to a module that only declares it, where it is what its definition is.
 DEFINED: Final = "defined"
 #: So many functions' code is compared for one that calls them.
@@ -33,10 +41,36 @@ _BESIDE: Final = re.compile(r"\n    #dbg_[^\n]*|,? ![\w.]+ ![\w.]+(?:\([^()\n]*\
 
 
 def copied_inline(part: ProgramModule) -> Iterator[str]:
-    """The final names of functions of which a module has a copy to inline."""
+    """The final names of functions of which a module has a copy to inline that may be another elsewhere."""
     for function in part.module.functions():
         if function.linkage == "available_externally":
-            yield part.names[function.token]
+            name = part.names[function.token]
+            if not is_instantiated(name):
+                yield name
+
+
+def is_instantiated(name: str) -> bool:
+    """Whether a symbol is, for sure, of what a template of C++ or a member of one was instantiated to.
+
+    Read as the Itanium C++ ABI mangles names (its section 5.1), up to the first template arguments.
+    """
+    member = _MEMBER.match(name)
+    begin = member or _NO_MEMBER.match(name)
+    if begin is None:
+        return False
+    at, named = begin.end(), False
+    while at < len(name) and not (named and name[at] == "I"):
+        if named and not member:
+            return False  # its parameters, which may be of templates
+        if length := _LENGTH.match(name, at):
+            at, named = length.end() + int(length[0]), True
+        elif part := _OF_NAME.match(name, at):
+            if member and part[0] in _INSTANTIATED:
+                return True
+            at, named = part.end(), named or part[0] not in ("B", "L", "St")
+        else:
+            return False
+    return at < len(name)
 
 
 def find_views(
