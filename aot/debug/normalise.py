@@ -74,12 +74,12 @@ def normalise_again(
     module has debug information.
     """
     from nativecache.aot.debug.analysis import analyse
-    from nativecache.aot.debug.shapes import digest_shapes, find_shapes
+    from nativecache.aot.debug.shapes import digest_shapes, find_doubtful, find_shapes
 
     try:
         read = analyse(module.debug_text, _described(module), directory=directory)
-        shapes = {} if alone else digest_shapes(find_shapes(read))
-        return _apply(module, read, ambiguous, shapes)
+        shapes = {} if alone else find_shapes(read)
+        return _apply(module, read, ambiguous, digest_shapes(shapes), find_doubtful(shapes, ambiguous))
     except (FarLines, Unsupported, RecursionError):
         return None
 
@@ -100,7 +100,11 @@ def keep_debug(module: Module) -> Module:
 
 
 def _apply(
-    module: Module, read: Analysis, ambiguous: frozenset[str], shapes: Mapping[str, str]
+    module: Module,
+    read: Analysis,
+    ambiguous: frozenset[str],
+    shapes: Mapping[str, str],
+    doubtful: frozenset[str] = frozenset(),
 ) -> Module | None:
     """The module with normalised debug information; None if that is not understood."""
     from nativecache.aot.debug.rewrite import rewrite
@@ -115,6 +119,6 @@ def _apply(
         entities=module.entities | entities,
         named_metadata=done.named_metadata,
         metadata=done.nodes,
-        debug=replace(done.info, ambiguous=ambiguous, shapes=shapes),
+        debug=replace(done.info, ambiguous=ambiguous, shapes=shapes, doubtful=doubtful),
         debug_text="",
     )

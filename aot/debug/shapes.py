@@ -8,7 +8,7 @@ differ if their shapes do, or those of types that they name.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from nativecache.aot.debug.analysis import Analysis
@@ -85,6 +85,18 @@ def find_ambiguous(modules: Sequence[Mapping[str, Shape]]) -> frozenset[str]:
     return frozenset(ambiguous)
 
 
+def find_doubtful(shapes: Mapping[str, Shape], ambiguous: frozenset[str]) -> frozenset[str]:
+    """The names of a module's shapes that may be ambiguous though all modules that have them agree.
+
+    `ambiguous`: the names that are so in the program.
+    """
+    return frozenset(
+        name
+        for name, shape in shapes.items()
+        if shape.text in ("", _OWN) or name in ambiguous or not ambiguous.isdisjoint(shape.names)
+    )
+
+
 def digest_shapes(shapes: Mapping[str, Shape]) -> dict[str, str]:
     """A digest of each shape by name, 16 hexadecimal digits; "" for a name that is ambiguous by itself.
 
@@ -94,6 +106,45 @@ def digest_shapes(shapes: Mapping[str, Shape]) -> dict[str, str]:
         name: shape.text and value_digest((shape.text, sorted(shape.names))).hex()[:16]
         for name, shape in sorted(shapes.items())
     }
+
+
+def are_as_ambiguous(
+    before: Sequence[Mapping[str, str]],
+    now: Mapping[int, tuple[Mapping[str, str], frozenset[str]]],
+    ambiguous: Callable[[], frozenset[str]],
+) -> bool:
+    """Whether the same names are ambiguous once some of the modules changed, if that is easily said.
+
+    `before`: what `digest_shapes` had for the modules; `now`: what it has for those that changed, by number,
+    and what `find_doubtful` has. `ambiguous`: the names that were.
+
+    They are where no name that means something else now was ambiguous, and all modules that have it agree on
+    it, as when lines move in a header with classes.
+    """
+    changed, gone, doubtful = dict[str, str](), set[str](), set[str]()
+    for i, (shapes, doubts) in now.items():
+        old = before[i]
+        if old == shapes:
+            continue
+        for name, shape in shapes.items():
+            if old.get(name) != shape and changed.setdefault(name, shape) != shape:
+                return False
+        gone.update(old.keys() - shapes.keys())
+        doubtful |= doubts
+    if not changed and not gone:
+        return True
+    if not ambiguous().isdisjoint(gone | changed.keys()):
+        return False
+    doubtful &= changed.keys()
+    had = set[str]()
+    for i in range(len(before)):
+        known = now[i][0] if i in now else before[i]
+        found = changed.keys() & known.keys()
+        # What is doubtful is not ambiguous as long as one module alone has it.
+        if any(known[name] != changed[name] for name in found) or not had.isdisjoint(doubtful & found):
+            return False
+        had |= found
+    return "" not in changed.values()
 
 
 def _linked_shape(module: Analysis, body: str) -> Shape:

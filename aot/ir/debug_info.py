@@ -172,6 +172,8 @@ class DebugInfo:
     #: as debug/shapes.py has them; none where no other module has debug information.
     ambiguous: frozenset[str] = frozenset()
     shapes: Mapping[str, str] = field(default_factory=dict)
+    #: Of a module that was made again: the names that may be ambiguous though all modules agree on them.
+    doubtful: frozenset[str] = frozenset()
     #: The definitions of the module's types, None where it has no such debug information.
     types: Types | None = None
     #: What became of which node; None where that depends on what functions do, or was not asked for.

@@ -16,6 +16,7 @@ from nativecache.aot.units.bodies import SimplifiedBody, unit_body
 from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints
 from nativecache.aot.units.imports import ImportCandidates, shows_constant
 from nativecache.aot.units.lines import held_from
+from nativecache.aot.units.on_demand import OnDemandSequence
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Definition, Program, ProgramModule
 from nativecache.linker.values import replace
@@ -155,27 +156,14 @@ def has_lines(debug: DebugInfo | None, placed: PlacedLines | None) -> bool:
 
 
 def mean_the_same(last: LastPlan, active: Mapping[int, Module]) -> bool:
-    """Whether what is ambiguous over the whole program (debug/shapes.py) is what it was.
+    """Whether what is ambiguous over the whole program (debug/shapes.py) is what it was."""
+    from nativecache.aot.debug.shapes import are_as_ambiguous
 
-    So it is if no name that means something else now is one of another module's, too.
-    """
-    changed: dict[int, set[str]] = {}
-    for i, module in active.items():
-        placed, debug = last.state(i).placed, module.debug
-        old, new = placed.shapes if placed else {}, debug.shapes if debug else {}
-        if old != new:
-            changed[i] = {name for name in {**old, **new} if old.get(name) != new.get(name)}
-            if any("" in (old.get(name), new.get(name)) for name in changed[i]):
-                return False
-    if not changed:
-        return True
-    for i in range(len(last)):
-        placed = last.state(i).placed
-        known = set(placed.shapes) if placed else set()
-        known.update(changed.get(i, ()))
-        if any(not known.isdisjoint(names) for other, names in changed.items() if other != i):
-            return False
-    return True
+    placed = OnDemandSequence(len(last), lambda i: last.state(i).placed)
+    before = OnDemandSequence(len(last), lambda i: found.shapes if (found := placed[i]) else {})
+    now = {i: (module.debug.shapes, module.debug.doubtful) for i, module in active.items() if module.debug}
+    now.update((i, ({}, frozenset())) for i in active.keys() - now.keys())
+    return are_as_ambiguous(before, now, lambda: frozenset(decode_names(last.head.ambiguous)))
 
 
 def _hexadecimal(checksums: Mapping[bytes, bytes]) -> dict[str, str]:

@@ -132,7 +132,7 @@ class Edited:
     def __init__(self, sources: dict[str, str], words: tuple[str, ...], folder: Path) -> None:
         self.sources, self.words, self.folder = sources, words, folder
         write(folder, sources)
-        self.files = sorted(sources)
+        self.files = sorted(name for name in sources if not name.endswith(".h"))
         self.build()
         self.first = (folder / "app").read_bytes()
 
@@ -169,6 +169,44 @@ def test_an_edit_beside_lambdas_is_planned_by_what_stands(tmp_path: Path) -> Non
     edited = Edited(LAMBDAS, ("-O2",), tmp_path)
     assert edited.planned("part.cpp", "n + 30", "n + 31") == [0, 0]
     assert edited.planned("main.cpp", "n * 2", "n * 3")[0] <= 1
+
+
+#: clang's copies of `data` differ: in one file it calls what it invokes in the other.
+STRINGS = {
+    "main.cpp": "#include <string>\nint part(const std::string &);\n"
+    "int put(const std::string &s) { return s.data()[0]; }\n"
+    "int all(const std::string &s) { return s.c_str()[0] + part(s); }\n"
+    'int main(int n, char **) { std::string s(n, "x"[0]); return put(s) + all(s); }\n',
+    "part.cpp": "#include <string>\nint put(const std::string &);\n"
+    "int part(const std::string &s) { return s.data()[0] + put(s); }\n"
+    "int first(const std::string &s) { return *s.begin(); }\n",
+}
+
+
+@pytest.mark.parametrize("flags", [(), ("-g",)], ids=["plain", "-g"])
+def test_copies_of_what_templates_became_may_differ(flags: tuple[str, ...], tmp_path: Path) -> None:
+    edited = Edited(STRINGS, ("-std=c++11", "-O2", *flags), tmp_path)
+    edited.planned("part.cpp", "+ put(s)", "+ put(s) * 3")
+    edited.planned("main.cpp", "s.c_str()[0]", "*s.begin()")
+
+
+#: A class that three files know, and one that two of them have for themselves.
+CLASSES = {
+    "all.h": "// what all know\nstruct shape { int a; int area() const { return a * a; } };\n"
+    "int one(const shape &), two(const shape &);\n",
+    "main.cpp": '#include "all.h"\nint main(int n, char **) { shape s{n}; return one(s) + two(s) - 13; }\n',
+    "one.cpp": '#include "all.h"\nnamespace { struct own { int x; } kept; }\n'
+    "int one(const shape &s) { kept.x = s.area(); return kept.x + 2; }\n",
+    "two.cpp": '#include "all.h"\nnamespace { struct own { long y; } kept; }\n'
+    "int two(const shape &s) { kept.y = s.area(); return kept.y + 3; }\n",
+}
+
+
+def test_a_class_moves_in_the_header_of_several_files(tmp_path: Path) -> None:
+    edited = Edited(CLASSES, ("-O2", "-g"), tmp_path)
+    edited.planned("all.h", "// what all know\n", "// what all know\n\n")
+    edited.planned("all.h", "{ int a; int", "{ int a, b; int")
+    edited.planned("two.cpp", "int two", "\nint two")
 
 
 @pytest.fixture(scope="module")
