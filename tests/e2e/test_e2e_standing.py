@@ -187,7 +187,7 @@ STRINGS = {
 def test_copies_of_what_templates_became_may_differ(flags: tuple[str, ...], tmp_path: Path) -> None:
     edited = Edited(STRINGS, ("-std=c++11", "-O2", *flags), tmp_path)
     edited.planned("part.cpp", "+ put(s)", "+ put(s) * 3")
-    edited.planned("main.cpp", "s.c_str()[0]", "*s.begin()")
+    edited.planned("main.cpp", "s.c_str()[0]", "s.c_str()[0] * 3")
 
 
 #: A class that three files know, and one that two of them have for themselves.
