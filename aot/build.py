@@ -383,7 +383,7 @@ class _Job:
         groups = group_modules(runs, sizes, len(program.modules))
         objects = {i: [member.key for member in members] for i, members in found.items()}
         checksums = program.checksums[0] if program.modules else {}  # no two modules' differ
-        return Pieces(self._request.store, keys, groups, objects=objects, checksums=checksums)
+        return Pieces(self._request.store, keys, groups, objects=objects.get, checksums=checksums)
 
     def _line(self) -> tuple[Path | str | Ours, ...]:
         """What goes to the linker, in order."""

@@ -13,7 +13,7 @@ from nativecache.aot.front.header_facts import read_headers
 from nativecache.aot.front.manifest import read_answer, read_manifest
 from nativecache.aot.front.preambles import read_preamble
 from nativecache.aot.key import form_of
-from nativecache.aot.output.pieces import read_pieces
+from nativecache.aot.output.pieces import read_linked, read_pieces
 from nativecache.aot.records.clean_ups import read_bodies
 from nativecache.aot.records.history import read_how, read_record
 from nativecache.aot.records.last_link import read_link
@@ -40,6 +40,7 @@ _OURS: Final[Mapping[str, Callable[[Entry], object]]] = {
     "layout": read_layout,
     "libraries": read_libraries,
     "link": read_link,
+    "linked": read_linked,
     "llvm": read_library,
     "manifest": read_manifest,
     "outputs": read_outputs,

@@ -4,8 +4,10 @@ Problem: to rename, archive and write the objects of a whole program takes longe
 function that was edited. Method: what one module puts into the image is a piece, known by all that it is made
 from. Pieces of neighbours are one archive, for a thousand files take longer to read and to write than what is
 in them; one that an earlier link had, of this output or another, is taken as it is. In one with an edited
-module the other modules' pieces are those of the last link. An archive is kept as it differs from the objects
-(differences.py): where one of these is gone, so is the archive.
+module the other modules' pieces are those of the last link. After a first build an archive is kept as it
+differs from the objects (differences.py): where one of these is gone, so is the archive. To read all objects
+for each edit takes longer than the rest of it where there are thousands with debug information (0.6 s for
+redis's 50 MB), so archives of an output that is edited are kept as they are, each in place of the last one.
 """
 
 from __future__ import annotations
@@ -135,11 +137,20 @@ class Linked:
     places: Sequence[int | None]
 
 
-class LastPieces:
-    """The pieces of a link, by module of a program that has the modules of that one, or most of them."""
+NOTHING_LINKED: Final = Linked((), (), (), ())
 
-    def __init__(self, store: EntryStore, linked: Linked) -> None:
+
+class LastPieces:
+    """The pieces of a link, by module of a program that has the modules of that one, or most of them.
+
+    `output`: what was linked.
+    """
+
+    def __init__(self, store: EntryStore, linked: Linked, output: Path | None = None) -> None:
         self._store, self._keys, self._sizes = store, linked.pieces, linked.sizes
+        self.output = output
+        #: Archives of edited outputs that were read, by group.
+        self._archives: dict[int, LinkedArchive | None] = {}
         self._groups, self._places = linked.groups, linked.places
         #: By module of that link.
         self._members: dict[int, Sequence[LinkedObject]] = {}
@@ -157,12 +168,28 @@ class LastPieces:
     def _read(self, number: int) -> None:
         modules = [i for i, other in enumerate(self._groups) if other == number and self._keys[i]]
         self._members.update((i, ()) for i, other in enumerate(self._groups) if other == number)
-        kept = self._store.read(group_key(self._keys[i] for i in modules), read_pieces)
-        data = kept.difference.archive(self.load) if kept else None
-        found = _split(data, kept) if kept and data else []
+        key = group_key(self._keys[i] for i in modules)
+        archive = self.archive(number)
+        if archive is not None and archive.group == key:
+            found = _split(archive.data, archive.checksums)
+        else:
+            kept = self._store.read(key, read_pieces)
+            data = kept.difference.archive(self.load) if kept else None
+            found = _split(data, kept.checksums, kept.difference) if kept and data else []
         if len(found) == sum(self._sizes[i] for i in modules):
             members = iter(found)
             self._members.update((i, list(islice(members, self._sizes[i]))) for i in modules)
+
+    def archive(self, number: int) -> LinkedArchive | None:
+        """The archive of a group of the output as it is kept for edits."""
+        if number not in self._archives and self.output is not None:
+            key = linked_recipe(self.output, number).key()
+            self._archives[number] = self._store.read(key, read_linked)
+        return self._archives.get(number)
+
+    def forget(self, number: int) -> None:
+        """Drops the archive of a group, which holds much memory."""
+        self._archives.pop(number, None)
 
 
 class Pieces:
@@ -170,7 +197,7 @@ class Pieces:
 
     `checksums`: those of sources, by placeholder. `objects`: the keys of the objects that those are made from
     that are made anew. Those of `standing` modules can be made by no one: they are among those of the `last`
-    link.
+    link. `output`: whose archives are kept as they are from now on.
     """
 
     def __init__(
@@ -180,11 +207,15 @@ class Pieces:
         groups: Sequence[int],
         standing: Container[int] = (),
         last: LastPieces | None = None,
-        objects: Mapping[int, Sequence[str]] | None = None,
+        objects: Callable[[int], Sequence[str] | None] = lambda _: None,
         checksums: Mapping[bytes, bytes] = MappingProxyType({}),
+        output: Path | None = None,
     ) -> None:
         self._store, self._standing, self._last = store, standing, last
-        self._objects = objects or {}
+        self._output = output
+        is_own = last is not None and last.output == output
+        self._archives = last if last and is_own else LastPieces(store, NOTHING_LINKED, output)
+        self._objects = objects
         self._load = last.load if last else Loaded(store.peek)
         self.keys, self.groups, self.checksums = dict(keys), groups, checksums
         self._unsaved: list[Callable[[], None]] = []
@@ -200,20 +231,30 @@ class Pieces:
 
         Raises PlanLost for a standing module's that cannot be had any more.
         """
-        key = group_key(self.keys[i] for i in group)
-        kept = self._store.read(key, read_pieces)
-        data = kept.difference.archive(self._load) if kept else None
-        if kept and data is not None:
-            places = kept.checksums
+        key, number = group_key(self.keys[i] for i in group), self.groups[group[0]]
+        linked = self._archives.archive(number) if self._output is not None else None
+        if linked is not None and linked.group == key:
+            data, places = linked.data, linked.checksums
         else:
-            objects = [found for i in group for found in (self._stood(i) or self._named(i, make(i)))]
-            data = write_archive(((found.name, found.content) for _, found in objects), symbol_index=False)
-            places = _places(data, [found for _, found in objects])
-            if len(data) <= LONGEST:
-                self._unsaved.append(partial(self._save, key, data, objects, places))
+            kept = self._store.read(key, read_pieces)
+            found = kept.difference.archive(self._load) if kept else None
+            save: Callable[[], None] | None = None
+            if kept and found is not None:
+                data, places = found, kept.checksums
+            else:
+                made = {i: self._stood(i) or list(make(i)) for i in group}
+                objects = [one for ones in made.values() for one in ones]
+                data = write_archive(((one.name, one.content) for one in objects), symbol_index=False)
+                places = _places(data, objects)
+                save = partial(self._save, key, data, made, places)
+            if self._output is not None:
+                save = partial(self._save_linked, number, LinkedArchive(key, data, places))
+            if save and len(data) <= LONGEST:
+                self._unsaved.append(save)
                 self._unsaved_bytes += len(data)
                 if self._unsaved_bytes > _MOST_UNSAVED:
                     self.save()
+        self._archives.forget(number)
         archive = bytearray(data)
         if places:
             from nativecache.linker.fixups import put_checksums
@@ -229,26 +270,31 @@ class Pieces:
         self._unsaved_bytes = 0
 
     def _save(
-        self, key: str, archive: bytes, objects: Sequence[tuple[str, LinkedObject]], places: Sequence[int]
+        self, key: str, archive: bytes, objects: Mapping[int, Sequence[LinkedObject]], places: Sequence[int]
     ) -> None:
-        parts = [found.part or part(found.content, made_from, self._load) for made_from, found in objects]
+        named = [found for i in objects for found in self._named(i, objects[i])]
+        parts = [found.part or part(found.content, made_from, self._load) for made_from, found in named]
         payload = write_pieces(difference(archive, parts), places)
         self._store.save(sealed("pieces", key, payload, AGAIN))
 
-    def _named(self, module: int, made: Iterable[LinkedObject]) -> Iterator[tuple[str, LinkedObject]]:
-        """Objects of a module that are made anew, each with the key of what it was made from, "" for none."""
-        objects = list(made)
-        keys = self._objects.get(module, ())
+    def _save_linked(self, number: int, archive: LinkedArchive) -> None:
+        assert self._output is not None, "an output that is edited"
+        key = linked_recipe(self._output, number).key()
+        self._store.save(sealed("linked", key, write_linked(archive), AGAIN))
+
+    def _named(self, module: int, objects: Sequence[LinkedObject]) -> Iterator[tuple[str, LinkedObject]]:
+        """Objects of a module, each with the key of what it was made from, "" for none."""
+        keys = [""] * len(objects) if all(one.part for one in objects) else self._objects(module) or ()
         return zip(keys if len(keys) == len(objects) else [""] * len(objects), objects, strict=True)
 
-    def _stood(self, module: int) -> Sequence[tuple[str, LinkedObject]]:
+    def _stood(self, module: int) -> Sequence[LinkedObject]:
         """The objects of a module that stands; none for one that does not."""
         if module not in self._standing:
             return ()
         found = self._last.members(module) if self._last else ()
         if not found:
             raise PlanLost("a piece is gone")
-        return [("", one) for one in found]
+        return found
 
 
 def _spans(archive: bytes) -> list[tuple[str, int, int]]:
@@ -257,15 +303,15 @@ def _spans(archive: bytes) -> list[tuple[str, int, int]]:
     return [(name, *span) for name, span in found if span]
 
 
-def _split(archive: bytes, kept: KeptPieces) -> list[LinkedObject]:
-    """The objects of an archive that was kept."""
-    spans, places = _spans(archive), kept.checksums
-    is_known = len(kept.difference.keys) == len(spans)
+def _split(archive: bytes, places: Sequence[int], difference: Difference | None = None) -> list[LinkedObject]:
+    """The objects of an archive that was kept, as its `difference` if that is known."""
+    spans = _spans(archive)
+    is_known = difference is not None and len(difference.keys) == len(spans)
     found, low = list[LinkedObject](), 0
     for n, (name, start, end) in enumerate(spans):
         high = bisect_left(places, end, low)
         own = tuple([at - start for at in places[low:high]])
-        made_from = kept.difference.part(n, end) if is_known else None
+        made_from = difference.part(n, end) if difference and is_known else None
         found.append(LinkedObject(name, archive[start:end], own, made_from))
         low = high
     return found
@@ -278,6 +324,38 @@ def _places(archive: bytes, objects: Sequence[LinkedObject]) -> Sequence[int]:
 
 
 _COUNT: Final = Struct("<I")
+#: The bytes of a group's key.
+_DIGEST: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedArchive:
+    """The archive of a group as it is kept for edits of an output.
+
+    `group`: the group's key, "" where nobody says; `checksums`: where in it their placeholders are, in order.
+    """
+
+    group: str
+    data: bytes
+    checksums: Sequence[int]
+
+
+def linked_recipe(output: Path, number: int) -> Recipe:
+    """What the archive of a group of an output's modules is kept under while the output is edited."""
+    return Recipe(*own_record("linked"), ("label", str(output.absolute())), ("group", str(number)))
+
+
+def write_linked(archive: LinkedArchive) -> bytes:
+    """What is kept of such an archive, as `read_linked` takes it: the group's key, then as `write_pieces`."""
+    return bytes.fromhex(archive.group) + write_pieces(archive.data, archive.checksums)
+
+
+def read_linked(entry: Entry) -> LinkedArchive:
+    """The archive that is kept in an entry. Raises Malformed."""
+    check_sealed(entry)
+    numbers, data = _read_places(memoryview(entry.payload)[_DIGEST:])
+    _check_places(numbers, len(data))
+    return LinkedArchive(entry.payload[:_DIGEST].hex(), bytes(data), numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,21 +376,25 @@ def write_pieces(packed: bytes, checksums: Sequence[int]) -> bytes:
 def read_pieces(entry: Entry) -> KeptPieces:
     """The pieces that are kept in an entry. Raises Malformed."""
     check_sealed(entry)
-    data = entry.payload
-    if len(data) < _COUNT.size:
-        raise Malformed("pieces that end early")
-    start = _COUNT.size + _COUNT.unpack_from(data)[0] * _COUNT.size
+    numbers, data = _read_places(memoryview(entry.payload))
+    difference = Difference(data)
+    _check_places(numbers, difference.length)
+    return KeptPieces(difference, numbers)
+
+
+def _read_places(data: memoryview) -> tuple[Sequence[int], memoryview]:
+    """Where checksums are, and what is behind that. Raises Malformed."""
+    start = _COUNT.size + (_COUNT.unpack_from(data)[0] * _COUNT.size if len(data) >= _COUNT.size else 0)
     if len(data) < start:
         raise Malformed("pieces that end early")
-    numbers = little_endian(array("I", data[_COUNT.size : start]))
-    found = KeptPieces(Difference(memoryview(data)[start:]), numbers)
-    if numbers and not _are_apart(numbers, found.difference.length):
-        raise Malformed("checksums that are not one after the other")
-    return found
+    return little_endian(array("I", bytes(data[_COUNT.size : start]))), data[start:]
 
 
-def _are_apart(places: Sequence[int], end: int) -> bool:
-    """Whether checksums may begin in all of these places, of a text up to `end`."""
+def _check_places(places: Sequence[int], end: int) -> None:
+    """Raises Malformed where checksums cannot begin in all of these places, of a text up to `end`."""
+    if not places:
+        return
     from nativecache.linker.fixups import CHECKSUM
 
-    return all(after - at >= CHECKSUM for at, after in pairwise((*places, end)))
+    if any(after - at < CHECKSUM for at, after in pairwise((*places, end))):
+        raise Malformed("checksums that are not one after the other")

@@ -320,7 +320,7 @@ class LastPlan:
     @cached_property
     def pieces(self) -> LastPieces:
         """What modules put into the image."""
-        return LastPieces(self.store, self.linked)
+        return LastPieces(self.store, self.linked, self.output)
 
     @cached_property
     def module_of(self) -> dict[str, int]:

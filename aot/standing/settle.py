@@ -67,10 +67,16 @@ class Settled:
         keys = {i: key for i, key in enumerate(last.head.pieces) if key and i not in self._rows}
         standing = frozenset(keys)
         keys |= {i: self._piece_key(i) for i in self._dirty if any(self._rows[i])}
-        objects = {i: [row[0] for row in self._rows[i] if row] for i in self._dirty}
         checksums = arranged.program.checksums[0]
-        self.pieces = Pieces(store, keys, last.head.groups, standing, last.pieces, objects, checksums)
+        output = None if last.adopted else last.output
+        given = keys, last.head.groups, standing, last.pieces, self._object_keys, checksums, output
+        self.pieces = Pieces(store, *given)
         self.kept = self._keep()
+
+    def _object_keys(self, module: int) -> Sequence[str]:
+        """The keys of the objects that a module's piece is made from."""
+        rows = self._rows[module] if module in self._rows else self._replan.last.state(module).results
+        return [row[0] for row in rows if row]
 
     def _find_placed(self) -> frozenset[int]:
         first, moved = self._replan.arranged.first, self._replan.moved

@@ -17,6 +17,7 @@ from nativecache.cache.file_store import FileStore
 from nativecache.cache.folder import find_entries
 from nativecache.cache.in_packs import InPack, open_packs
 from nativecache.cache.layout import packs_folder
+from nativecache.cache.packs import ENOUGH
 
 pytestmark = needs_clang
 
@@ -151,7 +152,8 @@ def test_two_builds_at_once_over_one_cache(whole: Path, tmp_path: Path) -> None:
     assert [process.wait(300) for process in started] == [0, 0, 0]
     for name in ("one", "two", "three"):
         assert image(tmp_path / name) == (whole / "expected").read_bytes()
-    assert len(packed(tmp_path / "cache")) >= COUNT
+    # Too few to be packed may be left by the last one.
+    assert COUNT - ENOUGH < ENOUGH <= len(packed(tmp_path / "cache"))
     assert not any(check_entries(tmp_path / "cache", keep=False))
 
 

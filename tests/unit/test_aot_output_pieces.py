@@ -10,10 +10,14 @@ from nativecache.aot.key import sealed
 from nativecache.aot.output.pieces import (
     LastPieces,
     Linked,
+    LinkedArchive,
     LinkedObject,
     Pieces,
     group_modules,
+    linked_recipe,
+    read_linked,
     read_pieces,
+    write_linked,
     write_pieces,
 )
 from nativecache.cache.lookup import EntryStore
@@ -21,6 +25,7 @@ from nativecache.cache.shape import Malformed
 from nativecache.cache.store import MemoryStore
 from nativecache.linker.archive import read_archive
 
+KEY = "ab" * 32
 KEYS = ["aa", "bb", "", "cc"]
 #: Placeholders of checksums of two sources.
 ONE, TWO = b"1" * 16, b"2" * 16
@@ -137,22 +142,71 @@ def test_what_was_kept_of_objects_is_kept_again(tmp_path: Path) -> None:
 
     keys = list(objects)
     store, path, groups = Objects(MemoryStore()), tmp_path / "0.a", [1, 1, 1, 2]
-    first = Pieces(store, {0: "aa", 1: "bb"}, groups, objects={0: keys[:2], 1: keys[2:]})
+    first = Pieces(store, {0: "aa", 1: "bb"}, groups, objects={0: keys[:2], 1: keys[2:]}.get)
     write(first, (0, 1), path, make)
     last = LastPieces(store, linked([2, 2, 0, 2]))
     kept = last.members(0)[1]
     edited = [LinkedObject("a.o", b"new two"), kept]
-    second = Pieces(store, {0: "new", 1: "bb"}, groups, {1}, last, {0: [new, keys[1]]})
+    second = Pieces(store, {0: "new", 1: "bb"}, groups, {1}, last, {0: [new, keys[1]]}.get)
     asked.clear()
     write(second, (0, 1), path, lambda _: edited)
     assert asked == [new]
     whole = Objects(MemoryStore())
     anew = [LinkedObject("a.o", b"new two"), make(0)[1]]
-    third = Pieces(whole, {0: "new", 1: "bb"}, groups, objects={0: [new, keys[1]], 1: keys[2:]})
+    third = Pieces(whole, {0: "new", 1: "bb"}, groups, objects={0: [new, keys[1]], 1: keys[2:]}.get)
     write(third, (0, 1), path, lambda i: make(1) if i else anew)
     (key,) = whole.used
     here, there = store.load(key), whole.load(key)
     assert here and there and here.payload == there.payload
+
+
+def test_archives_of_an_edited_output_are_kept_as_they_are(tmp_path: Path) -> None:
+    """They are read without the objects, by later edits of it and by outputs that adopt its plan."""
+    objects = {f"{n:064x}": b"object %d " % n + bytes(99) for n in range(4)}
+    asked = list[str]()
+
+    class Objects(EntryStore):
+        def peek(self, key: str) -> bytes:
+            asked.append(key)
+            return objects.get(key, b"")
+
+    def make(module: int) -> list[LinkedObject]:
+        rows = list(objects.items())[2 * module :][:2]
+        return [LinkedObject("a.o", content + key.encode()) for key, content in rows]
+
+    keys, groups, sizes = list(objects), [1, 1, 1, 2], linked([2, 2, 0, 2])
+    store, path, app = Objects(MemoryStore()), tmp_path / "0.a", tmp_path / "app"
+    first = Pieces(store, {0: "aa", 1: "bb"}, groups, objects={0: keys[:2], 1: keys[2:]}.get, output=app)
+    write(first, (0, 1), path, make)
+    assert not asked and list(store.used) == [linked_recipe(app, 1).key()]
+    both = list(read_archive(path.read_bytes()))
+    last = LastPieces(store, sizes, app)
+    assert last.members(1) == make(1)
+    new = [LinkedObject("new.o", b"new")]
+    second = Pieces(store, {0: "new", 1: "bb"}, groups, {1}, last, output=app)
+    for _ in "made", "kept":
+        write(second, (0, 1), path, lambda _: new)
+        assert list(read_archive(path.read_bytes())) == [("new.o", b"new"), *both[2:]]
+    assert not asked
+    # Its archive is another one now; those of outputs that are built first are kept as differences.
+    assert not LastPieces(store, sizes, app).members(1)
+    write(first, (0, 1), path, make)
+    last = LastPieces(store, sizes, app)
+    adopted = Pieces(store, {0: "new", 1: "bb"}, groups, {1}, last, lambda i: keys[2:] if i else None)
+    write(adopted, (0, 1), path, lambda _: new)
+    assert asked == keys[2:]
+    assert list(read_archive(path.read_bytes())) == [("new.o", b"new"), *both[2:]]
+
+
+def test_archives_of_another_form_are_none(tmp_path: Path) -> None:
+    archive = LinkedArchive(KEY, bytes(99), [3, 80])
+    payload = write_linked(archive)
+    found = read_linked(sealed("linked", KEY, payload))
+    assert (found.group, found.data, list(found.checksums)) == (KEY, archive.data, [3, 80])
+    wrong = [LinkedArchive(KEY, bytes(99), places) for places in ([3, 18], [84], [80, 3])]
+    for data in (b"", payload[:33], payload[:41], *map(write_linked, wrong)):
+        with pytest.raises(Malformed):
+            read_linked(sealed("linked", KEY, data))
 
 
 def test_large_pieces_are_kept_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from nativecache.aot.front.header_facts import read_headers
 from nativecache.aot.front.manifest import read_answer, read_manifest
 from nativecache.aot.key import Compiler, Options, digest, form_of, sealed_form_of
 from nativecache.aot.output.differences import Part, difference
-from nativecache.aot.output.pieces import read_pieces, write_pieces
+from nativecache.aot.output.pieces import LinkedArchive, read_linked, read_pieces, write_linked, write_pieces
 from nativecache.aot.records.clean_ups import read_bodies
 from nativecache.aot.records.history import BuildRecord, read_how, read_record
 from nativecache.aot.records.last_link import read_link
@@ -128,6 +128,7 @@ READERS: dict[str, tuple[Callable[[Entry], object], bytes]] = {
     "host": (read_host, b"x86_64-unknown-linux-gnu"),
     "layout": (read_layout, b"e-m:e-p270:32:32-i64:64-f80:128-n8:16:32:64-S128"),
     "link": (read_link, dump(LINK)),
+    "linked": (read_linked, write_linked(LinkedArchive(KEY, bytes(99), [3, 80]))),
     "libraries": (read_libraries, dump(LIBRARIES)),
     "llvm": (read_library, dump(LIBRARY)),
     "nodes": (read_nodes, dump(NODES)),
