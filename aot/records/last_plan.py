@@ -59,8 +59,8 @@ class Head:
     `guard`: digest of all but inputs that decides anything; `inputs`: of which these are, without what they
     hold. `options`: those of code
     generation, `datalayout` the target's. `once`: names of functions that one call reaches; `shared`: of
-    definitions that several files may have. `unwinds`: whether any module handles exceptions; `everything`:
-    whether all that is exported is a root.
+    definitions that several files may have; `exported_copies` and `used_copies`: Program.kept_copies.
+    `unwinds`: whether any module handles exceptions; `everything`: whether all that is exported is a root.
     """
 
     guard: str
@@ -74,6 +74,8 @@ class Head:
     rustc: bool
     asm_words: str
     opaque_bases: str
+    exported_copies: str
+    used_copies: str
     once: str
     shared: str
     #: Digests of functions, by final name, that modules have copies of to inline: all the same
@@ -128,7 +130,7 @@ _HEAD: Final = record(
         **dict.fromkeys(
             ("guard", "inputs", "datalayout", "asm_words", "opaque_bases", "once", "shared"), text()
         ),
-        **dict.fromkeys(("directory", "ambiguous"), text()),
+        **dict.fromkeys(("exported_copies", "used_copies", "directory", "ambiguous"), text()),
         "checksums": mapping(row(text(), whole())),
         "copies": mapping(text()),
         **dict.fromkeys(("unwinds", "everything", "cplusplus", "unlike", "rustc"), boolean()),

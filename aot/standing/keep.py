@@ -266,6 +266,8 @@ def keep(
         ambiguous=encode_names(sorted(_ambiguous(program))),
         checksums=checksums,
         asm_words=encode_names(sorted(program.asm_words)),
+        exported_copies=encode_names(sorted(program.kept_copies[0])),
+        used_copies=encode_names(sorted(program.kept_copies[1])),
         opaque_bases=encode_names(sorted(program.opaque_bases)),
         copies=program.copies[0],
         once=encode_names(sorted(once)),

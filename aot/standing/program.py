@@ -203,6 +203,12 @@ class StandingProgram(Program):
         return self.known_copies, frozenset()
 
     @cached_property
+    def kept_copies(self) -> tuple[frozenset[str], frozenset[str]]:
+        """What the last build found: it follows from the modules' interfaces."""
+        head = self.last.head
+        return frozenset(decode_names(head.exported_copies)), frozenset(decode_names(head.used_copies))
+
+    @cached_property
     def opaque_bases(self) -> frozenset[str]:
         """What the last build found: it follows from the modules' interfaces."""
         return frozenset(decode_names(self.last.head.opaque_bases))

@@ -39,6 +39,7 @@ def interface(module: Module, bonds: Bonds) -> str:
         _plain(bonds),
         (module.profile.marks_hot, handles_exceptions(module), _names_personality(module)),
         is_linked_unlike(module),
+        _used(module),
     )
     return value_digest(values).hex()
 
@@ -76,6 +77,12 @@ def _described(module: Module) -> list[str]:
 
 def _names_personality(module: Module) -> bool:
     return "@__gxx_personality_v0" in module.entities
+
+
+def _used(module: Module) -> list[str]:
+    """What the module says is `used` of what others may define, too (Program.kept_copies)."""
+    tokens = {token for tokens in module.used.values() for token in tokens}
+    return sorted(t for t in tokens if t in module.entities and _is_shown(module.entities[t], module))
 
 
 def _is_shown(entity: Entity, module: Module) -> bool:

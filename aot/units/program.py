@@ -18,6 +18,8 @@ from nativecache.aot.units.output_model import OutputModel
 from nativecache.linker import lazy_re as re
 from nativecache.linker.values import dataclass
 
+#: Linkages of what may be left out where nothing in its file refers to it.
+DISCARDABLE: Final = frozenset(("linkonce", "linkonce_odr", "private", "internal"))
 #: An alias that is a second name and nothing else.
 _PLAIN_ALIAS: Final = re.compile(rf" alias [^@]*, ptr(?: addrspace\([^)]*\))? @{NAME}\n?$", re.ASCII)
 
@@ -159,6 +161,20 @@ class Program:
     def is_home(self, part: ProgramModule, token: str) -> bool:
         """Whether a module's definition of a global is the program's one of that symbol."""
         return self.definitions.get(part.names[token]) == Definition(part.index, token)
+
+    @cached_property
+    def kept_copies(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Symbols that other files export, and that they say are `used`, by definitions that do not prevail.
+
+        What is `inline` in one file may be instantiated explicitly in another: the linker takes the first
+        copy that it sees, and the symbol stays for both.
+        """
+        exported, used = set[str](), set[str]()
+        for part in self.modules:
+            entities = part.entities
+            exported.update(t for t in part.dropped if entities[t].linkage not in DISCARDABLE)
+            used.update(*(part.dropped.intersection(tokens) for tokens in part.module.used.values()))
+        return frozenset(map(symbol_name, exported)), frozenset(map(symbol_name, used))
 
     @cached_property
     def opaque_bases(self) -> frozenset[str]:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
 from itertools import groupby
-from typing import Final
 
 from nativecache.aot.ir.library_names import has_meaning
 from nativecache.aot.ir.linkage import is_always_inline, is_decorated
 from nativecache.aot.ir.module import Entity, Module
 from nativecache.aot.ir.syntax import references, symbol_name
 from nativecache.aot.units.partition import Unit, structors
-from nativecache.aot.units.program import Program, ProgramModule
+from nativecache.aot.units.program import DISCARDABLE, Program, ProgramModule
 from nativecache.linker.symbol_options import SymbolOptions
 from nativecache.linker.values import dataclass
-
-_DISCARDABLE: Final = frozenset(("linkonce", "linkonce_odr", "private", "internal"))
 
 
 def index_symbols(program: Program, units: Iterable[Unit]) -> dict[str, list[int]]:
@@ -85,16 +82,18 @@ def roots_among(program: Program, given: Iterable[Unit], rules: RootRules) -> li
     options, outside, entry = rules.options, rules.outside, rules.entry
     kept = {slot.function for slot in structors(part, program.output)}.union(*part.module.used.values())
     effects = _leave_traces(part)
+    exported_copies, used_copies = program.kept_copies
     for unit in units:
         for token in unit.tokens:
             entity, name = part.entities[token], part.names[token]
-            exported = not entity.local and entity.linkage not in _DISCARDABLE
+            exported = not entity.local and (entity.linkage not in DISCARDABLE or name in exported_copies)
             if (
                 token in kept
                 or token in effects
                 or is_decorated(entity)
                 or (rules.everything and exported)
                 or name in entry
+                or (not entity.local and name in used_copies)
                 or (exported and name in program.multiple)
                 or (not entity.local and options.names(name))
                 or (not entity.local and (name in outside or has_meaning(symbol_name(token))))
@@ -125,4 +124,4 @@ def _leave_traces(part: ProgramModule) -> set[str]:
 
 
 def _may_vanish(entity: Entity, module: Module) -> bool:
-    return entity.linkage in _DISCARDABLE or entity.local or is_always_inline(entity, module)
+    return entity.linkage in DISCARDABLE or entity.local or is_always_inline(entity, module)

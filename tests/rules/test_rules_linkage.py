@@ -169,6 +169,45 @@ define i32 @main() { %r = call i32 @used() ret i32 %r }
     assert "unused" not in built["-O0"].result.compiled
 
 
+COPIES = (
+    "template <class T> struct Box { static int made; static T twice(T t) { made++; return t + t; } };\n"
+    "template <class T> int Box<T>::made = 3;\n"
+    "inline ATTRIBUTE int next(int x) { return x + 1; }\n"
+)
+
+
+def test_a_copy_that_goes_keeps_the_symbol_of_the_other(tmp_path: Path) -> None:
+    files = {
+        "a.cpp": COPIES.replace("ATTRIBUTE", "") + "int a(int x) { return Box<int>::twice(next(x)); }\n",
+        "b.cpp": COPIES.replace("ATTRIBUTE", "") + "int b(int x) { return next(x); }\n",
+    }
+    names = write(tmp_path, files)
+    kept = {"_ZN3BoxIiE5twiceEi", "_Z4nexti"}
+
+    def exported() -> set[str]:
+        build(tmp_path, *names, "-shared", "-fPIC", "-o", "libx.so")
+        warm = (tmp_path / "libx.so").read_bytes()
+        (tmp_path / "libx.so").unlink()
+        build(tmp_path, *names, "-shared", "-fPIC", "-o", "libx.so", "--no-cache")
+        assert (tmp_path / "libx.so").read_bytes() == warm
+        listing = ["nm", "-D", "--defined-only", "libx.so"]
+        done = subprocess.run(listing, cwd=tmp_path, check=True, capture_output=True, text=True)
+        return {line.split()[2] for line in done.stdout.splitlines()} & kept
+
+    assert not exported()
+    # What is instantiated explicitly, or `used`, is there for who looks it up.
+    write(tmp_path, {"b.cpp": files["b.cpp"] + "template struct Box<int>;\n"})
+    assert exported() == {"_ZN3BoxIiE5twiceEi"}
+    text = COPIES.replace("ATTRIBUTE", "__attribute__((used))") + "template struct Box<int>;\n"
+    write(tmp_path, {"b.cpp": text})
+    assert exported() == kept
+    # Of an edit of the file whose copies prevail only that file is looked at.
+    write(tmp_path, {"a.cpp": files["a.cpp"].replace("twice(next(x))", "twice(next(x)) + 7")})
+    assert exported() == kept
+    write(tmp_path, {"b.cpp": files["b.cpp"]})
+    assert not exported()
+
+
 def test_duplicates_are_reported_all_at_once_with_both_files(tmp_path: Path) -> None:
     files = {
         "a.c": "int f(void) { return 1; }\nint v = 1;\nint main(void) { return 0; }\n",
