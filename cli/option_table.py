@@ -116,11 +116,11 @@ ALONE: "Final" = {
         LINK,
     ),
     **dict.fromkeys(
-        ("-pthread", "-pthreads", "--coverage", "-coverage", "-pg", "-p", "--profile", "-m32", "-mx32"), BOTH
+        ("-pthread", "--coverage", "-coverage", "-pg", "-p", "--profile", "-m32", "-mx32"), BOTH
     ),
     **dict.fromkeys(("-MD", "-MMD", "-MP", "-MG", "-MV", "--write-dependencies"), DEPENDENCIES),
     **dict.fromkeys(("--write-user-dependencies",), DEPENDENCIES),
-    **dict.fromkeys(("-pipe", "--pipe"), DROPPED),
+    **dict.fromkeys(("-pipe", "--pipe", "-dynamic"), DROPPED),
 }
 
 #: Beginnings of words with a value run together, the longer before the shorter.

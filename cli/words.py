@@ -14,6 +14,7 @@ from nativecache.cli.option_table import (
     BOTH,
     CLANG,
     DEPENDENCIES,
+    DROPPED,
     ENVIRONMENT_TOO,
     EQUALS,
     FLAGS,
@@ -153,6 +154,8 @@ class _Reader:
             raise BadWords(f"'{self._in_full(word)}' is not taken: {_remedy(word)}")
         if word in LINKERS_OWN:
             return Word(LINK, (f"-Wl,{word}",))
+        if word == "-pthreads":
+            return Word(LINK, ("-pthread",))  # gcc, as a driver, does not know this spelling
         place = ALONE.get(word)
         if place is not None:
             return Word(place, (word,), word if place == DEPENDENCIES else "")
@@ -225,6 +228,10 @@ def _joined(place: str, start: str, word: str) -> Word:
         return Word(place, (word,), start, word[len(start) :])
     if start in ("-rpath=", "--for-linker=", "--force-link=", "--library-directory="):
         return Word(place, _linkers_spelling(start[:-1], [word[len(start) :]]))
+    if start == "-Wl,":
+        # As clang has it, an empty part is none (an unset variable of a makefile); to ld it is a file.
+        parts = [part for part in word.split(",") if part]
+        return Word(place, (",".join(parts),)) if parts[1:] else Word(DROPPED, (word,))
     return Word(place, (word,))
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nativecache.cli.option_table import BOTH, CLANG, DEPENDENCIES, INPUT, LINK, OURS
+from nativecache.cli.option_table import BOTH, CLANG, DEPENDENCIES, DROPPED, INPUT, LINK, OURS
 from nativecache.cli.words import BadWords, expand, read_words, split
 
 
@@ -112,6 +112,13 @@ def test_what_stands_behind_the_dashes_is_the_linkers() -> None:
 
 def test_values_stand_where_every_driver_takes_them() -> None:
     assert read("--stdlib", "libc++", "-specs", "f") == [(BOTH, ("--stdlib=libc++",)), (BOTH, ("-specs=f",))]
+
+
+def test_flags_that_gcc_as_a_driver_reads_unlike_clang() -> None:
+    assert read("-pthreads", "-Wl,,-x,,-O1,") == [(LINK, ("-pthread",)), (LINK, ("-Wl,-x,-O1",))]
+    assert read("-Wl,", "-Wl,,", "-dynamic", "-pipe") == [
+        (DROPPED, (word,)) for word in ("-Wl,", "-Wl,,", "-dynamic", "-pipe")
+    ]
 
 
 def test_linkers_own_options_go_through_the_driver() -> None:
