@@ -115,9 +115,7 @@ ALONE: "Final" = {
         ),
         LINK,
     ),
-    **dict.fromkeys(
-        ("-pthread", "--coverage", "-coverage", "-pg", "-p", "--profile", "-m32", "-mx32"), BOTH
-    ),
+    **dict.fromkeys(("-pthread", "--coverage", "-coverage", "-pg", "-p", "--profile", "-m32", "-mx32"), BOTH),
     **dict.fromkeys(("-MD", "-MMD", "-MP", "-MG", "-MV", "--write-dependencies"), DEPENDENCIES),
     **dict.fromkeys(("--write-user-dependencies",), DEPENDENCIES),
     **dict.fromkeys(("-pipe", "--pipe", "-dynamic"), DROPPED),

@@ -32,6 +32,7 @@ SHT_NULL, SHT_SYMTAB, SHT_RELA, SHT_NOBITS, SHT_REL, SHT_DYNSYM = 0, 2, 4, 8, 9,
 SHT_GROUP, SHT_SYMTAB_SHNDX, SHT_CREL = 17, 18, 0x40000014
 SHN_UNDEF, SHN_COMMON, SHN_XINDEX = 0, 0xFFF2, 0xFFFF
 STB_LOCAL, STB_GLOBAL, STB_WEAK = 0, 1, 2
+STT_GNU_IFUNC = 10
 STV_INTERNAL, STV_HIDDEN = 1, 2
 
 _ENTRY_SIZES = {
@@ -78,28 +79,39 @@ def linkage(obj: bytes) -> tuple[list[str], list[str]]:
 
     Local symbols are left out; weak ones count like any other. Raises BadObject.
     """
-    return all_linkage(obj)[:2]
+    found = all_linkage(obj)
+    return found.defined, found.undefined
 
 
-def all_linkage(obj: bytes) -> tuple[list[str], list[str], bool]:
+class Linkage(NamedTuple):
     """Names that an object or a shared library defines for others, and names it needs, as `linkage` has them.
 
-    Also whether some of what is defined is common, for a linker takes the largest of a name. Raises
-    BadObject.
+    `common`: whether some of what is defined is common, for a linker takes the largest of a name; `chosen`:
+    whether an object defines functions, if only for itself, that are chosen at run time (ifunc).
     """
+
+    defined: list[str]
+    undefined: list[str]
+    common: bool
+    chosen: bool
+
+
+def all_linkage(obj: bytes) -> Linkage:
+    """What an object or a shared library defines for others, and needs. Raises BadObject."""
     return _linkage(obj, read_headers(obj, ET_REL, ET_EXEC, ET_DYN))  # an image for --just-symbols
 
 
-def _linkage(obj: bytes, file: Headers) -> tuple[list[str], list[str], bool]:
+def _linkage(obj: bytes, file: Headers) -> Linkage:
     table = SHT_DYNSYM if file.type == ET_DYN else SHT_SYMTAB
     defined: list[str] = []
     undefined: list[str] = []
-    common = False
+    common = chosen = False
     for name, info, _, section in symbol_entries(obj, file, table):
+        chosen |= info & 15 == STT_GNU_IFUNC
         if info >> 4 != STB_LOCAL:
             (undefined if section == SHN_UNDEF else defined).append(name)
             common |= section == SHN_COMMON
-    return defined, undefined, common
+    return Linkage(defined, undefined, common, chosen and file.type == ET_REL)
 
 
 def check_object(obj: bytes) -> tuple[list[str], list[str]]:
@@ -115,7 +127,8 @@ def check_object(obj: bytes) -> tuple[list[str], list[str]]:
     names = string_table(obj, file, file.names_index)
     if any(section.name >= len(names) for section in file.sections):
         raise BadObject("a section's name outside of its string table")
-    return _linkage(obj, file)[:2]
+    found = _linkage(obj, file)
+    return found.defined, found.undefined
 
 
 def symbol_entries(obj: bytes, file: Headers, kind: int) -> Iterator[tuple[str, int, int, int]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from nativecache.linker import lazy_re as re
 from nativecache.linker.archive import MAGIC, THIN_MAGIC, read_members
-from nativecache.linker.elf import all_linkage
+from nativecache.linker.elf import Linkage, all_linkage
 from nativecache.linker.errors import BadObject
 from nativecache.linker.files import PlainFile
 from nativecache.linker.scripts import find_file, read_script
@@ -27,7 +27,7 @@ class NativeSymbols:
     undefined: frozenset[str]
     common: bool = False  # whether some symbol is common
     #: Whether constructors are listed as clang does not: with a padded priority, as gcc does, or in `.ctors`;
-    #: or an object has other sections that linkers treat unlike.
+    #: or an object has other sections that linkers treat unlike, or functions that are chosen at run time.
     padded: bool = False
 
 
@@ -124,19 +124,21 @@ def scan_native(
                 for name, content in read_members(file, os.path.dirname(path)):
                     where = f"{os.fspath(path)}({name})"
                     if content[:4] in (b"\x7fELF", b"BC\xc0\xde"):
-                        common |= _add(content, defined, undefined)
-                        padded |= _is_padded(content)
+                        found = _add(content, defined, undefined)
+                        common |= found.common
+                        padded |= found.chosen or _is_padded(content)
             else:
                 content = file.read(0, file.size)
-                common = _add(content, defined, undefined)
-                padded = _is_padded(content)
+                found = _add(content, defined, undefined)
+                common = found.common
+                padded = found.chosen or _is_padded(content)
     except BadObject as error:
         raise BadObject(f"{where}: {error}") from None
     return NativeSymbols(frozenset(defined), frozenset(undefined), common, padded)
 
 
-def _add(obj: bytes, defined: set[str], undefined: set[str]) -> bool:
-    own, needed, common = all_linkage(obj)
-    defined.update(own)
-    undefined.update(needed)
-    return common
+def _add(obj: bytes, defined: set[str], undefined: set[str]) -> Linkage:
+    found = all_linkage(obj)
+    defined.update(found.defined)
+    undefined.update(found.undefined)
+    return found

@@ -1,9 +1,10 @@
 """Aliases and ifuncs stay with what they name, and serve other units."""
 
+import subprocess
 from pathlib import Path
 
-from harness import needs_clang
-from rules import compare
+from harness import build, needs_clang
+from rules import clang_object, compare, write
 
 pytestmark = needs_clang
 
@@ -208,6 +209,47 @@ int main(void) { printf("%d %d %d\\n", chosen(), address() == chosen, table == c
 """,
     }
     compare(tmp_path, files, "2 1 1\n", link=["-static"])
+
+
+CHOSEN = """\
+int two(int x) { return x * 2; }
+static void *choose(void) { return two; }
+int chosen(int) __attribute__((ifunc("choose")));
+int (*table)(int) = chosen;
+"""
+CHOOSES = """\
+#include <stdio.h>
+int chosen(int);
+extern int (*table)(int);
+int main(void) { printf("%d %d\\n", table(3), table == chosen); }
+"""
+
+
+def test_address_of_an_ifunc_of_a_native_object(tmp_path: Path) -> None:
+    text, table = CHOSEN.rsplit("int (*", 1)
+    native = clang_object(tmp_path, "lib.c", text, "-fno-pic")
+    files = {"main.c": CHOOSES, "table.c": f"int chosen(int);\nint (*{table}"}
+    compare(tmp_path, files, "6 1\n", natives=[native], cflags=["-fno-pic"], link=["-no-pie"])
+
+
+def test_ifunc_in_a_library_of_files_that_are_compiled_whole(tmp_path: Path) -> None:
+    """Resolvers are called while the library is relocated, when what they read has to be there."""
+    lib = """\
+#define F(n, m) int body##m(int x) { return x * n; } static void *choose##n(void) { return body##m; } \\
+    int chosen##n(int) __attribute__((ifunc("choose" #n))); \\
+    int call##n(int x) { return chosen##n ? chosen##n(x) : 0; }
+F(1, 4) F(2, 3) F(3, 2) F(4, 1)
+"""
+    main = """\
+#include <stdio.h>
+int call1(int), call2(int), call3(int), call4(int);
+int main(void) { printf("%d\\n", call1(1) + call2(2) + call3(3) + call4(4)); }
+"""
+    write(tmp_path, {"lib.c": lib, "main.c": main})
+    build(tmp_path, "lib.c", "-O0", "--granularity", "file", "-fPIC", "-shared", "-o", "libx.so")
+    build(tmp_path, "main.c", "-o", "image", "-L.", "-lx", "-Wl,-rpath,.")
+    done = subprocess.run(["./image"], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert done.stdout == "30\n"
 
 
 def test_alias_of_an_ifunc(tmp_path: Path) -> None:

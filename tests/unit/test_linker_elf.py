@@ -79,16 +79,28 @@ def test_other_formats_are_refused(obj: bytes) -> None:
         symbols(obj)
 
 
+def test_objects_that_choose_functions_at_run_time(tmp_path: Path) -> None:
+    source = (
+        "static int two(void) { return 2; } static void *choose(void) { return two; }"
+        'static int chosen(void) __attribute__((ifunc("choose"))); int get(void) { return chosen(); }'
+    )
+    obj = compile_c(tmp_path, source, "-fPIC")
+    assert all_linkage(obj.read_bytes()).chosen
+    # Who uses what a shared library chooses has nothing to do with how.
+    run("gcc", "-shared", obj, "-o", tmp_path / "lib.so")
+    assert not all_linkage((tmp_path / "lib.so").read_bytes()).chosen
+
+
 def test_linkage_of_objects_and_libraries(tmp_path: Path) -> None:
     source = (
         "int com; int far(void); static int own(void) { return far(); } int get(void) { return own() + com; }"
     )
     obj = compile_c(tmp_path, source, "-fcommon", "-fPIC")
-    defined, undefined, common = all_linkage(obj.read_bytes())
-    assert sorted(defined) == ["com", "get"] and "far" in undefined and common
+    defined, undefined, common, chosen = all_linkage(obj.read_bytes())
+    assert sorted(defined) == ["com", "get"] and "far" in undefined and common and not chosen
     assert linkage(obj.read_bytes()) == check_object(obj.read_bytes()) == (defined, undefined)
     run("gcc", "-shared", obj, "-o", tmp_path / "lib.so")
-    defined, undefined, common = all_linkage((tmp_path / "lib.so").read_bytes())
+    defined, undefined, common, _ = all_linkage((tmp_path / "lib.so").read_bytes())
     assert {"com", "get"} <= {*defined} and "far" in undefined and not common
     with pytest.raises(BadObject, match="of type 3 where 1 is needed"):
         check_object((tmp_path / "lib.so").read_bytes())

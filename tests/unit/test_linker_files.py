@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nativecache.linker.archive import MAGIC, THIN_MAGIC
-from nativecache.linker.elf import all_linkage, linkage
+from nativecache.linker.elf import Linkage, all_linkage, linkage
 from nativecache.linker.errors import BadObject
 from nativecache.linker.files import read_plain
 from nativecache.linker.native import scan_native
@@ -66,7 +66,7 @@ def test_a_member_that_is_named_often_is_read_once(tmp_path: Path, monkeypatch: 
     (tmp_path / "lib.a").write_bytes(THIN_MAGIC + header(b"a.o/", 1) * 50)
     read: list[bytes] = []
 
-    def noting(obj: bytes) -> tuple[list[str], list[str], bool]:
+    def noting(obj: bytes) -> Linkage:
         read.append(obj)
         return all_linkage(obj)
 
