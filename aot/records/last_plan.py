@@ -175,6 +175,7 @@ class ModuleState:
     name: lines, importable, whether its own file only may inline it, heat, mentions, digest of what was
     simplified or "", bindings, line map, nodes.
     `sees`: final names that something in the module refers to. `placed`: what the module's lines stand for.
+    `said`: digest of what it says to functions that several files may have, but for what its bodies do.
     `outline`: of what it was made from, where it has one. `disbelieved`: as Module has it. `tied`: as
     ModuleFingerprints has `tied_nodes`. `counted`: tokens
     of functions by whose code others have what an inline function is to all (units/inline_copies.py).
@@ -192,6 +193,7 @@ class ModuleState:
     disbelieved: dict[str, list[int]]
     tied: list[str]
     counted: list[str]
+    said: str
 
 
 _UNIT: Final = row(text(), _TEXTS, text(), boolean(), boolean())
@@ -227,6 +229,7 @@ _STATE: Final = record(
         "disbelieved": mapping(list_of(whole())),
         "tied": _TEXTS,
         "counted": _TEXTS,
+        "said": text(),
     }
 )
 

@@ -51,6 +51,7 @@ _NOTHING_KNOWN: Final = ModuleState(
     disbelieved={},
     tied=[],
     counted=[],
+    said="",
 )
 
 

@@ -21,11 +21,13 @@ from nativecache.aot.standing.keep import is_ordinary
 from nativecache.aot.standing.module_state import (
     BodyRow,
     KnownRow,
+    Said,
+    are_called_as_before,
     body_rows,
     checksums_again,
     group,
     known_rows,
-    sharing,
+    what_is_said,
 )
 from nativecache.aot.standing.program import (
     Bodies,
@@ -66,6 +68,8 @@ class Arranged:
     plain: Fingerprints
     fingerprints: ImportFingerprints
     memos: OnDemandSequence[UnitMemo]
+    #: What active modules say to functions that several files may have.
+    said: Mapping[int, Said]
 
     def place(self, index: int) -> tuple[int, int]:
         """The module of a unit, and its position among that module's units."""
@@ -294,7 +298,7 @@ def arrange(
     if rules.everything != last.head.everything:
         return None
     roots = {i: roots_among(program, found, rules) for i, found in units.items()}
-    candidates = ImportCandidates({}, frozenset(), given.limits)
+    candidates, said = ImportCandidates({}, frozenset(), given.limits), dict[int, Said]()
     if given.limits.lines:
         own = find_bodies(
             program,
@@ -324,9 +328,9 @@ def arrange(
         candidates = ImportCandidates(bodies, once, given.limits)
         for i, some in units.items():
             mine = parts[i], some, roots[i], fingerprints
-            said = sharing(program, candidates, *mine, given.longest, shared)
-            if said != last.head.sharing[i]:
-                return None
+            said[i] = what_is_said(program, candidates, *mine, given.longest, shared)
+        if not are_called_as_before(last, said, given.longest, shared):
+            return None
     imports = ImportFingerprints(fingerprints, candidates, given.longest)
     return Arranged(
         program=program,
@@ -340,4 +344,5 @@ def arrange(
         plain=fingerprints,
         fingerprints=imports,
         memos=memos,
+        said=said,
     )

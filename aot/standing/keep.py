@@ -38,7 +38,7 @@ from nativecache.aot.standing.module_state import (
     names_seen,
     outline_of,
     placed_lines,
-    sharing,
+    what_is_said,
 )
 from nativecache.aot.standing.program import is_dotted
 from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints
@@ -225,6 +225,8 @@ def keep(
         part = program.modules[i]
         rows = [unit_row(scheduled, unit.index) for unit in units[i]]
         bodies = body_rows(plan.candidates, own)
+        given = plan.candidates, part, units[i], roots, whole.plain
+        said = what_is_said(program, *given, whole.longest, shared)
         state = ModuleState(
             units=list(map(unit_of, units[i])),
             results=rows,
@@ -238,13 +240,13 @@ def keep(
             disbelieved=lists_of(part.module.disbelieved),
             tied=whole.plain.modules[i].tied_nodes,
             counted=find_counted(part, program.copies[0]),
+            said=said.rest_digest,
         )
         if state.outline and part.debug and part.debug.numbering:
             named[i] = part.module, state.outline.around
         columns.add_text(loaded.texts[i], is_sure=i not in unsure)
         columns.add_module(part)
-        given = plan.candidates, part, units[i], roots, whole.plain
-        columns.sharing.append(sharing(program, *given, whole.longest, shared))
+        columns.sharing.append(said.digest)
         columns.sources.append(program.source_file(i))
         columns.described.append(part.debug is not None)
         columns.involved.append(involved(program, i, rows))

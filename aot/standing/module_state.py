@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
-from nativecache.aot.called_once import ONCE_LINES, carried_mentions, stays, unit_mentions
+from nativecache.aot.called_once import ONCE_LINES, carried_mentions, unit_mentions
 from nativecache.aot.ir.debug_info import DebugInfo, LineMap
 from nativecache.aot.ir.module import Module
 from nativecache.aot.ir.outline import Outline
 from nativecache.aot.key import value_digest
 from nativecache.aot.packed import decode_names, encode_names
-from nativecache.aot.records.last_plan import LastPlan, PlacedLines
+from nativecache.aot.records.last_plan import LastPlan, ModuleState, PlacedLines
 from nativecache.aot.units.bodies import SimplifiedBody, unit_body
 from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints
 from nativecache.aot.units.imports import ImportCandidates, shows_constant
@@ -19,7 +19,7 @@ from nativecache.aot.units.lines import held_from
 from nativecache.aot.units.on_demand import OnDemandSequence
 from nativecache.aot.units.partition import Unit
 from nativecache.aot.units.program import Definition, Program, ProgramModule
-from nativecache.linker.values import replace
+from nativecache.linker.values import dataclass, replace
 
 KnownRow = tuple[str, str, bool]
 Row = tuple[str, str, str, list[str], list[str], float, str, bool]
@@ -54,7 +54,34 @@ def body_rows(candidates: ImportCandidates, definitions: Mapping[str, Definition
     return rows
 
 
-def sharing(
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a module says to functions that several files may have, by what it has bodies of, and the rest.
+
+    Which of those functions one call reaches is decided over the whole program, from no more than this. Each
+    row is of one caller and a function that it mentions, or of one of those functions itself, that function
+    last. Callers that are none of them are not told apart.
+    """
+
+    bodies: Sequence[tuple[object, ...]]
+    rest: Sequence[tuple[object, ...]]
+
+    @property
+    def digest(self) -> str:
+        """The digest of all of it, in hexadecimal; "" for nothing."""
+        return _rows_digest([*self.bodies, *self.rest])
+
+    @property
+    def rest_digest(self) -> str:
+        """That of the rest."""
+        return _rows_digest(self.rest)
+
+
+def _rows_digest(rows: Sequence[tuple[object, ...]]) -> str:
+    return value_digest(sorted(rows, key=repr)).hex() if rows else ""
+
+
+def what_is_said(
     program: Program,
     candidates: ImportCandidates,
     part: ProgramModule,
@@ -63,29 +90,92 @@ def sharing(
     plain: Fingerprints,
     longest: int,
     shared: frozenset[str],
-) -> str:
-    """The digest of what a module says to functions that several files may have (`shared`).
+) -> Said:
+    """What a module says to functions that several files may have (`shared`).
 
     `units`: the module's, of which `roots` are indices.
-    Which of those one call reaches is decided over the whole program, from no more than this: of callers that
-    are none of them themselves it is no matter what they are called, once it is told whether one call reaches
-    them.
     """
     if not shared:
-        return ""
+        return Said((), ())
     bodies, once = candidates.bodies, candidates.once
-    said: list[object] = [*sorted(carried_mentions(part) & shared)]
+    said = list[tuple[object, ...]]()
+    rest: list[tuple[object, ...]] = [(name,) for name in carried_mentions(part) & shared]
     for unit in units:
         body = unit_body(program, bodies, unit)
-        names = unit_mentions(plain, program, unit) if body is None else decode_names(body.mentions)
-        counts = Counter(name for name in names if name in shared)
-        if counts:
-            caller = "" if body is None else unit.name if unit.name in shared else "another"
-            said.append((caller, caller in once, stays(body, longest), sorted(counts.items())))
-        if unit.name in shared and body is not None:
-            lines = min(body.lines, ONCE_LINES + 1)
-            said.append((unit.name, body.importable, lines, body.home is not None, unit.index in roots))
-    return value_digest(sorted(said, key=repr)).hex() if said else ""
+        if body is None:
+            counts = Counter(name for name in unit_mentions(plain, program, unit) if name in shared)
+            rest += [("", False, False, count, name) for name, count in counts.items()]
+            continue
+        row = body.lines, body.importable, body.home is not None, body.mentions
+        is_root = unit.index in roots
+        said += _said(unit.name, row, longest, shared, in_once=unit.name in once, is_root=is_root)
+    return Said(said, rest)
+
+
+def _said(
+    name: str,
+    body: tuple[int, bool, bool, str],
+    longest: int,
+    shared: frozenset[str],
+    *,
+    in_once: bool,
+    is_root: bool,
+) -> Iterator[tuple[object, ...]]:
+    """What a function says; `body`: its lines, whether it is importable and stays at home, mentions."""
+    lines, importable, stays_home, mentions = body
+    caller = name if name in shared else "another"
+    stays = not importable or lines > longest
+    for other, count in Counter(decode_names(mentions)).items():
+        if other in shared:
+            yield caller, in_once, stays, count, other
+    if name in shared:
+        yield importable, min(lines, ONCE_LINES + 1), stays_home, is_root, name
+
+
+def _said_before(
+    state: ModuleState, once: frozenset[str], longest: int, shared: frozenset[str]
+) -> Iterator[tuple[object, ...]]:
+    """`Said.bodies` of a module in the last build."""
+    roots = frozenset(state.roots)
+    for n, name, row in _bodies_of_units(state):
+        body = (*row[:3], row[4])
+        yield from _said(name, body, longest, shared, in_once=name in once, is_root=n in roots)
+
+
+def _bodies_of_units(state: ModuleState) -> Iterator[tuple[int, str, BodyRow]]:
+    """The units that are one function with a body: position, final name, and the body."""
+    for n, (kind, _, name, _, _) in enumerate(state.units):
+        row = state.bodies.get(name) if kind == "function" else None
+        if row is not None:
+            yield n, name, row
+
+
+def are_called_as_before(
+    last: LastPlan, said: Mapping[int, Said], longest: int, shared: frozenset[str]
+) -> bool:
+    """Whether one call reaches the same ones of the functions that several files may have, as far as is
+    easily said, given what the active modules say now, by index.
+
+    So it is if all that say something else say it to functions that other modules name twice at least.
+    """
+    changed = set[object]()
+    once = frozenset(decode_names(last.head.once))
+    for i, now in said.items():
+        if now.digest == last.head.sharing[i]:
+            continue
+        state = last.state(i)
+        if now.rest_digest != state.said:
+            return False
+        before, after = Counter(_said_before(state, once, longest, shared)), Counter(now.bodies)
+        changed.update(row[-1] for row in before.keys() | after.keys() if before[row] != after[row])
+    if not changed:
+        return True
+    counts = Counter[object]()
+    for i in range(len(last)):
+        if i not in said:
+            for _, _, row in _bodies_of_units(last.state(i)):
+                counts.update(name for name in decode_names(row[4]) if name in changed)
+    return all(counts[name] > 1 for name in changed)
 
 
 def names_seen(part: ProgramModule, bodies: Mapping[str, BodyRow]) -> set[str]:

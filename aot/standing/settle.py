@@ -194,7 +194,8 @@ class Settled:
                 columns.interfaces.append(old.interfaces[i])
                 columns.manners.append(old.manners[i])
                 columns.apart.append(old.apart[i])
-            columns.sharing.append(old.sharing[i])
+            said = arranged.said.get(i)
+            columns.sharing.append(said.digest if said else old.sharing[i])
             columns.described.append(old.described[i])
             columns.sources.append(program.source_file(i))
             columns.groups.append(old.groups[i])
@@ -237,11 +238,13 @@ class Settled:
             edited = self._outline(module, arranged.edits[module], before.outline)
             return replace(found, outline=edited), promoted
         units, first = arranged.units[module], arranged.first[module]
+        said = arranged.said.get(module)
         outline = outline_of(self._replan.given.loaded.texts[module].outline, part.module)
         found = replace(
             found,
             tied=arranged.plain.modules[module].tied_nodes,
             counted=find_counted(part, arranged.program.known_copies),
+            said=said.rest_digest if said else before.said,
             units=list(map(unit_of, units)),
             roots=[index - first for index in arranged.roots[module]],
             outline=outline,
