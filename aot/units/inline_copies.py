@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from nativecache.aot.ir.library_names import has_meaning
 from nativecache.aot.ir.syntax import TOKEN, quote
 from nativecache.aot.key import text_digest
 from nativecache.aot.units.copies import copyable
@@ -96,7 +97,9 @@ def find_views(
             if counted is not None:
                 counted |= view.counted
         elif not name.startswith(_CPLUSPLUS):
-            yield name, elsewhere(name)
+            view = elsewhere(name)
+            if view or not has_meaning(name):
+                yield name, view
 
 
 def find_counted(part: ProgramModule, names: Iterable[str]) -> list[str]:

@@ -1,11 +1,12 @@
 """An edit is planned by the last build's plan where that stands, and gives the image of any other build."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 from edits import Trial
-from harness import BuildResult, build, needs_clang, run
+from harness import CLANG, BuildResult, build, needs_clang, run
 from rules import write
 
 from nativecache.aot.formats import check_form
@@ -191,6 +192,26 @@ def test_copies_of_what_templates_became_may_differ(flags: tuple[str, ...], tmp_
     edited = Edited(STRINGS, ("-std=c++11", "-O2", *flags), tmp_path)
     edited.planned("part.cpp", "+ put(s)", "+ put(s) * 3")
     edited.planned("main.cpp", "s.c_str()[0]", "s.c_str()[0] * 3")
+
+
+@pytest.mark.parametrize(("name", "does"), [("isdigit", True), ("strange", False)])
+def test_copies_of_what_the_library_defines(name: str, does: bool, tmp_path: Path) -> None:
+    """Files that only declare it have what copies from the library's headers do."""
+    library = f"int {name}(int n) {{ return n > 47 && n < 58; }}\n"
+    sources = {
+        "main.c": f"extern inline __attribute__((gnu_inline)) {library}int part(int);\n"
+        f"int main(int n, char **v) {{ return {name}(n + 47) + part(n) - 2; }}\n",
+        "part.c": f"int {name}(int);\nint part(int n) {{ return {name}(n + 48) * 1; }}\n",
+    }
+    write(tmp_path, {**sources, "library.c": library})
+    command = [CLANG, "-shared", "-fPIC", "library.c", "-o", "liblibrary.so"]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=120)
+    words = ["main.c", "part.c", "./liblibrary.so", "-O2", "-Wl,-rpath,$ORIGIN"]
+    build(tmp_path, *words, "-o", "app")
+    write(tmp_path, {"part.c": sources["part.c"].replace("* 1", "* 3")})
+    assert follows(build(tmp_path, *words, "-o", "app")) == does
+    build(tmp_path, *words, "--no-cache", "-o", "cold")
+    assert (tmp_path / "app").read_bytes() == (tmp_path / "cold").read_bytes()
 
 
 #: Inline functions that several files call, and one that one call in one of them reaches.
