@@ -29,7 +29,10 @@ _CPLUSPLUS: Final = "_Z"
 _LENGTH: Final = re.compile(r"[1-9]\d*", re.ASCII)
 _NO_MEMBER: Final = re.compile(r"_Z(?:St)?L?", re.ASCII)
 _MEMBER: Final = re.compile(r"_ZN[rVK]*[RO]?", re.ASCII)
-_OF_NAME: Final = re.compile(r"S(?:[tabsiod]|[0-9A-Z]*_)|[CD]\d|B(?=\d)|L(?=\d)|[a-z][a-zA-Z]", re.ASCII)
+#: Of operators all but conversions (`cv`), for whose types may be of templates.
+_OF_NAME: Final = re.compile(
+    r"S(?:[tabsiod]|[0-9A-Z]*_)|[CD]\d|B(?=\d)|L(?=\d)|(?!cv)[a-z][a-zA-Z]", re.ASCII
+)
 #: What stands for std::string and the streams.
 _INSTANTIATED: Final = ("Ss", "Si", "So", "Sd")
 #: What a function is to a module that only declares it, where it is what its definition is.

@@ -42,6 +42,9 @@ def test_of_a_template(name: str) -> None:
         "_R3fooIi",
         "_ZTV1AIiE",
         "_ZThn8_N1AIiE1fEv",
+        "_ZNK1Acv1BIiEEv",  # a conversion to one is none
+        "_ZN1AcvSt6vectorIiSaIiEEEv",
+        "_ZN1AcvSsEv",
     ],
 )
 def test_of_no_template_for_sure(name: str) -> None:
