@@ -84,6 +84,13 @@ class Answer:
             self._output = _unfold(self._folded, self._size)
         return self._output
 
+    def can_be_had(self) -> bool:
+        """Whether its output is at hand, or can still be read."""
+        try:
+            return self.output is not None
+        except Malformed:
+            return False
+
     def join(self, base: Answer | None) -> None:
         """Takes the start and the end of the output from another answer. Raises Malformed."""
         start, end = self._shared

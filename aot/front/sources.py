@@ -259,6 +259,8 @@ class ClangJobs:
         if not all(run.question for run, _ in self._runs.values()):  # which will not be kept
             check_configuration(self.end.clang, self.end.flags)
         for n, (run, answer) in self._runs.items():
+            if run.whole and isinstance(answer, Answer) and not answer.can_be_had():  # pruned, or damaged
+                run.unchanged, answer = False, self._threads.submit(run)
             if isinstance(answer, Call):
                 run.look_ahead()  # before it is waited for
                 if meanwhile and is_one_round:

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from harness import needs_clang
+from harness import build, needs_clang
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rules import write
@@ -119,3 +119,20 @@ def test_damaged_objects_are_counted_and_replaced(warm: Space) -> None:
     # What is kept for edits is written by the next one.
     bad = [found.key for found in check_entries(warm.folder / "cache", keep=False) if found]
     assert bad == [linked_recipe(warm.folder / "app", 1).key()]
+
+
+def test_an_object_of_a_whole_file_that_is_gone_is_made_again(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.s").write_text(f".globl {name}\n{name}:\n  ret\n")
+    main = tmp_path / "main.c"
+    main.write_text("int main(void) { return 3; }\n")
+    words = "main.c", "one.s", "two.s", "-o", "app"
+    build(tmp_path, *words)
+    expected = (tmp_path / "app").read_bytes()
+    for found in find_entries(tmp_path / "cache"):
+        if b'"form":"answer ' in found.read():
+            Path(found.path).unlink()
+    (tmp_path / "app").unlink()
+    done = build(tmp_path, *words)
+    assert (tmp_path / "app").read_bytes() == expected
+    assert done.stats["whole_hits"] == 0
