@@ -5,6 +5,11 @@ inlined from its copy, while calls in other files are of the definition, or of a
 text for each symbol. So what names a function that is not the same everywhere may not stand in a unit of
 another file. By the rules of C++ its functions have one meaning, so where some file only declares one (as of
 a template that others instantiate) it has that; another copy breaks the rules, as that of `gnu_inline` may.
+Copies of what templates were instantiated to (`extern template`: libstdc++'s strings) are not compared: clang
+calls where it has seen that a callee does not throw and invokes where it has not, by what came before it in
+each file, so that they nearly always differ. Explicit specialisations have such names, too: different ones
+that are `gnu_inline` are not told apart.
+What the C library defines, and LLVM knows by its name, means the same to files that only declare it.
 """
 
 from __future__ import annotations
