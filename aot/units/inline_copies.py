@@ -105,9 +105,9 @@ def find_views(
             if counted is not None:
                 counted |= view.counted
         elif not name.startswith(_CPLUSPLUS):
-            view = elsewhere(name)
-            if view or not has_meaning(name):
-                yield name, view
+            found = elsewhere(name)
+            if found or not has_meaning(name):
+                yield name, found
 
 
 def find_counted(part: ProgramModule, names: Iterable[str]) -> list[str]:
