@@ -247,6 +247,8 @@ def has_lines(debug: DebugInfo | None, placed: PlacedLines | None) -> bool:
 
 def mean_the_same(last: LastPlan, active: Mapping[int, Module]) -> bool:
     """Whether what is ambiguous over the whole program (debug/shapes.py) is what it was."""
+    if not any(last.head.described[i] for i in active):
+        return True
     from nativecache.aot.debug.shapes import are_as_ambiguous
 
     placed = OnDemandSequence(len(last), lambda i: last.state(i).placed)
