@@ -137,9 +137,6 @@ class Linked:
     places: Sequence[int | None]
 
 
-NOTHING_LINKED: Final = Linked((), (), (), ())
-
-
 class LastPieces:
     """The pieces of a link, by module of a program that has the modules of that one, or most of them.
 
@@ -148,7 +145,7 @@ class LastPieces:
 
     def __init__(self, store: EntryStore, linked: Linked, output: Path | None = None) -> None:
         self._store, self._keys, self._sizes = store, linked.pieces, linked.sizes
-        self.output = output
+        self._output = output
         #: Archives of edited outputs that were read, by group.
         self._archives: dict[int, LinkedArchive | None] = {}
         self._groups, self._places = linked.groups, linked.places
@@ -182,8 +179,8 @@ class LastPieces:
 
     def archive(self, number: int) -> LinkedArchive | None:
         """The archive of a group of the output as it is kept for edits."""
-        if number not in self._archives and self.output is not None:
-            key = linked_recipe(self.output, number).key()
+        if number not in self._archives and self._output is not None:
+            key = linked_recipe(self._output, number).key()
             self._archives[number] = self._store.read(key, read_linked)
         return self._archives.get(number)
 
@@ -197,7 +194,7 @@ class Pieces:
 
     `checksums`: those of sources, by placeholder. `objects`: the keys of the objects that those are made from
     that are made anew. Those of `standing` modules can be made by no one: they are among those of the `last`
-    link. `output`: whose archives are kept as they are from now on.
+    link. `output`: whose archives are kept as they are from now on; `last` is of it, then, if there is one.
     """
 
     def __init__(
@@ -213,8 +210,6 @@ class Pieces:
     ) -> None:
         self._store, self._standing, self._last = store, standing, last
         self._output = output
-        is_own = last is not None and last.output == output
-        self._archives = last if last and is_own else LastPieces(store, NOTHING_LINKED, output)
         self._objects = objects
         self._load = last.load if last else Loaded(store.peek)
         self.keys, self.groups, self.checksums = dict(keys), groups, checksums
@@ -232,7 +227,7 @@ class Pieces:
         Raises PlanLost for a standing module's that cannot be had any more.
         """
         key, number = group_key(self.keys[i] for i in group), self.groups[group[0]]
-        linked = self._archives.archive(number) if self._output is not None else None
+        linked = self._last.archive(number) if self._last and self._output is not None else None
         if linked is not None and linked.group == key:
             data, places = linked.data, linked.checksums
         else:
@@ -254,7 +249,8 @@ class Pieces:
                 self._unsaved_bytes += len(data)
                 if self._unsaved_bytes > _MOST_UNSAVED:
                     self.save()
-        self._archives.forget(number)
+        if self._last:
+            self._last.forget(number)
         archive = bytearray(data)
         if places:
             from nativecache.linker.fixups import put_checksums

@@ -251,10 +251,13 @@ def mean_the_same(last: LastPlan, active: Mapping[int, Module]) -> bool:
         return True
     from nativecache.aot.debug.shapes import are_as_ambiguous
 
-    placed = OnDemandSequence(len(last), lambda i: last.state(i).placed)
-    before = OnDemandSequence(len(last), lambda i: found.shapes if (found := placed[i]) else {})
-    now = {i: (module.debug.shapes, module.debug.doubtful) for i, module in active.items() if module.debug}
-    now.update((i, ({}, frozenset())) for i in active.keys() - now.keys())
+    def shapes(i: int) -> Mapping[str, str]:
+        placed = last.state(i).placed
+        return placed.shapes if placed else {}
+
+    described = {i: module.debug or DebugInfo() for i, module in active.items()}
+    now = {i: (debug.shapes, debug.doubtful) for i, debug in described.items()}
+    before = OnDemandSequence(len(last), shapes)
     return are_as_ambiguous(before, now, lambda: frozenset(decode_names(last.head.ambiguous)))
 
 
