@@ -14,10 +14,23 @@ from nativecache.aot.units.fingerprint import Fingerprints
 from nativecache.aot.units.imports import ImportLimits
 from nativecache.aot.units.partition import Unit, structors
 from nativecache.aot.units.program import Program, ProgramModule
+from nativecache.linker.values import dataclass
 
 #: Functions called once are compiled with their caller up to this many simplified lines. LLVM inlines
 #: nearly all of them, as it does in a whole file. sqlite3: 15 % fewer units, 3 % less code.
 ONCE_LINES: Final = 150
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a program of which only some modules are looked at: functions by final name.
+
+    `once`: those that a single call reaches, of what several files may have; `unseen`: those of these that no
+    other module has to do with, of which that is to be found as of the modules' own.
+    """
+
+    once: frozenset[str]
+    unseen: frozenset[str]
 
 
 def longest_import(program: Program, limits: ImportLimits) -> int:
@@ -34,14 +47,14 @@ def find_called_once(
     fingerprints: Fingerprints,
     roots: Iterable[int],
     longest: int,
-    others: frozenset[str] | None = None,
+    known: Known | None = None,
 ) -> frozenset[str]:
     """Functions private to a file that a single call mentions, from a caller that is never imported.
 
     Such a caller is the only text that names the function, so the function can live in its unit.
     `modules`: all, or some of the program's, whose own functions are then found as they are among all;
     `units`: theirs by index, of which `roots` are indices. `longest`: of bodies that units import, in lines.
-    `others`: those that are known to be found, if only locals are looked for.
+    `known`: what is known of the others' functions.
     """
     mentions: Counter[str] = Counter()
     callers: dict[str, str] = {}
@@ -57,11 +70,12 @@ def find_called_once(
         for name, count in mentions.items()
         if count == 1
         and name not in fixed
-        and (_is_private(program, name) if others is None else _is_local(program, name, modules))
+        and (known is None or name in known.unseen or _is_local(program, name, modules))
+        and _is_private(program, name)
         and _may_move(program, bodies.get(name), callers[name])
     }
     # What some call makes hot is imported up to a higher limit.
-    once = set(others or ())
+    once = set(known.once if known else ())
     while True:
         more = {
             name

@@ -99,6 +99,8 @@ class Head:
     #: Digests of how they were compiled, and whether they may come and go (units/interface.py).
     manners: list[str]
     apart: list[bool]
+    #: What of C++'s exceptions is in them (units/interface.py's `exceptions_in`).
+    exceptions: list[int]
     #: Digests of what modules say to functions that several files may have.
     sharing: list[str]
     #: Final names of the definitions in them.
@@ -141,6 +143,7 @@ _HEAD: Final = record(
         "counts": list_of(row(number(), number(), number(), number(), number())),
         "states": mapping(text(longest=64)),
         "groups": list_of(whole()),
+        "exceptions": list_of(whole()),
         "numbers": list_of(whole()),
     }
 )
@@ -174,8 +177,11 @@ class ModuleState:
     body, and whether they are plain (Program.is_plain). `bodies`: of those that others may import by final
     name: lines, importable, whether its own file only may inline it, heat, mentions, digest of what was
     simplified or "", bindings, line map, nodes.
+    `bound`: tokens of copies that others may have, too, but that do not just come and go (`free_copies` in
+    units/interface.py).
     `sees`: final names that something in the module refers to. `placed`: what the module's lines stand for.
-    `said`: digest of what it says to functions that several files may have, but for what its bodies do.
+    `said`: what it says to functions that several files may have, but for what its bodies do: how often it
+    names each, by final name, 0 where that is in a body that has no unit.
     `outline`: of what it was made from, where it has one. `disbelieved`: as Module has it. `tied`: as
     ModuleFingerprints has `tied_nodes`. `counted`: tokens
     of functions by whose code others have what an inline function is to all (units/inline_copies.py).
@@ -185,6 +191,7 @@ class ModuleState:
     results: Sequence[tuple[str, str, str, list[str], list[str], float, str, bool] | None]
     roots: list[int]
     dropped: list[str]
+    bound: list[str]
     known: dict[str, tuple[str, str, bool]]
     bodies: dict[str, tuple[int, bool, bool, int, str, str, str, str, str]]
     sees: list[str]
@@ -193,7 +200,7 @@ class ModuleState:
     disbelieved: dict[str, list[int]]
     tied: list[str]
     counted: list[str]
-    said: str
+    said: list[tuple[int, str]]
 
 
 _UNIT: Final = row(text(), _TEXTS, text(), boolean(), boolean())
@@ -221,6 +228,7 @@ _STATE: Final = record(
         "results": list_of(lambda value: value is None or _RESULT(value)),
         "roots": list_of(whole()),
         "dropped": _TEXTS,
+        "bound": _TEXTS,
         "known": mapping(_KNOWN),
         "bodies": mapping(_BODY),
         "sees": _TEXTS,
@@ -229,7 +237,7 @@ _STATE: Final = record(
         "disbelieved": mapping(list_of(whole())),
         "tied": _TEXTS,
         "counted": _TEXTS,
-        "said": text(),
+        "said": list_of(row(whole(), text())),
     }
 )
 

@@ -37,12 +37,13 @@ _TRIES: Final = 2
 #: Of the functions of a renamed file so many are what they were, at the least.
 _ALIKE: Final = 0.5
 #: Columns of modules that were not there.
-_EMPTY: Final = {"apart": True, "described": False, "counts": [0, 0, 0, 0, 0.0]}
+_EMPTY: Final = {"apart": True, "described": False, "exceptions": 0, "counts": [0, 0, 0, 0, 0.0]}
 _NOTHING_KNOWN: Final = ModuleState(
     units=[],
     results=[],
     roots=[],
     dropped=[],
+    bound=[],
     known={},
     bodies={},
     sees=[],
@@ -51,7 +52,7 @@ _NOTHING_KNOWN: Final = ModuleState(
     disbelieved={},
     tied=[],
     counted=[],
-    said="",
+    said=[],
 )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import ChainMap
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence, Set
 from functools import cached_property
 from typing import Any
 
-from nativecache.aot.called_once import find_called_once
+from nativecache.aot.called_once import Known, find_called_once
 from nativecache.aot.ir.module import Module
 from nativecache.aot.ir.syntax import symbol_name
 from nativecache.aot.key import Options
@@ -22,13 +22,15 @@ from nativecache.aot.standing.module_state import (
     BodyRow,
     KnownRow,
     Said,
-    are_called_as_before,
     body_rows,
+    called_otherwise,
+    called_twice,
     checksums_again,
     group,
     known_rows,
     what_is_said,
 )
+from nativecache.aot.standing.owners import Owners, find_owners
 from nativecache.aot.standing.program import (
     Bodies,
     Definitions,
@@ -70,6 +72,10 @@ class Arranged:
     memos: OnDemandSequence[UnitMemo]
     #: What active modules say to functions that several files may have.
     said: Mapping[int, Said]
+    #: The final names of those functions, and of all that is like them, in the whole program.
+    shared: frozenset[str]
+    #: By active module, tokens of what comes and goes with whoever needs it (units/interface.py).
+    free: Mapping[int, frozenset[str]]
 
     def place(self, index: int) -> tuple[int, int]:
         """The module of a unit, and its position among that module's units."""
@@ -168,6 +174,13 @@ class Arranged:
         return [own[token] for token in symbols if token in own and token != found.token]
 
 
+@dataclass(frozen=True, slots=True)
+class More:
+    """Standing modules that have to do with what changed, and are to be active."""
+
+    modules: frozenset[int]
+
+
 def _view(known: Sequence[Any] | None, body: Sequence[Any] | None, longest: int, once: bool) -> object:
     """All that units see of a symbol, but for its body."""
     where = (min(body[0], longest + 1), *body[1:4], once) if body else None
@@ -220,20 +233,96 @@ def _standing_unit(last: LastPlan, module: int, position: int, index: int) -> Un
     return Unit(index, module, kind, tuple(tokens), name, has_asm, has_structors)  # type: ignore[arg-type]
 
 
+def seeing(last: LastPlan, names: Set[str], active: Container[int]) -> list[int]:
+    """Standing modules in which something refers to any of these symbols."""
+    if not names:
+        return []
+    return [i for i in range(len(last)) if i not in active and not names.isdisjoint(last.state(i).sees)]
+
+
+def _shared_now(last: LastPlan, owners: Owners) -> frozenset[str]:
+    """The functions, and what is like them, that several files may have, by final name."""
+    return (frozenset(decode_names(last.head.shared)) | owners.come) - owners.gone
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """Active modules as they are cut into units, of which `roots` are indices."""
+
+    program: StandingProgram
+    parts: Mapping[int, ProgramModule]
+    units: Mapping[int, Sequence[Unit]]
+    roots: Mapping[int, Sequence[int]]
+
+
+def _decide(
+    last: LastPlan,
+    active: _Cut,
+    bodies: Bodies,
+    fingerprints: Fingerprints,
+    given: Given,
+    owners: Owners,
+) -> tuple[ImportCandidates, dict[int, Said]] | More:
+    """Which functions one call reaches, and what active modules say to those that several files may have.
+
+    Of these it stays what it was where modules that stand name one twice. One that these have nothing to do
+    with is looked at as the active modules' own are, and else they are to be active as well.
+    """
+    shared, before = _shared_now(last, owners), frozenset(decode_names(last.head.once))
+    standing = {name for name in before if last.module_of.get(name) not in active.units}
+    units = {unit.index: unit for found in active.units.values() for unit in found}
+    roots = [index for found in active.roots.values() for index in found]
+    unseen, longest = owners.come, given.longest
+    while True:
+        known = Known((before & shared) - unseen, unseen)
+        looked_at = list(active.units), units, fingerprints, roots, longest
+        once = find_called_once(active.program, bodies, *looked_at, known)
+        candidates = ImportCandidates(bodies, once | standing, given.limits)
+        said = {
+            i: what_is_said(
+                active.program,
+                candidates,
+                active.parts[i],
+                some,
+                active.roots[i],
+                fingerprints,
+                longest,
+                shared,
+            )
+            for i, some in active.units.items()
+        }
+        changed = (called_otherwise(last, said, bodies, longest, shared) & shared) - unseen
+        few = frozenset(changed - called_twice(last, active.units, changed))
+        if not few:
+            return candidates, said
+        if more := seeing(last, few, active.units):
+            return More(frozenset(more))
+        unseen |= few
+
+
 def arrange(
     last: LastPlan,
     given: Given,
     reader: Reader,
     active: Mapping[int, Module],
+    free: Mapping[int, frozenset[str]],
     edits: Mapping[int, BodyEdit],
     memos: OnDemandSequence[UnitMemo],
-) -> Arranged | None:
-    """The active modules and the edited ones in their program; None where something is not as it was."""
+) -> Arranged | More | None:
+    """The active modules and the edited ones in their program; None where something is not as it was.
+
+    `free`: what comes and goes of each active module (units/interface.py), as tokens.
+    """
+    owners = find_owners(last, active, free)
+    if owners is None:
+        return None
+    if more := owners.more or seeing(last, owners.come, active):
+        return More(frozenset(more))
     identifiers = module_ids([text.label for text in given.loaded.texts])
     definitions = Definitions(last, frozenset(active), identifiers)
     parts: dict[int, ProgramModule] = {}
     for i, module in active.items():
-        part = resolve_again(last, i, module, identifiers[i], definitions)
+        part = resolve_again(last, i, module, identifiers[i], definitions, owners.dropped[i])
         if part is None:
             return None
         parts[i] = part
@@ -311,26 +400,10 @@ def arrange(
             workers=given.workers,
         )
         bodies = Bodies(program, reader, own)
-        shared = frozenset(decode_names(last.head.shared))
-        before = frozenset(decode_names(last.head.once))
-        others = before & shared
-        moved = find_called_once(
-            program,
-            bodies,
-            list(active),
-            {unit.index: unit for found in units.values() for unit in found},
-            fingerprints,
-            [index for found in roots.values() for index in found],
-            given.longest,
-            others,
-        )
-        once = moved.union(name for name in before if last.module_of.get(name) not in active)
-        candidates = ImportCandidates(bodies, once, given.limits)
-        for i, some in units.items():
-            mine = parts[i], some, roots[i], fingerprints
-            said[i] = what_is_said(program, candidates, *mine, given.longest, shared)
-        if not are_called_as_before(last, said, given.longest, shared):
-            return None
+        decided = _decide(last, _Cut(program, parts, units, roots), bodies, fingerprints, given, owners)
+        if isinstance(decided, More):
+            return decided
+        candidates, said = decided
     imports = ImportFingerprints(fingerprints, candidates, given.longest)
     return Arranged(
         program=program,
@@ -345,4 +418,6 @@ def arrange(
         fingerprints=imports,
         memos=memos,
         said=said,
+        shared=_shared_now(last, owners),
+        free=free,
     )

@@ -30,6 +30,7 @@ from nativecache.aot.schedule.scheduler import Outcome, Scheduled
 from nativecache.aot.standing.module_state import (
     Row,
     body_rows,
+    bound_copies,
     count_checksums,
     group,
     involved,
@@ -206,6 +207,7 @@ def keep(
 ) -> Kept | None:
     """What is kept of a build from nothing; None where it is not one that can stand."""
     from nativecache.aot.ir.unwinding import handles_exceptions
+    from nativecache.aot.units.interface import free_copies
 
     plan, scheduled = whole.plan, whole.scheduled
     checksums = count_checksums(plan.program)
@@ -215,6 +217,7 @@ def keep(
     shared = frozenset(
         name for name, found in program.definitions.items() if program.entity(found).linkage == "linkonce_odr"
     )
+    imports = plan.candidates.limits.lines > 0  # else nobody asks which functions one call reaches
     units: list[list[Unit]] = [[] for _ in program.modules]
     for unit in plan.units:
         units[unit.module].append(unit)
@@ -223,15 +226,17 @@ def keep(
     columns, named = Columns(), dict[int, tuple[Module, str]]()
     for i, own in enumerate(group(program.definitions, len(units))):
         part = program.modules[i]
+        free = free_copies(part.module, part.bonds)
         rows = [unit_row(scheduled, unit.index) for unit in units[i]]
         bodies = body_rows(plan.candidates, own)
         given = plan.candidates, part, units[i], roots, whole.plain
-        said = what_is_said(program, *given, whole.longest, shared)
+        said = what_is_said(program, *given, whole.longest, shared if imports else frozenset())
         state = ModuleState(
             units=list(map(unit_of, units[i])),
             results=rows,
             roots=[n for n, unit in enumerate(units[i]) if unit.index in roots],
             dropped=sorted(part.dropped),
+            bound=bound_copies(part, free),
             known=known_rows(program, whole.plain, whole.imports, own),
             bodies=bodies,
             sees=sorted(names_seen(part, bodies)),
@@ -240,12 +245,12 @@ def keep(
             disbelieved=lists_of(part.module.disbelieved),
             tied=whole.plain.modules[i].tied_nodes,
             counted=find_counted(part, program.copies[0]),
-            said=said.rest_digest,
+            said=list(said.rest),
         )
         if state.outline and part.debug and part.debug.numbering:
             named[i] = part.module, state.outline.around
         columns.add_text(loaded.texts[i], is_sure=i not in unsure)
-        columns.add_module(part)
+        columns.add_module(part, free)
         columns.sharing.append(said.digest)
         columns.sources.append(program.source_file(i))
         columns.described.append(part.debug is not None)
@@ -290,6 +295,7 @@ class Columns:
         self.interfaces: list[str] = []
         self.manners: list[str] = []
         self.apart: list[bool] = []
+        self.exceptions: list[int] = []
         self.sharing: list[str] = []
         self.names: list[str] = []
         self.imports: list[str] = []
@@ -309,13 +315,17 @@ class Columns:
         self.texts.append(text.digest if is_sure else NOTHING)
         self.contents.append((text.content if content is None else content) if is_sure else NOTHING)
 
-    def add_module(self, part: ProgramModule) -> None:
-        """Adds what the rest of the program is arranged by of a module."""
-        from nativecache.aot.units.interface import interface, manner, stands_apart
+    def add_module(self, part: ProgramModule, free: frozenset[str]) -> None:
+        """Adds what the rest of the program is arranged by of a module.
 
-        self.interfaces.append(interface(part.module, part.bonds))
+        `free`: what comes and goes of it (units/interface.py).
+        """
+        from nativecache.aot.units.interface import exceptions_in, interface, manner, stands_apart
+
+        self.interfaces.append(interface(part.module, part.bonds, free))
         self.manners.append(manner(part.module))
         self.apart.append(stands_apart(part.module, part.bonds))
+        self.exceptions.append(exceptions_in(part.module))
 
     def add_state(self, state: ModuleState, piece: str, promoted: Mapping[str, str]) -> None:
         """Adds what follows from a module's state."""

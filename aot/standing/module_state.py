@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
 
 from nativecache.aot.called_once import ONCE_LINES, carried_mentions, unit_mentions
 from nativecache.aot.ir.debug_info import DebugInfo, LineMap
@@ -12,7 +12,7 @@ from nativecache.aot.ir.outline import Outline
 from nativecache.aot.key import value_digest
 from nativecache.aot.packed import decode_names, encode_names
 from nativecache.aot.records.last_plan import LastPlan, ModuleState, PlacedLines
-from nativecache.aot.units.bodies import SimplifiedBody, unit_body
+from nativecache.aot.units.bodies import Body, SimplifiedBody, unit_body
 from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints
 from nativecache.aot.units.imports import ImportCandidates, shows_constant
 from nativecache.aot.units.lines import held_from
@@ -60,25 +60,17 @@ class Said:
 
     Which of those functions one call reaches is decided over the whole program, from no more than this. Each
     row is of one caller and a function that it mentions, or of one of those functions itself, that function
-    last. Callers that are none of them are not told apart.
+    last. Callers that are none of them are not told apart; of the rest there are none (ModuleState.said).
     """
 
     bodies: Sequence[tuple[object, ...]]
-    rest: Sequence[tuple[object, ...]]
+    rest: Sequence[tuple[int, str]]
 
     @property
     def digest(self) -> str:
         """The digest of all of it, in hexadecimal; "" for nothing."""
-        return _rows_digest([*self.bodies, *self.rest])
-
-    @property
-    def rest_digest(self) -> str:
-        """That of the rest."""
-        return _rows_digest(self.rest)
-
-
-def _rows_digest(rows: Sequence[tuple[object, ...]]) -> str:
-    return value_digest(sorted(rows, key=repr)).hex() if rows else ""
+        rows = [*self.bodies, *self.rest]
+        return value_digest(sorted(rows, key=repr)).hex() if rows else ""
 
 
 def what_is_said(
@@ -99,17 +91,17 @@ def what_is_said(
         return Said((), ())
     bodies, once = candidates.bodies, candidates.once
     said = list[tuple[object, ...]]()
-    rest: list[tuple[object, ...]] = [(name,) for name in carried_mentions(part) & shared]
+    rest = [(0, name) for name in carried_mentions(part) & shared]
     for unit in units:
         body = unit_body(program, bodies, unit)
         if body is None:
             counts = Counter(name for name in unit_mentions(plain, program, unit) if name in shared)
-            rest += [("", False, False, count, name) for name, count in counts.items()]
+            rest += [(count, name) for name, count in counts.items()]
             continue
         row = body.lines, body.importable, body.home is not None, body.mentions
         is_root = unit.index in roots
         said += _said(unit.name, row, longest, shared, in_once=unit.name in once, is_root=is_root)
-    return Said(said, rest)
+    return Said(said, sorted(rest))
 
 
 def _said(
@@ -150,32 +142,54 @@ def _bodies_of_units(state: ModuleState) -> Iterator[tuple[int, str, BodyRow]]:
             yield n, name, row
 
 
-def are_called_as_before(
-    last: LastPlan, said: Mapping[int, Said], longest: int, shared: frozenset[str]
-) -> bool:
-    """Whether one call reaches the same ones of the functions that several files may have, as far as is
-    easily said, given what the active modules say now, by index.
-
-    So it is if all that say something else say it to functions that other modules name twice at least.
-    """
-    changed = set[object]()
+def called_otherwise(
+    last: LastPlan, said: Mapping[int, Said], bodies: Mapping[str, Body], longest: int, shared: frozenset[str]
+) -> set[str]:
+    """Those of the functions that several files may have to which the active modules, by index, say something
+    else than in the last build: one call may reach them that did not, or the other way round."""
     once = frozenset(decode_names(last.head.once))
+    before, after = Counter[tuple[object, ...]](), Counter[tuple[object, ...]]()
+    within = set[str]()
     for i, now in said.items():
         if now.digest == last.head.sharing[i]:
             continue
         state = last.state(i)
-        if now.rest_digest != state.said:
-            return False
-        before, after = Counter(_said_before(state, once, longest, shared)), Counter(now.bodies)
-        changed.update(row[-1] for row in before.keys() | after.keys() if before[row] != after[row])
-    if not changed:
-        return True
-    counts = Counter[object]()
-    for i in range(len(last)):
-        if i not in said:
-            for _, _, row in _bodies_of_units(last.state(i)):
-                counts.update(name for name in decode_names(row[4]) if name in changed)
-    return all(counts[name] > 1 for name in changed)
+        old = Counter[tuple[object, ...]](_said_before(state, once, longest, shared))
+        old.update((count, name) for count, name in state.said if name in shared)
+        new = Counter[tuple[object, ...]]([*now.bodies, *now.rest])
+        within.update(str(row[-1]) for row in old.keys() | new.keys() if old[row] != new[row])
+        before.update(old)
+        after.update(new)
+    changed = {str(row[-1]) for row in before.keys() | after.keys() if before[row] != after[row]}
+    # Which module says it makes a difference where a body stays in its own.
+    for name in within - changed:
+        body = bodies.get(name)
+        if body is None or body.home is not None:
+            changed.add(name)
+    return changed
+
+
+def called_twice(last: LastPlan, active: Container[int], names: Set[str]) -> set[str]:
+    """Those of some functions that no single call reaches, whatever the active modules say."""
+    counts = Counter[str]()
+    for i in range(len(last) if names else 0):
+        if i not in active:
+            state = last.state(i)
+            for _, _, row in _bodies_of_units(state):
+                counts.update(name for name in decode_names(row[4]) if name in names)
+            for count, name in state.said:
+                if name in names:
+                    counts[name] += count or 2  # carried into any unit
+    return {name for name in names if counts[name] > 1}
+
+
+def bound_copies(part: ProgramModule, free: frozenset[str]) -> list[str]:
+    """Tokens of a module's definitions of which others may have copies, but that do not just come and go.
+
+    `free`: those that do (units/interface.py).
+    """
+    linked_once = {e.token for e in part.entities.values() if e.defined and e.linkage.startswith("linkonce")}
+    return sorted((linked_once | part.dropped) - free)
 
 
 def names_seen(part: ProgramModule, bodies: Mapping[str, BodyRow]) -> set[str]:

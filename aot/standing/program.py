@@ -277,11 +277,16 @@ class _Debug(Mapping[str, DebugInfo]):
 
 
 def resolve_again(
-    last: LastPlan, i: int, module: Module, identifier: str, definitions: Definitions
+    last: LastPlan,
+    i: int,
+    module: Module,
+    identifier: str,
+    definitions: Definitions,
+    dropped: frozenset[str],
 ) -> ProgramModule | None:
     """An active module with its symbols resolved, those of others as they were; None where that is not all
-    that there is to resolve."""
-    dropped, known = frozenset(last.state(i).dropped), last.module_of
+    that there is to resolve. `dropped`: tokens of its definitions that do not prevail."""
+    known = last.module_of
     for token, entity in module.entities.items():
         if entity.local:
             name = f"{symbol_name(token)}.{identifier}"

@@ -27,17 +27,18 @@ from nativecache.aot.records.last_plan import LastPlan
 from nativecache.aot.records.memo import KeyedUnit, UnitMemo
 from nativecache.aot.schedule.plan import Plan
 from nativecache.aot.schedule.scheduler import Outcome
-from nativecache.aot.standing.arrange import Arranged, arrange
+from nativecache.aot.standing.arrange import Arranged, More, arrange, seeing
 from nativecache.aot.standing.contained import BodyEdit, Sight, find_edit, find_moving_edit
 from nativecache.aot.standing.module_state import has_lines, held_by, mean_the_same
 from nativecache.aot.standing.program import Given, Reader
 from nativecache.aot.units.bonds import find_bonds
+from nativecache.aot.units.interface import exceptions_in, free_copies, interface, manner, stands_apart
 from nativecache.aot.units.on_demand import OnDemandSequence
 from nativecache.aot.units.partition import Unit
 from nativecache.linker.values import replace
 
 #: Rounds in which more modules may turn out to be active: after so many the long way is no longer.
-_ROUNDS: Final = 4
+_ROUNDS: Final = 6
 
 
 class Replan:
@@ -146,27 +147,31 @@ def replan(last: LastPlan, given: Given) -> Replan | None:
         ),
     )
     for _ in range(_ROUNDS):
-        if not mean_the_same(last, active.modules):
+        if not mean_the_same(last, active.modules) or not active.unwind_alike():
             return None
-        arranged = arrange(last, given, reader, active.modules, edits, memos)
+        arranged = arrange(last, given, reader, active.modules, active.free, edits, memos)
+        if isinstance(arranged, More):
+            edits = {i: edit for i, edit in edits.items() if i not in arranged.modules}
+            active.join(arranged.modules)
+            continue
         if arranged is None:
             return None
         found = arranged.program, arranged.plain, arranged.candidates
-        more = arranged.escaping(Sight(last, *found, given.longest, shared))
+        more = arranged.escaping(Sight(last, *found, given.longest, shared | arranged.shared))
         if more:
             edits = {i: edit for i, edit in edits.items() if i not in more}
             if not active.add(more):
                 return None
             continue
         views, codes = arranged.changes(given.longest)
-        more = _seeing(last, views, active.modules)
+        more = seeing(last, views, active.modules)
         if not more:
             touched = _importing(last, codes, active.modules)
             for i, edit in edits.items():
                 touched[i] = touched.get(i, frozenset()).union(edit.positions.values())
             return Replan(last, given, arranged, touched)
         edits = {i: edit for i, edit in edits.items() if i not in more}
-        active.modules |= {i: reader.anew(i) for i in more}
+        active.join(more)
     return None
 
 
@@ -176,42 +181,47 @@ class _Active:
     def __init__(self, last: LastPlan, reader: Reader, given: Given) -> None:
         self.reader = reader
         self.modules: dict[int, Module] = {}
+        #: By module, tokens of what comes and goes with whoever needs it.
+        self.free: dict[int, frozenset[str]] = {}
         self._last, self._given = last, given
+
+    def join(self, modules: Iterable[int]) -> None:
+        """Adds modules that have to do with what changed elsewhere."""
+        for i in modules:
+            module = self.modules[i] = self.reader.anew(i)
+            self.free[i] = free_copies(module, find_bonds(module))
 
     def add(self, changed: Iterable[int]) -> bool:
         """Adds modules whose IR changed; returns whether all the program is arranged by is what it was."""
-        from nativecache.aot.ir.unwinding import handles_exceptions
-
         head = self._last.head
         for i in changed:
             if assembler_reads(self._given.loaded.texts[i].text):
                 return False
-            module = self.modules[i] = self.reader.anew(i)
+            self.join([i])
+            module = self.modules[i]
             if (
                 module.debug_text
                 or bool(module.debug) != head.described[i]
-                or (not head.unwinds and handles_exceptions(module))
                 or not self._is_arranged_alike(i, module)
             ):
                 return False
         return True
 
+    def unwind_alike(self) -> bool:
+        """Whether the program is taken for one that handles exceptions, and for C++, as it was."""
+        head = self._last.head
+        found = dict(enumerate(head.exceptions))
+        found.update((i, exceptions_in(module)) for i, module in self.modules.items())
+        cplusplus = self._given.loaded.cplusplus or any(one & 1 for one in found.values())
+        return cplusplus == head.cplusplus and any(one & 2 for one in found.values()) == head.unwinds
+
     def _is_arranged_alike(self, i: int, module: Module) -> bool:
         """Whether the rest of the program is arranged as it was, given how a module is now."""
-        from nativecache.aot.units.interface import interface, manner, stands_apart
-
         head, bonds = self._last.head, find_bonds(module)
-        if interface(module, bonds) == head.interfaces[i]:
+        if interface(module, bonds, self.free[i]) == head.interfaces[i]:
             return True
         manners = {*head.manners} - {""}
         return head.apart[i] and stands_apart(module, bonds) and manners == {manner(module)}
-
-
-def _seeing(last: LastPlan, views: frozenset[str], active: Mapping[int, Module]) -> list[int]:
-    """Standing modules in which something refers to any of these symbols."""
-    if not views:
-        return []
-    return [i for i in range(len(last)) if i not in active and not views.isdisjoint(last.state(i).sees)]
 
 
 def _importing(

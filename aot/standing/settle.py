@@ -18,6 +18,7 @@ from nativecache.aot.standing.contained import BodyEdit
 from nativecache.aot.standing.keep import Columns, Kept, unit_of, unit_row
 from nativecache.aot.standing.module_state import (
     Row,
+    bound_copies,
     involved,
     lists_of,
     names_seen,
@@ -189,11 +190,12 @@ class Settled:
             content = old.contents[i] if old.texts[i] == texts[i].digest else None
             columns.add_text(texts[i], is_sure=i not in unsure, content=content)
             if i in arranged.units:
-                columns.add_module(program.modules[i])
+                columns.add_module(program.modules[i], arranged.free[i])
             else:
                 columns.interfaces.append(old.interfaces[i])
                 columns.manners.append(old.manners[i])
                 columns.apart.append(old.apart[i])
+                columns.exceptions.append(old.exceptions[i])
             said = arranged.said.get(i)
             columns.sharing.append(said.digest if said else old.sharing[i])
             columns.described.append(old.described[i])
@@ -212,8 +214,9 @@ class Settled:
             columns.add_state(state, self.pieces.keys.get(i, ""), promoted)
             columns.states.append(state)
         once = encode_names(sorted(arranged.candidates.once))
+        shared = encode_names(sorted(arranged.shared))
         checksums, copies = dict(program.known_checksums), program.known_copies
-        head = replace(old, once=once, checksums=checksums, copies=copies, **columns.values())
+        head = replace(old, once=once, shared=shared, checksums=checksums, copies=copies, **columns.values())
         return Kept(head, columns.states, last.since, named)
 
     def _state(self, module: int) -> tuple[ModuleState, Mapping[str, str]]:
@@ -244,7 +247,9 @@ class Settled:
             found,
             tied=arranged.plain.modules[module].tied_nodes,
             counted=find_counted(part, arranged.program.known_copies),
-            said=said.rest_digest if said else before.said,
+            said=list(said.rest) if said else before.said,
+            dropped=sorted(part.dropped),
+            bound=bound_copies(part, arranged.free[module]),
             units=list(map(unit_of, units)),
             roots=[index - first for index in arranged.roots[module]],
             outline=outline,

@@ -4,16 +4,19 @@ Which definitions prevail, what is called what, what the linker and LLVM must be
 the symbols that modules show each other, and on what their asm does. What functions do, and what a
 declaration of them says, is not in it; units see that of one symbol at a time (fingerprint.py). Nor is
 which *plain* symbols a module exports, those that one file of a program defines and that bear on nothing but
-what names them: who sees such a symbol is looked at when it comes or goes.
+what names them: who sees such a symbol is looked at when it comes or goes. Nor is of which of C++'s inline
+functions, of what templates were instantiated to, and of their tables a module has a copy (`free_copies`):
+the files that name one have it, and the first file's prevails (standing/owners.py).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 from nativecache.aot.ir.asm_effects import Assembly
 from nativecache.aot.ir.library_names import MAIN, has_meaning, is_implicit
-from nativecache.aot.ir.linkage import is_dso_local, is_linked_unlike, may_be_replaced
+from nativecache.aot.ir.linkage import aliasee, is_dso_local, is_linked_unlike, may_be_replaced
 from nativecache.aot.ir.module import Entity, Module
 from nativecache.aot.ir.syntax import quote, symbol_name
 from nativecache.aot.ir.unwinding import handles_exceptions
@@ -22,26 +25,72 @@ from nativecache.aot.units.bonds import NO_BONDS, Bonds
 from nativecache.linker import lazy_re as re
 from nativecache.linker.values import fields
 
+#: What clang has each file call that ends the program behind an exception, by that alone.
+_TERMINATE: Final = "__clang_call_terminate"
 _NODE: Final = re.compile(r"!\d+", re.ASCII)
 
 
-def interface(module: Module, bonds: Bonds) -> str:
+def interface(module: Module, bonds: Bonds, free: frozenset[str]) -> str:
     """The digest, in hexadecimal, of what the rest of a program is arranged by.
 
-    `bonds`: those of the module's asm.
+    `bonds`: those of the module's asm; `free`: its `free_copies`.
     """
-    shown = (_shown(entity) for entity in module.entities.values() if _is_shown(entity, module))
+    entities = (entity for token, entity in module.entities.items() if token not in free)
+    shown = (_shown(entity) for entity in entities if _is_shown(entity, module))
+    comdats = ((token, kind) for token, kind in module.comdats.items() if "@" + token[1:] not in free)
     values = (
         (module.triple, module.datalayout, module.asm),
         (_described(module), sorted(module.named_metadata.items())),
-        sorted(module.comdats.items()),
+        sorted(comdats),
         sorted(shown, key=repr),
         _plain(bonds),
-        (module.profile.marks_hot, handles_exceptions(module), _names_personality(module)),
+        module.profile.marks_hot,
         is_linked_unlike(module),
         _used(module),
     )
     return value_digest(values).hex()
+
+
+def free_copies(module: Module, bonds: Bonds) -> frozenset[str]:
+    """The tokens of definitions of which any module may have a copy, and that bear on what names them only.
+
+    Each is the whole of a comdat that is called after it, as C++'s inline functions, what templates were
+    instantiated to, tables of virtual functions and variables within inline functions are.
+    """
+    copies = [
+        entity
+        for entity in module.entities.values()
+        if entity.linkage == "linkonce_odr" and entity.comdat is not None and _is_alone(entity, module)
+    ]
+    if not copies:
+        return frozenset()
+    members = Counter(entity.comdat for entity in module.entities.values() if entity.comdat is not None)
+    held = {token for tokens in module.used.values() for token in tokens} | bonds.changed
+    held.update(aliasee(e) for e in module.entities.values() if e.kind in ("alias", "ifunc"))
+    held.update(slot.associated for slots in module.structors.values() for slot in slots if slot.associated)
+    return frozenset(
+        entity.token
+        for entity in copies
+        if members[str(entity.comdat)] == 1
+        and entity.token not in held
+        and not bonds.names.intersection((symbol_name(entity.token),))
+    )
+
+
+def _is_alone(entity: Entity, module: Module) -> bool:
+    """Whether a copy is one that all linkers choose from by its name, and treat as any other."""
+    name = symbol_name(entity.token)
+    return (
+        entity.kind in ("function", "variable")
+        and entity.defined
+        and not entity.thread_local
+        and entity.comdat == "$" + entity.token[1:]
+        and module.comdats.get(entity.comdat, "any") == "any"
+        and entity.visibility in ("", "default", "hidden")
+        and "@" + quote(name) == entity.token
+        and (name == _TERMINATE or not (has_meaning(name) or is_implicit(name)))
+        and ' section "' not in entity.head
+    )
 
 
 def manner(module: Module) -> str:
@@ -56,7 +105,7 @@ def stands_apart(module: Module, bonds: Bonds) -> bool:
         bonds == NO_BONDS
         and not module.comdats
         and not (module.debug_text or module.debug)
-        and not (module.profile.marks_hot or handles_exceptions(module) or _names_personality(module))
+        and not (module.profile.marks_hot or exceptions_in(module))
         and not is_linked_unlike(module)
         and module.named_metadata.keys() <= _USUAL
         and not any(_is_shown(entity, module) for entity in module.entities.values())
@@ -75,8 +124,9 @@ def _described(module: Module) -> list[str]:
     return [module.metadata.get(node, node) for node in _NODE.findall(flags + identity)]
 
 
-def _names_personality(module: Module) -> bool:
-    return "@__gxx_personality_v0" in module.entities
+def exceptions_in(module: Module) -> int:
+    """What of C++'s exceptions is in a module: 2 if it handles some, and 1 if it names their routine."""
+    return 2 * handles_exceptions(module) + ("@__gxx_personality_v0" in module.entities)
 
 
 def _used(module: Module) -> list[str]:

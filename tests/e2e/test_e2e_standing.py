@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from copies import Trial as CopiesTrial
 from edits import Trial
 from harness import CLANG, BuildResult, build, needs_clang, run
 from rules import write
@@ -158,6 +159,16 @@ class Edited:
         assert not must_follow or (follows(there) and follows(back))
         return [there.stats["planned_modules"], back.stats["planned_modules"]]
 
+    def stays(self, file: str, old: str, new: str, *, must_follow: bool = True) -> None:
+        """Makes an edit from which the next ones start."""
+        assert self.sources[file].count(old) == 1
+        self.sources = {**self.sources, file: self.sources[file].replace(old, new)}
+        write(self.folder, self.sources)
+        done = self.build()
+        build(self.folder, *self.files, *self.words, "--no-cache", "-o", "cold")
+        assert (self.folder / "app").read_bytes() == (self.folder / "cold").read_bytes()
+        assert not must_follow or follows(done)
+
 
 #: Lambdas of a namespace without a name: their symbols have a `$`.
 LAMBDAS = {
@@ -240,7 +251,78 @@ def test_calls_of_inline_functions_come_and_go(flags: tuple[str, ...], tmp_path:
         ("main.cpp", "? low(n) :", "? low(n) + low(n + 1) :"),
         ("main.cpp", "rarely(n) + 1", "often(n) + 1"),
     ):
-        edited.planned(file, old, new, must_follow=False)
+        edited.planned(file, old, new)
+
+
+#: What C++ has in each file that needs it: functions, templates, a class with virtual functions.
+COPIED = {
+    "all.h": "int out(int);\n"
+    "inline int often(int n) { int s = n; for (int i = 0; i < n; i++) s += out(s ^ i); return s; }\n"
+    "inline int counted(int n) { static int count = out(n); return count += n; }\n"
+    "template <int N> int times(int n) { return often(n) * N + (N > 4 ? counted(n) : 0); }\n"
+    "struct base { virtual int ask(int n) { return often(n); } virtual ~base() {} };\n"
+    "template <int N> struct shape : base { int ask(int n) override { return times<N>(n); } };\n"
+    "template <int N> base *make() { static shape<N> one; return &one; }\n",
+    "main.cpp": '#include "all.h"\nint one(int), two(int), three(int);\n'
+    "int all(int n) { return often(n) + one(n) + two(n) + three(n); }\n"
+    "int main(int n, char **) { try { return all(n); } catch (int) { return 3; } }\n",
+    "one.cpp": '#include "all.h"\nint one(int n) { return often(n + 1) * 3; }\n'
+    "int out(int n) { return n * 7 + 1; }\n",
+    "three.cpp": '#include "all.h"\nint three(int n) { return often(n + 2) * 5; }\n',
+    "two.cpp": '#include "all.h"\nint two(int n) { return n > 7 ? n : often(n + 5) - 4; }\n',
+}
+
+
+@pytest.mark.parametrize("flags", [(), ("-g",), ("-fPIC", "--emit", "shared")], ids=" ".join)
+def test_copies_come_to_files_and_go(flags: tuple[str, ...], tmp_path: Path) -> None:
+    edited = Edited(COPIED, ("-O2", *flags), tmp_path)
+    for file, old, new in (
+        ("two.cpp", "n : often", "times<2>(n) : often"),  # the only copy
+        ("three.cpp", "often(n + 2)", "times<2>(n + 2)"),  # a second one
+        ("one.cpp", "often(n + 1)", "times<2>(n + 1) * times<2>(n)"),  # which prevails
+        ("one.cpp", "times<2>(n + 1) * times<2>(n)", "often(n + 1)"),  # another file's prevails
+        ("two.cpp", "times<2>(n) : often", "n : often"),
+        ("three.cpp", "times<2>(n + 2)", "n"),  # none any more, and one call less of another
+        ("three.cpp", "return n", "return make<5>()->ask(n)"),  # with tables, and a variable
+        ("main.cpp", "often(n)", "make<5>()->ask(n) + counted(n)"),
+        ("three.cpp", "make<5>()->ask(n)", "n"),
+        ("main.cpp", "make<5>()->ask(n) + counted(n)", "often(n)"),
+    ):
+        edited.stays(file, old, new)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("int two", "template int times<3>(int);\nint two"),
+        ("int two", 'int other(int) __asm__("_Z5timesILi3EEii");\nint two'),
+        ("n : often", "counted<3> : often"),
+    ],
+    ids=["instantiated", "named", "variable"],
+)
+def test_copies_that_more_belongs_to(old: str, new: str, tmp_path: Path) -> None:
+    """Such come and go as well, and the image is that of a build from nothing."""
+    header = COPIED["all.h"].replace("inline int counted", "template <int N> int counted") + (
+        "struct held { held(int n) : n(n) {} int n; };\n"
+        "template <int N> struct keeps { static held one; };\n"
+        "template <int N> held keeps<N>::one = out(N);\n"
+    )
+    edited = Edited({**COPIED, "all.h": header.replace("counted(n)", "counted<N>(n)")}, ("-O2",), tmp_path)
+    new = new.replace("counted<3>", "keeps<3>::one.n")
+    edited.stays("two.cpp", old, new, must_follow=False)
+    edited.stays("three.cpp", "often(n + 2)", "times<3>(n + 2) + keeps<3>::one.n", must_follow=False)
+    edited.stays("two.cpp", new, old, must_follow=False)
+    edited.stays("three.cpp", "times<3>(n + 2) + keeps<3>::one.n", "often(n)", must_follow=False)
+
+
+@pytest.mark.family(2)
+@pytest.mark.parametrize("seed", [4, 16, 20])
+def test_random_edits_of_what_files_have_copies_of(seed: int, tmp_path: Path) -> None:
+    trial = CopiesTrial(seed, tmp_path / "pool")
+    for _ in range(5):
+        problems = trial.check()
+        assert not problems, "\n".join([*trial.commands, *problems])
+    assert trial.followed > 1 and trial.compared > 2
 
 
 #: A class that three files know, and one that two of them have for themselves.

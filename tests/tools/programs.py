@@ -260,6 +260,8 @@ class Trial:
             return [] if anew or not followed else ["a plan was kept though none is from nothing"]
         old, new = json.loads(kept.payload), json.loads(anew.payload)
         differing = sorted(name for name in new if new[name] != old.get(name))
+        if differing == ["groups", "states"]:
+            return []  # an edit leaves modules in the groups in which they are
         shown = [f"{name}: {old.get(name)!r:.300} / {new[name]!r:.300}" for name in differing]
         return ["the plan that was kept is another one than from nothing:", *shown]
 

@@ -4,7 +4,7 @@ import pytest
 
 from nativecache.aot.ir.module import Module, index_module
 from nativecache.aot.units.bonds import find_bonds
-from nativecache.aot.units.interface import interface, manner, stands_apart
+from nativecache.aot.units.interface import free_copies, interface, manner, stands_apart
 
 BASE = """source_filename = "{}"
 target triple = "x86_64-pc-linux-gnu"
@@ -34,6 +34,30 @@ SHOWN = (
     "define i32 @__udivti3(i32 %0) {\n  ret i32 0\n}",
     'module asm ".globl x"',
 )
+#: What comes to a file and goes with whoever names it there.
+FREE = (
+    "$more = comdat any\ndefine linkonce_odr i32 @more() comdat {\n  ret i32 0\n}",
+    "$more = comdat any\ndefine linkonce_odr hidden i32 @more() comdat {\n  ret i32 0\n}",
+    "$more = comdat any\n@more = linkonce_odr constant [1 x ptr] [ptr @f], comdat, align 8",
+    '$"a b" = comdat any\n@"a b" = linkonce_odr global i32 0, comdat, align 8',
+)
+#: Copies to which more belongs than a name.
+BOUND = (
+    "$more = comdat any\ndefine weak_odr i32 @more() comdat {\n  ret i32 0\n}",
+    "$more = comdat any\ndefine linkonce i32 @more() comdat {\n  ret i32 0\n}",
+    "$more = comdat largest\n@more = linkonce_odr global i32 0, comdat",
+    "$more = comdat any\ndefine linkonce_odr protected i32 @more() comdat {\n  ret i32 0\n}",
+    "$more = comdat any\n@more = linkonce_odr thread_local global i32 0, comdat",
+    "$g = comdat any\n@more = linkonce_odr global i32 0, comdat($g)",
+    "$more = comdat any\n@more = linkonce_odr global i32 0, comdat\n"
+    "@more.guard = linkonce_odr global i64 0, comdat($more)",
+    "$more = comdat any\n@more = linkonce_odr global i32 0, comdat\n@m2 = linkonce_odr alias i32, ptr @more",
+    "$puts = comdat any\ndefine linkonce_odr i32 @puts(ptr %0) comdat {\n  ret i32 0\n}",
+    '$more = comdat any\n@more = linkonce_odr global i32 0, section "s", comdat',
+    "$more = comdat any\n@more = linkonce_odr global i32 0, comdat\n"
+    '@llvm.used = appending global [1 x ptr] [ptr @more], section "llvm.metadata"',
+    '$more = comdat any\n@more = linkonce_odr global i32 0, comdat\nmodule asm ".weak more"',
+)
 
 
 def module(more: str = "", source: str = "a.c") -> Module:
@@ -41,7 +65,8 @@ def module(more: str = "", source: str = "a.c") -> Module:
 
 
 def shown(found: Module) -> str:
-    return interface(found, find_bonds(found))
+    bonds = find_bonds(found)
+    return interface(found, bonds, free_copies(found, bonds))
 
 
 @pytest.mark.parametrize("more", PLAIN)
@@ -71,3 +96,18 @@ def test_names_of_sources_make_no_difference() -> None:
 def test_how_modules_were_compiled() -> None:
     static = index_module(BASE.format("a.c", "").replace("i32 2}", "i32 1}"), "a.c")
     assert manner(module(PLAIN[0])) == manner(module()) != manner(static)
+
+
+@pytest.mark.parametrize("more", FREE)
+def test_copies_come_and_go(more: str) -> None:
+    found = module(more)
+    assert shown(found) == shown(module())
+    assert len(free_copies(found, find_bonds(found))) == 1
+    assert not stands_apart(found, find_bonds(found))
+
+
+@pytest.mark.parametrize("more", BOUND)
+def test_copies_to_which_more_belongs_are_bound(more: str) -> None:
+    found = module(more)
+    assert shown(found) != shown(module())
+    assert not free_copies(found, find_bonds(found))
