@@ -30,7 +30,6 @@ from nativecache.aot.standing.module_state import (
     known_rows,
     what_is_said,
 )
-from nativecache.aot.standing.owners import Owners, find_owners
 from nativecache.aot.standing.program import (
     Bodies,
     Definitions,
@@ -240,11 +239,6 @@ def seeing(last: LastPlan, names: Set[str], active: Container[int]) -> list[int]
     return [i for i in range(len(last)) if i not in active and not names.isdisjoint(last.state(i).sees)]
 
 
-def _shared_now(last: LastPlan, owners: Owners) -> frozenset[str]:
-    """The functions, and what is like them, that several files may have, by final name."""
-    return (frozenset(decode_names(last.head.shared)) | owners.come) - owners.gone
-
-
 @dataclass(frozen=True, slots=True)
 class _Cut:
     """Active modules as they are cut into units, of which `roots` are indices."""
@@ -261,18 +255,20 @@ def _decide(
     bodies: Bodies,
     fingerprints: Fingerprints,
     given: Given,
-    owners: Owners,
+    shared: frozenset[str],
+    come: frozenset[str],
 ) -> tuple[ImportCandidates, dict[int, Said]] | More:
-    """Which functions one call reaches, and what active modules say to those that several files may have.
+    """Which functions one call reaches, and what active modules say to those that several files may have
+    (`shared`), of which some had nobody before (`come`).
 
     Of these it stays what it was where modules that stand name one twice. One that these have nothing to do
     with is looked at as the active modules' own are, and else they are to be active as well.
     """
-    shared, before = _shared_now(last, owners), frozenset(decode_names(last.head.once))
+    before = frozenset(decode_names(last.head.once))
     standing = {name for name in before if last.module_of.get(name) not in active.units}
     units = {unit.index: unit for found in active.units.values() for unit in found}
     roots = [index for found in active.roots.values() for index in found]
-    unseen, longest = owners.come, given.longest
+    unseen, longest = come, given.longest
     while True:
         known = Known((before & shared) - unseen, unseen)
         looked_at = list(active.units), units, fingerprints, roots, longest
@@ -300,6 +296,24 @@ def _decide(
         unseen |= few
 
 
+def _find_copies(
+    last: LastPlan, active: Mapping[int, Module], free: Mapping[int, frozenset[str]]
+) -> tuple[Mapping[int, frozenset[str]], frozenset[str], frozenset[str]] | More | None:
+    """By active module the tokens of definitions that do not prevail; by final name all that several files
+    may have, and what of it nobody had before. None where something else has to do with it."""
+    shared = frozenset(decode_names(last.head.shared))
+    if not active:
+        return {}, shared, frozenset()
+    from nativecache.aot.standing.owners import find_owners
+
+    owners = find_owners(last, active, free)
+    if owners is None:
+        return None
+    if more := owners.more or seeing(last, owners.come, active):
+        return More(frozenset(more))
+    return owners.dropped, (shared | owners.come) - owners.gone, owners.come
+
+
 def arrange(
     last: LastPlan,
     given: Given,
@@ -313,16 +327,15 @@ def arrange(
 
     `free`: what comes and goes of each active module (units/interface.py), as tokens.
     """
-    owners = find_owners(last, active, free)
-    if owners is None:
-        return None
-    if more := owners.more or seeing(last, owners.come, active):
-        return More(frozenset(more))
+    prevailing = _find_copies(last, active, free)
+    if prevailing is None or isinstance(prevailing, More):
+        return prevailing
+    dropped, shared, come = prevailing
     identifiers = module_ids([text.label for text in given.loaded.texts])
     definitions = Definitions(last, frozenset(active), identifiers)
     parts: dict[int, ProgramModule] = {}
     for i, module in active.items():
-        part = resolve_again(last, i, module, identifiers[i], definitions, owners.dropped[i])
+        part = resolve_again(last, i, module, identifiers[i], definitions, dropped[i])
         if part is None:
             return None
         parts[i] = part
@@ -400,7 +413,7 @@ def arrange(
             workers=given.workers,
         )
         bodies = Bodies(program, reader, own)
-        decided = _decide(last, _Cut(program, parts, units, roots), bodies, fingerprints, given, owners)
+        decided = _decide(last, _Cut(program, parts, units, roots), bodies, fingerprints, given, shared, come)
         if isinstance(decided, More):
             return decided
         candidates, said = decided
@@ -418,6 +431,6 @@ def arrange(
         fingerprints=imports,
         memos=memos,
         said=said,
-        shared=_shared_now(last, owners),
+        shared=shared,
         free=free,
     )

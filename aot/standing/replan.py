@@ -32,7 +32,6 @@ from nativecache.aot.standing.contained import BodyEdit, Sight, find_edit, find_
 from nativecache.aot.standing.module_state import has_lines, held_by, mean_the_same
 from nativecache.aot.standing.program import Given, Reader
 from nativecache.aot.units.bonds import find_bonds
-from nativecache.aot.units.interface import exceptions_in, free_copies, interface, manner, stands_apart
 from nativecache.aot.units.on_demand import OnDemandSequence
 from nativecache.aot.units.partition import Unit
 from nativecache.linker.values import replace
@@ -187,6 +186,8 @@ class _Active:
 
     def join(self, modules: Iterable[int]) -> None:
         """Adds modules that have to do with what changed elsewhere."""
+        from nativecache.aot.units.interface import free_copies
+
         for i in modules:
             module = self.modules[i] = self.reader.anew(i)
             self.free[i] = free_copies(module, find_bonds(module))
@@ -209,6 +210,10 @@ class _Active:
 
     def unwind_alike(self) -> bool:
         """Whether the program is taken for one that handles exceptions, and for C++, as it was."""
+        if not self.modules:
+            return True
+        from nativecache.aot.units.interface import exceptions_in
+
         head = self._last.head
         found = dict(enumerate(head.exceptions))
         found.update((i, exceptions_in(module)) for i, module in self.modules.items())
@@ -217,6 +222,8 @@ class _Active:
 
     def _is_arranged_alike(self, i: int, module: Module) -> bool:
         """Whether the rest of the program is arranged as it was, given how a module is now."""
+        from nativecache.aot.units.interface import interface, manner, stands_apart
+
         head, bonds = self._last.head, find_bonds(module)
         if interface(module, bonds, self.free[i]) == head.interfaces[i]:
             return True

@@ -6,7 +6,8 @@ declaration of them says, is not in it; units see that of one symbol at a time (
 which *plain* symbols a module exports, those that one file of a program defines and that bear on nothing but
 what names them: who sees such a symbol is looked at when it comes or goes. Nor is of which of C++'s inline
 functions, of what templates were instantiated to, and of their tables a module has a copy (`free_copies`):
-the files that name one have it, and the first file's prevails (standing/owners.py).
+the files that name one have it, and the first file's prevails (standing/owners.py). Nor is of what
+instances of a library's templates it has a copy to inline.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from nativecache.aot.ir.syntax import quote, symbol_name
 from nativecache.aot.ir.unwinding import handles_exceptions
 from nativecache.aot.key import value_digest
 from nativecache.aot.units.bonds import NO_BONDS, Bonds
+from nativecache.aot.units.inline_copies import is_instantiated
 from nativecache.linker import lazy_re as re
 from nativecache.linker.values import fields
 
@@ -35,8 +37,14 @@ def interface(module: Module, bonds: Bonds, free: frozenset[str]) -> str:
 
     `bonds`: those of the module's asm; `free`: its `free_copies`.
     """
-    entities = (entity for token, entity in module.entities.items() if token not in free)
-    shown = (_shown(entity) for entity in entities if _is_shown(entity, module))
+    used = {token for tokens in module.used.values() for token in tokens}
+    shown = (
+        _shown(entity)
+        for token, entity in module.entities.items()
+        if token not in free
+        and _is_shown(entity, module)
+        and (token in used or not _is_elsewhere(entity, bonds))
+    )
     comdats = ((token, kind) for token, kind in module.comdats.items() if "@" + token[1:] not in free)
     values = (
         (module.triple, module.datalayout, module.asm),
@@ -73,7 +81,25 @@ def free_copies(module: Module, bonds: Bonds) -> frozenset[str]:
         for entity in copies
         if members[str(entity.comdat)] == 1
         and entity.token not in held
-        and not bonds.names.intersection((symbol_name(entity.token),))
+        and symbol_name(entity.token) not in bonds.names
+    )
+
+
+def _is_elsewhere(entity: Entity, bonds: Bonds) -> bool:
+    """Whether a copy is one of what a template was instantiated to in a library, to be inlined in its file.
+
+    Nothing is decided by those beyond their files (units/inline_copies.py).
+    """
+    name = symbol_name(entity.token)
+    return (
+        entity.kind == "function"
+        and entity.linkage == "available_externally"
+        and entity.visibility == ""
+        and "@" + quote(name) == entity.token
+        and is_instantiated(name)
+        and not (has_meaning(name) or is_implicit(name))
+        and entity.token not in bonds.changed
+        and name not in bonds.names
     )
 
 

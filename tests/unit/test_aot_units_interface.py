@@ -106,6 +106,14 @@ def test_copies_come_and_go(more: str) -> None:
     assert not stands_apart(found, find_bonds(found))
 
 
+def test_copies_of_what_a_library_has_come_and_go() -> None:
+    """As of std::string's members; what is no instance of a template is compared (inline_copies.py)."""
+    text = "define available_externally i32 @{}() {{\n  ret i32 0\n}}"
+    assert shown(module(text.format("_ZNSs4dataEv"))) == shown(module())
+    assert shown(module(text.format("_ZN1a4dataEv"))) != shown(module())
+    assert shown(module(text.format("data"))) != shown(module())
+
+
 @pytest.mark.parametrize("more", BOUND)
 def test_copies_to_which_more_belongs_are_bound(more: str) -> None:
     found = module(more)
