@@ -3,6 +3,7 @@
 Modules have some 180 of them, which take 20 ms to compile; a build uses a part of them.
 """
 
+from contextlib import suppress
 from re import (
     ASCII,
     DOTALL,
@@ -11,6 +12,7 @@ from re import (
     VERBOSE,
     Match,
     S,
+    error,
     escape,
     findall,
     finditer,
@@ -46,6 +48,16 @@ else:
         return _Lazy(pattern, flags)
 
 
+def compile_all() -> None:
+    """Compiles all patterns that there are: for a process that will have many children."""
+    import gc
+
+    for pattern in gc.get_objects():  # a list of them would keep those that functions make for once
+        if type(pattern).__name__ == "_Lazy":
+            with suppress(error):
+                getattr(pattern, "search")  # noqa: B009 - only a compiled one has it
+
+
 __all__ = [
     "ASCII",
     "DOTALL",
@@ -55,6 +67,7 @@ __all__ = [
     "Match",
     "S",
     "compile",
+    "compile_all",
     "escape",
     "findall",
     "finditer",

@@ -8,11 +8,17 @@ Types are checked as the standard library's, so a class reads as any dataclass. 
 values, too: `__dataclass_fields__` is made when they ask for it.
 """
 
+from functools import partial
 from operator import attrgetter
 
 TYPE_CHECKING = False
+#: With the first `__init__` of each, and what makes the real one.
+_classes: "list[tuple[type, object, Callable[[], Any]]]" = []
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from dataclasses import dataclass, field, fields, replace
+    from typing import Any
 else:
     _NONE = object()  # no default
 
@@ -55,6 +61,7 @@ else:
         if "__match_args__" not in cls.__dict__ and not kw_only:
             cls.__match_args__ = tuple(one.name for one in known.values() if one.init)
         cls.__init__ = _first_init(cls, frozen, kw_only)
+        _classes.append((cls, cls.__init__, partial(_compile_init, cls, frozen, kw_only)))
         if "__repr__" not in cls.__dict__:
             cls.__repr__ = _repr
         if eq and "__eq__" not in cls.__dict__:
@@ -163,4 +170,11 @@ else:
             return dataclasses.dataclass(type(cls.__name__, (), twin)).__dataclass_fields__
 
 
-__all__ = ["dataclass", "field", "fields", "replace"]
+def make_all() -> None:
+    """Compiles what values are made by, of all classes so far: for a process that will have many children."""
+    for cls, first, make in _classes:
+        if cls.__dict__.get("__init__") is first:
+            cls.__init__ = make()  # type: ignore[misc]
+
+
+__all__ = ["dataclass", "field", "fields", "make_all", "replace"]

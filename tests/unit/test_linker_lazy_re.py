@@ -39,3 +39,10 @@ def test_patterns_of_modules_can_be_compiled(name: str) -> None:
     for value in vars(importlib.import_module(name)).values():
         if type(value).__module__ == lazy_re.__name__:
             assert value.groups >= 0
+
+
+def test_all_patterns_can_be_compiled_at_once() -> None:
+    lazy = lazy_re.compile("a+")
+    assert "findall" not in vars(lazy)
+    lazy_re.compile_all()
+    assert "findall" in vars(lazy) and lazy.findall("aab") == ["aa"]

@@ -148,3 +148,16 @@ def test_replacing_keeps_the_other_fields() -> None:
     with pytest.raises(TypeError):
         values.replace(Kept("a"), other=1)  # type: ignore[call-arg]
     assert [field.name for field in values.fields(Kept)] == ["name", "numbers"]
+
+
+def test_what_values_are_made_by_can_be_compiled_at_once() -> None:
+    @values.dataclass(frozen=True)
+    class One:
+        number: int = 3
+
+    first = One.__init__
+    values.make_all()
+    made = One.__init__
+    assert made is not first and One() == One(3)
+    values.make_all()
+    assert One.__init__ is made
