@@ -100,7 +100,9 @@ class SharedLibrary:
         self.path = self._name
         self._machine = lru_cache(maxsize=8)(self._make_machine)
         if known is None:
-            self.path = _loaded_path(self._library.LLVMGetVersion)
+            # One that the process has loaded by another name would tell that one.
+            loaded = _loaded_path(self._library.LLVMGetVersion)
+            self.path = name if "/" in name else loaded
         self.identity = known.identity if known else self._read_identity()
         self.version = tuple(map(int, self.identity.llvm.split(".")))
         self._known = known is not None
@@ -223,11 +225,19 @@ class SharedLibrary:
 
     @cache  # noqa: B019 - engines live as long as the process
     def _initialize(self) -> None:
-        """Sets up every target: the header's loop over all of them is not in the library."""
-        for name in _TARGETS:
-            for part in _PARTS:
-                if hasattr(self._library, f"LLVMInitialize{name}{part}"):
-                    getattr(self._library, f"LLVMInitialize{name}{part}")()
+        """Sets up every target."""
+        initialize(self._library)
+
+
+def initialize(library: Any) -> None:
+    """Sets up every target of a library, once more or for the first time.
+
+    The header's loop over all of them is not in the library.
+    """
+    for name in _TARGETS:
+        for part in _PARTS:
+            if hasattr(library, f"LLVMInitialize{name}{part}"):
+                getattr(library, f"LLVMInitialize{name}{part}")()
 
 
 class _Context:
