@@ -11,6 +11,7 @@ from nativecache.cli.build_options import build_options, spell_for_click
 from nativecache.cli.cache import cache
 from nativecache.cli.options import BuildOptions
 from nativecache.cli.say import say
+from nativecache.cli.server_commands import server
 from nativecache.cli.start import VERSION
 from nativecache.linker.shown import error_line, shown
 
@@ -26,6 +27,7 @@ def cli() -> None:
 
 
 cli.add_command(cache)
+cli.add_command(server)
 
 
 @cli.command(short_help="Build a program from LLVM IR, C and C++.")

@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 VERSION = "0.1.0"
 
 
-def main() -> None:
-    """Runs the command line. Exit codes are those of `main.main`, and 128 and the number of a signal."""
+def main(start: float = 0.0) -> None:
+    """Runs the command line. Exit codes are those of `main.main`, and 128 and the number of a signal.
+
+    `start`: when that began, if it was before.
+    """
     try:
-        _answer()
+        _answer(start or time.perf_counter())
     except KeyboardInterrupt:  # so early that there is nothing to clean up
-        _end_interrupted(2)
+        end_interrupted(2)
 
 
 def command() -> None:
@@ -30,7 +33,15 @@ def command() -> None:
 
     Python would take all that it has apart first: behind an edit of sqlite3.c that takes 0.05 s.
     """
-    main()
+    start = time.perf_counter()
+    if sys.argv[1:2] == ["build"] and sys.platform == "linux":
+        try:
+            code = _build_elsewhere(start)
+        except KeyboardInterrupt:
+            end_interrupted(2)
+        if code is not None:
+            os._exit(code)
+    main(start)
     import atexit
 
     atexit._run_exitfuncs()
@@ -41,8 +52,21 @@ def command() -> None:
     os._exit(0)
 
 
-def _answer() -> None:
-    start = time.perf_counter()
+def _build_elsewhere(start: float) -> "int | None":
+    """The exit code of a build that a resident process did; None where none is, or can stand in."""
+    from nativecache.cli import server_place
+
+    server_place.State.entered = True
+    if server_place.asked_for(os.environ) is False or not server_place.is_private(
+        server_place.folder(os.environ)
+    ):
+        return None
+    from nativecache.cli.server_client import build_elsewhere
+
+    return build_elsewhere(start)
+
+
+def _answer(start: float) -> None:
     if words := compiler_words(sys.argv):
         from nativecache.cli.cc_start import run_compiler
 
@@ -88,12 +112,13 @@ def _run(words: "list[str]", start: float) -> int:
 
         return run(words, seen)
     except Interrupted as interrupted:
-        _end_interrupted(interrupted.number)
+        end_interrupted(interrupted.number)
     finally:
         ignore_signals()  # all is done but for leaving
 
 
-def _end_interrupted(number: int) -> "NoReturn":
+def end_interrupted(number: int) -> "NoReturn":
+    """Says that a signal ended this command, and ends it."""
     behind = "\n" if sys.stderr.isatty() else ""  # the terminal's ^C
     print(f"{behind}nativecache: interrupted; what was compiled is kept", file=sys.stderr)
     sys.exit(128 + number)

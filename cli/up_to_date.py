@@ -45,7 +45,7 @@ _ENVIRONMENT = CLANG_NAMES | {
 
 #: Variables that change only what is said.
 _QUIET, _TIMINGS, _STATS = "NATIVECACHE_QUIET", "NATIVECACHE_TIMINGS", "NATIVECACHE_STATS_JSON"
-_OUTPUT_ONLY = frozenset((_QUIET, _TIMINGS, _STATS, "NATIVECACHE_THREADS"))
+_OUTPUT_ONLY = frozenset((_QUIET, _TIMINGS, _STATS, "NATIVECACHE_THREADS", "NATIVECACHE_SERVER"))
 _TRUE, _FALSE = ("1", "true", "t", "yes", "y", "on"), ("", "0", "false", "f", "no", "n", "off")
 
 
