@@ -26,7 +26,7 @@ from bench.edited import rows_of_project
 from bench.generate import generate
 from bench.grown import SIZES, rows_of_growth
 from bench.imports import measure_imports
-from bench.measure import TITLE, Cost, Row, Skipped, call, compare
+from bench.measure import TITLE, Cost, Row, Skipped, call, compare, starts, stop_servers
 from bench.projects import PROJECTS
 from bench.works import (
     CCACHE,
@@ -401,6 +401,11 @@ def main() -> None:
                 skipped = [Row(bar=bar, what="", skipped=str(reason)) for bar in bars if bench.wants(bar)]
                 rows += skipped
                 print(*skipped, sep="\n", flush=True)
+    stop_servers()
+    if starts:
+        what = f"resident processes started: {len(starts)}; CPU of each start, counted nowhere else"
+        rows.append(Row(bar="", what=what, ours=median(starts.values())))
+        print(rows[-1], flush=True)
     arguments.json.absolute().parent.mkdir(parents=True, exist_ok=True)
     arguments.json.write_text(json.dumps([asdict(row) | {"met": row.met} for row in rows], indent=1) + "\n")
 

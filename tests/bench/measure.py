@@ -1,15 +1,19 @@
 """Runs commands and says what they cost, and what a row of the table looks like."""
 
 import os
+import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from harness import clean_environment
+
+from nativecache.cli.server_commands import Status, ask, sockets, statuses
 
 
 class Skipped(Exception):
@@ -27,6 +31,40 @@ class Cost:
         return Cost(self.wall + other.wall, self.cpu + other.cpu)
 
 
+#: Where the resident processes of the builds that are measured have their sockets: the user's are not asked.
+RUNTIME = Path(tempfile.mkdtemp(prefix="ncb-"))
+
+#: Of each resident process, what it had spent when it was first seen idle: Python's start, imports, LLVM.
+starts: dict[int, float] = {}
+_awaited: set[tuple[Path, int]] = set()
+
+
+def _servers() -> dict[int, Status]:
+    """The resident processes, once the builds that they serve are at their ends."""
+    deadline = time.monotonic() + 60
+    while True:
+        found = statuses(str(RUNTIME / "nativecache"))
+        if not any(one.active for one in found):
+            return {one.process: one for one in found}
+        if time.monotonic() > deadline:
+            raise SystemExit("bench: a resident process has a build that does not end")
+        time.sleep(0.002)
+
+
+def settle_servers() -> None:
+    """Waits for a resident process that is being started, so that it disturbs nothing that is measured."""
+    for note in (RUNTIME / "nativecache").glob("*.started"):
+        begun = note, note.stat().st_mtime_ns
+        if begun in _awaited:
+            continue
+        _awaited.add(begun)
+        deadline = time.monotonic() + 5
+        while not note.with_suffix("").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+    for process, one in _servers().items():
+        starts.setdefault(process, one.own_seconds)
+
+
 def call(
     command: Sequence[str | Path],
     folder: Path,
@@ -35,7 +73,13 @@ def call(
     executable: Path | None = None,
     extra: Mapping[str, str] | None = None,
 ) -> Cost:
-    """Run a command that must succeed. `extra`: variables of its environment besides ours."""
+    """Run a command that must succeed. `extra`: variables of its environment besides ours.
+
+    What a resident process does for it is counted as its own: the build's child with all that this waited
+    for, and the process itself, which was asked by this command only. Its start is not: see `starts`.
+    """
+    before = _servers()
+    ours = {"NATIVECACHE_SERVER": "", "XDG_RUNTIME_DIR": str(RUNTIME)}
     with (
         open(stdin or os.devnull, "rb") as source,
         open(stdout or os.devnull, "wb") as sink,
@@ -46,7 +90,7 @@ def call(
             [str(word) for word in command],
             executable=executable,
             cwd=folder,
-            env=clean_environment() | dict(extra or {}),
+            env=clean_environment() | ours | dict(extra or {}),
             stdin=source,
             stdout=sink,
             stderr=messages,
@@ -58,7 +102,20 @@ def call(
             messages.seek(0)
             words = messages.read()[-2000:].decode(errors="replace")
             raise SystemExit(f"bench: {' '.join(map(str, command))}\n{words}")
-    return Cost(wall, usage.ru_utime + usage.ru_stime)
+    settle_servers()
+    after, cpu = _servers(), usage.ru_utime + usage.ru_stime
+    for one in before.values():
+        if (now := after.get(one.process)) is not None:
+            cpu += now.own_seconds + now.builds_seconds - one.own_seconds - one.builds_seconds
+    return Cost(wall, cpu)
+
+
+def stop_servers() -> None:
+    """Ends the resident processes."""
+    for path in sockets(str(RUNTIME / "nativecache")):
+        with suppress(OSError):
+            ask(path, b"Q")
+    shutil.rmtree(RUNTIME, ignore_errors=True)
 
 
 @dataclass(frozen=True, kw_only=True)
