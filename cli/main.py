@@ -16,7 +16,6 @@ from nativecache.cli.requests import (
     warn_of_level,
 )
 from nativecache.cli.say import failure, say
-from nativecache.cli.server_start import start_behind
 from nativecache.cli.up_to_date import encode_record, read_command
 from nativecache.cli.words import (
     BadWords,
@@ -70,7 +69,7 @@ def _build(
     """One build, noted under the command's `words` if those ask for no other; `said` are their warnings."""
     from nativecache.aot.front.sources import Front
 
-    quiet, is_again = options.quiet, os.path.exists(request.output)
+    quiet = options.quiet
     watch = nullcontext() if quiet else Watch(say_on_stderr)
     with account.failures(request.store), watch, Front(request, seen=seen) as front:
         # While clang is at work.
@@ -89,7 +88,10 @@ def _build(
         report.show(result, timings=options.timings, verbose=options.verbose, err=to_stdout)
     account.pack(request.store)
     account.prune_in_time(request.store)
-    start_behind(os.environ, is_again=is_again, seconds=result.wall_seconds)
+    if os.environ.get("NATIVECACHE_SERVER"):
+        from nativecache.cli.server_start import start_behind
+
+        start_behind(os.environ)
     return result
 
 

@@ -60,8 +60,8 @@ def statuses(folder: str) -> list[Status]:
 def server() -> None:
     """The resident process that makes edits quicker.
 
-    It is started behind a build whose output was there before, ends after ten idle minutes, and never starts
-    where CI is set. NATIVECACHE_SERVER=0 does without, NATIVECACHE_SERVER=1 has the first build start it.
+    With NATIVECACHE_SERVER=1 a build leaves it behind, and the next ones are done by it. It ends after ten
+    idle minutes, and never starts where CI is set.
     """
 
 

@@ -65,15 +65,14 @@ def is_private(path: str) -> bool:
     return status.st_mode & 0o170777 == 0o040700 and status.st_uid == os.getuid()
 
 
-def asked_for(environ: "Mapping[str, str]") -> "bool | None":
-    """What NATIVECACHE_SERVER says: True to begin with the first build, False for never, None for nothing."""
-    said = environ.get("NATIVECACHE_SERVER", "").lower()
-    return True if said in _TRUE else False if said in _FALSE else None
+def is_asked_for(environ: "Mapping[str, str]") -> bool:
+    """Whether builds are to be done by a resident process, and to leave one behind.
 
-
-def is_ci(environ: "Mapping[str, str]") -> bool:
-    """Whether builds are those of a service for continuous integration, where nothing is to stay behind."""
-    return environ.get("CI", "").lower() not in ("", *_FALSE)
+    That is for who edits: with a service for continuous integration nothing is to stay behind.
+    """
+    if environ.get("CI", "").lower() not in ("", *_FALSE):
+        return False
+    return environ.get("NATIVECACHE_SERVER", "").lower() in _TRUE
 
 
 def stands_in(environ: "Mapping[str, str]", status: bytes, limits: bytes) -> bool:

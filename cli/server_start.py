@@ -1,4 +1,4 @@
-"""Starts a resident process behind a build, where further builds of the output will be quicker for it.
+"""Starts a resident process behind a build, where the user asks for one.
 
 It is a new Python, not a fork of the build: nothing of the build is in it. It keeps no file of the build
 open, is in a session of its own, and gets no variables but those of the locale.
@@ -16,9 +16,6 @@ from typing import Final
 from nativecache.cli import server_place
 from nativecache.cli.server_client import connect
 
-#: Seconds of a build, beyond which a tenth of a second is not worth a process that stays.
-WORTH: Final = 3.0
-
 #: Seconds until another one is started under the same name: where something always ends them, or they cannot
 #: begin, builds do not start one each.
 _PAUSE: Final = 120.0
@@ -33,15 +30,10 @@ serve()
 """
 
 
-def start_behind(environ: Mapping[str, str], *, is_again: bool, seconds: float) -> None:
-    """Starts a resident process if this is a command of a user who edits, and none is there.
-
-    `is_again`: whether the build's output was there before; `seconds`: how long the build took.
-    """
-    state, asked = server_place.State, server_place.asked_for(environ)
-    if not state.entered or state.is_child or asked is False or sys.platform != "linux":
-        return
-    if server_place.is_ci(environ) or not (asked or (is_again and seconds <= WORTH)):
+def start_behind(environ: Mapping[str, str]) -> None:
+    """Starts a resident process if this is a command of a user who asks for one, and none is there."""
+    state = server_place.State
+    if not state.entered or state.is_child or not server_place.is_asked_for(environ):
         return
     path = server_place.socket_path(environ)
     if not path:

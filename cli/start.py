@@ -34,7 +34,7 @@ def command() -> None:
     Python would take all that it has apart first: behind an edit of sqlite3.c that takes 0.05 s.
     """
     start = time.perf_counter()
-    if sys.argv[1:2] == ["build"] and sys.platform == "linux":
+    if sys.argv[1:2] == ["build"] and os.environ.get("NATIVECACHE_SERVER") and sys.platform == "linux":
         try:
             code = _build_elsewhere(start)
         except KeyboardInterrupt:
@@ -56,10 +56,10 @@ def _build_elsewhere(start: float) -> "int | None":
     """The exit code of a build that a resident process did; None where none is, or can stand in."""
     from nativecache.cli import server_place
 
+    if not server_place.is_asked_for(os.environ):
+        return None
     server_place.State.entered = True
-    if server_place.asked_for(os.environ) is False or not server_place.is_private(
-        server_place.folder(os.environ)
-    ):
+    if not server_place.is_private(server_place.folder(os.environ)):
         return None
     from nativecache.cli.server_client import build_elsewhere
 

@@ -2,7 +2,6 @@
 
 import ctypes
 import gc
-import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -14,9 +13,6 @@ pytest.register_assert_rewrite("debuggers", "harness", "rules")
 
 import rules  # noqa: E402
 from stores import KINDS, Kind  # noqa: E402
-
-# For builds that tests start in another way than with the harness, too.
-os.environ.setdefault("NATIVECACHE_SERVER", "0")
 
 # Whoever runs tests in the background has them ignore these, and so would what they start.
 for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):

@@ -79,7 +79,8 @@ def call(
     for, and the process itself, which was asked by this command only. Its start is not: see `starts`.
     """
     before = _servers()
-    ours = {"NATIVECACHE_SERVER": "", "XDG_RUNTIME_DIR": str(RUNTIME)}
+    server = os.environ.get("NATIVECACHE_SERVER", "")
+    ours = {"NATIVECACHE_SERVER": server, "XDG_RUNTIME_DIR": str(RUNTIME)}
     with (
         open(stdin or os.devnull, "rb") as source,
         open(stdout or os.devnull, "wb") as sink,

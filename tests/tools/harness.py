@@ -101,12 +101,8 @@ def by_function(words: list[str]) -> list[str]:
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without settings that change a build.
-
-    No build has a resident process do it, or leaves one behind, unless NATIVECACHE_SERVER says so for all.
-    """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("NATIVECACHE_")}
-    return kept | {"NATIVECACHE_SERVER": os.environ.get("NATIVECACHE_SERVER", "0")}
+    """The environment without settings that change a build."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("NATIVECACHE_")}
 
 
 def clang_build(sources: Sequence[str | Path], flags: Sequence[str], out: Path) -> Path:

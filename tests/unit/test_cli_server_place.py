@@ -110,15 +110,15 @@ def test_a_path_that_no_socket_can_have_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [("1", True), ("ON", True), ("no", False), ("0", False), ("", None)]
+    ("value", "said"), [("1", True), ("ON", True), ("no", False), ("0", False), ("", False), ("2", False)]
 )
-def test_what_the_variable_says(value: str, said: bool | None) -> None:
-    assert server_place.asked_for({"NATIVECACHE_SERVER": value}) is said
+def test_what_the_variable_says(value: str, said: bool) -> None:
+    assert server_place.is_asked_for({"NATIVECACHE_SERVER": value}) is said
+    assert not server_place.is_asked_for({})
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [("true", True), ("1", True), ("woodpecker", True), ("false", False)]
+    ("value", "said"), [("true", False), ("1", False), ("woodpecker", False), ("false", True), ("", True)]
 )
-def test_what_is_a_service_for_integration(value: str, said: bool) -> None:
-    assert server_place.is_ci({"CI": value}) is said
-    assert not server_place.is_ci({})
+def test_none_is_for_services_for_integration(value: str, said: bool) -> None:
+    assert server_place.is_asked_for({"CI": value, "NATIVECACHE_SERVER": "1"}) is said
