@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Final
 
 from nativecache.aot.debug.names import hide_lines_in_names
 from nativecache.aot.debug.syntax import (
@@ -16,7 +17,15 @@ from nativecache.aot.debug.syntax import (
     NAME,
     SCOPE,
 )
+from nativecache.linker import lazy_re as re
 from nativecache.linker.values import dataclass
+
+_TEMPLATE_VALUE: Final = "= !DITemplateValueParameter("
+#: An argument of a C++ template: what stands before its value, and that value.
+_VALUE_OF_A_TEMPLATE: Final = re.compile(
+    rf"^(!\d+ {re.escape(_TEMPLATE_VALUE)}.*, value: )(.+)\)$", re.MULTILINE | re.ASCII
+)
+_STRING: Final = re.compile(r'"[^"]*"')
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,8 @@ class DebugNodes:
 def read_nodes(text: str, *, relative: bool) -> DebugNodes:
     """Read printed metadata. Lines in names become keys if `relative`."""
     plain = "\n".join([line for line in text.split("\n") if " = !DILocation(" not in line])
+    if _TEMPLATE_VALUE in plain:
+        plain = _VALUE_OF_A_TEMPLATE.sub(_without_symbols, plain)
     plain, named = hide_lines_in_names(plain) if relative else (plain, {})
     return DebugNodes(
         bodies=dict(line.split(" = ", 1) for line in plain.split("\n") if line),
@@ -76,3 +87,12 @@ def read_nodes(text: str, *, relative: bool) -> DebugNodes:
         variables=LOCAL_VARIABLE.findall(plain),
         named=named,
     )
+
+
+def _without_symbols(match: re.Match[str]) -> str:
+    """A template's argument without a value that holds symbols or named types, which only units' texts have.
+
+    LLVM writes nothing of structs; of what an address is the address of, the name of the template tells.
+    """
+    value = _STRING.sub("", match[2])
+    return f"{match[1]}null)" if "@" in value or "%" in value else match[0]

@@ -205,3 +205,28 @@ int main(int n, char **v) { printf("%d %d\\n", memset(n - 1), memset(n)); }
 """,
     }
     compare(tmp_path, files, "3 0\n", cflags=["-fno-builtin"], options=options)
+
+
+def test_template_arguments_that_are_addresses_or_structs_in_debug_information(tmp_path: Path) -> None:
+    text = """\
+#include <cstdio>
+struct Pair { int a; const int *b; };
+template <unsigned N> struct Text {
+    char s[N];
+    constexpr Text(const char (&from)[N]) { for (unsigned i = 0; i < N; i++) s[i] = from[i]; }
+};
+int shared = 3;
+static int own = 4;
+int twice(int x) { return 2 * x; }
+template <int *P> struct Pointed { int get() { return *P; } };
+template <Pair P> struct Paired { int get() { return P.a + *P.b; } };
+template <int (*F)(int)> int apply(int x) { return F(x); }
+template <Pair P> int counted() { static int n = P.a; return ++n; }
+template <Text T> const char *text() { return T.s; }
+int main() {
+    std::printf("%d %d ", Pointed<&shared>().get(), Paired<Pair{5, &own}>().get());
+    std::printf("%d %d %s\\n", apply<twice>(7), counted<Pair{8, nullptr}>(), text<"100%@">());
+}
+"""
+    flags = ["-std=c++20", "-g"]
+    compare(tmp_path, {"main.cpp": text}, "3 9 14 9 100%@\n", cflags=flags, levels=["-O0", "-O2"])
