@@ -18,6 +18,7 @@ from nativecache.aot.debug.tokens import TextTokens, digits
 from nativecache.aot.errors import PlanLost
 from nativecache.aot.ir.debug_info import RELATIVE, Named, Types
 from nativecache.aot.ir.module import Entity, Module, SpelledEntity
+from nativecache.aot.ir.syntax import attach
 from nativecache.linker.values import replace
 
 
@@ -43,7 +44,7 @@ def respell(module: Module, named: Named, directory: str, types: Types | None) -
             text = ATTACHED.sub("", text)
         text = tokens.spell(text)
         if token in attached:
-            text = f"{text[:-1]}, !dbg {attached[token]}\n"
+            text = attach(text, f", !dbg {attached[token]}")
         entities[token] = entity if text == entity.text else replace(entity, text=text)
     return replace(
         module,

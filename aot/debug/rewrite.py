@@ -12,6 +12,7 @@ from nativecache.aot.debug.tokens import TextTokens
 from nativecache.aot.debug.type_unit import has_types, write_type_unit
 from nativecache.aot.debug.variables import Attachments, Variables, describe_variables
 from nativecache.aot.ir.debug_info import HEAD, DebugInfo, Nodes, Numbering, Types
+from nativecache.aot.ir.syntax import attach
 from nativecache.linker.values import dataclass
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def rewrite(module: Module, read: Analysis, ambiguous: frozenset[str]) -> Rewrit
     listed = {node: unit for unit, nodes in _list_nodes(read, naming, "globals") for node in nodes}
     found = describe_variables(read, ambiguous, Attachments(functions, variables, texts), listed, naming.name)
     for variable, token in found.attached:
-        texts[variable] = f"{texts[variable][:-1]}, !dbg {token}\n"
+        texts[variable] = attach(texts[variable], f", !dbg {token}")
     hosts, callees = _find_hosts(read, functions), _find_callees(read, naming, functions)
     naming.types.spell_waiting()
     info = DebugInfo(

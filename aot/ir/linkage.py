@@ -71,13 +71,20 @@ def is_linked_unlike(module: Module) -> bool:
         entity.kind == "ifunc"
         or token.startswith(tokens_unlike)
         or (entity.has_asm and _SECTIONS_UNLIKE.search(entity.text))
-        or _is_placed_unlike(entity)
+        or _is_placed_unlike(entity, module)
         for token, entity in entities.items()
     )
 
 
-def _is_placed_unlike(entity: Entity) -> bool:
+def is_placed(entity: Entity, module: Module) -> bool:
+    """Whether the source asks for a definition's section: by an attribute, or by `#pragma clang section`."""
+    return ' section "' in entity.head or not module.placed.isdisjoint(entity.groups)
+
+
+def _is_placed_unlike(entity: Entity, module: Module) -> bool:
     """Whether a definition is in a section that linkers treat unlike."""
+    if any(_SECTIONS_UNLIKE.search(module.attributes[g]) for g in module.placed.intersection(entity.groups)):
+        return True
     end = entity.plain_text.find("\n") if entity.kind == "function" else len(entity.plain_text)
     at = entity.plain_text.find(' section ".', 0, end)
     return at >= 0 and _SECTIONS_UNLIKE.search(entity.plain_text, at, end) is not None

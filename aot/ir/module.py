@@ -25,6 +25,7 @@ from nativecache.aot.ir.syntax import (
     asm_strings,
     block_owners,
     cut_functions,
+    global_group,
     global_tail,
     references,
     split_global,
@@ -53,6 +54,8 @@ _STRUCTOR: Final = re.compile(
 #: Where in its source file an asm statement stood. It is the last thing on a line, which no string is.
 _ASM_PLACE: Final = re.compile(r", !srcloc !\d+(?=(?:, ![\w.]+ !\d+)*$)", re.MULTILINE | re.ASCII)
 
+_IN_A_SECTION: Final = re.compile(r'"(?:(?:bss|data|relro|rodata)-section|implicit-section-name)"=')
+
 LOCAL: Final = frozenset(("private", "internal"))
 
 
@@ -70,7 +73,7 @@ class Entity:
     constant: bool = False
     unnamed_addr: bool = False
     thread_local: bool = False
-    #: Attribute groups that a function's header names.
+    #: Attribute groups that a function's header names, or the line of a variable.
     groups: tuple[str, ...] = ()
     has_asm: bool = False  # inline asm
     has_block_address: bool = False  # of any function
@@ -186,6 +189,11 @@ class Module:
     def never_optimize(self) -> frozenset[str]:
         """Attribute groups that forbid optimisation."""
         return frozenset(g for g, text in self.attributes.items() if " optnone " in text)
+
+    @cached_property
+    def placed(self) -> frozenset[str]:
+        """Attribute groups that name a section, as `#pragma clang section` has it."""
+        return frozenset(g for g, text in self.attributes.items() if _IN_A_SECTION.search(text))
 
     @cached_property
     def va_start(self) -> frozenset[str]:
@@ -357,5 +365,6 @@ def index_global(text: str) -> Entity:
         constant=word == "constant",
         unnamed_addr=unnamed == "unnamed_addr ",
         thread_local=tls is not None,
+        groups=(group,) if (group := global_group(line)) else (),
         has_block_address=BLOCK_ADDRESS in line,
     )

@@ -41,6 +41,7 @@ _GLOBAL_TAIL: Final = re.compile(
     r'|comdat(?:\((?:\$"[^"]*"|[^()]*)\))?|align \d+|![\w.]+ !\d+))*)((?: #\d+)?)$',
     re.ASCII,
 )
+_GROUP_AT_END: Final = re.compile(r"(#\d+)$", re.ASCII)
 #: The comdat of a definition, by its token unless it has the definition's own name.
 COMDAT: Final = re.compile(r'[ ,] ?comdat(?:\((\$(?:"[^"]*"|[^()]*))\))?')
 #: A line that defines a metadata node: its token and its body.
@@ -156,6 +157,19 @@ def global_tail(line: str) -> tuple[str, str]:
     """What follows the initialiser in the line of a global: its attributes, then its attribute group."""
     match = _GLOBAL_TAIL.search(line.rstrip("\n"))
     return (match[1], match[2]) if match else ("", "")
+
+
+def attach(line: str, attachments: str) -> str:
+    """The line of a global with more attached to it; an attribute group goes behind all that is."""
+    group = global_group(line)
+    at = line.rindex(f" {group}") if group else len(line.rstrip("\n"))
+    return f"{line[:at]}{attachments}{line[at:]}"
+
+
+def global_group(line: str) -> str:
+    """The attribute group in the line of a global, its last word; "" where it has none."""
+    found = _GROUP_AT_END.match(line, line.rfind(" ") + 1)
+    return found[1] if found else ""
 
 
 def type_end(text: str, start: int = 0) -> int:

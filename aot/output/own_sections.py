@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from nativecache.aot.ir.linkage import is_placed
 from nativecache.aot.request import Request
 from nativecache.aot.units.partition import NOTHING_APART, Apart, Unit
 from nativecache.aot.units.program import Program
@@ -13,8 +14,6 @@ from nativecache.linker.symbol_options import SymbolOptions
 
 #: What is said of IR in which sections cannot be told apart: clang compiles only sources whole.
 LUMPED: Final = "functions or variables that are compiled together share a section, named after the first"
-#: A section that the source asks for.
-_SECTION: Final = re.compile(r' section "')
 
 
 def asked_apart(request: Request, told: SymbolOptions) -> Apart:
@@ -47,8 +46,9 @@ def lumped_modules(program: Program, units: Iterable[Unit], apart: Apart) -> Ite
 
 
 def _is_lumped(program: Program, unit: Unit, apart: Apart) -> bool:
-    entities = [program.modules[unit.module].entities[token] for token in unit.tokens]
+    part = program.modules[unit.module]
+    entities = [part.entities[token] for token in unit.tokens]
     # LLVM itself names the sections of a group's members.
     found = [e for e in entities if program.output.drops_comdats or not e.comdat]
-    placed = [e for e in found if e.kind in ("function", "variable") and not _SECTION.search(e.head)]
-    return len(placed) + unit.has_asm > 1 and any(map(apart.keeps, placed))
+    named = [e for e in found if e.kind in ("function", "variable") and not is_placed(e, part.module)]
+    return len(named) + unit.has_asm > 1 and any(map(apart.keeps, named))

@@ -25,7 +25,7 @@ def copyable(entity: Entity) -> bool:
     if entity.kind != "variable" or not (entity.local and entity.constant and entity.unnamed_addr):
         return False
     text = entity.text
-    if entity.thread_local or ", section " in text or entity.comdat or "@" in text[1:]:
+    if entity.thread_local or ", section " in text or entity.comdat or entity.groups or "@" in text[1:]:
         return False
     if _STRING.search(text) or _WIDE_STRING.search(text):
         return len(text) - len(entity.token) <= COPIED_STRING

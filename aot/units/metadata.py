@@ -15,7 +15,7 @@ from typing import Final
 
 from nativecache.aot.ir.debug_info import ELSEWHERE, IN_NAME, LOCAL_TO, NAMED_LINE, RELATIVE, DebugInfo, Nodes
 from nativecache.aot.ir.module import Entity
-from nativecache.aot.ir.syntax import ATTACHED_NODE, HEADER_NODE
+from nativecache.aot.ir.syntax import ATTACHED_NODE, HEADER_NODE, attach
 from nativecache.aot.units.lines import Lines, write_line
 from nativecache.aot.units.program import Definitions
 from nativecache.aot.units.rewrite import Pieces, Rewriter, split_node
@@ -351,7 +351,7 @@ class MetadataWriter:
     def described(self, source: Definitions, token: str, text: str) -> str:
         """A variable's text with the nodes that describe it as a function's static one."""
         nodes = dict.fromkeys(self._statics.get((id(source.module), token), ()))
-        return f"{text[:-1]}{''.join(f', !dbg {node}' for node in nodes)}\n" if nodes else text
+        return attach(text, "".join(f", !dbg {node}" for node in nodes)) if nodes else text
 
     # The unit's text
 

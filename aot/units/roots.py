@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Sequence
 from itertools import groupby
 
 from nativecache.aot.ir.library_names import has_meaning
-from nativecache.aot.ir.linkage import is_always_inline, is_decorated
+from nativecache.aot.ir.linkage import is_always_inline, is_decorated, is_placed
 from nativecache.aot.ir.module import Entity, Module
 from nativecache.aot.ir.syntax import references, symbol_name
 from nativecache.aot.units.partition import Unit, structors
@@ -97,7 +97,7 @@ def roots_among(program: Program, given: Iterable[Unit], rules: RootRules) -> li
                 or (exported and name in program.multiple)
                 or (not entity.local and options.names(name))
                 or (not entity.local and (name in outside or has_meaning(symbol_name(token))))
-                or ' section "' in entity.head
+                or is_placed(entity, part.module)
             ):
                 roots.add(unit.index)
     return sorted(roots)

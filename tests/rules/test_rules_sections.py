@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from harness import CLANG, build, needs, needs_clang, needs_lld, needs_mold, run
-from rules import clang_object, write
+from rules import clang_object, compare, write
 
 pytestmark = [needs_clang, needs("nm"), needs("readelf")]
 
@@ -211,3 +211,43 @@ def test_static_functions_of_one_name_in_several_files(tmp_path: Path, native: b
     assert [n for n in compare_layouts(tmp_path, *words) if n != "main"] == ["fb", "fb", "fa", "fa"]
     (tmp_path / "list").write_text("fa\nfb\n")
     assert [n for n in compare_layouts(tmp_path, *words) if n != "main"] == ["fa", "fa", "fb", "fb"]
+
+
+@pytest.mark.parametrize("flags", [(), ("-g",)])
+def test_pragma_puts_variables_and_functions_into_sections(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    """What is in a section stays in the image for who walks it, as with the attribute."""
+    text = """\
+#include <stdio.h>
+#pragma clang section rodata="table" data="mydata" bss="mybss" text="mytext"
+const int one = 1, two = 2;
+int filled = 3;
+int empty;
+int called(void) { return 4; }
+#pragma clang section rodata="" data="" bss="" text=""
+extern const int __start_table[], __stop_table[], __start_mydata[], __start_mybss[];
+extern const char __start_mytext[], __stop_mytext[];
+int main(void) {
+    for (const int *p = __start_table; p < __stop_table; p++) printf("%d ", *p);
+    printf("%d %d %d\\n", __start_mydata[0], __start_mybss[0], __stop_mytext > __start_mytext);
+}
+"""
+    more = '#pragma clang section rodata="table"\nconst int three = 7;\n'
+    compare(tmp_path, {"main.c": text, "more.c": more}, "1 2 7 3 0 1\n", cflags=flags, levels=("-O0", "-O2"))
+
+
+@pytest.mark.parametrize("edited", ["x + 2", "x * 9"])
+def test_edits_beside_variables_that_a_pragma_places(tmp_path: Path, edited: str) -> None:
+    text = """\
+#pragma clang section data="mydata"
+int filled = 3, other = 4;
+#pragma clang section data=""
+__attribute__((noinline)) int f(int x) { return x + 1; }
+int main(void) { return f(filled) - other; }
+"""
+    words = ["main.c", "-O2", "-g", "-o", "app"]
+    for returned in ("x + 1", edited):
+        write(tmp_path, {"main.c": text.replace("x + 1", returned)})
+        build(tmp_path, *words)
+    warm = (tmp_path / "app").read_bytes()
+    build(tmp_path, *words, "--cache-mode", "off")
+    assert (tmp_path / "app").read_bytes() == warm

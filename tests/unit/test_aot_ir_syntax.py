@@ -6,10 +6,12 @@ import pytest
 from nativecache.aot.ir.syntax import (
     TOKEN,
     asm_strings,
+    attach,
     block_owners,
     closing_parenthesis,
     cut_functions,
     end_of_functions,
+    global_group,
     global_tail,
     quote,
     references,
@@ -121,3 +123,16 @@ def test_where_functions_are(text: str, tied: list[bool]) -> None:
     assert {text[start:end] for _, start, end, _ in cuts} <= {ONE, TWO}
     ends = [0, *(end for _, _, end, _ in cuts)]
     assert [before for before, *_ in cuts] == ends[:-1] and end_of_functions(text) == ends[-1]
+
+
+@pytest.mark.parametrize(
+    ("line", "group", "attached"),
+    [
+        ("@v = global i32 0, align 4\n", "", "@v = global i32 0, align 4, !dbg !1\n"),
+        ("@v = global i32 0, align 4 #2\n", "#2", "@v = global i32 0, align 4, !dbg !1 #2\n"),
+        ("@v = global i32 0, !dbg !0 #12\n", "#12", "@v = global i32 0, !dbg !0, !dbg !1 #12\n"),
+        ('@v = global [4 x i8] c"a #2"\n', "", '@v = global [4 x i8] c"a #2", !dbg !1\n'),
+    ],
+)
+def test_what_is_attached_to_a_global_stands_before_its_group(line: str, group: str, attached: str) -> None:
+    assert (global_group(line), attach(line, ", !dbg !1")) == (group, attached)
