@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from nativecache.aot.debug.errors import Unsupported
 from nativecache.aot.debug.syntax import FILE, REFERENCE_OR_LINE, SCOPE
+from nativecache.aot.debug.tokens import respell
 
 if TYPE_CHECKING:
     from nativecache.aot.debug.analysis import Analysis
@@ -114,6 +115,8 @@ class OwnNodes:
                 text = self._spell_rare(owner, self._module.nodes.bodies[n])
             elif typed := types_of.get(n):
                 kind, tail = typed
+                if "!" in tail:  # annotations
+                    tail = respell(tail, self._name)
                 own = self._functions.owners.get(kind) == owner
                 text = f"{text}{self._rank[kind] if own else names.get(kind) or self._name(kind)}{tail})"
                 if kind not in held:

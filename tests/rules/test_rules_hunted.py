@@ -230,3 +230,17 @@ int main() {
 """
     flags = ["-std=c++20", "-g"]
     compare(tmp_path, {"main.cpp": text}, "3 9 14 9 100%@\n", cflags=flags, levels=["-O0", "-O2"])
+
+
+def test_annotated_variables_in_debug_information(tmp_path: Path) -> None:
+    text = """\
+#define TAG(name) __attribute__((btf_decl_tag(name)))
+TAG("f") int f(TAG("parameter") int x) {
+    TAG("local") int y = x + 1;
+    static TAG("kept") int n;
+    return y + n++;
+}
+TAG("global") int start = 4;
+int main(void) { return f(start) + f(1); }
+"""
+    compare(tmp_path, {"main.c": text}, cflags=["-g"], code=8, levels=["-O0", "-O2"])
