@@ -115,7 +115,7 @@ def _is_alone(entity: Entity, module: Module) -> bool:
         and entity.visibility in ("", "default", "hidden")
         and "@" + quote(name) == entity.token
         and (name == _TERMINATE or not (has_meaning(name) or is_implicit(name)))
-        and ' section "' not in entity.head
+        and not is_placed(entity, module)
     )
 
 
