@@ -17,7 +17,7 @@ from typing import Final
 
 from nativecache.aot.ir.asm_effects import Assembly
 from nativecache.aot.ir.library_names import MAIN, has_meaning, is_implicit
-from nativecache.aot.ir.linkage import aliasee, is_dso_local, is_linked_unlike, may_be_replaced
+from nativecache.aot.ir.linkage import aliasee, is_dso_local, is_linked_unlike, is_placed, may_be_replaced
 from nativecache.aot.ir.module import Entity, Module
 from nativecache.aot.ir.syntax import quote, symbol_name
 from nativecache.aot.ir.unwinding import handles_exceptions
