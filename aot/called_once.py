@@ -25,12 +25,17 @@ ONCE_LINES: Final = 150
 class Known:
     """What is known of a program of which only some modules are looked at: functions by final name.
 
-    `once`: those that a single call reaches, of what several files may have; `unseen`: those of these that no
-    other module has to do with, of which that is to be found as of the modules' own.
+    `once`: those that a single call reaches, of what several files may have; `open`: those of these of which
+    that is to be found as of the modules' own. `callers`: of what others name of these once, who does, "" for
+    what has no body; others name the rest not at all. `fixed`: what others hold in place of it. `elsewhere`:
+    the other modules' own functions that a single call reaches.
     """
 
     once: frozenset[str]
-    unseen: frozenset[str]
+    open: frozenset[str]
+    callers: Mapping[str, str]
+    fixed: frozenset[str]
+    elsewhere: frozenset[str]
 
 
 def longest_import(program: Program, limits: ImportLimits) -> int:
@@ -65,22 +70,26 @@ def find_called_once(
         callers.update(dict.fromkeys(names, unit.name if body is not None else ""))
     fixed = {units[i].name for i in roots} | program.asm_words | program.assigned
     fixed.update(*(carried_mentions(program.modules[i]) for i in modules))
+    if known:
+        mentions.update(known.callers.keys())
+        callers.update(known.callers)
+        fixed |= known.fixed
     candidates = {
         name: callers[name]
         for name, count in mentions.items()
         if count == 1
         and name not in fixed
-        and (known is None or name in known.unseen or _is_local(program, name, modules))
-        and _is_private(program, name)
+        and (_is_asked_for(program, name, modules, known) if known else _is_private(program, name))
         and _may_move(program, bodies.get(name), callers[name])
     }
     # What some call makes hot is imported up to a higher limit.
-    once = set(known.once if known else ())
+    once, elsewhere = (set(known.once), known.elsewhere) if known else (set[str](), frozenset[str]())
     while True:
         more = {
             name
             for name, caller in candidates.items()
-            if name not in once and (caller in once or stays(bodies.get(caller), longest))
+            if name not in once
+            and (caller in once or caller in elsewhere or stays(bodies.get(caller), longest))
         }
         if not more:
             return frozenset(once)
@@ -128,7 +137,10 @@ def _is_private(program: Program, name: str) -> bool:
     return entity is not None and (entity.local or entity.linkage == "linkonce_odr")
 
 
-def _is_local(program: Program, name: str, modules: Container[int]) -> bool:
+def _is_asked_for(program: Program, name: str, modules: Container[int], known: Known) -> bool:
+    """Whether a function is the modules' own, or one that is to be found as these are."""
+    if name in known.open:
+        return True
     found = program.definitions.get(name)
     return found is not None and found.module in modules and program.entity(found).local
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import ChainMap
-from collections.abc import Container, Mapping, Sequence, Set
+from collections.abc import Container, Iterable, Mapping, Sequence, Set
 from functools import cached_property
 from typing import Any
 
 from nativecache.aot.called_once import Known, find_called_once
+from nativecache.aot.front.load import LoadedText
+from nativecache.aot.ir.linkage import is_always_inline
 from nativecache.aot.ir.module import Module
 from nativecache.aot.ir.syntax import symbol_name
 from nativecache.aot.key import Options
@@ -24,10 +26,11 @@ from nativecache.aot.standing.module_state import (
     Said,
     body_rows,
     called_otherwise,
-    called_twice,
     checksums_again,
     group,
     known_rows,
+    standing_mentions,
+    standing_roots,
     what_is_said,
 )
 from nativecache.aot.standing.program import (
@@ -38,6 +41,7 @@ from nativecache.aot.standing.program import (
     StandingProgram,
     resolve_again,
 )
+from nativecache.aot.standing.sighted import Sighting, find_sighting
 from nativecache.aot.units.bonds import find_bonds
 from nativecache.aot.units.fingerprint import Fingerprints, ImportFingerprints, KnownDefinition
 from nativecache.aot.units.imports import ImportCandidates
@@ -59,6 +63,7 @@ class Arranged:
     """
 
     program: StandingProgram
+    texts: Sequence[LoadedText]
     definitions: Definitions
     units: Mapping[int, Sequence[Unit]]
     first: Sequence[int]
@@ -75,6 +80,10 @@ class Arranged:
     shared: frozenset[str]
     #: By active module, tokens of what comes and goes with whoever needs it (units/interface.py).
     free: Mapping[int, frozenset[str]]
+    #: Digests of bodies in standing modules, by final name, of which other functions are to be seen otherwise
+    #: than in the last build, and what others depend on of those, by module: filled by `look_again`.
+    codes: dict[str, bytes]
+    sighted: dict[int, dict[str, KnownRow]]
 
     def place(self, index: int) -> tuple[int, int]:
         """The module of a unit, and its position among that module's units."""
@@ -123,39 +132,91 @@ class Arranged:
         """Modules with edits that other functions have to do with."""
         return [i for i, edit in self.edits.items() if not sight.contains(i, edit, self.memos[i])]
 
-    def changes(self, longest: int) -> tuple[frozenset[str], frozenset[str]]:
-        """Symbols of which others see something else than in the last build, and those with other bodies."""
+    def changes(self, longest: int) -> Changes:
+        """What others see, or hold, otherwise than in the last build."""
         last, once = self.program.last, self.candidates.once
         before = frozenset(decode_names(last.head.once))
-        views, codes = set[str](), set[str]()
-        for i, edit in self.edits.items():
-            state, known = last.state(i), self.rows[i][0]
-            codes.update(name for name in self._edited(i, edit) if known[name] != state.known[name])
+        views, heads, calls, codes = set[str](), set[str](), set[str](), set[str]()
         old: dict[str, KnownRow] = dict(last.gone.known)
         old_bodies: dict[str, BodyRow] = dict(last.gone.bodies)
         new: dict[str, KnownRow] = {}
         bodies: dict[str, BodyRow] = {}
+        for i, edit in self.edits.items():
+            state, edited = last.state(i), self._edited(i, edit)
+            known, its_bodies = self.rows[i]
+            old.update((name, state.known[name]) for name in edited)
+            new.update((name, known[name]) for name in edited)
+            old_bodies.update((name, state.bodies[name]) for name in edited if name in state.bodies)
+            bodies.update((name, its_bodies[name]) for name in edited if name in its_bodies)
         for i in self.units:
             old.update(last.state(i).known)
             old_bodies.update(last.state(i).bodies)
             new.update(self.rows[i][0])
             bodies.update(self.rows[i][1])
         for name in {**old, **new}:
-            row, body = new.get(name), bodies.get(name)
-            was = _view(old.get(name), old_bodies.get(name), longest, name in before)
-            if was != _view(row, body, longest, name in once) or self._is_seen_as_moved(name, body):
-                views.add(name)
-            if (was := old.get(name)) is None or row is None or was[1] != row[1]:
+            was, row, body = old.get(name), new.get(name), bodies.get(name)
+            if was is None or row is None or was[1] != row[1]:
                 codes.add(name)
+            if was is None or row is None or was[2] != row[2] or self._is_seen_as_moved(name, body):
+                views.add(name)
+            elif was[0] != row[0]:
+                (heads if was[1] and row[1] and row[2] else views).add(name)
+            elif _import_view(old_bodies.get(name), longest, name in before) != _import_view(
+                body, longest, name in once
+            ):
+                calls.add(name)
         # A second name, or a constant that shows its contents, is seen with what it names.
-        names = {
+        named = {
             name: self._named(found)
             for name, found in self.definitions.own.items()
             if not self._is_plain(name)
         }
-        while more := {name for name, named in names.items() if not views.isdisjoint(named)} - views:
+        changed = views | heads | calls
+        while more := {name for name, those in named.items() if not changed.isdisjoint(those)} - views:
             views |= more
-        return frozenset(views), frozenset(codes)
+            changed |= more
+        return Changes(*map(frozenset, (views, heads - views, calls - views, codes)))
+
+    def look_again(
+        self, modules: Iterable[int], calls: Set[str]
+    ) -> tuple[dict[int, frozenset[int]], frozenset[str], list[int]]:
+        """Looks at what names some functions, which are inlined otherwise now, in standing modules.
+
+        Returns positions of units to look at, by module, functions with other bodies, and modules in which
+        more than that has to do with it.
+        """
+        last, touched, codes, more = self.program.last, dict[int, frozenset[int]](), set[str](), list[int]()
+        for i in modules:
+            found = self.sight(i, calls)
+            if found is None or not self._see(i, found.functions):
+                more.append(i)
+            elif found.positions:
+                touched[i] = found.positions
+                before = last.state(i).known
+                rows = self.sighted.get(i, {})
+                codes.update(name for name, row in rows.items() if row != before[name])
+        return touched, frozenset(codes), more
+
+    def sight(self, i: int, names: Set[str]) -> Sighting | None:
+        """What of a standing module names any of these functions; None where more has to do with it."""
+        return find_sighting(self.program.last, i, self.program.identifiers[i], self.texts[i], names)
+
+    def _see(self, i: int, tokens: frozenset[str]) -> bool:
+        """Finds what others depend on of functions of a standing module; returns whether that is all."""
+        if not tokens:
+            return True
+        part, known = self.program.modules[i], self.program.last.state(i).known
+        edited = self.edits[i].positions if i in self.edits else {}
+        rows: dict[str, KnownRow] = {}
+        for token in tokens - edited.keys():
+            name = part.names[token]
+            if name not in known or is_always_inline(part.entities[token], part.module):
+                return False
+            own, _, is_plain = known[name]
+            self.codes[name] = self.fingerprints.code(Definition(i, token))
+            rows[name] = own, self.codes[name].hex(), is_plain
+        self.sighted[i] = rows
+        return True
 
     def _is_seen_as_moved(self, name: str, body: BodyRow | None) -> bool:
         """Whether a symbol is defined in another module than before, and others see in which."""
@@ -180,10 +241,21 @@ class More:
     modules: frozenset[int]
 
 
-def _view(known: Sequence[Any] | None, body: Sequence[Any] | None, longest: int, once: bool) -> object:
-    """All that units see of a symbol, but for its body."""
-    where = (min(body[0], longest + 1), *body[1:4], once) if body else None
-    return known and (known[0], known[2]), where
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Symbols by final name: those of which others see something else than in the last build; functions of
+    which that is no more than how they are declared; those that are inlined otherwise; and those with other
+    bodies."""
+
+    views: frozenset[str]
+    heads: frozenset[str]
+    calls: frozenset[str]
+    codes: frozenset[str]
+
+
+def _import_view(body: Sequence[Any] | None, longest: int, once: bool) -> object:
+    """All that units see of a function that they may inline, but for its declaration and its body."""
+    return (min(body[0], longest + 1), *body[1:4], once) if body else None
 
 
 def _follow_rules(
@@ -261,19 +333,26 @@ def _decide(
     """Which functions one call reaches, and what active modules say to those that several files may have
     (`shared`), of which some had nobody before (`come`).
 
-    Of these it stays what it was where modules that stand name one twice. One that these have nothing to do
-    with is looked at as the active modules' own are, and else they are to be active as well.
+    Of these it stays what it was where modules that stand name one twice. One that these name once, or not at
+    all, is looked at as the active modules' own are; if it then is what it was not, and they have to do with
+    it, they are to be active as well.
     """
     before = frozenset(decode_names(last.head.once))
-    standing = {name for name in before if last.module_of.get(name) not in active.units}
+    standing = frozenset(name for name in before if last.module_of.get(name) not in active.units)
     units = {unit.index: unit for found in active.units.values() for unit in found}
     roots = [index for found in active.roots.values() for index in found]
-    unseen, longest = come, given.longest
+    looked_at, longest = (list(active.units), units, fingerprints, roots), given.longest
+    named: dict[str, list[str]] = {name: [] for name in come}
     while True:
-        known = Known((before & shared) - unseen, unseen)
-        looked_at = list(active.units), units, fingerprints, roots, longest
-        once = find_called_once(active.program, bodies, *looked_at, known)
-        candidates = ImportCandidates(bodies, once | standing, given.limits)
+        known = Known(
+            (before & shared) - named.keys(),
+            frozenset(named),
+            {name: callers[0] for name, callers in named.items() if callers},
+            frozenset(standing_roots(last, active.units, named)),
+            standing - shared,
+        )
+        once = find_called_once(active.program, bodies, *looked_at, longest, known)
+        candidates = ImportCandidates(bodies, once | (standing - named.keys()), given.limits)
         said = {
             i: what_is_said(
                 active.program,
@@ -287,13 +366,21 @@ def _decide(
             )
             for i, some in active.units.items()
         }
-        changed = (called_otherwise(last, said, bodies, longest, shared) & shared) - unseen
-        few = frozenset(changed - called_twice(last, active.units, changed))
+        changed = (called_otherwise(last, said, bodies, longest, shared) & shared) - named.keys()
+        mentions = standing_mentions(last, active.units, changed)
+        few = {name: callers for name, callers in mentions.items() if len(callers) < 2}
         if not few:
-            return candidates, said
-        if more := seeing(last, few, active.units):
-            return More(frozenset(more))
-        unseen |= few
+            break
+        named |= few
+    other = {
+        name
+        for name, callers in named.items()
+        if (name in once) != (name in before)
+        and (callers or last.module_of.get(name, -1) not in {*active.units, -1})
+    }
+    if other:
+        return More(frozenset(seeing(last, other, active.units)))
+    return candidates, said
 
 
 def _find_copies(
@@ -385,6 +472,8 @@ def arrange(
         _standing_unit(last, i, n, first[i] + n) for i, edit in edits.items() for n in edit.positions.values()
     ]
 
+    codes: dict[str, bytes] = {}
+
     def known(name: str) -> KnownDefinition | None:
         module = last.module_of.get(name)
         if module is None or module in active or name in program.edited:
@@ -392,7 +481,8 @@ def arrange(
         found = last.state(module).known.get(name)
         if found is None:
             return None
-        return KnownDefinition(reader.label(module), bytes.fromhex(found[0]), bytes.fromhex(found[1]))
+        code = codes.get(name) or bytes.fromhex(found[1])
+        return KnownDefinition(reader.label(module), bytes.fromhex(found[0]), code)
 
     fingerprints = Fingerprints(program, given.context, memos, known)
     executable = given.output.kind == "exe" and not given.told.shared
@@ -433,4 +523,7 @@ def arrange(
         said=said,
         shared=shared,
         free=free,
+        codes=codes,
+        sighted={},
+        texts=given.loaded.texts,
     )

@@ -21,6 +21,7 @@ from nativecache.aot.records.last_plan import LastPlan, ModuleState
 from nativecache.aot.records.memo import UnitMemo
 from nativecache.aot.standing.module_state import body_rows, lists_of, outline_of
 from nativecache.aot.standing.program import StandingProgram
+from nativecache.aot.standing.sighted import Sighting
 from nativecache.aot.units.fingerprint import Fingerprints
 from nativecache.aot.units.imports import ImportCandidates
 from nativecache.aot.units.program import Definition, ProgramModule
@@ -76,6 +77,21 @@ def _edit_of(
     if not alone.keys() >= set(tokens):
         return None
     return BodyEdit(new, {token: alone[token] for token in tokens}, moved)
+
+
+def edit_sighted(last: LastPlan, i: int, found: Sighting | None, before: BodyEdit | None) -> BodyEdit | None:
+    """An edit of the functions of a module that stands, or has an edit (`before`), that name others which are
+    declared otherwise now; None where other units name them, too."""
+    state = last.state(i)
+    outline = before.outline if before else state.outline
+    if found is None or outline is None or not last.head.texts[i]:
+        return None
+    known = before.positions if before else {}
+    alone = {unit[1][0]: n for n, unit in enumerate(state.units) if unit[0] == "function"}
+    positions = {token: alone[token] for token in found.functions}
+    if set(positions.values()) != found.positions or not positions.keys().isdisjoint(state.counted):
+        return None
+    return BodyEdit(outline, known | positions, before is not None and before.moved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +170,8 @@ class Sight:
             return False
         if (self._size(old[0], name), *old[1:4]) != (self._size(new[0], name), *new[1:4]):
             return False
+        if old[0] != new[0] and self._has_second_names(i):
+            return False
         before, now = Counter(decode_names(old[4])), Counter(decode_names(new[4]))
         return not any(
             self._may_move(i, other, before[other], now[other])
@@ -161,11 +179,15 @@ class Sight:
             if before[other] != now[other]
         )
 
+    def _has_second_names(self, i: int) -> bool:
+        """Whether a module's functions may be seen by other names than their own."""
+        return any(e.kind in ("alias", "ifunc") for e in self.program.modules[i].entities.values())
+
     def _size(self, lines: int, name: str) -> tuple[int, bool]:
-        """What decisions beyond a function rest on of its lines."""
+        """What is decided beyond a function, and those that name it, by its lines."""
         if name in self.shared:
             return lines, True
-        return min(lines, self.longest + 1), lines <= ONCE_LINES
+        return lines > self.longest, lines <= ONCE_LINES
 
     def _may_move(self, i: int, name: str, before: int, now: int) -> bool:
         """Whether a symbol may be compiled elsewhere if a function names it `now` times, not `before`."""

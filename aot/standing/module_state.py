@@ -169,18 +169,34 @@ def called_otherwise(
     return changed
 
 
-def called_twice(last: LastPlan, active: Container[int], names: Set[str]) -> set[str]:
-    """Those of some functions that no single call reaches, whatever the active modules say."""
-    counts = Counter[str]()
+def standing_mentions(last: LastPlan, active: Container[int], names: Set[str]) -> dict[str, list[str]]:
+    """Of some functions that several files may have: who names each in modules that stand, and how often.
+
+    That is the final name of a function with a body, else "". What is carried into any unit counts twice.
+    """
+    found: dict[str, list[str]] = {name: [] for name in names}
     for i in range(len(last) if names else 0):
         if i not in active:
             state = last.state(i)
-            for _, _, row in _bodies_of_units(state):
-                counts.update(name for name in decode_names(row[4]) if name in names)
+            for _, caller, row in _bodies_of_units(state):
+                for name in decode_names(row[4]):
+                    if name in names:
+                        found[name].append(caller)
             for count, name in state.said:
                 if name in names:
-                    counts[name] += count or 2  # carried into any unit
-    return {name for name in names if counts[name] > 1}
+                    found[name] += [""] * (count or 2)
+    return found
+
+
+def standing_roots(last: LastPlan, active: Container[int], names: Iterable[str]) -> set[str]:
+    """Those of some functions that modules which stand define, and hold in place."""
+    roots = set[str]()
+    for name in names:
+        module = last.module_of.get(name)
+        if module is not None and module not in active:
+            state = last.state(module)
+            roots.update(state.units[n][2] for n in state.roots)
+    return roots.intersection(names)
 
 
 def bound_copies(part: ProgramModule, free: frozenset[str]) -> list[str]:

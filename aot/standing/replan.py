@@ -28,7 +28,7 @@ from nativecache.aot.records.memo import KeyedUnit, UnitMemo
 from nativecache.aot.schedule.plan import Plan
 from nativecache.aot.schedule.scheduler import Outcome
 from nativecache.aot.standing.arrange import Arranged, More, arrange, seeing
-from nativecache.aot.standing.contained import BodyEdit, Sight, find_edit, find_moving_edit
+from nativecache.aot.standing.contained import BodyEdit, Sight, edit_sighted, find_edit, find_moving_edit
 from nativecache.aot.standing.module_state import has_lines, held_by, mean_the_same
 from nativecache.aot.standing.program import Given, Reader
 from nativecache.aot.units.bonds import find_bonds
@@ -162,14 +162,23 @@ def replan(last: LastPlan, given: Given) -> Replan | None:
             if not active.add(more):
                 return None
             continue
-        views, codes = arranged.changes(given.longest)
-        more = seeing(last, views, active.modules)
-        if not more:
-            touched = _importing(last, codes, active.modules)
-            for i, edit in edits.items():
-                touched[i] = touched.get(i, frozenset()).union(edit.positions.values())
+        changes = arranged.changes(given.longest)
+        more = seeing(last, changes.views, active.modules)
+        sighted = dict[int, BodyEdit]()
+        for i in seeing(last, changes.heads, {*active.modules, *more}):
+            edit = edit_sighted(last, i, arranged.sight(i, changes.heads), edits.get(i))
+            if edit is None:
+                more.append(i)
+            elif edit != edits.get(i):
+                sighted[i] = edit
+        if not more and not sighted:
+            again = seeing(last, changes.calls, active.modules)
+            touched, codes, more = arranged.look_again(again, changes.calls)
+        if not more and not sighted:
+            _touch(touched, _importing(last, changes.codes | codes, active.modules))
+            _touch(touched, {i: edit.positions.values() for i, edit in edits.items()})
             return Replan(last, given, arranged, touched)
-        edits = {i: edit for i, edit in edits.items() if i not in more}
+        edits = {i: edit for i, edit in (edits | sighted).items() if i not in more}
         active.join(more)
     return None
 
@@ -229,6 +238,12 @@ class _Active:
             return True
         manners = {*head.manners} - {""}
         return head.apart[i] and stands_apart(module, bonds) and manners == {manner(module)}
+
+
+def _touch(touched: dict[int, frozenset[int]], more: Mapping[int, Iterable[int]]) -> None:
+    """Adds positions of units that are to be looked at again."""
+    for i, positions in more.items():
+        touched[i] = touched.get(i, frozenset()).union(positions)
 
 
 def _importing(

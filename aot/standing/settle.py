@@ -51,7 +51,7 @@ class Settled:
         arranged, last = replan.arranged, replan.last
         places = {index: arranged.place(index) for index in scheduled.results}
         looked_at = {module for module, _ in places.values()}
-        self._dirty = sorted({*arranged.units, *arranged.edits, *replan.moved, *looked_at})
+        self._dirty = sorted({*arranged.units, *arranged.edits, *arranged.sighted, *replan.moved, *looked_at})
         #: Of every module with a unit that was looked at, all rows.
         self._rows: dict[int, list[Row | None]] = {
             i: [None] * len(arranged.units[i]) if i in arranged.units else list(last.state(i).results)
@@ -224,14 +224,15 @@ class Settled:
         arranged, last = self._replan.arranged, self._replan.last
         rows, before = self._rows[module], last.state(module)
         promoted = decode_pairs(last.head.promoted[module])
+        sighted = arranged.sighted.get(module, {})
         if module not in arranged.units and module not in arranged.edits:
-            return replace(before, results=rows), promoted
+            return replace(before, results=rows, known={**before.known, **sighted}), promoted
         part = arranged.program.modules[module]
         known, bodies = arranged.rows[module]
         found = replace(
             before,
             results=rows,
-            known=known,
+            known={**known, **sighted},
             bodies=bodies,
             sees=sorted(names_seen(part, bodies)),
             placed=placed_lines(part.debug),

@@ -82,12 +82,16 @@ class _UnitFingerprints(ABC):
         text = debug.types.text if debug is not None and debug.types is not None else ""
         return digest(self.context, self.modules[module].context, b"types", text_digest(text))
 
+    def code(self, found: Definition) -> bytes:
+        """The fingerprint of a definition, whatever is known of it."""
+        return self._code[found.module][found.token]
+
     def body(self, name: str) -> bytes:
         """The fingerprint of the program's definition of a symbol, by final name; b"" if there is none."""
         if known := self.known(name):
             return known.code
         found = self.program.definitions.get(name)
-        return self._code[found.module][found.token] if found else b""
+        return self.code(found) if found else b""
 
     def _read(self, module: int, token: str) -> bytes:
         fingerprint = self.modules[module]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterable
 from functools import cached_property
 from typing import Final, TypeVar
 
-from nativecache.aot.ir.syntax import TOKEN, split_global
+from nativecache.aot.ir.syntax import NAME, TOKEN, split_global
 from nativecache.aot.key import digest, text_digest, value_digest
 from nativecache.aot.units.copies import copyable
 from nativecache.aot.units.partition import structors
@@ -24,6 +24,8 @@ _K = TypeVar("_K")
 _FEW: Final = 8
 _NODE: Final = re.compile(r"!\d+", re.ASCII)
 _DESCRIBED: Final = re.compile(r" !dbg !\d+", re.ASCII)
+#: By what a function's exceptions are caught: no declaration has it, and it comes with calls that may throw.
+_PERSONALITY: Final = re.compile(rf" personality ptr @{NAME}(?= )", re.ASCII)
 
 
 class OnDemand(dict[_K, bytes]):
@@ -136,7 +138,7 @@ class ModuleFingerprints:
 
     def _head(self, token: str) -> bytes:
         # No token's identity matters here, so none needs a rank.
-        head = self._entities[token].head
+        head = _PERSONALITY.sub("", self._entities[token].head)
         if self._module.debug is not None and self._entities[token].defined:
             # Callers see another node than what describes the function with all its variables.
             head = _DESCRIBED.sub(self._module.debug.callees.get(token, ""), head)

@@ -166,7 +166,8 @@ class Edited:
         write(self.folder, self.sources)
         done = self.build()
         build(self.folder, *self.files, *self.words, "--no-cache", "-o", "cold")
-        assert (self.folder / "app").read_bytes() == (self.folder / "cold").read_bytes()
+        self.first = (self.folder / "app").read_bytes()
+        assert self.first == (self.folder / "cold").read_bytes()
         assert not must_follow or follows(done)
 
 
@@ -736,3 +737,32 @@ def test_the_warnings_of_files_that_stand_are_said_again(tmp_path: Path) -> None
     assert follows(done) and "unused" in done.stderr
     os.utime(tmp_path / "odd.c")
     assert "unused" in build(tmp_path, *words).stderr
+
+
+#: A function that two files call, one of them where a variable and a dropped copy of an inline function are.
+CALLED = {
+    "shown.h": "int shown(int); inline int both(int n) { return shown(n) + 1; }\n"
+    "void gone(int *) noexcept(false);\n",
+    "shown.cpp": '#include "shown.h"\nstatic int kept[9];\n'
+    "int shown(int n) { return n * 3; }\n"
+    "void gone(int *p) { kept[1] += *p; }\n",
+    "one.cpp": '#include "shown.h"\nint one(int n) { int m = shown(n) - 1; gone(&m); return both(m); }\n'
+    "int far(int n) { return n + 7; }\n",
+    "main.cpp": '#include <cstdio>\n#include "shown.h"\nint one(int), far(int);\n'
+    "int (*table[])(int) = {far};\n"
+    'int main(int n, char **) { printf("%d %d %d\\n", one(n), both(n + 1), table[n - 1](shown(n))); }\n',
+}
+
+
+@pytest.mark.parametrize("flags", [("-O2",), ("-O2", "-g"), ("-Os",)])
+def test_how_a_function_is_inlined_concerns_those_alone_that_call_it(
+    flags: tuple[str, ...], tmp_path: Path
+) -> None:
+    edited = Edited(CALLED, flags, tmp_path)
+    longer = "n ^= n << (n & 3); n += n / 7 ^ n % 11; n *= n >> 2 ^ n; n -= n / 5 + n % 3; return n * 3;"
+    assert edited.planned("shown.cpp", "return n * 3;", longer) == [0, 0]
+    # What may throw, or not, is declared otherwise.
+    throws = "if (*p > 99) throw 1; kept[1] += *p;"
+    assert edited.planned("shown.cpp", "kept[1] += *p;", throws) == [1, 1]
+    edited.stays("shown.cpp", "return n * 3;", "if (n > 50) throw n; return n * 3;")
+    assert edited.planned("shown.cpp", "if (n > 50) throw n; return", "return") == [1, 1]
