@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +48,8 @@ from nativecache.linker.values import dataclass, fields
 _SINCE: Final = whole()
 #: What is between two modules' states, and in none of them.
 _BETWEEN: Final = b",\n"
+#: Names that are looked for in the bytes of states.
+_FEW: Final = 30
 #: After a day a program is planned from nothing: all objects are in use then, as pruning sees it.
 _LIFETIME_SECONDS: Final = 24 * 3600
 
@@ -291,6 +293,19 @@ class LastPlan:
             except Malformed as error:
                 raise PlanLost(str(error)) from None
         return found
+
+    def naming(self, names: Iterable[str], active: Container[int]) -> Iterator[tuple[int, ModuleState]]:
+        """The states of modules, but for some, in which any of these names or tokens may be.
+
+        To read a state takes as long as to look for some thirty names in its bytes. Raises PlanLost.
+        """
+        words = [json.dumps(name)[1:-1].encode() for name in names]
+        few = len(words) <= _FEW
+        for i in range(len(self) if words else 0):
+            if i not in active and (
+                not few or i in self._states or any(map(self.block(i).__contains__, words))
+            ):
+                yield i, self.state(i)
 
     def nodes(self, module: int) -> Named | None:
         """What became of the nodes of a module's debug information; None where that is not kept.

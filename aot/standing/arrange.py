@@ -291,8 +291,7 @@ def _copies_again(
         views.discard(DEFINED)  # by a module that is looked at here, or as the others have it
         if not views or views == {known.get(name)}:
             continue
-        others = (i for i in range(len(last)) if i not in parts)
-        if len(views) > 1 or any(name in last.state(i).sees for i in others):
+        if len(views) > 1 or any(name in state.sees for _, state in last.naming([name], parts)):
             return None
         copies[name] = views.pop()
     return copies
@@ -306,9 +305,11 @@ def _standing_unit(last: LastPlan, module: int, position: int, index: int) -> Un
 
 def seeing(last: LastPlan, names: Set[str], active: Container[int]) -> list[int]:
     """Standing modules in which something refers to any of these symbols."""
-    if not names:
-        return []
-    return [i for i in range(len(last)) if i not in active and not names.isdisjoint(last.state(i).sees)]
+    own = {last.module_of.get(name, -1) for name in names if "." in name} - {-1}  # of locals
+    found = {i for i in own if i not in active and not names.isdisjoint(last.state(i).sees)}
+    outer = [name for name in names if "." not in name]
+    found.update(i for i, state in last.naming(outer, active) if not names.isdisjoint(state.sees))
+    return sorted(found)
 
 
 @dataclass(frozen=True, slots=True)

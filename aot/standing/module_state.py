@@ -175,16 +175,14 @@ def standing_mentions(last: LastPlan, active: Container[int], names: Set[str]) -
     That is the final name of a function with a body, else "". What is carried into any unit counts twice.
     """
     found: dict[str, list[str]] = {name: [] for name in names}
-    for i in range(len(last) if names else 0):
-        if i not in active:
-            state = last.state(i)
-            for _, caller, row in _bodies_of_units(state):
-                for name in decode_names(row[4]):
-                    if name in names:
-                        found[name].append(caller)
-            for count, name in state.said:
+    for _, state in last.naming(names, active):
+        for _, caller, row in _bodies_of_units(state):
+            for name in decode_names(row[4]):
                 if name in names:
-                    found[name] += [""] * (count or 2)
+                    found[name].append(caller)
+        for count, name in state.said:
+            if name in names:
+                found[name] += [""] * (count or 2)
     return found
 
 

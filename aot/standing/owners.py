@@ -107,11 +107,10 @@ def _has_other(module: Module, token: str) -> bool:
 def _next_owners(last: LastPlan, tokens: Iterable[str], active: Container[int]) -> Sequence[tuple[str, int]]:
     """The first standing module that has a copy of each of some definitions, if there is one."""
     waiting, found = set(tokens), list[tuple[str, int]]()
-    for i in range(len(last)):
+    for i, state in last.naming(tokens, active):
+        here = waiting.intersection(state.dropped)
+        found += [(token, i) for token in here]
+        waiting -= here
         if not waiting:
             break
-        if i not in active:
-            here = waiting.intersection(last.state(i).dropped)
-            found += [(token, i) for token in here]
-            waiting -= here
     return found
