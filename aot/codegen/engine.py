@@ -33,6 +33,12 @@ INLINE_MOST: Final = 1 << 15
 INLINE_FROM: Final = 2
 
 
+#: The variable that lists what is to stay whatever linkers find. A target machine remembers the addresses of
+#: what was in one's list: what the next module has there would be marked, too (`Used` in LLVM's
+#: TargetLoweringObjectFileELF). So a module that has one is emitted by a machine of its own.
+MARKING: Final = "llvm.used"
+
+
 class Engine(Protocol):
     """The LLVM that makes keys and objects. Its calls raise RuntimeError with LLVM's reason."""
 

@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from nativecache.aot.codegen.diagnostics import Diagnostic, refuse
-from nativecache.aot.codegen.engine import INLINE_FIRST, INLINE_FROM, INLINE_MOST, SIMPLIFY, pass_tuning
+from nativecache.aot.codegen.engine import (
+    INLINE_FIRST,
+    INLINE_FROM,
+    INLINE_MOST,
+    MARKING,
+    SIMPLIFY,
+    pass_tuning,
+)
 from nativecache.aot.codegen.facts import Library, find_known, keep_library, stamp
 from nativecache.aot.key import Compiler, Options
 from nativecache.cache.files import open_plain
@@ -49,15 +56,18 @@ _SIGNATURES: Final[dict[str, tuple[Any, ...]]] = {
     "LLVMVerifyModule": (_INT, _POINTER, _INT, _MESSAGE),
     "LLVMPrintModuleToString": (_POINTER, _POINTER),
     "LLVMWriteBitcodeToMemoryBuffer": (_POINTER, _POINTER),
+    "LLVMGetNamedGlobal": (_POINTER, _POINTER, _TEXT),
     "LLVMDisposeModule": (None, _POINTER),
     "LLVMDisposeMessage": (None, _POINTER),
     "LLVMGetTargetFromTriple": (_INT, _TEXT, _OUT, _MESSAGE),
     "LLVMCreateTargetMachine": (_POINTER, _POINTER, _TEXT, _TEXT, _TEXT, _INT, _INT, _INT),
+    "LLVMDisposeTargetMachine": (None, _POINTER),
     "LLVMCreateTargetDataLayout": (_POINTER, _POINTER),
     "LLVMCopyStringRepOfTargetData": (_POINTER, _POINTER),
     "LLVMDisposeTargetData": (None, _POINTER),
     "LLVMTargetMachineEmitToMemoryBuffer": (_INT, _POINTER, _POINTER, _INT, _MESSAGE, _OUT),
     "LLVMCreatePassBuilderOptions": (_POINTER,),
+    "LLVMDisposePassBuilderOptions": (None, _POINTER),
     "LLVMRunPasses": (_POINTER, _POINTER, _TEXT, _POINTER, _POINTER),
     "LLVMGetErrorMessage": (_POINTER, _POINTER),
     "LLVMDisposeErrorMessage": (None, _POINTER),
@@ -178,12 +188,18 @@ class SharedLibrary:
             return context.bitcode(module)
         kind = _ASSEMBLY if options.output == "assembly" else _OBJECT
         buffer, message = ctypes.c_void_p(), ctypes.c_char_p()
-        machine = self._machine(options)[0]
-        if library.LLVMTargetMachineEmitToMemoryBuffer(
-            machine, module, kind, ctypes.byref(message), ctypes.byref(buffer)
-        ):
-            raise RuntimeError(_words(message))
-        return context.take(buffer)
+        marks = library.LLVMGetNamedGlobal(module, MARKING.encode()) is not None
+        machine, tuning = self._make_machine(options) if marks else self._machine(options)
+        try:
+            if library.LLVMTargetMachineEmitToMemoryBuffer(
+                machine, module, kind, ctypes.byref(message), ctypes.byref(buffer)
+            ):
+                raise RuntimeError(_words(message))
+            return context.take(buffer)
+        finally:
+            if marks:
+                library.LLVMDisposeTargetMachine(machine)
+                library.LLVMDisposePassBuilderOptions(tuning)
 
     def data_layout(self, options: Options) -> str:
         """The data layout of a target. Raises RuntimeError for one that this LLVM does not know."""
@@ -203,7 +219,7 @@ class SharedLibrary:
             raise RuntimeError(words)
 
     def _make_machine(self, options: Options) -> tuple[Any, Any]:
-        """Target machine and tuning for some options, made once per process."""
+        """Target machine and tuning for some options."""
         self._initialize()
         library, target, message = self._library, ctypes.c_void_p(), ctypes.c_char_p()
         triple = options.triple.encode()

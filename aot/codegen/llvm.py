@@ -12,7 +12,7 @@ from importlib.machinery import PathFinder
 from typing import Any, Final
 
 from nativecache.aot.codegen.diagnostics import Diagnostic, overheard, refuse
-from nativecache.aot.codegen.engine import Engine, pass_tuning
+from nativecache.aot.codegen.engine import MARKING, Engine, pass_tuning
 from nativecache.aot.codegen.facts import Library, find_known, keep_library, stamp
 from nativecache.aot.codegen.libllvm import find_library
 from nativecache.aot.codegen.triples import normalise
@@ -150,6 +150,10 @@ def first_line(message: str) -> str:
 @lru_cache(maxsize=8)
 def _machine(options: Options) -> tuple[Any, Any]:
     """Target machine and tuning for some options, made once per process."""
+    return _make_machine(options)
+
+
+def _make_machine(options: Options) -> tuple[Any, Any]:
     initialize()
     target = llvm.Target.from_triple(options.triple)
     machine = target.create_target_machine(
@@ -272,6 +276,8 @@ class Llvmlite:
                 builder.getModulePassManager().run(module, builder)
             if options.output == "bitcode":
                 return bytes(module.as_bitcode())
+            if any(variable.name == MARKING for variable in module.global_variables):
+                machine = _make_machine(options)[0]
             if options.output == "assembly":
                 return str(machine.emit_assembly(module)).encode("latin-1")
             return bytes(machine.emit_object(module))

@@ -129,6 +129,23 @@ def test_emitting_changes_nothing_that_is_emitted_next(engine: Engine) -> None:
     assert engine.emit(bitcode, OPTIONS) == engine.emit(bitcode, OPTIONS)
 
 
+def test_what_a_module_marks_as_used_marks_nothing_in_the_next(engine: Engine) -> None:
+    """LLVM's machines remember what was marked by its address, which something else has later."""
+    marking = engine.unit_bitcode(
+        f"""target triple = "{TRIPLE}"
+@kept = global i32 1, section "mine"
+@other = global i32 2, section "mine"
+@llvm.used = appending global [2 x ptr] [ptr @kept, ptr @other], section "llvm.metadata"
+"""
+    )
+    others = '@one = global i32 1, section "mine"\n@two = global i32 2\n'
+    plain = engine.unit_bitcode(f'target triple = "{TRIPLE}"\n{others}')
+    expected = engine.emit(plain, OPTIONS)
+    for _ in range(40):
+        engine.emit(marking, OPTIONS)
+        assert engine.emit(plain, OPTIONS) == expected
+
+
 def test_options_change_what_is_emitted(engine: Engine) -> None:
     bitcode = unit(0)
     kinds = [
