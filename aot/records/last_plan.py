@@ -61,7 +61,8 @@ class Head:
     `guard`: digest of all but inputs that decides anything; `inputs`: of which these are, without what they
     hold. `options`: those of code
     generation, `datalayout` the target's. `once`: names of functions that one call reaches; `shared`: of
-    definitions that several files may have; `exported_copies` and `used_copies`: Program.kept_copies.
+    definitions that several files may have; `exported_copies` and `used_copies`: Program.kept_copies;
+    `comdats`: names of comdats in which nothing is called so (units/interface.py's `odd_comdats`).
     `unwinds`: whether any module handles exceptions; `everything`: whether all that is exported is a root.
     """
 
@@ -78,6 +79,7 @@ class Head:
     opaque_bases: str
     exported_copies: str
     used_copies: str
+    comdats: str
     once: str
     shared: str
     #: Digests of functions, by final name, that modules have copies of to inline: all the same
@@ -134,7 +136,7 @@ _HEAD: Final = record(
         **dict.fromkeys(
             ("guard", "inputs", "datalayout", "asm_words", "opaque_bases", "once", "shared"), text()
         ),
-        **dict.fromkeys(("exported_copies", "used_copies", "directory", "ambiguous"), text()),
+        **dict.fromkeys(("exported_copies", "used_copies", "comdats", "directory", "ambiguous"), text()),
         "checksums": mapping(row(text(), whole())),
         "copies": mapping(text()),
         **dict.fromkeys(("unwinds", "everything", "cplusplus", "unlike", "rustc"), boolean()),

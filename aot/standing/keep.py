@@ -207,7 +207,7 @@ def keep(
 ) -> Kept | None:
     """What is kept of a build from nothing; None where it is not one that can stand."""
     from nativecache.aot.ir.unwinding import handles_exceptions
-    from nativecache.aot.units.interface import free_copies
+    from nativecache.aot.units.interface import free_copies, odd_comdats
 
     plan, scheduled = whole.plan, whole.scheduled
     checksums = count_checksums(plan.program)
@@ -275,6 +275,7 @@ def keep(
         asm_words=encode_names(sorted(program.asm_words)),
         exported_copies=encode_names(sorted(program.kept_copies[0])),
         used_copies=encode_names(sorted(program.kept_copies[1])),
+        comdats=encode_names(sorted({name for part in program.modules for name in odd_comdats(part.module)})),
         opaque_bases=encode_names(sorted(program.opaque_bases)),
         copies=program.copies[0],
         once=encode_names(sorted(once)),

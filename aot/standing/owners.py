@@ -47,7 +47,12 @@ def find_owners(
         return Owners(kept)
     dropped = {i: set(tokens) for i, tokens in kept.items()}
     come, gone, more = set[str](), set[str](), set[int]()
-    fixed = {*decode_names(last.head.exported_copies), *decode_names(last.head.used_copies)}
+    head = last.head
+    fixed = {
+        name
+        for names in (head.exported_copies, head.used_copies, head.comdats)
+        for name in decode_names(names)
+    }
     lost = set[str]()
     for token in changed:
         name = symbol_name(token)

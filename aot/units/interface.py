@@ -85,6 +85,16 @@ def free_copies(module: Module, bonds: Bonds) -> frozenset[str]:
     )
 
 
+def odd_comdats(module: Module) -> set[str]:
+    """The names of a module's comdats in which nothing is that other files see under that name.
+
+    They prevail by their names alone: what goes when a copy of such a name comes is called otherwise.
+    """
+    defined = [e for e in module.entities.values() if e.defined and e.linkage != "available_externally"]
+    own = {"$" + entity.token[1:] for entity in defined if not entity.local}
+    return {symbol_name("@" + e.comdat[1:]) for e in defined if e.comdat and e.comdat not in own}
+
+
 def _is_elsewhere(entity: Entity, bonds: Bonds) -> bool:
     """Whether a copy is one of what a template was instantiated to in a library, to be inlined in its file.
 

@@ -316,6 +316,30 @@ def test_copies_that_more_belongs_to(old: str, new: str, tmp_path: Path) -> None
     edited.stays("three.cpp", "times<3>(n + 2) + keeps<3>::one.n", "often(n)", must_follow=False)
 
 
+def test_copies_whose_name_is_another_comdats(tmp_path: Path) -> None:
+    """A comdat prevails by its name, whatever it has in it: with the first file's the second's goes."""
+    triple = 'target triple = "x86_64-unknown-linux-gnu"\n'
+    one = triple + "$f = comdat any\ndefine linkonce_odr i32 @f(i32 %n) comdat { ret i32 3 }\n"
+    two = triple + "$f = comdat any\ndefine linkonce_odr i32 @g(i32 %n) comdat($f) { ret i32 9 }\n"
+    called = "define i32 @{0}(i32 %n) noinline {{\n  %r = call i32 @{1}(i32 %n)\n  ret i32 %r\n}}\n"
+    write(
+        tmp_path,
+        {
+            "two.ll": two + called.format("two", "g"),
+            "weak.ll": triple + "define weak i32 @g(i32 %n) { ret i32 77 }\n",
+            "main.ll": triple + "declare i32 @two(i32)\n" + called.format("main", "two"),
+        },
+    )
+    words = ["one.ll", "two.ll", "weak.ll", "main.ll", "-O2"]
+    for has_it in (False, True, False):
+        without = triple + "define i32 @one(i32 %n) { ret i32 0 }\n"
+        write(tmp_path, {"one.ll": one + called.format("one", "f") if has_it else without})
+        build(tmp_path, *words, "-o", "app")
+        build(tmp_path, *words, "--no-cache", "-o", "cold")
+        assert (tmp_path / "app").read_bytes() == (tmp_path / "cold").read_bytes()
+        assert run(tmp_path / "app").code == (77 if has_it else 9)
+
+
 @pytest.mark.family(2)
 @pytest.mark.parametrize("seed", [4, 16, 20])
 def test_random_edits_of_what_files_have_copies_of(seed: int, tmp_path: Path) -> None:
