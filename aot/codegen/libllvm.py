@@ -188,8 +188,9 @@ class SharedLibrary:
             return context.bitcode(module)
         kind = _ASSEMBLY if options.output == "assembly" else _OBJECT
         buffer, message = ctypes.c_void_p(), ctypes.c_char_p()
-        marks = library.LLVMGetNamedGlobal(module, MARKING.encode()) is not None
-        machine, tuning = self._make_machine(options) if marks else self._machine(options)
+        # Machines number the sections that they name in assembly, over all that they emit.
+        apart = kind == _ASSEMBLY or library.LLVMGetNamedGlobal(module, MARKING.encode()) is not None
+        machine, tuning = self._make_machine(options) if apart else self._machine(options)
         try:
             if library.LLVMTargetMachineEmitToMemoryBuffer(
                 machine, module, kind, ctypes.byref(message), ctypes.byref(buffer)
@@ -197,7 +198,7 @@ class SharedLibrary:
                 raise RuntimeError(_words(message))
             return context.take(buffer)
         finally:
-            if marks:
+            if apart:
                 library.LLVMDisposeTargetMachine(machine)
                 library.LLVMDisposePassBuilderOptions(tuning)
 

@@ -276,10 +276,11 @@ class Llvmlite:
                 builder.getModulePassManager().run(module, builder)
             if options.output == "bitcode":
                 return bytes(module.as_bitcode())
+            if options.output == "assembly":
+                # Machines number sections, over all that they emit.
+                return str(_make_machine(options)[0].emit_assembly(module)).encode("latin-1")
             if any(variable.name == MARKING for variable in module.global_variables):
                 machine = _make_machine(options)[0]
-            if options.output == "assembly":
-                return str(machine.emit_assembly(module)).encode("latin-1")
             return bytes(machine.emit_object(module))
 
 

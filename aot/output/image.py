@@ -7,6 +7,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from itertools import count
 from pathlib import Path, PurePath
 from typing import Final
 
@@ -49,6 +50,8 @@ _PLAIN_NAME: Final = re.compile(r"[-a-zA-Z$._][-\w$.]*", re.ASCII)
 _ASM_NAME: Final = re.compile(r'(?<![\w.$])[A-Za-z_$][\w.$]*|"(?:[^"\\]|\\.)*"', re.ASCII)
 #: What LLVM numbers within one file.
 _ASM_LABEL: Final = re.compile(r"(?<![\w$])\.L(?=\w)|\bGCC_except_table(?=\d)")
+#: Begins one of several sections of one name, which LLVM numbers within one file, too.
+_ASM_SECTION: Final = re.compile(r"^(\t\.section\t.+,unique,)(\d+)$", re.MULTILINE | re.ASCII)
 #: Names a source file of the line table.
 _LINE_FILE: Final = re.compile(rb"^\t\.file\t\d+ ", re.MULTILINE)
 #: The pointer to a personality routine that each file with exception tables holds, as a comdat.
@@ -527,6 +530,7 @@ def _assembly(image: Image) -> str:
     parts: list[str] = []
     references: set[str] = set()
     locals_seen: set[str] = set()
+    sections = count(1)
     if sum(_LINE_FILE.search(image.objects[index]) is not None for index in image.results) > 1:
         # Each unit numbers its source files anew, and debug information holds the bare numbers.
         raise BuildError("assembly of several units holds no debug information: leave out -g")
@@ -554,6 +558,8 @@ def _assembly(image: Image) -> str:
 
         text = _ASM_NAME.sub(spell, image.objects[index].decode("latin-1"))
         text = _ASM_LABEL.sub(lambda m, i=index: f"{m[0]}u{i}_", text)  # type: ignore[misc]
+        own = defaultdict[str, int](sections.__next__)
+        text = _ASM_SECTION.sub(lambda m, own=own: f"{m[1]}{own[m[2]]}", text)  # type: ignore[misc]
         parts.append(f"# {unit.name}\n" + _PERSONALITY_REFERENCE.sub(once, text))
     return "".join(parts)
 

@@ -212,6 +212,26 @@ def test_assembly_with_debug_information(tmp_path: Path) -> None:
     assert result.exit_code == 1 and "leave out -g" in result.stderr
 
 
+def test_assembly_does_not_depend_on_what_was_compiled_before(tmp_path: Path) -> None:
+    """LLVM numbers sections of one name over all that it prints."""
+    start = 'target triple = "x86_64-unknown-linux-gnu"\n'
+    used = '{0} = unnamed_addr constant {1}, section "table"\ndefine ptr {0}_at() {{ ret ptr {0} }}\n'
+    files = {
+        "one.ll": start + used.format("@one", "i32 1"),
+        "two.ll": start + used.format("@two", "i64 2"),
+        "three.ll": start + used.format("@three", "i32 3"),
+        "main.c": "#include <stdio.h>\nint *one_at(void), *three_at(void);\nlong *two_at(void);\n"
+        'int main(void) { printf("%d %ld %d\\n", *one_at(), *two_at(), *three_at()); }\n',
+    }
+    names = write(tmp_path, files)
+    for edited in ("i64 2", "i64 5", "i64 8"):
+        write(tmp_path, {"two.ll": files["two.ll"].replace("i64 2", edited)})
+        build(tmp_path, *names, "--emit", "asm", "-o", "all.s")
+        build(tmp_path, *names, "--emit", "asm", "--no-cache", "-o", "cold.s")
+        assert (tmp_path / "all.s").read_bytes() == (tmp_path / "cold.s").read_bytes()
+        assert link_with_clang(tmp_path, "all.s") == f"1 {edited[-1]} 3\n"
+
+
 TEMPLATES = """\
 #include <string>
 #include <vector>

@@ -146,6 +146,12 @@ def test_what_a_module_marks_as_used_marks_nothing_in_the_next(engine: Engine) -
         assert engine.emit(plain, OPTIONS) == expected
 
 
+def test_sections_in_assembly_are_numbered_anew_in_each_unit(engine: Engine) -> None:
+    text = f'target triple = "{TRIPLE}"\n@one = unnamed_addr constant i32 1, section "mine"\n'
+    printed = [engine.emit(engine.unit_bitcode(text), replace(OPTIONS, output="assembly")) for _ in "ab"]
+    assert printed[0] == printed[1] and b"unique,1\n" in printed[0]
+
+
 def test_options_change_what_is_emitted(engine: Engine) -> None:
     bitcode = unit(0)
     kinds = [
