@@ -37,6 +37,9 @@ INLINE_FROM: Final = 2
 #: what was in one's list: what the next module has there would be marked, too (`Used` in LLVM's
 #: TargetLoweringObjectFileELF). So a module that has one is emitted by a machine of its own.
 MARKING: Final = "llvm.used"
+#: The module flag that says up to what size RISC-V's data is small. Machines remember the last one's, too:
+#: those that emit modules which have one emit no others.
+SMALL_DATA: Final = b"SmallDataLimit"
 
 
 class Engine(Protocol):

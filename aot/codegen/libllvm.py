@@ -22,6 +22,7 @@ from nativecache.aot.codegen.engine import (
     INLINE_MOST,
     MARKING,
     SIMPLIFY,
+    SMALL_DATA,
     pass_tuning,
 )
 from nativecache.aot.codegen.facts import Library, find_known, keep_library, stamp
@@ -109,6 +110,7 @@ class SharedLibrary:
         self._name = known.path if known else name
         self.path = self._name
         self._machine = lru_cache(maxsize=8)(self._make_machine)
+        self._machine_of_flagged = lru_cache(maxsize=8)(self._make_machine)
         if known is None:
             # One that the process has loaded by another name would tell that one.
             loaded = _loaded_path(self._library.LLVMGetVersion)
@@ -190,7 +192,8 @@ class SharedLibrary:
         buffer, message = ctypes.c_void_p(), ctypes.c_char_p()
         # Machines number the sections that they name in assembly, over all that they emit.
         apart = kind == _ASSEMBLY or library.LLVMGetNamedGlobal(module, MARKING.encode()) is not None
-        machine, tuning = self._make_machine(options) if apart else self._machine(options)
+        shared = self._machine_of_flagged if SMALL_DATA in bitcode else self._machine
+        machine, tuning = (self._make_machine if apart else shared)(options)
         try:
             if library.LLVMTargetMachineEmitToMemoryBuffer(
                 machine, module, kind, ctypes.byref(message), ctypes.byref(buffer)

@@ -12,7 +12,7 @@ from importlib.machinery import PathFinder
 from typing import Any, Final
 
 from nativecache.aot.codegen.diagnostics import Diagnostic, overheard, refuse
-from nativecache.aot.codegen.engine import MARKING, Engine, pass_tuning
+from nativecache.aot.codegen.engine import MARKING, SMALL_DATA, Engine, pass_tuning
 from nativecache.aot.codegen.facts import Library, find_known, keep_library, stamp
 from nativecache.aot.codegen.libllvm import find_library
 from nativecache.aot.codegen.triples import normalise
@@ -153,6 +153,11 @@ def _machine(options: Options) -> tuple[Any, Any]:
     return _make_machine(options)
 
 
+@lru_cache(maxsize=8)
+def _machine_of_flagged(options: Options) -> tuple[Any, Any]:
+    return _make_machine(options)
+
+
 def _make_machine(options: Options) -> tuple[Any, Any]:
     initialize()
     target = llvm.Target.from_triple(options.triple)
@@ -266,7 +271,7 @@ class Llvmlite:
         return output
 
     def _emit(self, bitcode: bytes, options: Options) -> bytes:
-        machine, tuning = _machine(options)
+        machine, tuning = (_machine_of_flagged if SMALL_DATA in bitcode else _machine)(options)
         with llvm.parse_bitcode(bitcode, llvm.create_context()) as module:
             module.verify()
             if options.optimize:

@@ -152,6 +152,17 @@ def test_sections_in_assembly_are_numbered_anew_in_each_unit(engine: Engine) -> 
     assert printed[0] == printed[1] and b"unique,1\n" in printed[0]
 
 
+def test_what_is_small_to_a_module_is_not_so_to_the_next(engine: Engine) -> None:
+    triple = "riscv64-unknown-linux-gnu"
+    options = replace(OPTIONS, triple=triple, relocation="static", code_model="medium")
+    text = f'target triple = "{triple}"\n@one = global i32 1\n'
+    flag = '!llvm.module.flags = !{!0}\n!0 = !{i32 8, !"SmallDataLimit", i32 8}\n'
+    plain, flagged = engine.unit_bitcode(text), engine.unit_bitcode(text + flag)
+    first = [engine.emit(bitcode, options) for bitcode in (plain, flagged)]
+    assert first == [engine.emit(bitcode, options) for bitcode in (plain, flagged)]
+    assert [b".sdata" in emitted for emitted in first] == [False, True]
+
+
 def test_options_change_what_is_emitted(engine: Engine) -> None:
     bitcode = unit(0)
     kinds = [
