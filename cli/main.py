@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from nativecache.cli import account, report
@@ -71,12 +71,13 @@ def _build(
 
     quiet = options.quiet
     watch = nullcontext() if quiet else Watch(say_on_stderr)
-    with account.failures(request.store), watch, Front(request, seen=seen) as front:
+    slots = _job_slots(request, options)
+    with account.failures(request.store), watch, slots as allowed, Front(allowed, seen=seen) as front:
         # While clang is at work.
         from nativecache.aot.build import build
 
         with nullcontext(None) if quiet else report.progress() as progress:
-            result = build(request, front, progress=progress)
+            result = build(allowed, front, progress=progress)
     result = replace(result, warnings=(*said, *result.warnings))
     for warning in result.warnings:
         say(shown_lines(warning), err=True)
@@ -93,6 +94,16 @@ def _build(
 
         start_behind(os.environ)
     return result
+
+
+def _job_slots(request: Request, options: BuildOptions) -> AbstractContextManager[Request]:
+    """The request with as many workers as a make that called has job slots to spare, unless `-j` is given."""
+    makeflags = os.environ.get("MAKEFLAGS", "")
+    if options.threads or "jobserver" not in makeflags:
+        return nullcontext(request)
+    from nativecache.cli.job_slots import with_slots
+
+    return with_slots(request, makeflags)
 
 
 def _keep_record(result: Report, request: Request, words: list[str]) -> None:
