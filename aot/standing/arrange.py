@@ -219,9 +219,9 @@ class Arranged:
         return True
 
     def _is_seen_as_moved(self, name: str, body: BodyRow | None) -> bool:
-        """Whether a symbol is defined in another module than before, and others see in which."""
+        """Whether others see in which module a symbol is, and that is another one, or called otherwise."""
         last, found = self.program.last, self.definitions.own.get(name)
-        if found is None or last.module_of.get(name) == found.module:
+        if found is None or (last.module_of.get(name) == found.module and found.module not in last.before):
             return False
         return any(last.head.described) or (body is not None and body[2])
 

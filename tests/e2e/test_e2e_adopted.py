@@ -123,6 +123,22 @@ def test_a_file_under_another_name(builds: Builds) -> None:
     assert done.stats["sources_unchanged"] == 5
 
 
+def test_a_file_of_a_library_under_another_name(tmp_path: Path) -> None:
+    """Only its own file may inline what others can replace, so others see what that file is called."""
+    write(tmp_path, LIBRARY)
+    words = ("-O2", "-fPIC", "--emit", "shared", "-o", "app")
+    build(tmp_path, *FILES, *words)
+    (tmp_path / "low.c").rename(tmp_path / "lowest.c")
+    names = ["lowest.c" if name == "low.c" else name for name in FILES]
+    assert follows(build(tmp_path, *names, *words))
+    build(tmp_path, *names, *words, env={"NATIVECACHE_DIR": str(tmp_path / "other")})
+    plans = [
+        load_plan(EntryStore(FileStore(tmp_path / cache)), tmp_path / "app") for cache in ("cache", "other")
+    ]
+    known = [[plan.state(i).known for i in range(len(plan))] for plan in plans if plan]
+    assert len(known) == 2 and known[0] == known[1]
+
+
 CPLUSPLUS = {
     "box.h": "#pragma once\n#include <stdio.h>\nint twice(int);\n"
     "template <class T> struct Box { T value; T get() const { return value * 2; } };\n"
