@@ -365,7 +365,9 @@ def test_builds_that_rest_on_more(space: Space, words: tuple[str, ...]) -> None:
 
 
 @needs_clang
-@pytest.mark.parametrize("change", ["echo >> value.h", "echo >> f.c", "mkdir -p one; cp value.h one"])
+@pytest.mark.parametrize(
+    "change", ["echo >> value.h", "echo >> f.c", "mkdir -p one; cp value.h one/$$; mv one/$$ one/value.h"]
+)
 def test_what_changes_during_the_build(space: Space, change: str) -> None:
     """After clang has read it, or it alone knows when."""
     write(space.folder, {"main.c": MAIN.replace('"value.h"', "<value.h>")})
