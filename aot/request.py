@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PosixPath
 from typing import Final, Literal
 
@@ -22,20 +22,28 @@ class Input(PosixPath):
 
     `./-x.c` is a file where `-x.c` would be an option, and `__FILE__` is what clang was told. `language` is
     what its `-x` calls the input's language, empty where the name tells, `link` for what only linkers know.
-    `ending` is the name's suffix, which is asked for a dozen times.
+    `ending` is the name's suffix, which is asked for a dozen times. `flags` are clang's for this one input,
+    behind those for all, `level` is the -O level that it is compiled at if that is its own.
+
+    Inputs of one name are equal, whatever their flags: that is what a file system knows of them.
     """
 
-    __slots__ = ("ending", "given", "language")
+    __slots__ = ("ending", "flags", "given", "language", "level")
 
     given: str
     language: str
     ending: str
+    flags: tuple[str, ...]
+    level: int | None
 
     @classmethod
-    def named(cls, given: str, language: str = "") -> Input:
+    def named(
+        cls, given: str, language: str = "", *, flags: tuple[str, ...] = (), level: int | None = None
+    ) -> Input:
         """The input of a name, which may hold bytes that are no text (`surrogateescape`)."""
         path = cls(given)
         path.given, path.language, path.ending = given, language, path.suffix
+        path.flags, path.level = flags, level
         return path
 
     @property
@@ -53,6 +61,30 @@ class Input(PosixPath):
 
     def __fspath__(self) -> str:
         return str(self)
+
+
+def labels_of(inputs: Iterable[Path]) -> list[str]:
+    """What each input is called in messages and where lines are noted: its name.
+
+    A file that comes again, which it does with other flags, has a number behind it.
+    """
+    seen: dict[str, int] = {}
+    labels = []
+    for name in map(str, inputs):
+        seen[name] = seen.get(name, 0) + 1
+        labels.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return labels
+
+
+def own_flags(path: Path) -> tuple[str, ...]:
+    """Clang's flags that are an input's own."""
+    return getattr(path, "flags", ())
+
+
+def level_of(path: Path, level: int) -> int:
+    """The -O level that an input is compiled at in a build at a `level`."""
+    own: int | None = getattr(path, "level", None)
+    return level if own is None else own
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +122,9 @@ class Request:
     #: What tells one compiler from another: see compiler_check.py.
     compiler_check: str = "auto"
     clang_flags: tuple[str, ...] = ()
+    #: The flags by which units are compiled, as far as IR does not tell; None for `clang_flags`. Sources
+    #: whose own flags have code generated in another way are compiled whole.
+    unit_flags: tuple[str, ...] | None = None
     granularity: Granularity = "auto"
     #: Sources that clang is to compile alone, whatever the flags say.
     whole: frozenset[Path] = frozenset()
@@ -108,6 +143,25 @@ class Request:
     def inputs(self) -> tuple[Path, ...]:
         """The inputs of a build, in order."""
         return tuple(item for item in self.line if isinstance(item, Path))
+
+    @property
+    def code_flags(self) -> tuple[str, ...]:
+        """The flags by which units are compiled."""
+        return self.clang_flags if self.unit_flags is None else self.unit_flags
+
+    @property
+    def all_flags(self) -> tuple[str, ...]:
+        """Clang's flags for any of the inputs, each of those that are one input's own once."""
+        own = (flag for path in self.inputs for flag in own_flags(path))
+        return (*self.clang_flags, *dict.fromkeys(own))
+
+    def flags_of(self, path: Path) -> tuple[str, ...]:
+        """Clang's flags for an input: those for all, then its own."""
+        return (*self.clang_flags, *own_flags(path))
+
+    def level_of(self, path: Path) -> int:
+        """The -O level that an input is compiled at."""
+        return level_of(path, self.level)
 
     @property
     def by_file(self) -> bool:

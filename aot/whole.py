@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nativecache.aot.codegen.diagnostics import Wanted, line
-from nativecache.aot.codegen.flags import beyond_ir
+from nativecache.aot.codegen.flags import beyond_ir, generation
 from nativecache.aot.errors import BuildError
 from nativecache.aot.front import clang
 from nativecache.aot.front.load import Loaded
 from nativecache.aot.front.sources import is_split
 from nativecache.aot.key import assembler_searches
 from nativecache.aot.packed import decode_pairs
-from nativecache.aot.request import Request
+from nativecache.aot.request import Request, labels_of
 from nativecache.aot.schedule.plan import Plan
 from nativecache.aot.schedule.scheduler import Heard
 
@@ -25,10 +25,14 @@ def why_whole(request: Request, whole: Sequence[str]) -> str:
     named = [path for path in request.inputs if str(path) in whole]
     if whole and len(named) == len(whole) and not any(map(is_split, named)):
         return "assembly is not split"
-    if clang.instruments(request.clang_flags):
+    if any(clang.instruments(request.flags_of(path)) for path in named):
         return "its passes cannot be split"
-    if flags := beyond_ir(request.clang_flags, request.level):
-        return f"IR does not tell {' '.join(dict.fromkeys(flags))}"
+    beyond = [flag for path in named for flag in beyond_ir(request.flags_of(path), request.level_of(path))]
+    if beyond:
+        return f"IR does not tell {' '.join(dict.fromkeys(beyond))}"
+    made = generation(request.code_flags, request.level)
+    if any(generation(request.flags_of(path), request.level_of(path)) != made for path in named):
+        return "its own flags have code generated in another way"
     if request.whole:
         return "LLVM refuses it or a part of it alone, its asm reads files, or sections cannot be told apart"
     return "its passes cannot be split"
@@ -52,7 +56,8 @@ def sources_named(request: Request, labels: Iterable[str]) -> frozenset[Path]:
 
 def _splits(request: Request) -> dict[str, Path]:
     """The sources that are cut into units, by the label of their modules."""
-    return {str(path): path for path in request.inputs if is_split(path)}
+    named = zip(labels_of(request.inputs), request.inputs, strict=True)
+    return {label: path for label, path in named if is_split(path)}
 
 
 def judge(request: Request, plan: Plan, heard: Iterable[Heard]) -> tuple[list[str], frozenset[Path]]:
@@ -61,7 +66,8 @@ def judge(request: Request, plan: Plan, heard: Iterable[Heard]) -> tuple[list[st
     A file that clang accepts may hold what LLVM refuses in a unit: a call that must not be made, and that is
     removed only by those who see all of the file. Raises BuildError for errors in other inputs.
     """
-    wanted = Wanted(request.clang_flags)
+    named = zip(labels_of(request.inputs), request.inputs, strict=True)
+    wanted = {label: Wanted(request.flags_of(path)) for label, path in named}
     sources = _splits(request)
     whole: set[Path] = set()
     warnings: dict[str, None] = {}
@@ -69,10 +75,10 @@ def judge(request: Request, plan: Plan, heard: Iterable[Heard]) -> tuple[list[st
     for one in sorted(heard, key=lambda one: one.unit):
         said = one.diagnostic
         label, function = plan.place(one.unit)
-        fatal = wanted.is_error(said)
+        fatal = wanted[label].is_error(said)
         if fatal and label in sources and request.emit not in ("asm", "bitcode"):
             whole.add(sources[label])
-        elif fatal or not wanted.is_ignored(said):
+        elif fatal or not wanted[label].is_ignored(said):
             words = line(said, label, function, decode_pairs(one.bindings), error=fatal)
             (errors if fatal else warnings)[words] = None
     if errors:

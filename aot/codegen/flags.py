@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from nativecache.linker import lazy_re as re
+from nativecache.linker.values import dataclass
 
 #: Clang vectorises from -O2 on and unrolls likewise (clang/lib/Driver/ToolChains/Clang.cpp).
 VECTORIZE_FROM: Final = 2
@@ -180,6 +181,35 @@ _BESIDE: Final = re.compile(
 #: With these, clang notes the command that it was started by, in debug information or in a section.
 _COMMAND: Final = re.compile(r"-(?P<kind>[fg])(?P<no>no-)?record-(?:command-line|gcc-switches)$")
 _NOTES: Final = {"g": "-dwarf-debug-flags", "f": "-record-command-line"}
+
+
+#: What asks for sections of its own for each function or variable, and for a code model.
+_SECTIONS: Final = re.compile(r"-f(no-)?(function|data)-sections$")
+_CODE_MODEL: Final = re.compile(r"-mcmodel=")
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What decides how code is generated, and is no part of IR: it is one for all units of a build.
+
+    `code_apart`, `data_apart`: each function, or variable, is to have a section of its own.
+    """
+
+    level: int
+    unroll: bool | None
+    code_apart: bool
+    data_apart: bool
+    code_model: str
+
+
+def generation(flags: Sequence[str], level: int) -> Generation:
+    """How clang would generate code with these flags at -O`level`, as far as IR does not tell."""
+    apart = {"function": False, "data": False}
+    for flag in flags:
+        if match := _SECTIONS.match(flag):
+            apart[match[2]] = match[1] is None
+    models = [flag for flag in flags if _CODE_MODEL.match(flag)]
+    return Generation(level, unrolls(flags), apart["function"], apart["data"], "".join(models[-1:]))
 
 
 def unrolls(flags: Iterable[str]) -> bool | None:

@@ -52,7 +52,7 @@ def choose_target(
         relocation="static" if _is_static(request, modules) else "pic",
         code_model=max(models, key=_MODELS.index, default="default"),
         output={"asm": "assembly", "bitcode": "bitcode"}.get(request.emit, "object"),
-        unroll=unrolls(request.clang_flags),
+        unroll=unrolls(request.code_flags),
     )
     layout = _layout(options, engine, request.store)
     if problems := [

@@ -63,12 +63,15 @@ def check_depfiles(request: Request) -> None:
 def ask_for_depfiles(
     request: Request,
     command: clang.Clang,
-    flags: Sequence[str],
+    flags: Callable[[Path], Sequence[str]],
     scratch: Path,
     submit: Callable[[Callable[[], str]], Call[str]],
     running: clang.Running,
 ) -> tuple[Depfile, ...]:
-    """Has clang preprocess the sources for the depfiles, by `submit`; `running` may end it."""
+    """Has clang preprocess the sources for the depfiles, by `submit`; `running` may end it.
+
+    `flags`: what each source is compiled with.
+    """
     asked = request.dependencies
     if asked is None:
         return ()
@@ -77,7 +80,8 @@ def ask_for_depfiles(
         targets = asked.targets or ("-MQ", target)
         words = ["-M" if asked.system else "-MM", *asked.flags, *targets]
         place = scratch / f"asked-{n}.d"
-        return submit(lambda: clang.preprocess_for_rule(command, source, (*flags, *words), place, running))
+        asks = (*flags(source), *words)
+        return submit(lambda: clang.preprocess_for_rule(command, source, asks, place, running))
 
     depfiles = []
     n = 0

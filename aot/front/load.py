@@ -20,6 +20,7 @@ from nativecache.aot.ir.numbering import local_names, type_names
 from nativecache.aot.ir.outline import Outline, Outlined, outline_text
 from nativecache.aot.ir.syntax import Cut, cut_functions
 from nativecache.aot.pool import Job, Pool, WorkerDied
+from nativecache.aot.request import labels_of
 from nativecache.cache.files import read_plain
 from nativecache.cache.lookup import EntryStore
 from nativecache.cache.shape import Malformed
@@ -203,11 +204,12 @@ def load(
             raise BuildError(*late.problems)
         return found[n]
 
+    labels = labels_of(inputs)
     numbers = tuple(n for n in sorted(texts) if n in printed or n in as_before)
     return Loaded(
         texts=tuple(
             LoadedText(
-                str(inputs[n]),
+                labels[n],
                 texts[n].answer.digest,
                 partial(printed.__getitem__, n) if n in printed else partial(read, n),
                 n in as_before,

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nativecache.aot.codegen.flags import beside, beyond_ir
+from nativecache.aot.codegen.flags import Generation, beside, beyond_ir, generation
 from nativecache.aot.codegen.triples import is_known, named_target, narrowing, normalise, refusal
 from nativecache.aot.errors import BuildError, UsageError, temporary_files
 from nativecache.aot.front.clang import (
@@ -38,7 +38,7 @@ from nativecache.aot.front.clang_question import Question
 from nativecache.aot.front.contents import holds_bitcode
 from nativecache.aot.front.depfiles import Depfile, ask_for_depfiles, check_depfiles
 from nativecache.aot.front.manifest import Answer
-from nativecache.aot.request import Request, check
+from nativecache.aot.request import Request, check, level_of, own_flags
 from nativecache.aot.threads import Call, Threads
 from nativecache.cache.since import Seen
 from nativecache.linker import lazy_re as re
@@ -74,6 +74,30 @@ class FrontEnd:
     #: again without, to be compared.
     preambles: bool = False
     verify_percent: float = 0.0
+    #: How units are generated; a source with flags of its own for which that is done otherwise is compiled
+    #: whole.
+    generation: Generation | None = None
+
+    def flags_of(self, source: Path) -> tuple[str, ...]:
+        """The flags that a source is compiled with: its own behind those for all."""
+        own = own_flags(source)
+        return (*self.flags, *_for_clang(own, links=self.image is not None)) if own else self.flags
+
+    def level_of(self, source: Path) -> int:
+        """The -O level that a source is compiled at."""
+        return level_of(source, self.level)
+
+    def is_whole(self, source: Path) -> bool:
+        """Whether clang compiles a source in one piece."""
+        flags, level = self.flags_of(source), self.level_of(source)
+        if language(source) in ASSEMBLY or self.by_file or source in self.whole:
+            return True
+        if compiles_whole(flags, level):
+            return True
+        # All of what clang makes on its way is kept only if it goes all the way.
+        if any(flag.lstrip("-").startswith("save-temps") for flag in flags):
+            return True
+        return self.generation is not None and generation(flags, level) != self.generation
 
     @property
     def prints(self) -> bool:
@@ -130,17 +154,15 @@ class Run:
 
     def __init__(self, source: Path, front: FrontEnd, output: Path, running: Running) -> None:
         self.source, self.front, self.clang, self.output = source, front, front.clang, output
+        self.level, self.flags = front.level_of(source), front.flags_of(source)
         self._running = running
-        # All of what it makes on its way is kept only if it goes all the way.
-        kept = any(flag.lstrip("-").startswith("save-temps") for flag in front.flags)
-        asked = front.by_file or source in front.whole or compiles_whole(front.flags, front.level)
-        self.whole = language(source) in ASSEMBLY or asked or kept
+        self.whole = front.is_whole(source)
         #: Whether the answer was known, so that clang need not run.
         self.unchanged = False
         self.question: Question | None = None
         if front.cache:
             self.question = front.cache.question(
-                front.clang, source, front.level, front.flags, whole=self.whole
+                front.clang, source, self.level, self.flags, whole=self.whole
             )
         self.depfile = output.with_suffix(".d") if self.question and is_preprocessed(source) else None
         #: The head of the source, where that was precompiled or is to be.
@@ -181,11 +203,11 @@ class Run:
         def run(flags: Sequence[str]) -> tuple[bytes, str]:
             if self.whole:
                 places = places_beside(flags, self.source, front.image, front.alone)
-                return compile_whole(self.clang, self.source, front.level, flags, *where, places)
-            return emit_ir(self.clang, self.source, front.level, flags, *where)
+                return compile_whole(self.clang, self.source, self.level, flags, *where, places)
+            return emit_ir(self.clang, self.source, self.level, flags, *where)
 
         if asks:
-            flags, quiet = asking_for_time(front.flags)
+            flags, quiet = asking_for_time(self.flags)
             try:
                 output, messages = run(flags)
             except BuildError as error:
@@ -196,7 +218,7 @@ class Run:
                 dated = met_time_of_day(messages) or None
                 if not (dated or (quiet and " remark: " in messages)):
                     return Answer(output, "" if quiet else messages, dated=False)
-        output, messages = run(front.flags)
+        output, messages = run(self.flags)
         return Answer(output, messages, dated)
 
     def look_ahead(self) -> None:
@@ -256,8 +278,9 @@ class ClangJobs:
         more than it can be at once. Raises Configured where clang has used flags that nobody saw.
         """
         is_one_round = self.missing <= self._at_once
-        if not all(run.question for run, _ in self._runs.values()):  # which will not be kept
-            check_configuration(self.end.clang, self.end.flags)
+        unkept = (run.flags for run, _ in self._runs.values() if not run.question)
+        for flags in dict.fromkeys(unkept):
+            check_configuration(self.end.clang, flags)
         for n, (run, answer) in self._runs.items():
             if run.whole and isinstance(answer, Answer) and not answer.can_be_had():  # pruned, or damaged
                 run.unchanged, answer = False, self._threads.submit(run)
@@ -283,7 +306,10 @@ class ClangJobs:
     def ask_for_depfiles(self, request: Request, scratch: Path) -> tuple[Depfile, ...]:
         """Starts compilers on the depfiles that a request asks for; returns these, to be written later."""
         end = self.end
-        flags = (f"-O{end.level}", *end.flags)  # which headers are read depends on it, too
+
+        def flags(source: Path) -> tuple[str, ...]:  # which headers are read depends on the level, too
+            return f"-O{end.level_of(source)}", *end.flags_of(source)
+
         return ask_for_depfiles(request, end.clang, flags, scratch, self._threads.submit, self.running)
 
     def close(self) -> None:
@@ -350,26 +376,29 @@ class Front:
 
 def _check_target(request: Request) -> None:
     """Refuses, before clang is started, a target that what is asked for cannot be made for."""
-    flag = narrowing(request.clang_flags)
-    triple = request.target or named_target(request.clang_flags)
-    why = refusal(normalise(triple), request.emit) if triple and is_known(triple) else None
-    if not why and flag and request.emit not in ("asm", "bitcode"):
-        why = f"{flag} asks for a target of 32 bits, and there are objects for 64 bits only: leave it out"
-    if why:
-        raise BuildError(f"{next(filter(needs_clang, request.inputs))}: {why}")
+    for flags in dict.fromkeys(map(request.flags_of, request.inputs)):
+        flag = narrowing(flags)
+        triple = request.target or named_target(flags)
+        why = refusal(normalise(triple), request.emit) if triple and is_known(triple) else None
+        if not why and flag and request.emit not in ("asm", "bitcode"):
+            why = f"{flag} asks for a target of 32 bits, and there are objects for 64 bits only: leave it out"
+        told = (path for path in request.inputs if why and request.flags_of(path) == flags)
+        for path in filter(needs_clang, told):
+            raise BuildError(f"{path}: {why}")
 
 
 def _folders(request: Request) -> list[str]:
     """Folders that the command line names, in which files may come and go meanwhile."""
     found = dict.fromkeys(os.path.dirname(path) or "." for path in (request.output, *request.inputs))
-    words = [re.sub(r"^-(?:I|isystem|iquote|idirafter)", "", flag) for flag in request.clang_flags]
+    words = [re.sub(r"^-(?:I|isystem|iquote|idirafter)", "", flag) for flag in request.all_flags]
     return [*found, *(word for word in words if word and word[0] != "-")]
 
 
 def _front_end(request: Request, cache: FrontCache | None) -> FrontEnd:
     _check_target(request)
     found = find_clang(request.clang, request.environ)
-    flags = list(without_lto(request.clang_flags))
+    image = request.output if request.emit in ("exe", "shared") or "-r" in request.line else None
+    flags = list(_for_clang(request.clang_flags, links=image is not None))
     if request.target:
         flags.insert(0, f"--target={request.target}")
     if request.emit == "shared":
@@ -382,12 +411,16 @@ def _front_end(request: Request, cache: FrontCache | None) -> FrontEnd:
         # A flag for files of one language is none that another file leaves unused: clang minds only those
         # that no file uses. Of its levels assembly uses none, and -Werror would end the build for that.
         flags.append("-Qunused-arguments")
-    image = request.output if request.emit in ("exe", "shared") or "-r" in request.line else None
-    if image is not None:
-        flags = [word for flag in flags for word in _known_to_link(flag)]
     alone = request.output if image is None and _is_object_alone(request) else None
     kept = cache, request.by_file, request.whole, image, alone, request.preambles, request.verify_percent
-    return FrontEnd(found, request.level, tuple(flags), *kept)
+    made = generation(request.code_flags, request.level)
+    return FrontEnd(found, request.level, tuple(flags), *kept, made)
+
+
+def _for_clang(flags: Sequence[str], *, links: bool) -> tuple[str, ...]:
+    """The flags as clang is given them. `links`: an image is built of what it makes."""
+    rest = without_lto(flags)
+    return tuple(word for flag in rest for word in _known_to_link(flag)) if links else rest
 
 
 def _known_to_link(flag: str) -> tuple[str, ...]:
@@ -404,17 +437,25 @@ def _is_object_alone(request: Request) -> bool:
 
 def _check_flags(request: Request) -> None:
     """Raises UsageError for flags that clang's sources are compiled with and that cannot be honoured."""
-    if not any(map(is_split, request.inputs)):
-        return
-    flags = request.clang_flags
-    if request.emit in ("asm", "bitcode") and (found := beyond_ir(flags, request.level)):
-        raise UsageError(
-            f"{found[0]}: is for clang's own back end, whose objects are no part of --emit {request.emit}; "
-            "leave it out, or use clang -S or -emit-llvm"
-        )
+    made = generation(request.code_flags, request.level)
     image = request.emit in ("exe", "shared") or "-r" in request.line or _is_object_alone(request)
-    if not image and (found := beside(flags)):
-        raise UsageError(
-            f"{found[0]}: has clang write files beside each object, and --emit {request.emit} has no such; "
-            "compile those files with `clang -c` and name the objects"
-        )
+    asked = {
+        (request.flags_of(path), request.level_of(path)): path for path in request.inputs if is_split(path)
+    }
+    for (flags, level), path in asked.items():
+        if request.emit in ("asm", "bitcode"):
+            if found := beyond_ir(flags, level):
+                raise UsageError(
+                    f"{found[0]}: is for clang's own back end, whose objects are no part of "
+                    f"--emit {request.emit}; leave it out, or use clang -S or -emit-llvm"
+                )
+            if generation(flags, level) != made:
+                raise UsageError(
+                    f"{path}: its own flags have code generated in another way than the other files', and "
+                    f"--emit {request.emit} writes one file in one way; build it alone"
+                )
+        if not image and (found := beside(flags)):
+            raise UsageError(
+                f"{found[0]}: has clang write files beside each object, and --emit {request.emit} has no "
+                "such; compile those files with `clang -c` and name the objects"
+            )

@@ -76,8 +76,8 @@ def _with_object_pattern(line: str, request: Request) -> str:
 def link_driver(request: Request, options: Options, loaded: Loaded) -> str | None:
     """The link driver asked for; else clang, for another machine's image (it has all targets) and for
     what clang instrumented (it knows the libraries that go with it)."""
-    instrumented = bool(loaded.whole) and clang.instruments(request.clang_flags)
-    told = any(map(_CLANGS_LINK.match, (*request.clang_flags, *request.link_options)))
+    instrumented = bool(loaded.whole) and clang.instruments(request.all_flags)
+    told = any(map(_CLANGS_LINK.match, (*request.all_flags, *request.link_options)))
     if request.driver or not (is_foreign(options) or instrumented or told):
         return request.driver
     return " ".join(clang.find_clang(request.clang, request.environ).command)
@@ -112,7 +112,7 @@ _LINKED_TOO: Final = (
 def link_flags(request: Request) -> tuple[str, ...]:
     """The flags that a link driver needs as well, and were given for the compiler alone."""
     given = frozenset(request.link_options)
-    linked = (f for f in request.clang_flags if f.startswith(_LINKED_TOO) and f not in given)
+    linked = (f for f in request.all_flags if f.startswith(_LINKED_TOO) and f not in given)
     return (*linked, *(flag for flag in _denormals(request) if flag not in given))
 
 

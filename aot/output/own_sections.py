@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from nativecache.aot.codegen.flags import generation
 from nativecache.aot.ir.linkage import is_placed
 from nativecache.aot.request import Request
 from nativecache.aot.units.partition import NOTHING_APART, Apart, Unit
 from nativecache.aot.units.program import Program
-from nativecache.linker import lazy_re as re
 from nativecache.linker.symbol_options import SymbolOptions
 
 #: What is said of IR in which sections cannot be told apart: clang compiles only sources whole.
@@ -26,11 +26,8 @@ def asked_apart(request: Request, told: SymbolOptions) -> Apart:
     linked_again = request.emit in ("object", "archive")
     if not (linked_again or (request.emit in ("exe", "shared") and told.by_section)):
         return NOTHING_APART
-    said = {"function": False, "data": False}
-    for flag in request.clang_flags:
-        if match := re.fullmatch(r"-f(no-)?(function|data)-sections", flag):
-            said[match[2]] = match[1] is None
-    return Apart(code=said["function"], data=said["data"], comdats=not linked_again)
+    made = generation(request.code_flags, request.level)
+    return Apart(code=made.code_apart, data=made.data_apart, comdats=not linked_again)
 
 
 def lumped_modules(program: Program, units: Iterable[Unit], apart: Apart) -> Iterator[int]:

@@ -24,7 +24,7 @@ from nativecache.aot.output.results import UnitResult
 from nativecache.aot.packed import decode_names, encode_names, encode_pairs
 from nativecache.aot.records.last_plan import Head, ModuleState, save_plan, write_state
 from nativecache.aot.records.outputs import note_output
-from nativecache.aot.request import Request
+from nativecache.aot.request import Request, level_of, own_flags
 from nativecache.aot.schedule.plan import Plan
 from nativecache.aot.schedule.scheduler import Outcome, Scheduled
 from nativecache.aot.standing.module_state import (
@@ -85,11 +85,18 @@ def guard(
         *compiler_fields(engine.identity),
         ("asked", repr(asked)),
         ("flags", repr((request.clang_flags, sorted(map(str, request.whole)), request.link_options))),
+        ("own-flags", repr((request.unit_flags, [_own(path) for path in request.inputs if _own(path)[1:]]))),
         ("language", repr(loaded.cplusplus)),
         ("limits", repr((limits.lines, limits.total))),
         ("told", told_of.replace(os.fspath(scratch), "")),
         ("native", repr(symbols)),
     ).key()
+
+
+def _own(path: Path) -> tuple[object, ...]:
+    """An input by its name, with the flags and the level that are its own, if it has any."""
+    own = own_flags(path), level_of(path, -1)
+    return (str(path), *own) if own != ((), -1) else (str(path),)
 
 
 def describe_inputs(loaded: Loaded) -> str:
