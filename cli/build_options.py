@@ -154,6 +154,18 @@ _OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
         env="NO_PREAMBLE",
         help="Precompile no headers for sources that are edited again and again.",
     ),
+    click.option(
+        "-p",
+        "database",
+        type=PATH,
+        metavar="DATABASE",
+        help="Build the sources that a compilation database, or the one in a folder, lists; inputs "
+        "choose by file or output.",
+    ),
+    _option("--profile", env="PROFILE", metavar="NAME", help="The project file's profile to build under."),
+    click.option(
+        "--only", multiple=True, metavar="NAME", help="A target of the project file, and what it links."
+    ),
     _option("-I", "include", env="INCLUDE", multiple=True, metavar="DIR", help="Passed to clang."),
     _option("-D", "define", env="DEFINES", multiple=True, metavar="NAME[=VALUE]", help="Passed to clang."),
     _option("-U", "undefine", env="UNDEFINES", multiple=True, metavar="NAME", help="Passed to clang."),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from nativecache.aot.report import Report
 from nativecache.cache.dependencies import Dependency
 from nativecache.cli.report import what_is_built
 from nativecache.cli.say import failure
-from nativecache.cli.up_to_date import Record
+from nativecache.cli.up_to_date import Command, Record, encode_record
 from nativecache.linker.output import overwrite
 from nativecache.linker.shown import shown, shown_lines
 from nativecache.linker.values import replace
@@ -39,7 +40,18 @@ def up_to_date_record(report: Report, output: Path) -> Record | None:
     image = Dependency("image", report.image, (os.path.abspath(output),))
     line = shown(f"{report.output}: up to date, {what_is_built(report)}")
     warnings = list(map(shown_lines, report.warnings))
-    return Record(line, json.dumps(_figures(again)), warnings, [image, *report.reads])
+    return Record(line, json.dumps(figures_of(again)), warnings, [image, *report.reads])
+
+
+def keep_record(command: Command, record: Record) -> None:
+    """Notes what a command would repeat, if it can be noted."""
+    from nativecache.cache.entry import Entry, encode_entry
+    from nativecache.cache.file_store import FileStore
+
+    with suppress(ValueError):  # a text that cannot be noted
+        # A file in any store: whoever asks for it has no time to open a database.
+        entry = encode_entry(Entry(command.key, encode_record(record), {}))
+        FileStore(Path(command.root), warn=lambda _: None).put(command.key, entry)
 
 
 def write_stats(reports: Sequence[Report], path: Path) -> None:
@@ -47,7 +59,7 @@ def write_stats(reports: Sequence[Report], path: Path) -> None:
 
     Raises click's ClickException where the file cannot be written.
     """
-    figures = [_figures(report) for report in reports]
+    figures = [figures_of(report) for report in reports]
     try:
         text = json.dumps(figures[0] if len(figures) == 1 else figures, indent=2)
         overwrite(os.fspath(path), (text + "\n").encode())
@@ -55,7 +67,8 @@ def write_stats(reports: Sequence[Report], path: Path) -> None:
         raise failure(f"{path}: cannot be written: {error.strerror}") from None
 
 
-def _figures(report: Report) -> dict[str, object]:
+def figures_of(report: Report) -> dict[str, object]:
+    """The figures of a build by their names, as JSON takes them."""
     return {
         "units": report.units,
         "functions": report.functions,

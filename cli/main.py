@@ -5,18 +5,21 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nativecache.cli import account, report
-from nativecache.cli.figures import up_to_date_record, write_stats
+from nativecache.cli.figures import figures_of, keep_record, up_to_date_record, write_stats
+from nativecache.cli.option_table import INPUT
 from nativecache.cli.options import BuildOptions, read_plainly
 from nativecache.cli.requests import (
     read_requests,
     warn_of_level,
 )
 from nativecache.cli.say import failure, say
-from nativecache.cli.up_to_date import encode_record, read_command
+from nativecache.cli.up_to_date import command_of
 from nativecache.cli.words import (
     BadWords,
     Word,
@@ -30,7 +33,9 @@ from nativecache.linker.waiting import Watch, say_on_stderr
 if TYPE_CHECKING:
     from nativecache.aot.report import Report
     from nativecache.aot.request import Request
+    from nativecache.cache.dependencies import Dependency
     from nativecache.cache.since import Seen
+    from nativecache.cli.up_to_date import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,12 @@ class Command:
     line: list[Word]
     #: What was measured when it was asked whether there is anything to do.
     seen: Seen | None = None
+    #: The line under which it is noted what the same command would repeat, if that is another one, and what
+    #: that rests on besides.
+    noted: list[Word] | None = None
+    rests_on: tuple[Dependency, ...] = ()
+    #: Of a project's target, who is told what came of it.
+    tell: Callable[[Report, Record | None], None] | None = None
 
 
 def build(command: Command, options: BuildOptions) -> int:
@@ -52,10 +63,10 @@ def build(command: Command, options: BuildOptions) -> int:
         raise failure(f"the current folder cannot be used: {error.strerror}") from None
     requests = read_requests(command.line, options)
     said = warn_of_level(command.line, requests[0].clang_flags)
-    words = command.words if len(requests) == 1 else None
-    seen = command.seen if words else None  # the second build begins later
-    results = [_build(one, options, said, words, seen) for one in requests]
-    if options.stats_json:
+    alone = len(requests) == 1
+    seen = command.seen if alone else None  # the second build begins later
+    results = [_build(one, options, said, command if alone else None, seen) for one in requests]
+    if options.stats_json and not command.tell:
         write_stats(results, options.stats_json)
     wrong = [result for result in results if result.mismatches]
     for result in wrong:
@@ -64,9 +75,9 @@ def build(command: Command, options: BuildOptions) -> int:
 
 
 def _build(
-    request: Request, options: BuildOptions, said: list[str], words: list[str] | None, seen: Seen | None
+    request: Request, options: BuildOptions, said: list[str], command: Command | None, seen: Seen | None
 ) -> Report:
-    """One build, noted under the command's `words` if those ask for no other; `said` are their warnings."""
+    """One build, noted for its `command` if that asks for no other; `said` are its warnings."""
     from nativecache.aot.front.sources import Front
 
     quiet = options.quiet
@@ -81,8 +92,8 @@ def _build(
     result = replace(result, warnings=(*said, *result.warnings))
     for warning in result.warnings:
         say(shown_lines(warning), err=True)
-    if words and not result.mismatches:
-        _keep_record(result, request, words)
+    if command and not result.mismatches:
+        _keep_record(result, request, command)
     account.book(result, request, options.cache_mode)
     if not quiet:
         to_stdout = own_descriptor(os.fspath(request.output)) == 1
@@ -106,23 +117,21 @@ def _job_slots(request: Request, options: BuildOptions) -> AbstractContextManage
     return with_slots(request, makeflags)
 
 
-def _keep_record(result: Report, request: Request, words: list[str]) -> None:
+def _keep_record(result: Report, request: Request, command: Command) -> None:
     """Notes for the same command what it would repeat."""
-    from nativecache.cache.entry import Entry, encode_entry
-    from nativecache.cache.file_store import FileStore
-
     store = request.store
     try:
-        command = read_command(words, os.environ)
+        asked = command_of(command.noted or command.line, os.environ)
     except OSError:
-        return
-    done = up_to_date_record(result, request.output)
-    if command and done and store.keeps and store.root:
-        with suppress(ValueError):  # a text that cannot be noted
-            # A file in any store: whoever asks for it has no time to open a database.
-            entry = encode_entry(Entry(command.key, encode_record(done), {}))
-            FileStore(store.root, warn=lambda _: None).put(command.key, entry)
-            store.note_used(command.key)
+        asked = None
+    record = up_to_date_record(result, request.output)
+    if record:
+        record.dependencies += command.rests_on
+    if asked and record and store.keeps and store.root:
+        keep_record(asked, record)
+        store.note_used(asked.key)
+    if command.tell:
+        command.tell(result, record if asked else None)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -131,14 +140,34 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(words: list[str], seen: Seen | None) -> int:
-    line: list[Word] = []
-    if words[:1] == ["build"]:
-        line = read_words(words[1:])
-        if options := read_plainly(line, os.environ):
-            return build(Command(words, line, seen), options)
+    if words[:1] != ["build"]:
+        from nativecache.cli.commands import ask_click
+
+        return ask_click(Command(words, []))
+    line = read_words(words[1:])
+    if not any(word.place == INPUT for word in line):
+        from nativecache.cli.project_build import build_project, find_asked
+
+        if asked := find_asked(line):
+            return build_project(asked, line, partial(_build_target, words))
+    return _run_line(Command(words, line, seen))
+
+
+def _run_line(command: Command) -> int:
+    if options := read_plainly(command.line, os.environ):
+        return build(command, options)
     from nativecache.cli.commands import ask_click
 
-    return ask_click(Command(words, line))
+    return ask_click(command)
+
+
+def _build_target(words: list[str], line: list[Word]) -> tuple[int, dict[str, object], Record | None]:
+    """Builds a project's target by its line: the exit code, figures, and what would be repeated."""
+    came: list[tuple[dict[str, object], Record | None]] = []
+    code = _run_line(
+        Command(words, line, tell=lambda report, record: came.append((figures_of(report), record)))
+    )
+    return code, *(came[-1] if came else ({}, None))
 
 
 def _run_configured(words: list[str], seen: Seen | None) -> int:

@@ -22,7 +22,7 @@ VALUED: "Final" = frozenset(
     (
         *("-o", "--output", "--import-limit", "--target", "--cpu", "--features", "--emit", "-j", "--threads"),
         *("--cache-dir", "--cache-mode", "--store", "--fallback-dir", "--stats-json", "--linker", "--cc"),
-        *("--clang", "--compiler-check", "--llvm", "--granularity"),
+        *("--clang", "--compiler-check", "--llvm", "--granularity", "-p", "--profile", "--only"),
     )
 )
 FLAGS: "Final" = frozenset(
@@ -31,6 +31,8 @@ FLAGS: "Final" = frozenset(
         *("-q", "--quiet", "-h", "--help", "--no-preamble"),
     )
 )
+#: Those of them that choose among what a project file describes.
+OF_PROJECTS: "Final" = ("--profile", "--only")
 #: Other spellings of ours.
 OTHER_SPELLINGS: "Final" = {
     "-c": "--emit=object",
@@ -115,7 +117,7 @@ ALONE: "Final" = {
         ),
         LINK,
     ),
-    **dict.fromkeys(("-pthread", "--coverage", "-coverage", "-pg", "-p", "--profile", "-m32", "-mx32"), BOTH),
+    **dict.fromkeys(("-pthread", "--coverage", "-coverage", "-pg", "-m32", "-mx32"), BOTH),
     **dict.fromkeys(("-MD", "-MMD", "-MP", "-MG", "-MV", "--write-dependencies"), DEPENDENCIES),
     **dict.fromkeys(("--write-user-dependencies",), DEPENDENCIES),
     **dict.fromkeys(("-pipe", "--pipe", "-dynamic"), DROPPED),

@@ -54,6 +54,9 @@ class BuildOptions:
     engine: str
     compress_debug: bool
     no_preamble: bool
+    database: Path | None
+    profile: str | None
+    only: tuple[str, ...]
     include: tuple[str, ...]
     define: tuple[str, ...]
     undefine: tuple[str, ...]
@@ -88,12 +91,14 @@ _TEXTS: Final = {
     "--clang": "clang",
     "--compiler-check": "compiler_check",
     "--llvm": "engine",
+    "--profile": "profile",
 }
 _PATHS: Final = {
     "-o": "output",
     "--output": "output",
     "--cache-dir": "cache_dir",
     "--stats-json": "stats_json",
+    "-p": "database",
 }
 _CHOICES: Final = {
     "--emit": ("emit", EMITS),
@@ -143,9 +148,10 @@ def read_plainly(line: list[Word], environ: Mapping[str, str]) -> BuildOptions |
     folder = environ.get("NATIVECACHE_DIR")
     found: dict[str, Any] = {
         **dict.fromkeys(("output", "import_limit", "target", "cpu", "threads", "store"), None),
+        **dict.fromkeys(("database", "profile"), None),
         **dict.fromkeys(("stats_json", "driver", "clang", "std"), None),
         **dict.fromkeys(_FLAGS.values(), False),
-        **dict.fromkeys(("include", "define", "undefine", "cflag", "fallback_dir"), ()),
+        **dict.fromkeys(("include", "define", "undefine", "cflag", "fallback_dir", "only"), ()),
         **dict.fromkeys(("linker", "compiler_check", "engine", "granularity"), "auto"),
         "level": 2,
         "features": "",
@@ -189,6 +195,8 @@ def _take(word: Word, found: dict[str, Any]) -> bool:
         found[_PATHS[name]] = Path(value)
     elif name == "--fallback-dir":
         found["fallback_dir"] += (Path(value),)
+    elif name == "--only":
+        found["only"] += (value,)
     elif name in _CHOICES:
         field, known = _CHOICES[name]
         if value not in known:

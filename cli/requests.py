@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nativecache.cli.folders import open_store
-from nativecache.cli.option_table import BOTH, CLANG, DEPENDENCIES, INPUT, LINK, OURS
+from nativecache.cli.option_table import BOTH, DEPENDENCIES, INPUT, LINK, OF_PROJECTS, OURS
 from nativecache.cli.options import BuildOptions, is_beyond
+from nativecache.cli.own_flags import clang_flags
 from nativecache.cli.say import say, usage_error
 from nativecache.cli.up_to_date import what_stats_overwrite
 from nativecache.cli.words import Word
@@ -19,8 +20,6 @@ from nativecache.linker.values import replace
 if TYPE_CHECKING:
     from nativecache.aot.request import Dependencies, Input, Request
 
-#: What clang does besides at levels that only it knows.
-_BESIDES: Final = {"s": ["-Os"], "g": ["-Og"], "z": ["-Oz"], "fast": ["-ffast-math"]}
 _LONG_KINDS: Final = ("write-dependencies", "write-user-dependencies")
 
 
@@ -34,6 +33,9 @@ def read_requests(line: Sequence[Word], options: BuildOptions) -> list[Request]:
         )
     items = _items(line)
     inputs = [item for item in items if isinstance(item, Input)]
+    if named := next((word.name for word in line if word.place == OURS and word.name in OF_PROJECTS), ""):
+        why = "inputs are named, which are no project's" if inputs else "there is no nativecache.toml here"
+        raise usage_error(f"{named}: is for the targets of a project file, and {why}; leave it out")
     if not inputs:
         raise usage_error("no inputs: name at least one file")
     alone = options.emit == "object" and any(word.words in (("-c",), ("--compile",)) for word in line)
@@ -63,9 +65,9 @@ def _names_nothing(word: Word) -> bool:
 def _request(
     line: Sequence[Word], items: Sequence[Input | str], output: Path, options: BuildOptions
 ) -> Request:
-    from nativecache.aot.request import Request
+    from nativecache.aot.request import Input, Request
 
-    flags = [*_from_environment(line, options), *_clang_flags(line)]
+    flags = [*_from_environment(line, options), *clang_flags(line)]
     return Request(
         line=(*items, *_compression(flags, options), *_fast_start(line, flags, options)),
         output=output,
@@ -81,6 +83,7 @@ def _request(
         compiler_check=options.compiler_check,
         engine=options.engine,
         clang_flags=tuple(flags),
+        unit_flags=_unit_flags(flags, options.level, [item for item in items if isinstance(item, Input)]),
         linker=options.linker,
         driver=options.driver,
         environ=dict(os.environ),
@@ -90,6 +93,22 @@ def _request(
         preambles=not options.no_preamble,
         dependencies=_dependencies(line, options.output),
     )
+
+
+def _unit_flags(flags: Sequence[str], level: int, inputs: Sequence[Input]) -> tuple[str, ...] | None:
+    """The flags by which units are compiled: as most of the sources have it, where some have their own."""
+    if not any(path.flags for path in inputs):
+        return None
+    from nativecache.aot.codegen.flags import Generation, generation
+    from nativecache.aot.front.sources import is_split
+    from nativecache.aot.request import level_of
+
+    found: dict[Generation, list[tuple[str, ...]]] = {}
+    for path in inputs:
+        if is_split(path) and level_of(path, level) == level:
+            own = (*flags, *path.flags)
+            found.setdefault(generation(own, level), []).append(own)
+    return max(found.values(), key=len)[0] if found else None
 
 
 def _check_stats(path: Path | None, names: list[str]) -> None:
@@ -133,7 +152,8 @@ def _items(line: Sequence[Word]) -> list[Input | str]:
     items: list[Input | str] = []
     for word in line:
         if word.place == INPUT:
-            items.append(Input.named(word.words[0], word.language))
+            level = int(word.level) if word.level else None
+            items.append(Input.named(word.words[0], word.language, flags=word.own, level=level))
         elif word.place in (LINK, BOTH) or word.words == ("-r",):
             items += word.words
     return items
@@ -158,18 +178,6 @@ def _dependencies(line: Sequence[Word], output: Path | None) -> Dependencies | N
         file=files[-1] if files else None,
         output=str(output) if output else None,
     )
-
-
-def _clang_flags(line: Sequence[Word]) -> list[str]:
-    """Clang's flags on the command line, in order, with what the last level says besides."""
-    levels = [word for word in line if word.place == OURS and word.name == "-O"]
-    flags: list[str] = []
-    for word in line:
-        if word.place in (CLANG, BOTH):
-            flags += word.words
-        elif word in levels[-1:]:
-            flags += _BESIDES.get(word.value, [])
-    return flags
 
 
 def warn_of_level(line: Sequence[Word], flags: Sequence[str]) -> list[str]:

@@ -73,6 +73,11 @@ def read_command(words: "list[str]", environ: "dict[str, str] | os._Environ[str]
         line = read_words(words[1:])
     except BadWords:
         return None
+    return command_of(line, environ)
+
+
+def command_of(line: "list[Word]", environ: "dict[str, str] | os._Environ[str]") -> Command | None:
+    """The build command of a line that was read, as `read_command` has it."""
     if not all(map(_is_answerable, line)) or not _is_environment_answerable(environ):
         return None
     ours = [word for word in line if word.place == OURS]
@@ -143,7 +148,7 @@ _SAID = frozenset(("-q", "--quiet", "--timings", "--stats-json"))
 def _is_answerable(word: Word) -> bool:
     """Whether a record can answer a command with this word."""
     ours = word.name if word.place == OURS else ""
-    if _says_other_things(ours) or any(map(_rests_on_more, (*word.words, word.value))):
+    if _says_other_things(ours) or any(map(_rests_on_more, (*word.words, word.value, *word.own))):
         return False
     # Else it may be a value that looks like an option.
     return ours in _SAID or word.place == LINK or _SAID.isdisjoint((*word.words, word.value))
@@ -203,7 +208,8 @@ def _changes_no_image(word: Word) -> bool:
 
 
 def _spelled(word: Word) -> "tuple[str, ...]":
-    return (word.place, word.language, word.name, word.value, str(len(word.words)), *word.words)
+    own = (word.level, str(len(word.own)), *word.own)
+    return (word.place, word.language, word.name, word.value, str(len(word.words)), *word.words, *own)
 
 
 class Record:

@@ -42,15 +42,24 @@ class Word:
 
     `name` and `value` of an option of ours, of one about dependencies, and of clang's `-I -D -U --std
     --cflag`, which the environment can give as well; `--` of what stands behind that. `words` are what clang
-    or the link driver is told. `language` is what `-x` said of an input, empty where its name tells.
+    or the link driver is told. `language` is what `-x` said of an input, empty where its name tells; `own`
+    are clang's flags for that input alone, `level` its own -O level or "".
     """
 
-    __slots__ = ("language", "name", "place", "value", "words")
+    __slots__ = ("language", "level", "name", "own", "place", "value", "words")
 
     def __init__(
-        self, place: str, words: "tuple[str, ...]", name: str = "", value: str = "", language: str = ""
+        self,
+        place: str,
+        words: "tuple[str, ...]",
+        name: str = "",
+        value: str = "",
+        language: str = "",
+        own: "tuple[str, ...]" = (),
+        level: str = "",
     ) -> None:
         self.place, self.words, self.name, self.value, self.language = place, words, name, value, language
+        self.own, self.level = own, level
 
     def __repr__(self) -> str:
         return f"Word({self.place}, {self.words}, {self.name}, {self.value}, {self.language})"
@@ -137,7 +146,7 @@ class _Reader:
             # As clang's driver has it: of more than a file nothing is taken.
             _, kind, *rest = word.split(",")
             words = (kind, "-MF", *rest) if len(rest) == 1 else (kind,)
-            return Word(DEPENDENCIES, words, kind, *words[2:])
+            return Word(DEPENDENCIES, words, kind, "".join(words[2:]))
         if word == "-x" or word[:2] == "-x" or word[:10] == "--language":
             value = word[2:] if word[:2] == "-x" else word[11:]
             language = value or self._value(word)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from harness import CLANG, edit, needs_clang, run
+from harness import CLANG, build, edit, needs_clang, run
 from rules import write
 
 from nativecache.aot.build import build as build_request
@@ -133,3 +133,144 @@ def test_what_one_file_is_compiled_for_stays_in_it(tmp_path: Path, monkeypatch: 
     code = subprocess.run(["objdump", "-d", "app"], capture_output=True, text=True, check=True).stdout
     assert "%ymm" in code.partition("<sum>:")[2].partition("\n\n")[0]
     assert "%ymm" not in code.partition("<main>:")[2].partition("\n\n")[0]
+
+
+# Projects
+
+PROJECT = """\
+flags = ["-Iinclude"]
+default-profile = "release"
+
+[profile.dev]
+flags = ["-O0", "-g", "-DSHIFT=1"]
+
+[profile.release]
+flags = ["-O2", "-DSHIFT=2"]
+
+[target.app]
+sources = ["src/*.c"]
+exclude = ["src/not_*.c"]
+depends = ["util", "dyn"]
+libraries = ["m"]
+output = "out/app"
+
+[target.util]
+kind = "archive"
+sources = ["src/util/**/*.c"]
+depends = ["base"]
+
+[target.util.flags-for]
+"src/util/v*.c" = ["-mavx2", "-DV=8"]
+
+[target.base]
+kind = "archive"
+sources = ["base.c"]
+
+[target.dyn]
+kind = "shared"
+sources = ["dyn.c"]
+output = "out/lib/libdyn.so"
+"""
+FILES = {
+    "include/all.h": "int vec(int), util(int), base(int), dyn(int);\n",
+    "src/main.c": """\
+#include <math.h>
+#include <stdio.h>
+#include "all.h"
+int main(int n, char **v) {
+  printf("%d %d %d %.2f\\n", util(n), vec(n), dyn(n), cos(n));
+  return 0;
+}
+""",
+    "src/not_me.c": "#error\n",
+    "src/util/vec.c": '#include "all.h"\nint vec(int n) { return n * V; }\n',
+    "src/util/deep/util.c": '#include "all.h"\nint util(int n) { return base(n) + 1; }\n',
+    "base.c": '#include "all.h"\nint base(int n) { return (n + 100) << SHIFT; }\n',
+    "dyn.c": '#include "all.h"\nint dyn(int n) { return n + 1000; }\n',
+}
+IMAGES = ("out/app", "out/lib/libdyn.so", "libutil.a", "libbase.a")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    for name, text in {**FILES, "nativecache.toml": PROJECT}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def clangs_project(space: Path, *flags: str) -> bytes:
+    """What the program says that clang makes of all sources."""
+    sources = ["src/main.c", "src/util/vec.c", "src/util/deep/util.c", "base.c", "dyn.c"]
+    words = [CLANG, *flags, "-Iinclude", "-mavx2", "-DV=8", *sources, "-lm", "-o", "clangs"]
+    subprocess.run(words, cwd=space, check=True)
+    return run(space / "clangs").stdout
+
+
+def images(space: Path) -> list[bytes]:
+    return [(space / name).read_bytes() for name in IMAGES]
+
+
+def test_a_project_cold_warm_and_edited(project: Path) -> None:
+    build(project)
+    assert run(project / "out/app").stdout == clangs_project(project, "-O2", "-DSHIFT=2")
+    cold = images(project)
+    again = build(project)
+    assert again.stdout.count("up to date") == 4 and "checked in" in again.stdout.splitlines()[-1]
+    assert list(again.stats["targets"]) == ["base", "util", "dyn", "app"]
+    edit(project / "src/util/deep/util.c", "+ 1", "+ 2")
+    said = build(project).stdout.splitlines()
+    assert [line.partition(":")[0] for line in said if "up to date" in line] == ["libbase.a", "libdyn.so"]
+    assert run(project / "out/app").stdout == clangs_project(project, "-O2", "-DSHIFT=2")
+    edited = images(project)
+    assert edited != cold
+    build(project, env={"NATIVECACHE_DIR": str(project / "other")})
+    assert images(project) == edited
+
+
+def test_what_a_project_rests_on(project: Path) -> None:
+    """A file that a glob finds newly, the project file, and a profile."""
+    build(project)
+    assert "up to date" in build(project).stdout
+    (project / "src/more.c").write_text("int more = 3;\n")
+    build(project)
+    assert build(project).stdout.count("up to date") == 4
+    (project / "src/util/deep/util.c").unlink()
+    done = build(project, check=False)
+    assert done.exit_code == 3 and "undefined" in done.stderr
+    write(project, {"src/util/deep/util.c": FILES["src/util/deep/util.c"]})
+    edit(project / "nativecache.toml", "SHIFT=2", "SHIFT=3")
+    build(project)
+    assert run(project / "out/app").stdout == clangs_project(project, "-O2", "-DSHIFT=3")
+    build(project, "--profile", "dev")
+    assert run(project / "out/app").stdout == clangs_project(project, "-O0", "-DSHIFT=1")
+
+
+def test_one_target_and_what_it_links(project: Path) -> None:
+    done = build(project, "--only", "util")
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == ["libbase.a", "libutil.a"]
+    assert not (project / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "code"),
+    [
+        (("--only", "utl"), "--only utl: nativecache.toml has no such target: did you mean 'util'?", 2),
+        (("--profile", "rel"), "--profile rel: nativecache.toml has no such profile: did you mean 'rel", 2),
+        (("-o", "x"), "a project's targets have output in nativecache.toml; change it there", 2),
+        (("-c",), "-c: a project's targets have kind in nativecache.toml; change it there", 2),
+    ],
+)
+def test_words_that_a_project_has_no_place_for(
+    project: Path, words: tuple[str, ...], said: str, code: int
+) -> None:
+    done = build(project, *words, check=False)
+    last = done.stderr.splitlines()[-1]
+    assert done.exit_code == code and said in last and last.startswith("nativecache: error: ")
+
+
+def test_a_project_file_that_is_wrong(project: Path) -> None:
+    edit(project / "nativecache.toml", "libraries", "libarries")
+    done = build(project, check=False)
+    assert done.exit_code == 1 and done.stderr.count("\n") == 1
+    assert "nativecache.toml:14: unknown name 'libarries': did you mean 'libraries'?" in done.stderr
