@@ -17,7 +17,7 @@ from nativecache.linker import lazy_re as re
 from nativecache.linker.values import dataclass, fields
 
 #: Raised whenever the way from bitcode to entry changes.
-SCHEMA: Final = 4
+SCHEMA: Final = 5
 
 
 @dataclass(frozen=True, slots=True)

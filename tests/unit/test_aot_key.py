@@ -19,7 +19,7 @@ OPTIONS = Options(
     relocation="pic",
     code_model="default",
 )
-KNOWN = "cf41aed06be29c8e269b8dedd569fa61f535fc927bb051ac75b0a7c85a229b6e"
+KNOWN = "056d58aa50d2785b0d6577432de2bf7c7191561d1dc61b79ec378fde047fb1cf"
 OTHER_COMPILERS = {"llvm": "22.1.1", "llvmlite": "0.50.1", "library": "1001"}
 OTHER_OPTIONS = {
     "relative": True,
