@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PosixPath
 from typing import Final, Literal
@@ -23,27 +24,40 @@ class Input(PosixPath):
     `./-x.c` is a file where `-x.c` would be an option, and `__FILE__` is what clang was told. `language` is
     what its `-x` calls the input's language, empty where the name tells, `link` for what only linkers know.
     `ending` is the name's suffix, which is asked for a dozen times. `flags` are clang's for this one input,
-    behind those for all, `level` is the -O level that it is compiled at if that is its own.
+    behind those for all, `level` is the -O level that it is compiled at if that is its own. `folder` is where
+    clang is run for it, absolute, empty for the current one; what clang is `told` is its name from there.
 
     Inputs of one name are equal, whatever their flags: that is what a file system knows of them.
     """
 
-    __slots__ = ("ending", "flags", "given", "language", "level")
+    __slots__ = ("ending", "flags", "folder", "given", "language", "level", "told")
 
     given: str
     language: str
     ending: str
     flags: tuple[str, ...]
     level: int | None
+    folder: str
+    told: str
 
     @classmethod
     def named(
-        cls, given: str, language: str = "", *, flags: tuple[str, ...] = (), level: int | None = None
+        cls,
+        given: str,
+        language: str = "",
+        *,
+        flags: tuple[str, ...] = (),
+        level: int | None = None,
+        folder: str = "",
     ) -> Input:
         """The input of a name, which may hold bytes that are no text (`surrogateescape`)."""
+        told = given
+        while folder and given.startswith("./"):  # as clang has it in depfiles
+            given = given[2:].lstrip("/")
+        given = os.path.join(folder, given)
         path = cls(given)
         path.given, path.language, path.ending = given, language, path.suffix
-        path.flags, path.level = flags, level
+        path.flags, path.level, path.folder, path.told = flags, level, folder, told
         return path
 
     @property
@@ -85,6 +99,16 @@ def level_of(path: Path, level: int) -> int:
     """The -O level that an input is compiled at in a build at a `level`."""
     own: int | None = getattr(path, "level", None)
     return level if own is None else own
+
+
+def folder_of(path: Path) -> str:
+    """The folder in which clang is run for an input, empty for the current one."""
+    return getattr(path, "folder", "")
+
+
+def told_of(path: Path) -> str:
+    """What clang is told an input is called."""
+    return getattr(path, "told", "") or os.fspath(path)
 
 
 @dataclass(frozen=True, slots=True)

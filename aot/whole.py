@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from nativecache.aot.codegen.diagnostics import Wanted, line
 from nativecache.aot.codegen.flags import beyond_ir, generation
 from nativecache.aot.errors import BuildError
 from nativecache.aot.front import clang
-from nativecache.aot.front.load import Loaded
+from nativecache.aot.front.load import Loaded, LoadedText
 from nativecache.aot.front.sources import is_split
-from nativecache.aot.key import assembler_searches
+from nativecache.aot.key import assembler_reads, assembler_searches
 from nativecache.aot.packed import decode_pairs
-from nativecache.aot.request import Request, labels_of
+from nativecache.aot.request import Request, folder_of, labels_of
 from nativecache.aot.schedule.plan import Plan
 from nativecache.aot.schedule.scheduler import Heard
 
@@ -44,8 +44,15 @@ def searching_sources(request: Request, loaded: Loaded) -> frozenset[Path]:
     return frozenset(
         splits[found.label]
         for found in loaded.texts
-        if found.label in splits and not found.as_before and found.has_asm and assembler_searches(found.text)
+        if found.label in splits and not found.as_before and found.has_asm and _searches(splits, found)
     )
+
+
+def _searches(splits: Mapping[str, Path], found: LoadedText) -> bool:
+    """Whether a source's asm has files read that only clang's assembler would find."""
+    if assembler_searches(found.text):
+        return True
+    return bool(folder_of(splits[found.label]) and assembler_reads(found.text))
 
 
 def sources_named(request: Request, labels: Iterable[str]) -> frozenset[Path]:

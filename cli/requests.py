@@ -153,7 +153,9 @@ def _items(line: Sequence[Word]) -> list[Input | str]:
     for word in line:
         if word.place == INPUT:
             level = int(word.level) if word.level else None
-            items.append(Input.named(word.words[0], word.language, flags=word.own, level=level))
+            items.append(
+                Input.named(word.words[0], word.language, flags=word.own, level=level, folder=word.folder)
+            )
         elif word.place in (LINK, BOTH) or word.words == ("-r",):
             items += word.words
     return items

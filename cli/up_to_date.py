@@ -208,7 +208,7 @@ def _changes_no_image(word: Word) -> bool:
 
 
 def _spelled(word: Word) -> "tuple[str, ...]":
-    own = (word.level, str(len(word.own)), *word.own)
+    own = (word.folder, word.level, str(len(word.own)), *word.own)
     return (word.place, word.language, word.name, word.value, str(len(word.words)), *word.words, *own)
 
 

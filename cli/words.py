@@ -43,10 +43,11 @@ class Word:
     `name` and `value` of an option of ours, of one about dependencies, and of clang's `-I -D -U --std
     --cflag`, which the environment can give as well; `--` of what stands behind that. `words` are what clang
     or the link driver is told. `language` is what `-x` said of an input, empty where its name tells; `own`
-    are clang's flags for that input alone, `level` its own -O level or "".
+    are clang's flags for that input alone, `level` its own -O level or "", `folder` where clang is run for
+    it, if not here.
     """
 
-    __slots__ = ("language", "level", "name", "own", "place", "value", "words")
+    __slots__ = ("folder", "language", "level", "name", "own", "place", "value", "words")
 
     def __init__(
         self,
@@ -57,9 +58,10 @@ class Word:
         language: str = "",
         own: "tuple[str, ...]" = (),
         level: str = "",
+        folder: str = "",
     ) -> None:
         self.place, self.words, self.name, self.value, self.language = place, words, name, value, language
-        self.own, self.level = own, level
+        self.own, self.level, self.folder = own, level, folder
 
     def __repr__(self) -> str:
         return f"Word({self.place}, {self.words}, {self.name}, {self.value}, {self.language})"

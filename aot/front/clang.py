@@ -15,7 +15,7 @@ from typing import Final
 
 from nativecache.aot.codegen.flags import beside, beyond_ir, noting
 from nativecache.aot.errors import BuildError, Configured, Said, UsageError
-from nativecache.aot.request import Input
+from nativecache.aot.request import Input, folder_of, told_of
 from nativecache.linker import lazy_re as re
 from nativecache.linker.shown import shown
 from nativecache.linker.tools import find_program
@@ -64,16 +64,17 @@ class Running:
         self._children: set[subprocess.Popen[bytes]] = set()
         self._ended = False
 
-    def run(self, command: list[str], *, listens: bool = False) -> tuple[int, bytes]:
+    def run(self, command: list[str], *, listens: bool = False, folder: str = "") -> tuple[int, bytes]:
         """The exit status of a command, and what it said. Raises OSError where it cannot be run.
 
-        `listens`: it reads what we are given.
+        `listens`: it reads what we are given. `folder`: where it is run, if not in the current folder.
         """
         with self._lock:
             if self._ended:
                 return -signal.SIGKILL, b""
             child = subprocess.Popen(
                 command,
+                cwd=folder or None,
                 stdin=None if listens else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -210,6 +211,8 @@ def without_lto(flags: Sequence[str]) -> tuple[str, ...]:
 
 def _base(clang: Clang, source: Path) -> list[str]:
     command = list(clang.command)
+    if folder_of(source) and "/" in command[0]:
+        command[0] = os.path.abspath(command[0])
     if clang.is_zig:
         if is_cplusplus(source):
             command[-1] = "c++"
@@ -433,7 +436,7 @@ def is_standard_input(path: Path) -> bool:
 def _named(source: Path) -> list[str]:
     """A source file as clang is told of it."""
     said = source.language if isinstance(source, Input) else ""
-    return ["-x", said, os.fspath(source)] if said else [os.fspath(source)]
+    return ["-x", said, told_of(source)] if said else [told_of(source)]
 
 
 def check_configuration(clang: Clang, flags: Sequence[str]) -> None:
@@ -459,13 +462,17 @@ def _refuse_configured(said: str, flags: Sequence[str]) -> None:
 def search_path(clang: Clang, source: Path, flags: Sequence[str]) -> SearchPath | None:
     """Asks clang where it would look for this source's headers. None where it says nothing intelligible.
 
-    Raises Configured where it says that it reads configuration files.
+    Names are those by which we find the folders, wherever clang is run. Raises Configured where it says that
+    it reads configuration files.
     """
+    folder = folder_of(source)
     asked = language(source) if is_preprocessed(source) else "c"
     command = [*_base(clang, source), *flags, "-E", "-v", "-x", asked, os.devnull]
     command += ["-o", os.devnull]
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, cwd=folder or None
+        )
     except OSError:
         return None
     text = os.fsdecode(done.stderr)
@@ -480,13 +487,17 @@ def search_path(clang: Clang, source: Path, flags: Sequence[str]) -> SearchPath 
     listed = [line[1:] for line in text[start:end].splitlines() if line[:1] == " "]
     if any(line.endswith((" (framework directory)", " (headermap)")) for line in listed):
         return None  # where other names are looked for than are asked for
+    listed = [os.path.join(folder, path) for path in listed]
+    missing = [os.path.join(folder, path) for path in missing]
     configured = re.findall(r"^System configuration file directory: (.*)$", text, re.MULTILINE)
     selected = re.search(r"^Selected GCC installation: (.*)$", text, re.MULTILINE)
     gcc = [os.path.dirname(selected[1]), os.path.dirname(os.path.dirname(selected[1]))] if selected else []
     triple = re.search(r'"?-triple"? "?([^" ]+)', text)
     resources = re.search(r'"?-resource-dir"? (?:"(.+?)"|(\S+))', text)
     beside = os.path.dirname(program[1])
-    roots = dict.fromkeys(("", os.path.dirname(beside), *_roots(flags)))
+    roots = dict.fromkeys(
+        ("", os.path.dirname(beside), *(os.path.join(folder, root) for root in _roots(flags)))
+    )
     places = [root + place for root in roots for place in _TOOLCHAINS]
     places += [os.path.join(place, name) for place in places for name in _folders_in(place)]
     # A configuration file may come to lie beside clang.
@@ -538,7 +549,9 @@ def _multiarch(triple: str) -> list[str]:
 
 def _run(command: list[str], source: Path, running: Running | None) -> str:
     try:
-        status, said = (running or Running()).run(command, listens=is_standard_input(source))
+        status, said = (running or Running()).run(
+            command, listens=is_standard_input(source), folder=folder_of(source)
+        )
     except OSError as error:
         raise BuildError(f"{source}: cannot run {command[0]}: {error.strerror}") from None
     messages = said.decode("utf-8", "surrogateescape")

@@ -59,6 +59,7 @@ from nativecache.aot.front.manifest import (
     read_manifest,
 )
 from nativecache.aot.key import form_of
+from nativecache.aot.request import folder_of
 from nativecache.cache.dependencies import (
     Dependency,
     StatCache,
@@ -170,10 +171,15 @@ class FrontCache:
             self._refuse(source, reason)
             return None
         program = self.compilers.identity(front, source, level, flags)
-        asked = (front, program, level, flags, whole, beside)
+        folder = folder_of(source)
+        asked = (front, program, level, flags, whole, beside, folder)
         known = self._begun.get(asked)
         if known is None:
-            in_folder = not self.compilers.known_in_full(front) or rests_on_folder(front, flags, whole=whole)
+            in_folder = (
+                bool(folder)
+                or not self.compilers.known_in_full(front)
+                or rests_on_folder(front, flags, whole=whole)
+            )
             recipe = run_recipe(
                 front,
                 program,
@@ -181,7 +187,7 @@ class FrontCache:
                 flags,
                 whole=whole,
                 environ=self._environ,
-                in_folder=in_folder,
+                folder=(folder or os.getcwd()) if in_folder else "",
                 beside=beside,
             )
             begun = Begun(recipe)
@@ -477,8 +483,8 @@ class FrontCache:
             raise _Unknown("clang does not say where it looks for headers")
         if plain_path(source) not in map(plain_path, read):
             raise _Unknown("clang has not named it among the files that it read")
-        files = tuple(dict.fromkeys((source, *read, *named_files(question.flags))))
-        names = (*precompiled_names(question.flags), *self._asked_for(question, files, sure=sure))
+        files = tuple(dict.fromkeys((source, *read, *_named_files(question))))
+        names = (*_precompiled_names(question), *self._asked_for(question, files, sure=sure))
         return search, self._observe(question, search, files, names)
 
     def _observe(
@@ -495,11 +501,12 @@ class FrontCache:
         `taken`: clang has not run now.
         """
         folders, rests_on = search
-        files = tuple(dict.fromkeys((*files, *named_files(question.flags))))
-        embedded = embed_folders(question.flags)
-        places = dict.fromkeys((".", *folders, *embedded, *(os.path.dirname(path) or "." for path in files)))
+        files = tuple(dict.fromkeys((*files, *_named_files(question))))
+        embedded = map(question.place, embed_folders(question.flags))
+        here = folder_of(question.source) or "."
+        places = dict.fromkeys((here, *folders, *embedded, *(os.path.dirname(path) or "." for path in files)))
         stems = {plain_path(place) for place in places}
-        with_times = any(map(os.path.exists, precompiled_names(question.flags)))
+        with_times = any(map(os.path.exists, _precompiled_names(question)))
         spelled = dict.fromkeys(name for path in files for name in spellings(plain_path(path), stems))
         dependencies = (
             *(observe("file", (path,), self.memo) for path in files),
@@ -526,7 +533,8 @@ class FrontCache:
         """Where clang looks for headers: as the manifest has it, else clang is asked."""
         if manifest.search and still_valid(manifest.search[1], self.memo):
             return manifest.search
-        asked_for = (*question.clang.command, clang.language(question.source), *question.flags)
+        folder = folder_of(question.source)
+        asked_for = (folder, *question.clang.command, clang.language(question.source), *question.flags)
         if asked_for not in self._searches:
             self._searches[asked_for] = self._ask_where(question)
         return self._searches[asked_for]
@@ -535,7 +543,8 @@ class FrontCache:
         """Where clang looks, as it was asked for another source, or is asked now."""
         program = self.compilers.identity(question.clang, question.source, question.level, question.flags)
         language = clang.language(question.source)
-        key = search_recipe(question.clang, program, language, question.flags, self._environ).key()
+        folder = folder_of(question.source)
+        key = search_recipe(question.clang, program, language, question.flags, self._environ, folder).key()
         kept = self._load(key).search
         if kept and still_valid(kept[1], self.memo):
             return kept
@@ -619,6 +628,16 @@ class FrontCache:
         return text
 
 
+def _named_files(question: Question) -> list[str]:
+    """Files that a question's flags name."""
+    return named_files(question.flags, folder_of(question.source))
+
+
+def _precompiled_names(question: Question) -> list[str]:
+    """What clang would take in place of a header that a question's flags include."""
+    return [*map(question.place, precompiled_names(question.flags))]
+
+
 def _is_header(path: str) -> bool:
     """Whether a file is one that several sources may include, by its name."""
     return not clang.language(Path(path))
@@ -627,7 +646,8 @@ def _is_header(path: str) -> bool:
 def _files_read(question: Question, depfile: Path | None, targets: Sequence[str]) -> list[str]:
     """The files that clang has named as those that it read. Raises _Unknown."""
     try:
-        return clang.read_depfile(depfile, targets) if depfile else [os.fspath(question.source)]
+        read = clang.read_depfile(depfile, targets) if depfile else None
+        return [os.fspath(question.source)] if read is None else [*map(question.place, read)]
     except (OSError, ValueError):
         raise _Unknown("clang has not named the files that it read") from None
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from nativecache.aot.front import clang
 from nativecache.aot.key import own_record
+from nativecache.aot.request import folder_of, told_of
 from nativecache.cache.dependencies import Dependency
 from nativecache.cache.recipe import Recipe
 from nativecache.linker import lazy_re as re
@@ -45,6 +46,10 @@ class Question:
     key: str
     #: The key of what is asked but for the source; "" where what clang makes may show where it ran.
     anywhere: str = ""
+
+    def place(self, name: str) -> str:
+        """Where we find what clang finds under a name."""
+        return os.path.join(folder_of(self.source), name)
 
 
 def _host(flags: Sequence[str]) -> str:
@@ -84,17 +89,17 @@ def run_recipe(
     *,
     whole: bool,
     environ: Sequence[str],
-    in_folder: bool,
+    folder: str,
     beside: Sequence[str] = (),
 ) -> Recipe:
     """What a run of clang is but for its source, of which `source_fields` come behind.
 
     `program`: what tells it from another clang.
 
-    `environ`: the variables that clang looks at, as NAME=VALUE. `in_folder`: what it makes may show where it
-    runs. `beside`: what its answer shows besides, as of a depfile.
+    `environ`: the variables that clang looks at, as NAME=VALUE. `folder`: where it runs, if what it makes
+    may show that. `beside`: what its answer shows besides, as of a depfile.
     """
-    if not in_folder:
+    if not folder:
         environ = [variable for variable in environ if not variable.startswith("PWD=")]
     return Recipe(
         *own_record("manifest"),
@@ -103,7 +108,7 @@ def run_recipe(
         *(("program", word) for word in program),
         ("host", _host(flags)),
         *(("variable", variable) for variable in environ),
-        ("folder", os.getcwd() if in_folder else ""),
+        ("folder", folder),
         ("encoding", sys.getfilesystemencoding()),  # other ones cannot say the names that are noted
         ("level", str(level)),
         ("output", "object" if whole else "IR"),
@@ -114,19 +119,27 @@ def run_recipe(
 
 def source_fields(source: Path) -> tuple[tuple[str, str], ...]:
     """What a run of clang is on, before anything is read."""
-    return ("language", clang.language(source)), ("source", os.fspath(source))
+    return ("language", clang.language(source)), ("source", os.fspath(source)), ("told", told_of(source))
 
 
 def search_recipe(
-    front: clang.Clang, program: Sequence[str], language: str, flags: Sequence[str], environ: Sequence[str]
+    front: clang.Clang,
+    program: Sequence[str],
+    language: str,
+    flags: Sequence[str],
+    environ: Sequence[str],
+    folder: str = "",
 ) -> Recipe:
-    """What decides where clang looks for headers, as far as it is no file or folder."""
+    """What decides where clang looks for headers, as far as it is no file or folder.
+
+    `folder`: where clang is run, if not in the current folder.
+    """
     return Recipe(
         *own_record("search"),
         *(("command", word) for word in front.command),
         *(("program", word) for word in program),
         *(("variable", variable) for variable in environ),
-        ("folder", os.getcwd()),
+        ("folder", folder or os.getcwd()),
         ("encoding", sys.getfilesystemencoding()),
         ("language", language),
         *(("flag", flag) for flag in flags if not _ELSEWHERE_NONE.fullmatch(flag)),

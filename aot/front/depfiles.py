@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nativecache.aot.errors import UsageError
 from nativecache.aot.front import clang
-from nativecache.aot.request import Request
+from nativecache.aot.request import Request, folder_of
 from nativecache.aot.threads import Call
 from nativecache.linker.values import dataclass
 
@@ -52,7 +52,12 @@ def depfile_names(request: Request) -> dict[str, list[tuple[Path, str]]]:
 
 
 def check_depfiles(request: Request) -> None:
-    """Raises UsageError where a depfile would overwrite an input or the output."""
+    """Raises UsageError where a depfile would overwrite an input or the output, or be of no use."""
+    away = next(filter(folder_of, request.inputs), None)
+    if request.dependencies and away:
+        raise UsageError(
+            f"{away}: is compiled in another folder, from which a depfile would name files; no -MD"
+        )
     for name in depfile_names(request):
         for path in (*request.inputs, request.output):
             there = os.path.exists(name) and os.path.exists(path) and os.path.samefile(name, path)

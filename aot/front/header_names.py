@@ -38,10 +38,10 @@ def spellings(path: str, places: set[str]) -> list[str]:
     return names or [os.path.basename(path)]
 
 
-def named_files(flags: Sequence[str]) -> list[str]:
-    """Files that flags name as a word or behind an equals sign or comma."""
+def named_files(flags: Sequence[str], folder: str = "") -> list[str]:
+    """Files that flags name as a word or behind an equals sign or comma, from a folder if one is given."""
     words = [part for flag in flags for part in (flag, *re.split("[=,]", flag)[1:])]
-    return [word for word in words if word and os.path.isfile(word)]
+    return [path for word in words if word and os.path.isfile(path := os.path.join(folder, word))]
 
 
 def precompiled_names(flags: Sequence[str]) -> list[str]:

@@ -38,7 +38,7 @@ from nativecache.aot.front.clang_question import Question
 from nativecache.aot.front.contents import holds_bitcode
 from nativecache.aot.front.depfiles import Depfile, ask_for_depfiles, check_depfiles
 from nativecache.aot.front.manifest import Answer
-from nativecache.aot.request import Request, check, level_of, own_flags
+from nativecache.aot.request import Request, check, folder_of, level_of, own_flags
 from nativecache.aot.threads import Call, Threads
 from nativecache.cache.since import Seen
 from nativecache.linker import lazy_re as re
@@ -177,7 +177,7 @@ class Run:
     def find_head(self) -> None:
         """Finds what the head of the source was precompiled to, or whether that is to be done."""
         cache, question = self.front.cache, self.question
-        if not (self.front.preambles and cache and question and self.depfile):
+        if not (self.front.preambles and cache and question and self.depfile) or folder_of(self.source):
             return
         # Who is compiled for the first time has nothing to do with it.
         if cache.was_answered(question) and cache.asks_for_time(question) and cache.reads_much(question):
@@ -196,13 +196,16 @@ class Run:
 
     def _emit(self) -> Answer:
         front = self.front
-        where = self.output, self.depfile, self._running
+        where = self.output.absolute(), self.depfile and self.depfile.absolute(), self._running
         asks = front.cache is not None and self.question and front.cache.asks_for_time(self.question)
         dated = None
 
         def run(flags: Sequence[str]) -> tuple[bytes, str]:
             if self.whole:
-                places = places_beside(flags, self.source, front.image, front.alone)
+                image, alone = front.image, front.alone
+                if folder_of(self.source):
+                    image, alone = image and image.absolute(), alone and alone.absolute()
+                places = places_beside(flags, self.source, image, alone)
                 return compile_whole(self.clang, self.source, self.level, flags, *where, places)
             return emit_ir(self.clang, self.source, self.level, flags, *where)
 
@@ -390,8 +393,11 @@ def _check_target(request: Request) -> None:
 def _folders(request: Request) -> list[str]:
     """Folders that the command line names, in which files may come and go meanwhile."""
     found = dict.fromkeys(os.path.dirname(path) or "." for path in (request.output, *request.inputs))
-    words = [re.sub(r"^-(?:I|isystem|iquote|idirafter)", "", flag) for flag in request.all_flags]
-    return [*found, *(word for word in words if word and word[0] != "-")]
+    flags = dict.fromkeys((folder_of(path), request.flags_of(path)) for path in request.inputs)
+    for folder, words in flags:
+        named = (re.sub(r"^-(?:I|isystem|iquote|idirafter)", "", word) for word in words)
+        found.update((os.path.join(folder, word), None) for word in named if word and word[0] != "-")
+    return list(found)
 
 
 def _front_end(request: Request, cache: FrontCache | None) -> FrontEnd:

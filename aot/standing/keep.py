@@ -24,7 +24,7 @@ from nativecache.aot.output.results import UnitResult
 from nativecache.aot.packed import decode_names, encode_names, encode_pairs
 from nativecache.aot.records.last_plan import Head, ModuleState, save_plan, write_state
 from nativecache.aot.records.outputs import note_output
-from nativecache.aot.request import Request, level_of, own_flags
+from nativecache.aot.request import Request, folder_of, level_of, own_flags, told_of
 from nativecache.aot.schedule.plan import Plan
 from nativecache.aot.schedule.scheduler import Outcome, Scheduled
 from nativecache.aot.standing.module_state import (
@@ -94,9 +94,9 @@ def guard(
 
 
 def _own(path: Path) -> tuple[object, ...]:
-    """An input by its name, with the flags and the level that are its own, if it has any."""
-    own = own_flags(path), level_of(path, -1)
-    return (str(path), *own) if own != ((), -1) else (str(path),)
+    """An input by its name, with the flags, level and folder that are its own, if it has any."""
+    own = own_flags(path), level_of(path, -1), folder_of(path)
+    return (str(path), told_of(path), *own) if own != ((), -1, "") else (str(path),)
 
 
 def describe_inputs(loaded: Loaded) -> str:

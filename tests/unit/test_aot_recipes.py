@@ -91,7 +91,7 @@ KINDS: dict[str, Callable[[], Recipe]] = {
             ("-Ix",),
             whole=False,
             environ=("PWD=/",),
-            in_folder=True,
+            folder="/x",
             beside=("-MD",),
         ).fields,
         *source_fields(Path("a.c")),
