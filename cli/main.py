@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from nativecache.cli import account, report
 from nativecache.cli.figures import figures_of, keep_record, up_to_date_record, write_stats
-from nativecache.cli.option_table import INPUT
+from nativecache.cli.option_table import INPUT, OURS
 from nativecache.cli.options import BuildOptions, read_plainly
 from nativecache.cli.requests import (
     read_requests,
@@ -121,7 +121,9 @@ def _keep_record(result: Report, request: Request, command: Command) -> None:
     """Notes for the same command what it would repeat."""
     store = request.store
     try:
-        asked = command_of(command.noted or command.line, os.environ)
+        asked = command_of(command.line, os.environ)
+        if asked and command.noted:
+            asked = command_of(command.noted, os.environ)
     except OSError:
         asked = None
     record = up_to_date_record(result, request.output)
@@ -145,6 +147,11 @@ def _run(words: list[str], seen: Seen | None) -> int:
 
         return ask_click(Command(words, []))
     line = read_words(words[1:])
+    if any(word.place == OURS and word.name == "-p" for word in line):
+        from nativecache.cli.database import expand_database
+
+        expanded, rests_on = expand_database(line)
+        return _run_line(Command(words, expanded, seen, noted=line, rests_on=(rests_on,)))
     if not any(word.place == INPUT for word in line):
         from nativecache.cli.project_build import build_project, find_asked
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from nativecache.cli.option_table import BOTH, CLANG, OURS
 from nativecache.cli.options import asked_level
-from nativecache.cli.words import Word
+from nativecache.cli.words import BadWords, Word
 
 #: What clang does besides at levels that only it knows.
 _BESIDES: Final = {"s": ["-Os"], "g": ["-Og"], "z": ["-Oz"], "fast": ["-ffast-math"]}
@@ -25,11 +25,12 @@ def clang_flags(line: Sequence[Word]) -> list[str]:
     return flags
 
 
-def with_own(word: Word, own: Sequence[Word]) -> Word:
-    """An input's word with flags of its own."""
+def with_own(word: Word, own: Sequence[Word], folder: str = "") -> Word:
+    """An input's word with flags of its own, and the folder in which it is compiled. Raises BadWords."""
     level = "".join(asked_level([*own]))
-    if level and level not in "0123":
-        level = ""  # clang's own, which the file's flags say
-    return Word(
-        word.place, word.words, word.name, word.value, word.language, (*word.own, *clang_flags(own)), level
-    )
+    if level not in ("", "0", "1", "2", "3"):
+        raise BadWords(f"-O{level} is no level that is known")
+    # Said again, for all files may have been told of -Os.
+    said = (f"-O{level}",) if level else ()
+    flags = (*word.own, *said, *clang_flags(own))
+    return Word(word.place, word.words, word.name, word.value, word.language, flags, level, folder)

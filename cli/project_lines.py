@@ -11,7 +11,7 @@ from nativecache.cli.option_table import INPUT, LINK, OURS
 from nativecache.cli.own_flags import with_own
 from nativecache.cli.project import Flags, Project, Target, in_order
 from nativecache.cli.project_flags import BadFlags, read_flags, read_link_flags
-from nativecache.cli.words import Word
+from nativecache.cli.words import BadWords, Word
 from nativecache.linker import lazy_re as re
 
 #: Kinds of which an image is linked.
@@ -78,7 +78,8 @@ def _own(project: Project, target: Target, pattern: str) -> list[Word]:
     at = ("target", target.name, "flags-for", pattern)
     try:
         words = read_flags(target.flags_for[pattern])
-    except BadFlags as error:
+        with_own(Word(INPUT, (pattern,)), words)
+    except (BadFlags, BadWords) as error:
         raise project.problem(at, str(error)) from None
     for word in words:
         if word.place == OURS and word.name != "-O":

@@ -1,6 +1,9 @@
 """Programs whose files have flags of their own do what clang's do, cold, warm and after edits."""
 
+import json
+import shlex
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,12 +12,13 @@ from harness import CLANG, build, edit, needs_clang, run
 from rules import write
 
 from nativecache.aot.build import build as build_request
-from nativecache.aot.errors import UsageError
+from nativecache.aot.errors import BuildError, UsageError
 from nativecache.aot.front.sources import Front
 from nativecache.aot.report import Report
 from nativecache.aot.request import EmitKind, Input, Request
 from nativecache.cache.file_store import FileStore
 from nativecache.cache.lookup import EntryStore
+from nativecache.cli.database import read_database
 
 pytestmark = needs_clang
 
@@ -274,3 +278,138 @@ def test_a_project_file_that_is_wrong(project: Path) -> None:
     done = build(project, check=False)
     assert done.exit_code == 1 and done.stderr.count("\n") == 1
     assert "nativecache.toml:14: unknown name 'libarries': did you mean 'libraries'?" in done.stderr
+
+
+# Compilation databases
+
+MADE = {
+    "src/main.c": """\
+#include <stdio.h>
+#include "part.h"
+int f1(int), f2(int), other(int);
+int main(int n, char **v) {
+  printf("%s %d %d %d\\n", __FILE__, f1(n), f2(n), other(n));
+  return 0;
+}
+""",
+    "src/part.c": """\
+#include "part.h"
+#if __has_include("conf.h")
+#include "conf.h"
+#else
+#define CONF 1
+#endif
+#define CAT_(a, b) a##b
+#define CAT(a, b) CAT_(a, b)
+const char *CAT(name, X)(void) { return __FILE__; }
+int CAT(f, X)(int n) { return n * X + PART + CONF; }
+""",
+    "inc/part.h": "#define PART 100\n",
+    "lib/other.c": '#include "inner.h"\nint other(int n) { return n + INNER; }\n',
+    "lib/inner.h": "#define INNER 5\n",
+}
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """Sources with a database, in which they are compiled in two folders."""
+    for name, text in MADE.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "build").mkdir()
+    common = ["-O2", "-g", "-I../inc", "-MD", "-MF", "x.d", "-c"]
+    here, lib = str(tmp_path / "build"), str(tmp_path / "lib")
+    part = f"/usr/bin/{CLANG} -DX=1 {' '.join(common)} '../src/part.c' -o part1.o"
+    listed: list[tuple[str, str, str, str | list[str]]] = [
+        (here, "../src/main.c", "main.o", ["ccache", CLANG, *common, "-o", "main.o", "../src/main.c"]),
+        (here, "../src/part.c", "part1.o", part),
+        (here, "../src/part.c", "part2.o", ["nativecache", *part.replace("1", "2").replace("'", "").split()]),
+        (lib, "other.c", "other.o", ["gcc", "-O1", "-I.", "-c", "other.c", "-o", "other.o", "-lm", "-Wl,-x"]),
+    ]
+    entries = [
+        {"directory": folder, "file": file, "output": output}
+        | ({"command": words} if isinstance(words, str) else {"arguments": words})
+        for folder, file, output, words in listed
+    ]
+    (tmp_path / "build/compile_commands.json").write_text(json.dumps([*entries, entries[0]]))
+    return tmp_path
+
+
+def clangs_made(space: Path) -> bytes:
+    """What the program says that the database's own commands make."""
+    objects = []
+    for entry in json.loads((space / "build/compile_commands.json").read_text())[:4]:
+        words = shlex.split(entry["command"]) if "command" in entry else entry["arguments"]
+        while Path(words[0]).name in ("ccache", "nativecache"):
+            words = words[1:]
+        subprocess.run([CLANG, *words[1:]], cwd=entry["directory"], check=True)
+        objects.append(Path(entry["directory"], entry["output"]))
+    subprocess.run([CLANG, *objects, "-o", "clangs"], cwd=space, check=True)
+    return run(space / "clangs").stdout
+
+
+def test_a_database_cold_warm_and_edited(made: Path) -> None:
+    expected = clangs_made(made)
+    assert expected.startswith(b"../src/main.c ")
+    first = build(made, "-p", "build", "-o", "app")
+    assert run(made / "app").stdout == expected
+    assert first.stats["whole"] == [str(made / "lib/other.c")] and first.stats["sources"] == 4
+    cold = (made / "app").read_bytes()
+    assert "up to date" in build(made, "-p", "build", "-o", "app").stdout
+    lines = subprocess.run(["objdump", "-dl", "app"], cwd=made, capture_output=True, text=True, check=True)
+    assert f"{made}/build/../src/part.c:" in lines.stdout
+    time.sleep(0.05)  # else the sources may have been written when the build began
+    build(made, "-p", "build", "-o", "app", "-v")
+    done = build(made, "-p", "build", "-o", "app", "-v")
+    assert "front end: 4 of 4 files unchanged" in done.stdout
+    for name, text in (
+        ("lib/inner.h", "#define INNER 6\n"),  # found from another folder
+        ("src/conf.h", "#define CONF 9\n"),  # newly
+        ("inc/part.h", "#define PART 200\n"),
+    ):
+        (made / name).write_text(text)
+        assert clangs_made(made) != expected
+        expected = clangs_made(made)
+        build(made, "-p", "build/compile_commands.json", "-o", "app")
+        assert run(made / "app").stdout == expected
+    build(made, "-p", "build", "-o", "again", env={"NATIVECACHE_DIR": str(made / "other")})
+    assert (made / "again").read_bytes() == (made / "app").read_bytes() != cold
+
+
+def test_entries_are_chosen_by_file_or_output(made: Path) -> None:
+    for n, word in enumerate(("lib/other.c", "other.o", "lib/*.c", str(made / "lib/other.o"))):
+        done = build(made, "-p", "build", word, "--emit", "object", "-o", f"{n}.o")
+        assert done.stats["sources"] == 1
+    build(made, "-p", "build", "part1.o", "build/part2.o", "--emit", "archive", "-o", "parts.a")
+    build(made, "-p", "build", "src/main.c", "parts.a", "0.o", "-o", "app")
+    assert run(made / "app").stdout == clangs_made(made)
+    done = build(made, "-p", "build", "missing.c", check=False)
+    assert done.exit_code == 2 and "'missing.c': build/compile_commands.json has no entry" in done.stderr
+
+
+def test_a_level_on_the_command_line_is_for_all_entries(made: Path) -> None:
+    assert not build(made, "-p", "build", "-O1", "-o", "app").stats["whole"]
+    assert run(made / "app").stdout == clangs_made(made)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"file": "a.c", "arguments": ["nvcc", "-c", "a.c"]}, "'nvcc' is no C or C++ compiler"),
+        ({"file": "a.c", "arguments": ["cc", "-E", "a.c"]}, "'-E' is not taken"),
+        ({"file": "a.c", "arguments": ["cc", "@x", "a.c"]}, "files full of flags (@FILE) are not read here"),
+        ({"file": "a.c", "arguments": ["cc", "--clang", "x", "a.c"]}, "'--clang' is no option of clang's"),
+        ({"file": "a.c", "arguments": ["cc", "a.c", "b.c"]}, "it compiles 2 files; one is wanted"),
+        ({"file": "a.c", "command": "cc 'a.c"}, "No closing quotation"),
+        ({"file": "a.c", "arguments": "cc a.c"}, "'arguments' is to be a list of texts"),
+        ({"arguments": ["cc", "a.c"]}, "it names no file"),
+        (3, "an object is wanted"),
+    ],
+)
+def test_an_entry_that_is_not_understood_is_named(tmp_path: Path, entry: object, said: str) -> None:
+    path = tmp_path / "compile_commands.json"
+    path.write_text(json.dumps([entry]))
+    with pytest.raises(BuildError) as raised:
+        read_database(str(path))
+    (line,) = raised.value.problems
+    assert line.startswith(f"{path}: entry 1 (") and said in line
