@@ -9,6 +9,7 @@ import click
 from nativecache.cli import main
 from nativecache.cli.build_options import build_options, spell_for_click
 from nativecache.cli.cache import cache
+from nativecache.cli.init import init
 from nativecache.cli.options import BuildOptions
 from nativecache.cli.say import say
 from nativecache.cli.server_commands import server
@@ -28,6 +29,7 @@ def cli() -> None:
 
 cli.add_command(cache)
 cli.add_command(server)
+cli.add_command(init)
 
 
 @cli.command(short_help="Build a program from LLVM IR, C and C++.")
@@ -35,6 +37,9 @@ cli.add_command(server)
 @build_options
 def build(options: BuildOptions) -> None:
     """Build a program from LLVM IR (.ll, .bc), C and C++, and link it with objects and libraries.
+
+    Without inputs, the targets of nativecache.toml, or of [tool.nativecache] in pyproject.toml; with -p, the
+    sources of a compilation database.
 
     Compilers' flags are taken as well (-c -g -std= -f… -m… -W… -x -MD -L -l -Wl,… @file), and order counts.
     What stands behind -- goes to the compiler driver that links (-Wl,… to the linker itself); `-o -` is

@@ -91,5 +91,5 @@ def _translate(sign: Match[str]) -> str:
         return _WILD[word]
     if len(word) == 1:
         return re.escape(word)
-    inner = word[1:-1].replace("\\", "\\\\")
+    inner = word[1:-1].replace("\\", "\\\\").replace("[", "\\[")
     return f"[^{inner[1:]}]" if inner[0] == "!" else f"[{inner}]"

@@ -3,12 +3,13 @@
 import json
 import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from harness import CLANG, build, edit, needs_clang, run
+from harness import CLANG, build, clean_environment, edit, needs_clang, run
 from rules import write
 
 from nativecache.aot.build import build as build_request
@@ -413,3 +414,42 @@ def test_an_entry_that_is_not_understood_is_named(tmp_path: Path, entry: object,
         read_database(str(path))
     (line,) = raised.value.problems
     assert line.startswith(f"{path}: entry 1 (") and said in line
+
+
+# nativecache init
+
+
+def init(space: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "nativecache.cli.start", "init", *words]
+    return subprocess.run(command, cwd=space, env=clean_environment(), capture_output=True, text=True)
+
+
+def test_a_project_file_from_the_sources_of_a_folder(tmp_path: Path) -> None:
+    files = {"src/main.c": '#include "n.h"\nint main(void) { return N; }\n', "include/n.h": "#define N 7\n"}
+    for name, text in {**files, "build/left.c": "#error\n"}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    done = init(tmp_path)
+    assert done.returncode == 0 and "with 1 sources" in done.stdout, done.stderr
+    build(tmp_path)
+    assert run(tmp_path / "build" / tmp_path.name).code == 7
+    before = (tmp_path / "nativecache.toml").read_text()
+    again = init(tmp_path)
+    assert again.returncode == 1 and "is there already" in again.stderr and again.stderr.count("\n") == 1
+    assert (tmp_path / "nativecache.toml").read_text() == before
+
+
+def test_a_project_file_from_a_database(made: Path) -> None:
+    refused = init(made, "-p", "build")
+    assert refused.returncode == 1 and "src/part.c: it is there again with other flags" in refused.stderr
+    assert refused.stderr.count("\n") == 1 and not (made / "nativecache.toml").exists()
+    path = made / "build/compile_commands.json"
+    entries = json.loads(path.read_text())
+    path.write_text(json.dumps([entry for entry in entries if entry["output"] != "part2.o"]))
+    (made / "lib/more.c").write_text("int f2(int n) { return n; }\n")
+    assert init(made, "-p", "build").returncode == 0
+    text = (made / "nativecache.toml").read_text()
+    assert '"src/part.c" = ["-DX=1", "-g", "-Iinc"]' in text and '"lib/other.c" = ["-Ilib"]' in text
+    edit(made / "nativecache.toml", '"lib/other.c"]', '"lib/other.c", "lib/more.c"]')
+    build(made)
+    assert run(made / "build" / made.name).stdout.startswith(b"src/main.c ")
