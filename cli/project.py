@@ -208,6 +208,12 @@ class _Reader:
         for name, target in targets.items():
             for other in target.depends:
                 self._check_depends(name, other, targets)
+        outputs: dict[str, str] = {}
+        for name, target in targets.items():
+            other = outputs.setdefault(os.path.normpath(target.output), name)
+            if other != name:
+                why = f"'{target.output}' is the output of target '{other}', too; give one another name"
+                raise self._fail(("target", name, "output"), why)
         _check_circles(self, targets)
         return Project(
             self._file, digest, self._text, self._root, self._flags(table), profiles, default, targets

@@ -19,7 +19,7 @@ from nativecache.cli.option_table import INPUT, OF_PROJECTS, OURS
 from nativecache.cli.project import PROJECT, Project, find_project, in_order, meant
 from nativecache.cli.project_lines import target_line
 from nativecache.cli.say import failure, say, usage_error
-from nativecache.cli.up_to_date import Record, check, command_of
+from nativecache.cli.up_to_date import Record, check, command_of, what_stats_overwrite
 from nativecache.linker.output import overwrite
 from nativecache.linker.values import dataclass
 
@@ -86,6 +86,10 @@ def build_project(asked: Asked, line: Sequence[Word], build_line: BuildLine) -> 
     lines = {
         name: target_line(project, project.targets[name], asked.profile, found) for name in asked.targets
     }
+    stats = [word.value for word in line if word.place == OURS and word.name == "--stats-json"]
+    place = stats[-1] if stats else os.environ.get("NATIVECACHE_STATS_JSON", "")
+    if place:
+        _check_stats(place, project, [word for words in lines.values() for word in words])
     rest = [word for word in line if not (word.place == OURS and word.name in _ABOUT_TARGETS)]
     records: dict[str, Record | None] = {}
     figures: dict[str, dict[str, Any]] = {}
@@ -94,11 +98,17 @@ def build_project(asked: Asked, line: Sequence[Word], build_line: BuildLine) -> 
         code, figures[name], records[name] = _build_target([*words, *rest], build_line)
         if code:
             return code
-    stats = [word.value for word in line if word.place == OURS and word.name == "--stats-json"]
-    if place := stats[-1] if stats else os.environ.get("NATIVECACHE_STATS_JSON"):
+    if place:
         _write_stats(figures, place)
     _keep(asked, line, lines, records)
     return 0
+
+
+def _check_stats(place: str, project: Project, line: Sequence[Word]) -> None:
+    inputs = [word.words[0] for word in line if word.place == INPUT]
+    outputs = [target.output for target in project.targets.values()]
+    if why := what_stats_overwrite(place, [project.file, *inputs, *outputs]):
+        raise usage_error(f"--stats-json {place}: {why}; name another file")
 
 
 def _make_folder(project: Project, name: str) -> None:

@@ -263,6 +263,7 @@ def test_one_target_and_what_it_links(project: Path) -> None:
         (("--only", "utl"), "--only utl: nativecache.toml has no such target: did you mean 'util'?", 2),
         (("--profile", "rel"), "--profile rel: nativecache.toml has no such profile: did you mean 'rel", 2),
         (("-o", "x"), "a project's targets have output in nativecache.toml; change it there", 2),
+        (("--stats-json", "base.c"), "--stats-json base.c: is also base.c; name another file", 2),
         (("-c",), "-c: a project's targets have kind in nativecache.toml; change it there", 2),
     ],
 )

@@ -59,6 +59,10 @@ def problem(text: str, name: str = "nativecache.toml") -> str:
             TARGET + '[target.b]\nsources = ["a.c"]\ndepends = ["app"]\n',
             "toml:5: target 'app' is an executable",
         ),
+        (
+            TARGET + '[target.b]\nsources = ["a.c"]\noutput = "./app"\n',
+            "toml:5: './app' is the output of target 'app'",
+        ),
         ('default-profile = "x"\n' + TARGET, "nativecache.toml:1: there is no profile 'x'"),
         ('[target.app]\nsources = ["a.c", "no/*.c"]\n', "toml:2: 'no/*.c': no file is there that it names"),
         ('[target.app]\nsources = ["b.c"]\n', "nativecache.toml:2: 'b.c': there is no such file"),
