@@ -233,7 +233,7 @@ class _Reader:
         for pattern, flags in own.items():
             self._check_value((*at, "flags-for", pattern), flags, _LIST)
         output = table.get("output", _OUTPUTS[kind].format(name))
-        if not output or output.endswith("/"):
+        if not output or output.endswith("/") or output[0] in "-@":
             raise self._fail((*at, "output"), f"'{output}' cannot be an output; name a file")
         return Target(
             name,

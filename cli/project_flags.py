@@ -31,12 +31,14 @@ _RUNS: Final = (
         "--offload",
         "-foffload",
     ),
-    *("-X", "-fuse-ld=/", "-ivfsoverlay", "--vfsoverlay", "-vfsoverlay", "--for-assembler", "--for-linker"),
+    *("-X", "-ivfsoverlay", "--vfsoverlay", "-vfsoverlay", "--for-assembler", "--for-linker"),
 )
 #: How words for a linker begin, without hyphens, that do the same.
 _LINKER_RUNS: Final = ("@", "plugin", "mllvm", "load-pass-plugin", "thinlto", "fuse-ld", "wrapper")
 #: Options of ours that are no choice of tools.
-_TAKEN: Final = ("-O", "--target", "--linker")
+_TAKEN: Final = ("-O", "--target")
+#: Linkers that -fuse-ld may choose: by the names of those that the machine has.
+_LINKERS: Final = ("bfd", "gold", "lld", "mold")
 
 
 class BadFlags(Exception):
@@ -80,7 +82,7 @@ def _runs(flag: str) -> bool:
     if flag.startswith("-Wp,"):  # clang hands them to its front end as they are
         return not all(part[:2] in ("-D", "-U") for part in _parts(flag))
     if flag.startswith("-fuse-ld="):
-        return "/" in flag
+        return flag.partition("=")[2] not in _LINKERS
     return flag.startswith(_RUNS)
 
 
@@ -95,7 +97,8 @@ def _checked(word: Word, elsewhere: str, where: str) -> bool:
         raise BadFlags(f"'{said}' is not taken here: {where}")
     if word.place == INPUT:
         raise BadFlags(f"'{said}' is no flag: put files into sources, libraries or depends")
-    if word.place == OURS and (word.name not in _TAKEN or "/" in word.value):
+    names_linker = word.words[0].startswith("-fuse-ld=") and word.value in _LINKERS
+    if word.place == OURS and word.name not in _TAKEN and not names_linker:
         raise BadFlags(f"'{said}' is not taken here: say it on the command line")
     if word.place not in (CLANG, LINK, BOTH, OURS, DROPPED):
         raise BadFlags(f"'{said}' is not taken here: no depfiles are written for a project")

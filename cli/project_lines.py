@@ -37,7 +37,7 @@ def target_line(project: Project, target: Target, profile: str, found: Found) ->
     if target.kind == "archive":
         return words
     words += _depends(project, target)
-    words += [_library(name) for name in target.libraries]
+    words += _libraries(project, target)
     links = [*project.flags.link, *of.link] if target.kind in _IMAGES else []
     return [*words, *_read(project, (), links, link=True), *_link_flags(project, target)]
 
@@ -67,7 +67,7 @@ def _sources(project: Project, target: Target, found: Found) -> list[Word]:
             )
     return [
         with_own(
-            Word(INPUT, (path,)),
+            Word(INPUT, (f"./{path}" if path[0] in "-@" else path,)),  # which would be an option
             [word for pattern, words in own.items() if matches(path, [pattern]) for word in words],
         )
         for path in paths
@@ -105,7 +105,7 @@ def _depends(project: Project, target: Target) -> list[Word]:
         other = project.targets[name]
         words.append(Word(INPUT, (other.output,)))
         if other.kind == "archive":
-            words += [_library(library) for library in other.libraries]
+            words += _libraries(project, other)
         elif other.kind == "shared" and target.kind in _IMAGES:
             folder = os.path.relpath(
                 os.path.dirname(other.output) or ".", os.path.dirname(target.output) or "."
@@ -115,10 +115,17 @@ def _depends(project: Project, target: Target) -> list[Word]:
     return words
 
 
-def _library(name: str) -> Word:
-    if _FILE.search(name):
-        return Word(INPUT, (name,))
-    return Word(LINK, (name if name[:2] == "-l" else f"-l{name}",))
+def _libraries(project: Project, target: Target) -> list[Word]:
+    """The libraries of a target, each by its name or as a file."""
+    words = []
+    for given in target.libraries:
+        name = given.removeprefix("-l")
+        if not name or name[0] in "-@":
+            raise project.problem(
+                ("target", target.name, "libraries"), f"'{given}' is no library: name one, or a file"
+            )
+        words.append(Word(INPUT, (name,)) if _FILE.search(name) else Word(LINK, (f"-l{name}",)))
+    return words
 
 
 def _link_flags(project: Project, target: Target) -> list[Word]:

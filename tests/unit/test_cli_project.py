@@ -6,6 +6,7 @@ import pytest
 
 from nativecache.aot.errors import BuildError
 from nativecache.cli.globs import Found
+from nativecache.cli.option_table import INPUT
 from nativecache.cli.project import find_project, in_order, line_of
 from nativecache.cli.project_flags import BadFlags, read_flags, read_link_flags
 from nativecache.cli.project_lines import target_line
@@ -114,8 +115,21 @@ def test_in_pyproject(space: Path) -> None:
 )
 def test_no_flag_names_what_is_run_or_trusted(flag: str) -> None:
     for read in (read_flags, read_link_flags):
-        with pytest.raises(BadFlags):
-            read([flag, "x/y"])
+        with pytest.raises(BadFlags, match=r"programs may be run or loaded|say it on the command line"):
+            read([flag])
+
+
+def test_names_that_would_be_options(space: Path) -> None:
+    """A file is no flag, whatever it is called."""
+    (space / "-fplugin=x.c").touch()
+    (space / "nativecache.toml").write_text('[target.app]\nsources = ["*.c"]\n')
+    project = find_project()
+    assert project
+    words = target_line(project, project.targets["app"], "", Found())
+    assert [word.words[0] for word in words if word.place == INPUT] == ["./-fplugin=x.c", "a.c"]
+    assert "'-Wl,-plugin,/x.so' is no library" in problem(TARGET + 'libraries = ["-Wl,-plugin,/x.so"]\n')
+    assert "'-l@x' is no library" in problem(TARGET + 'libraries = ["-l@x"]\n')
+    assert "'-Bx' cannot be an output" in problem(TARGET + 'output = "-Bx"\n')
 
 
 def test_flags_that_are_taken() -> None:
