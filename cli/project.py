@@ -255,7 +255,7 @@ class _Reader:
         self._check_value(at, table, _TABLE)
         for key, value in table.items():
             if key not in known:
-                raise self._fail((*at, key), f"{_unknown(key, known)}")
+                raise self._fail((*at, key), _unknown(key, known))
             self._check_value((*at, key), value, known[key])
         for key in ("profile", "target"):
             for name, below in table.get(key, {}).items() if not at else ():
@@ -288,7 +288,7 @@ class _Reader:
 def _unknown(key: str, known: Iterable[str]) -> str:
     if key in _NOT_HERE:
         return f"'{key}' is not taken: a project file names no tools, caches or trust; the command line does"
-    return f"unknown name '{key}'{meant(key, known)}; known are {', '.join(known)}"
+    return f"unknown name '{key}'{meant(key, known) or '; known are ' + ', '.join(known)}"
 
 
 def meant(name: str, known: Iterable[str]) -> str:

@@ -37,7 +37,7 @@ def read_requests(line: Sequence[Word], options: BuildOptions) -> list[Request]:
         why = "inputs are named, which are no project's" if inputs else "there is no nativecache.toml here"
         raise usage_error(f"{named}: is for the targets of a project file, and {why}; leave it out")
     if not inputs:
-        raise usage_error("no inputs: name at least one file")
+        raise usage_error("no inputs: name at least one file, or have a project file (nativecache init)")
     alone = options.emit == "object" and any(word.words in (("-c",), ("--compile",)) for word in line)
     if alone:
         inputs = _compiled_alone(inputs)
