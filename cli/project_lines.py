@@ -104,9 +104,11 @@ def _depends(project: Project, target: Target) -> list[Word]:
     for name in names:
         other = project.targets[name]
         words.append(Word(INPUT, (other.output,)))
+        if target.kind not in _IMAGES:
+            continue
         if other.kind == "archive":
             words += _libraries(project, other)
-        elif other.kind == "shared" and target.kind in _IMAGES:
+        elif other.kind == "shared":
             folder = os.path.relpath(
                 os.path.dirname(other.output) or ".", os.path.dirname(target.output) or "."
             )
