@@ -19,18 +19,8 @@ if TYPE_CHECKING:
 _RUNS: Final = (
     *("@", "-fplugin", "-fpass-plugin", "-B", "--prefix", "-specs", "--specs", "-wrapper", "--ld-path"),
     *("--config", "--gcc-", "-gcc-", "--sysroot", "-isysroot", "-iplugindir", "-ccc-", "-fthinlto-d"),
-    *(
-        "-mllvm",
-        "-mmlir",
-        "-load",
-        "--cflag",
-        "--ptxas",
-        "--cuda",
-        "--hip",
-        "--rocm",
-        "--offload",
-        "-foffload",
-    ),
+    *("-mllvm", "-mmlir", "-load", "--cflag", "--ptxas", "--cuda", "--hip", "--rocm"),
+    *("--offload", "-foffload"),
     *("-X", "-ivfsoverlay", "--vfsoverlay", "-vfsoverlay", "--for-assembler", "--for-linker"),
 )
 #: How words for a linker begin, without hyphens, that do the same.
