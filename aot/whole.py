@@ -73,8 +73,7 @@ def judge(request: Request, plan: Plan, heard: Iterable[Heard]) -> tuple[list[st
     A file that clang accepts may hold what LLVM refuses in a unit: a call that must not be made, and that is
     removed only by those who see all of the file. Raises BuildError for errors in other inputs.
     """
-    named = zip(labels_of(request.inputs), request.inputs, strict=True)
-    wanted = {label: Wanted(request.flags_of(path)) for label, path in named}
+    paths = dict(zip(labels_of(request.inputs), request.inputs, strict=True))
     sources = _splits(request)
     whole: set[Path] = set()
     warnings: dict[str, None] = {}
@@ -82,10 +81,11 @@ def judge(request: Request, plan: Plan, heard: Iterable[Heard]) -> tuple[list[st
     for one in sorted(heard, key=lambda one: one.unit):
         said = one.diagnostic
         label, function = plan.place(one.unit)
-        fatal = wanted[label].is_error(said)
+        wanted = Wanted(request.flags_of(paths[label]))
+        fatal = wanted.is_error(said)
         if fatal and label in sources and request.emit not in ("asm", "bitcode"):
             whole.add(sources[label])
-        elif fatal or not wanted[label].is_ignored(said):
+        elif fatal or not wanted.is_ignored(said):
             words = line(said, label, function, decode_pairs(one.bindings), error=fatal)
             (errors if fatal else warnings)[words] = None
     if errors:

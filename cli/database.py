@@ -53,7 +53,7 @@ def expand_database(line: Sequence[Word]) -> tuple[list[Word], Dependency]:
     places = [word.value for word in line if _is_database(word)]
     if len(places) > 1:
         raise BadWords(f"-p {places[1]}: one database at a time is built; leave one out")
-    path = os.path.join(places[0], _NAME) if os.path.isdir(places[0]) else places[0]
+    path = database_file(places[0])
     entries, rests_on = read_database(path)
     chosen: dict[int, list[Entry]] = {}
     for n, word in enumerate(line):
@@ -108,6 +108,11 @@ def _sources(entries: Iterable[Entry], level: str) -> list[Word]:
         word = with_own(entry.word, own, entry.folder)
         found.setdefault((word.words, word.language, word.own, word.level, word.folder), word)
     return list(found.values())
+
+
+def database_file(place: str) -> str:
+    """The database that a path names: that file, or the one in that folder."""
+    return os.path.join(place, _NAME) if os.path.isdir(place) else place
 
 
 def read_database(path: str) -> tuple[list[Entry], Dependency]:

@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from nativecache.cli.database import Entry, read_database
+from nativecache.cli.database import Entry, database_file, read_database
 from nativecache.cli.globs import Found
 from nativecache.cli.project import PROJECT, find_project
 from nativecache.cli.project_flags import BadFlags, read_flags
@@ -69,8 +69,7 @@ def _from_folder() -> tuple[str, int]:
 
 def _from_database(place: str) -> tuple[str, int]:
     """A project of all sources of a database: flags that all have are the target's, others each file's."""
-
-    path = os.path.join(place, "compile_commands.json") if os.path.isdir(place) else place
+    path = database_file(place)
     entries, _ = read_database(path)
     files: dict[str, list[str]] = {}
     for entry in entries:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import signal
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final, NoReturn
 
 from nativecache.aot.request import Request
+from nativecache.linker.signals import ignore_signals
 from nativecache.linker.values import replace
 
 _SERVER: Final = re.compile(r"--jobserver-(?:auth|fds)=(?:fifo:(\S+)|(\d+),(\d+))")
@@ -101,8 +101,7 @@ def _is_given(number: int) -> bool:
 def _keep(slots: bytes, reader: int, back: int) -> NoReturn:
     """The life of the process that gives slots back once nobody can write to a pipe any more."""
     try:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+        ignore_signals()
         low, high = sorted((reader, back))
         # Whoever waits for an end of the build's output does not wait for this process.
         os.closerange(0, low)

@@ -46,30 +46,10 @@ _TARGET_KEYS: Final = {
 #: What belongs to who builds, and not to what is built.
 _NOT_HERE: Final = frozenset(
     (
-        *(
-            "clang",
-            "cc",
-            "cxx",
-            "compiler",
-            "compiler-check",
-            "linker",
-            "driver",
-            "plugin",
-            "plugins",
-            "llvm",
-        ),
-        *(
-            "command",
-            "commands",
-            "run",
-            "launcher",
-            "wrapper",
-            "cache-dir",
-            "store",
-            "fallback-dir",
-            "remote",
-        ),
-        *("trust-cache-dir", "cache-mode", "environment", "env"),
+        *("clang", "cc", "cxx", "compiler", "compiler-check", "linker", "driver", "llvm"),
+        *("plugin", "plugins", "command", "commands", "run", "launcher", "wrapper", "env"),
+        *("cache-dir", "store", "fallback-dir", "remote", "trust-cache-dir", "cache-mode"),
+        "environment",
     )
 )
 
